@@ -1,0 +1,183 @@
+"""Whole mini-batches from tensors in memory.
+
+A data set lives once as tensors; an experience is a list of row numbers into it. A mini-batch is one indexed read and
+one conversion, instead of a Python call per sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What turns stored inputs into what a model sees, for a whole mini-batch at once.
+
+    Attributes:
+        scale, shift: Per-channel factors: `x * scale + shift` maps stored values to model inputs, shape (C,).
+        pad: Zero pixels added on each side.
+        order: A permutation of the pixels, shape (H * W,), or None.
+        augment: `none`, or `crop-flip`: random crop after padding by 4 and horizontal flip (training only).
+    """
+
+    scale: Tensor | None = None
+    shift: Tensor | None = None
+    pad: int = 0
+    order: Tensor | None = None
+    augment: str = "none"
+
+    def __call__(self, stored: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Model inputs, float32; random augmentation only where a generator is given."""
+        values = stored.to(torch.float32)
+        if self.order is not None:
+            values = values.flatten(2)[:, :, self.order].view_as(values)
+        if self.scale is not None:
+            values = values.mul_(self.scale.view(1, -1, 1, 1)) if values is not stored else values * self.scale
+        if self.pad:
+            values = torch.nn.functional.pad(values, (self.pad,) * 4)
+        if self.shift is not None:
+            values = values.add_(self.shift.view(1, -1, 1, 1))
+        if generator is not None and self.augment == "crop-flip":
+            values = crop_flip(values, generator)
+        return values
+
+
+def crop_flip(images: Tensor, generator: torch.Generator, padding: int = 4) -> Tensor:
+    """Shift each image by up to `padding` pixels (zeros move in) and mirror half of them; shape (N, C, H, W)."""
+    count, _, height, width = images.shape
+    padded = torch.nn.functional.pad(images, (padding,) * 4)
+    shifts = torch.randint(0, 2 * padding + 1, (2, count, 1), generator=generator)
+    mirrored = torch.rand(count, 1, generator=generator) < 0.5
+    columns = torch.arange(width).expand(count, width)
+    columns = torch.where(mirrored, width - 1 - columns, columns) + shifts[0]
+    rows = torch.arange(height).expand(count, height) + shifts[1]
+    samples = torch.arange(count).view(-1, 1, 1)
+    return padded.permute(0, 2, 3, 1)[samples, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2).contiguous()
+
+
+class TensorDataset(Dataset):
+    """Rows of tensors in memory, with targets and a task label: the data of one experience.
+
+    Attributes:
+        inputs: Stored inputs of the whole data set, shape (N, ...), uint8 or float32; shared between experiences.
+        rows: Which of them belong to this experience, shape (n,), int64.
+        targets: Targets of these rows, shape (n,) int64 class labels, or (n, k) float32 for regression.
+        task_label: The experience's task label.
+        prepare: Stored values to model inputs.
+        train: Whether random augmentation applies.
+    """
+
+    def __init__(self, inputs: Tensor, rows: Tensor, targets: Tensor, *, task_label: int = 0,
+                 prepare: Preparation | None = None, train: bool = False) -> None:
+        if len(rows) != len(targets):
+            raise ValueError(f"rows and targets must have one length, got {len(rows)} and {len(targets)}")
+        self.inputs, self.rows, self.targets = inputs, rows, targets
+        self.task_label, self.prepare, self.train = task_label, prepare or Preparation(), train
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int):
+        """One sample as a model sees it, without augmentation: (input, target)."""
+        target = self.targets[index]
+        value = self.prepare(self.inputs[self.rows[index]].unsqueeze(0))[0]
+        return value, int(target) if target.ndim == 0 else target
+
+    def batch(self, index: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Samples `index` as (inputs, targets, task labels); augmented if this is training data."""
+        inputs = self.prepare(self.inputs[self.rows[index]], generator if self.train else None)
+        return inputs, self.targets[index], torch.full((len(index),), self.task_label, dtype=torch.int64)
+
+
+def tensor_parts(dataset: object) -> list[tuple[TensorDataset, Tensor]] | None:
+    """The tensor data sets behind an Avalanche data set, each with the rows of it that are used, in order.
+
+    Follows concatenations and subsets. Returns None when anything else is inside (a data set of another kind, or a
+    transformation added on top), which then takes Avalanche's own path.
+    """
+    if isinstance(dataset, TensorDataset):
+        return [(dataset, torch.arange(len(dataset)))]
+    if getattr(dataset, "_frozen_transform_groups", None) or _has_transform(dataset):
+        return None
+    flat = getattr(dataset, "_flat_data", dataset)
+    children, indices = getattr(flat, "_datasets", None), getattr(flat, "_indices", None)
+    if children is None:
+        return None
+    parts = [tensor_parts(child) for child in children]
+    if any(part is None for part in parts):
+        return None
+    joined = [pair for part in parts for pair in part]
+    return joined if indices is None else _subset(joined, torch.as_tensor(list(indices), dtype=torch.int64))
+
+
+class MiniBatches:
+    """Iterate over (inputs, targets, task labels) of one or more tensor data sets.
+
+    Each pass is one epoch, or exactly `iterations` mini-batches over as many reshuffled passes as it takes.
+
+    Attributes:
+        parts: Tensor data sets with the rows used.
+        batch_size: Samples per mini-batch.
+        generator: Source of the order and of augmentation; None for evaluation (in order, no augmentation).
+        iterations: Mini-batches per pass, incomplete ones left out; 0 for one epoch, the last one may be smaller.
+    """
+
+    def __init__(self, parts: Sequence[tuple[TensorDataset, Tensor]], batch_size: int, *,
+                 generator: torch.Generator | None = None, iterations: int = 0) -> None:
+        self.parts, self.batch_size = list(parts), batch_size
+        self.generator, self.iterations = generator, iterations
+        self._starts = torch.tensor([0, *(len(rows) for _, rows in parts)]).cumsum(0)
+
+    @property
+    def samples(self) -> int:
+        """Samples in one epoch."""
+        return int(self._starts[-1])
+
+    def __len__(self) -> int:
+        return self.iterations or -(-self.samples // self.batch_size)
+
+    def __iter__(self) -> Iterator[list[Tensor]]:
+        if not self.iterations:
+            yield from map(self._gather, self._order().split(self.batch_size))
+            return
+        left = self.iterations
+        size = min(self.batch_size, self.samples)
+        while left:
+            for chunk in self._order().split(size):
+                if left and len(chunk) == size:
+                    left -= 1
+                    yield self._gather(chunk)
+
+    def _order(self) -> Tensor:
+        if self.generator is None:
+            return torch.arange(self.samples)
+        return torch.randperm(self.samples, generator=self.generator)
+
+    def _gather(self, chunk: Tensor) -> list[Tensor]:
+        if len(self.parts) == 1:
+            dataset, rows = self.parts[0]
+            return list(dataset.batch(rows[chunk], self.generator))
+        owner = torch.bucketize(chunk, self._starts[1:], right=True)
+        pieces = []
+        for number, (dataset, rows) in enumerate(self.parts):
+            local = chunk[owner == number] - self._starts[number]
+            if len(local):
+                pieces.append(dataset.batch(rows[local], self.generator))
+        return [torch.cat(column) for column in zip(*pieces, strict=True)]
+
+
+def _has_transform(dataset: object) -> bool:
+    groups = getattr(getattr(dataset, "_flat_data", dataset), "_transform_groups", None)
+    return groups is not None and groups[groups.current_group] is not None
+
+
+def _subset(parts: list[tuple[TensorDataset, Tensor]], index: Tensor) -> list[tuple[TensorDataset, Tensor]]:
+    starts = torch.tensor([0, *(len(rows) for _, rows in parts)]).cumsum(0)
+    owner = torch.bucketize(index, starts[1:], right=True)
+    return [(dataset, rows[index[owner == number] - starts[number]])
+            for number, (dataset, rows) in enumerate(parts) if bool((owner == number).any())]

@@ -1,0 +1,53 @@
+"""One continual-learning strategy a file. The file name is its name on the command line."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+from typing import Any, ClassVar
+
+import torch
+from avalanche.training.plugins import SupervisedPlugin
+
+_PLAIN = (bool, int, float, str, type(None), torch.Tensor)
+
+
+class Strategy(SupervisedPlugin):
+    """An Avalanche plugin with options, a citation, the scenarios it supports and a state that can be saved.
+
+    A subclass takes keyword-only options with defaults, and implements any of Avalanche's hooks
+    (`before_backward(self, strategy, **kwargs)`, ...). A method that looks like a hook and is none is an error when the
+    class is made: Avalanche would never call it. It may bring the learner's optimizer by a method
+    `make_optimizer(self, model) -> torch.optim.Optimizer`; without one in the composition the learner gets AdamW.
+
+    Attributes:
+        citation: BibTeX of the method's source.
+        scenarios: Which of `class`, `task`, `domain` it may run in.
+    """
+
+    citation: ClassVar[str] = ""
+    scenarios: ClassVar[tuple[str, ...]] = ("class", "task", "domain")
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name in vars(cls):
+            if name.startswith(("before", "after")) and not hasattr(SupervisedPlugin, name):
+                near = difflib.get_close_matches(name, [n for n in dir(SupervisedPlugin) if n[:1] in "ab"], 1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                raise TypeError(f"{cls.__name__}.{name} is no hook of Avalanche's{hint}")
+
+    def state_dict(self) -> dict[str, Any]:
+        """Every attribute that is a tensor, a plain value, or a dict, list or tuple of those."""
+        return {name: copy.deepcopy(value) for name, value in vars(self).items() if _is_plain(value)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Set the attributes that `state_dict` gave."""
+        vars(self).update(copy.deepcopy(state))
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(_is_plain(k) and _is_plain(v) for k, v in value.items())
+    if isinstance(value, list | tuple):
+        return all(_is_plain(v) for v in value)
+    return isinstance(value, _PLAIN)

@@ -1,0 +1,90 @@
+"""One stream family a file: what a learner meets, as an Avalanche scenario."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from avalanche.benchmarks.scenarios.dataset_scenario import benchmark_from_datasets
+from avalanche.benchmarks.scenarios.generic_scenario import CLScenario
+from avalanche.benchmarks.scenarios.supervised import with_classes_timeline
+from avalanche.benchmarks.scenarios.task_aware import with_task_labels
+from avalanche.benchmarks.utils import AvalancheDataset, DataAttribute
+from avalanche.benchmarks.utils.classification_dataset import TaskAwareSupervisedClassificationDataset
+
+from nanocl.batches import TensorDataset
+
+
+class Stream:
+    """A family of streams. A subclass takes keyword-only options with defaults and implements `build`.
+
+    An option called `data` (or `datasets`, comma-separated) names the data sets it reads, so that their fingerprints
+    can enter the spec before anything is trained.
+
+    Attributes:
+        scenarios: Which of `class`, `task`, `domain` make sense for it.
+        citation: BibTeX of its source.
+    """
+
+    scenarios: ClassVar[tuple[str, ...]] = ("class", "task", "domain")
+    citation: ClassVar[str] = ""
+
+    def build(self, *, scenario: str, seed: int, data_root: Path | None) -> Scenario:
+        """The stream of one seed: equal arguments give equal data in equal order."""
+        raise NotImplementedError(f"{type(self).__name__} must implement build")
+
+
+class Scenario(CLScenario):
+    """An Avalanche scenario (`train_stream`, `validation_stream`, `test_stream`) and what a learner must know of it.
+
+    Attributes:
+        kind: `class`, `task` or `domain`.
+        inputs: Shape of one prepared input, without the batch dimension.
+        outputs: Number of classes in the whole stream, or of regression outputs.
+        classes: For each experience, its class labels (empty for regression).
+        measure: `accuracy`, or `loss` for regression (mean squared error).
+        data: Facts of each data set used, for the record.
+    """
+
+    kind: str
+    inputs: tuple[int, ...]
+    outputs: int
+    classes: tuple[tuple[int, ...], ...]
+    measure: str
+    data: tuple[dict, ...]
+
+
+def make_scenario(*, kind: str, train: Sequence[TensorDataset], test: Sequence[TensorDataset],
+                  validation: Sequence[TensorDataset] = (), inputs: tuple[int, ...], outputs: int,
+                  measure: str = "accuracy", data: tuple[dict, ...] = ()) -> Scenario:
+    """Join the tensor data sets of each experience into an Avalanche scenario.
+
+    Task labels travel in every scenario so that bookkeeping stays simple; only task-incremental heads read them.
+    """
+    wrap = _classification if measure == "accuracy" else _regression
+    streams = {"train": [wrap(d) for d in train], "test": [wrap(d) for d in test]}
+    if validation:
+        streams["validation"] = [wrap(d) for d in validation]
+    benchmark = with_task_labels(benchmark_from_datasets(**streams))
+    classes: tuple[tuple[int, ...], ...] = tuple(() for _ in train)
+    if measure == "accuracy":
+        benchmark = with_classes_timeline(benchmark)
+        classes = tuple(tuple(sorted(int(c) for c in e.classes_in_this_experience)) for e in benchmark.train_stream)
+    scenario = Scenario(list(benchmark.streams.values()))
+    scenario.kind, scenario.inputs, scenario.outputs = kind, tuple(inputs), outputs
+    scenario.classes, scenario.measure, scenario.data = classes, measure, data
+    return scenario
+
+
+def _classification(dataset: TensorDataset) -> AvalancheDataset:
+    labels = [DataAttribute(dataset.targets.tolist(), "targets"), _task_labels(dataset)]
+    return TaskAwareSupervisedClassificationDataset([dataset], data_attributes=labels)
+
+
+def _regression(dataset: TensorDataset) -> AvalancheDataset:
+    return AvalancheDataset([dataset], data_attributes=[_task_labels(dataset)])
+
+
+def _task_labels(dataset: TensorDataset) -> DataAttribute:
+    return DataAttribute([dataset.task_label] * len(dataset), "targets_task_labels", use_in_getitem=True)
