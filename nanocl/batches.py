@@ -102,9 +102,9 @@ def tensor_parts(dataset: object) -> list[tuple[TensorDataset, Tensor]] | None:
     """
     if isinstance(dataset, TensorDataset):
         return [(dataset, torch.arange(len(dataset)))]
-    if getattr(dataset, "_frozen_transform_groups", None) or _has_transform(dataset):
-        return None
     flat = getattr(dataset, "_flat_data", dataset)
+    if _transforms(flat):
+        return None
     children, indices = getattr(flat, "_datasets", None), getattr(flat, "_indices", None)
     if children is None:
         return None
@@ -171,9 +171,9 @@ class MiniBatches:
         return [torch.cat(column) for column in zip(*pieces, strict=True)]
 
 
-def _has_transform(dataset: object) -> bool:
-    groups = getattr(getattr(dataset, "_flat_data", dataset), "_transform_groups", None)
-    return groups is not None and groups[groups.current_group] is not None
+def _transforms(flat: object) -> bool:
+    groups = [getattr(flat, name, None) for name in ("_transform_groups", "_frozen_transform_groups")]
+    return any(group is not None and group[group.current_group] is not None for group in groups)
 
 
 def _subset(parts: list[tuple[TensorDataset, Tensor]], index: Tensor) -> list[tuple[TensorDataset, Tensor]]:

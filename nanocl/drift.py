@@ -1,0 +1,132 @@
+"""How far the parameters of a model moved: against the start of the stream and against the experience before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from nanocl.records import Drift
+
+_BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+Tensors = Mapping[str, Tensor]
+
+
+class DriftMeter:
+    """Measures a model after each experience; keeps two snapshots, of the start and of the last measurement.
+
+    Groups: `backbone` (trainable parameters without the output layer), `head`, `all` (both), and `buffers`
+    (floating-point buffers such as BatchNorm statistics). A parameter that did not exist, or had another shape, in the
+    snapshot is left out.
+    """
+
+    def __init__(self, model: nn.Module, head: set[str]) -> None:
+        self.head = head
+        self.start = snapshot(model)
+        self.previous = self.start
+
+    def measure(self, model: nn.Module) -> Drift:
+        """Drift of the model as it is now; it becomes the `previous` of the next measurement."""
+        now = snapshot(model)
+        backbone = [name for name in self._groups(now)["backbone"] if _comparable(self.start, now, name)]
+        layers = {name: (_norm(now[name] - self.start[name]), self._relative(now, name))
+                  for name in self._groups(now)["all"] if _comparable(self.start, now, name)}
+        drift = Drift(
+            start=self._compare(self.start, now),
+            previous=self._compare(self.previous, now),
+            deciles=change_by_magnitude(_flat(self.start, backbone), _flat(now, backbone)),
+            average_tensor=sum(layers[name][0] for name in backbone) / len(backbone) if backbone else None,
+            layers=layers,
+        )
+        self.previous = now
+        return drift
+
+    def state_dict(self) -> dict[str, dict[str, Tensor]]:
+        """Both snapshots."""
+        return {"start": dict(self.start), "previous": dict(self.previous)}
+
+    def load_state_dict(self, state: Mapping[str, dict[str, Tensor]]) -> None:
+        """Set both snapshots."""
+        self.start, self.previous = state["start"], state["previous"]
+
+    def _groups(self, tensors: Tensors) -> dict[str, list[str]]:
+        parameters = [name for name in tensors if not name.startswith("buffer:")]
+        return {
+            "backbone": [name for name in parameters if name not in self.head],
+            "head": [name for name in parameters if name in self.head],
+            "all": parameters,
+            "buffers": [name for name in tensors if name.startswith("buffer:")],
+        }
+
+    def _compare(self, reference: Tensors, now: Tensors) -> dict[str, dict[str, float | None]]:
+        columns = {}
+        for group, names in self._groups(now).items():
+            names = [name for name in names if _comparable(reference, now, name)]
+            if names:
+                columns[group] = compare([reference[n] for n in names], [now[n] for n in names])
+        return columns
+
+    def _relative(self, now: Tensors, name: str) -> float | None:
+        size = _norm(self.start[name])
+        return _norm(now[name] - self.start[name]) / size if size else None
+
+
+def snapshot(model: nn.Module) -> dict[str, Tensor]:
+    """Copies of all trainable parameters by name, and of floating-point buffers as `buffer:<name>`, on the CPU."""
+    tensors = {name: p.detach().cpu().clone() for name, p in model.named_parameters() if p.requires_grad}
+    buffers = {f"buffer:{name}": b.detach().cpu().clone() for name, b in model.named_buffers() if b.is_floating_point()}
+    return tensors | buffers
+
+
+def compare(reference: list[Tensor], now: list[Tensor]) -> dict[str, float | None]:
+    """Drift columns over a group of tensors; sums in float64.
+
+    Returns:
+        `l2` ||now - ref||, `relative` l2 / ||ref||, `mean_squared` l2^2 / n (the 'distance' of the teacher-student
+        tables), `touched` share of entries whose bits differ, `cosine` cos(now, ref). None where a norm is 0.
+    """
+    squares = sum(_square(b - a) for a, b in zip(reference, now, strict=True))
+    before, after = (sum(map(_square, tensors)) ** 0.5 for tensors in (reference, now))
+    dot = sum((a.double() * b.double()).sum().item() for a, b in zip(reference, now, strict=True))
+    count = sum(a.numel() for a in reference)
+    touched = sum(int((_bits(a) != _bits(b)).sum()) for a, b in zip(reference, now, strict=True))
+    return {
+        "l2": squares**0.5,
+        "relative": squares**0.5 / before if before else None,
+        "mean_squared": squares / count,
+        "touched": touched / count,
+        "cosine": dot / (before * after) if before and after else None,
+    }
+
+
+def change_by_magnitude(reference: Tensor, now: Tensor) -> tuple[float, ...]:
+    """Mean |change| in each tenth of |reference|, smallest first; empty for fewer than 10 entries.
+
+    The question behind it: do the small weights carry the change ('Pay Attention to Small Weights', NeurIPS 2025,
+    arXiv:2506.21374, motivating measurements)?
+    """
+    if reference.numel() < 10:
+        return ()
+    change = (now - reference).abs()[reference.abs().argsort(stable=True)]
+    return tuple(part.double().mean().item() for part in change.tensor_split(10))
+
+
+def _comparable(reference: Tensors, now: Tensors, name: str) -> bool:
+    return name in reference and reference[name].shape == now[name].shape
+
+
+def _flat(tensors: Tensors, names: list[str]) -> Tensor:
+    return torch.cat([tensors[name].flatten() for name in names]) if names else torch.empty(0)
+
+
+def _bits(tensor: Tensor) -> Tensor:
+    return tensor.view(_BITS[tensor.element_size()])
+
+
+def _square(tensor: Tensor) -> float:
+    return tensor.double().square().sum().item()
+
+
+def _norm(tensor: Tensor) -> float:
+    return _square(tensor) ** 0.5

@@ -1,0 +1,114 @@
+"""Instruments of one run: seconds, peak memory, bytes of state, and the machine it ran on."""
+
+from __future__ import annotations
+
+import platform
+import resource
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy
+import torch
+
+from nanocl import __version__
+from nanocl.records import Cost, Environment
+
+_STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+class Meter:
+    """Clock and memory marks of one run.
+
+    Attributes:
+        seconds: Wall-clock seconds spent inside `training()` so far.
+        steps: Training mini-batches counted so far.
+        samples: Training samples counted so far.
+    """
+
+    def __init__(self, device: str = "cpu") -> None:
+        self.device, self.seconds, self.steps, self.samples = device, 0.0, 0, 0
+        _forget_peak()
+        if device == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+
+    @contextmanager
+    def training(self) -> Iterator[None]:
+        """Count the seconds of this block, on a GPU until its last kernel has ended."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            if self.device == "cuda":
+                torch.cuda.synchronize()
+            self.seconds += time.perf_counter() - start
+
+    def cost(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer, strategies: Iterable[Any], *,
+             workers: int) -> Cost:
+        """What the run took until now."""
+        parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
+        state = tensor_bytes(list(optimizer.state.values()))
+        return Cost(
+            train_seconds=self.seconds,
+            steps=self.steps,
+            seconds_per_step=self.seconds / max(1, self.steps),
+            samples_per_second=self.samples / self.seconds if self.seconds else 0.0,
+            peak_memory_bytes=peak_memory(),
+            device_memory_bytes=torch.cuda.max_memory_allocated() if self.device == "cuda" else 0,
+            optimizer_state_bytes=state,
+            parameters=parameters,
+            state_bytes_per_parameter=state / max(1, parameters),
+            strategy_state_bytes=sum(tensor_bytes(strategy.state_dict()) for strategy in strategies),
+            workers=workers,
+        )
+
+
+def tensor_bytes(value: Any) -> int:
+    """Bytes of all tensors in nested dictionaries, lists and tuples, each element counted once at its own width."""
+    if isinstance(value, torch.Tensor):
+        return value.numel() * value.element_size()
+    if isinstance(value, dict):
+        return sum(map(tensor_bytes, value.values()))
+    if isinstance(value, list | tuple):
+        return sum(map(tensor_bytes, value))
+    return 0
+
+
+def peak_memory() -> int:
+    """Highest resident set size in bytes since the last `Meter` began (on Linux; elsewhere since the process began)."""
+    try:
+        line = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024
+    except (OSError, StopIteration):
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _forget_peak() -> None:
+    try:
+        _RESET.write_text("5")  # Linux: the high-water mark starts again from now, so runs in one worker do not mix
+    except OSError:
+        return
+
+
+def environment(device: str) -> Environment:
+    """Versions and machine facts for the record."""
+    return Environment(
+        nanocl=__version__, python=platform.python_version(), torch=torch.__version__,
+        avalanche=version("avalanche-lib"), numpy=numpy.__version__, platform=platform.system().lower(),
+        processor=processor(), device=torch.cuda.get_device_name() if device == "cuda" else "cpu",
+        threads=torch.get_num_threads(),
+    )
+
+
+def processor() -> str:
+    """The processor's name as the system gives it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

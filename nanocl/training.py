@@ -1,0 +1,183 @@
+"""The loop on Avalanche's template, with whole mini-batches from tensors, from a scenario to an evaluation matrix."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from avalanche.training.plugins import EvaluationPlugin, SupervisedPlugin
+from avalanche.training.templates import SupervisedTemplate
+from torch import Tensor, nn
+
+from nanocl.batches import MiniBatches, tensor_parts
+from nanocl.drift import DriftMeter
+from nanocl.heads import Network
+from nanocl.measure import Meter
+from nanocl.records import Drift, Training
+
+
+class Diverged(Exception):
+    """The loss became infinite or NaN."""
+
+
+class Learner(SupervisedTemplate):
+    """Model, optimizer and strategies, ready to train: Avalanche's template with a faster data path.
+
+    All of Avalanche's hooks and plugins work. Where the data is in tensors, mini-batches are read whole; a data set
+    that a plugin replaced by something else takes Avalanche's own loaders.
+
+    Attributes:
+        training: Epochs or iterations, mini-batch sizes, what happens to the optimizer's state.
+        seed: Source of the data order, which is the same for every strategy.
+    """
+
+    def __init__(self, *, model: Network, optimizer: torch.optim.Optimizer, strategies: Sequence[SupervisedPlugin],
+                 training: Training, seed: int, measure: str = "accuracy", device: str = "cpu") -> None:
+        super().__init__(
+            model=model, optimizer=optimizer, plugins=[*strategies], device=device,
+            criterion=nn.CrossEntropyLoss() if measure == "accuracy" else nn.MSELoss(),
+            train_mb_size=training.batch_size, train_epochs=1 if training.iterations else training.epochs,
+            eval_mb_size=training.evaluation_batch_size, evaluator=EvaluationPlugin(),
+        )
+        self.training, self.seed, self.strategies = training, seed, list(strategies)
+
+    def check_model_and_optimizer(self, **kwargs) -> None:
+        """Open the model to the experience; keep or reset the optimizer's state as the protocol says."""
+        super().check_model_and_optimizer(reset_optimizer_state=self.training.optimizer_state == "reset", **kwargs)
+
+    def make_train_dataloader(self, **kwargs) -> None:
+        """Shuffled mini-batches; the order depends on seed and experience only."""
+        parts = tensor_parts(self.adapted_dataset)
+        if parts is None:
+            super().make_train_dataloader(**kwargs)
+            return
+        order = torch.Generator().manual_seed(self.seed * 1_000_003 + self.experience.current_experience)
+        self.dataloader = MiniBatches(parts, self.train_mb_size, generator=order, iterations=self.training.iterations)
+
+    def make_eval_dataloader(self, **kwargs) -> None:
+        """Mini-batches in order, without augmentation."""
+        parts = tensor_parts(self.adapted_dataset)
+        if parts is None:
+            super().make_eval_dataloader(**kwargs)
+        else:
+            self.dataloader = MiniBatches(parts, self.eval_mb_size)
+
+    def forward(self) -> Tensor:
+        """Scores of the current mini-batch, shape (N, outputs)."""
+        return self.model(self.mb_x, self.mb_task_id)
+
+    def backward(self) -> None:
+        """Backward pass, after a look at the loss: a learner that diverged stops here."""
+        if not math.isfinite(self.loss.item()):
+            raise Diverged(f"the loss became {self.loss.item()}")
+        super().backward()
+
+
+class Scores(SupervisedPlugin):
+    """Collect the test result of each experience while the learner evaluates.
+
+    Attributes:
+        row: One value per experience of the stream evaluated last: accuracy, or mean squared error.
+        masked: The accuracy with the prediction limited to the experience's own classes.
+    """
+
+    def __init__(self, measure: str) -> None:
+        super().__init__()
+        self.measure = measure
+        self.row: list[float] = []
+        self.masked: list[float] = []
+
+    def before_eval(self, strategy, **kwargs) -> None:
+        self.row, self.masked = [], []
+
+    def before_eval_exp(self, strategy, **kwargs) -> None:
+        self._sum, self._masked, self._count = 0.0, 0.0, 0
+
+    def after_eval_iteration(self, strategy, **kwargs) -> None:
+        output, target = strategy.mb_output, strategy.mb_y
+        self._count += len(target)
+        if self.measure == "loss":
+            self._sum += (output - target).square().mean(1).sum().item()
+            return
+        self._sum += (output.argmax(1) == target).sum().item()
+        if strategy.model.kind in ("seen", "all"):
+            limited = strategy.model.limit(output, strategy.mb_task_id)
+            self._masked += (limited.argmax(1) == target).sum().item()
+
+    def after_eval_exp(self, strategy, **kwargs) -> None:
+        self.row.append(self._sum / self._count)
+        self.masked.append(self._masked / self._count)
+
+
+class Ticker(SupervisedPlugin):
+    """Tell where the run is after each mini-batch: `on_step(experience, epoch, steps of this experience, samples)`."""
+
+    def __init__(self, on_step: Callable[[int, int, int, int], None]) -> None:
+        super().__init__()
+        self.on_step = on_step
+
+    def after_training_iteration(self, strategy, **kwargs) -> None:
+        clock = strategy.clock
+        self.on_step(strategy.experience.current_experience, clock.train_exp_epochs, clock.train_exp_iterations,
+                     len(strategy.mb_y))
+
+
+@dataclass
+class Progress:
+    """What a run has measured so far; after the last experience, its outcome.
+
+    Attributes:
+        status: `ok` or `diverged`.
+        initial, masked_initial: The untrained model on each experience.
+        evaluation, masked: One row per experience trained.
+        drift: One entry per experience trained.
+    """
+
+    status: str = "ok"
+    initial: list[float] = field(default_factory=list)
+    masked_initial: list[float] = field(default_factory=list)
+    evaluation: list[list[float]] = field(default_factory=list)
+    masked: list[list[float]] = field(default_factory=list)
+    drift: list[Drift] = field(default_factory=list)
+
+
+def train(learner: Learner, scenario, meter: Meter, *, drift: DriftMeter, so_far: Progress | None = None,
+          after_experience: Callable[[Progress], None] | None = None) -> Progress:
+    """Train on each experience in turn and test on all of them after each.
+
+    Args:
+        learner: Model, optimizer, strategies.
+        scenario: What a stream's `build` returned.
+        meter: Takes the seconds of training, evaluation excluded.
+        drift: Measures the parameters after each experience.
+        so_far: What an interrupted run had measured; training goes on with the next experience.
+        after_experience: Called after each experience with all that is measured (to save it).
+
+    Returns:
+        The outcome; with status `diverged`, the rows measured before the loss became infinite or NaN.
+    """
+    scores = Scores(scenario.measure)
+    learner.plugins.insert(0, scores)
+    outcome = so_far or Progress()
+    if not outcome.initial:
+        learner.eval(scenario.test_stream)
+        outcome.initial, outcome.masked_initial = scores.row, scores.masked
+    for experience in list(scenario.train_stream)[len(outcome.evaluation):]:
+        try:
+            with meter.training():
+                learner.train(experience, eval_streams=[])
+        except Diverged:
+            outcome.status = "diverged"
+            break
+        learner.eval(scenario.test_stream)
+        if not all(map(math.isfinite, scores.row)):
+            outcome.status = "diverged"
+            break
+        outcome.evaluation.append(scores.row)
+        outcome.masked.append(scores.masked)
+        outcome.drift.append(drift.measure(learner.model))
+        if after_experience:
+            after_experience(outcome)
+    return outcome
