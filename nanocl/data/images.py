@@ -1,0 +1,143 @@
+"""Image files to arrays."""
+
+from __future__ import annotations
+
+import io
+import warnings
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+
+from nanocl.data.dataset import Splits
+from nanocl.records import UserError
+
+THREADS = 2
+CHUNK = 64
+GRAY_MODES = ("1", "L", "LA", "La")
+
+
+def decode_all(names: Sequence[str], read: Callable[[str], bytes], describe: Callable[[str], str],
+               image_size: int) -> tuple[np.ndarray, bool]:
+    """Decode image files in the given order, in threads.
+
+    Args:
+        names: Which files.
+        read: Bytes of one file.
+        describe: A file as error messages name it.
+        image_size: Side of the square every image is cropped and resized to; 0 keeps images, which must then agree.
+
+    Returns:
+        Images (N, 3, H, W) uint8, and whether all of them are grayscale files.
+
+    Raises:
+        UserError: A file is not a whole image, or sizes differ and `image_size` is 0.
+    """
+    def one(name: str) -> np.ndarray:
+        return decode(read(name), describe(name), image_size)
+
+    def some(chunk: Sequence[str]) -> list[np.ndarray]:
+        return [one(name) for name in chunk]
+
+    first = one(names[0])
+    images = np.empty((len(names), 3, *first.shape[1:]), np.uint8)
+    gray, row = True, 0
+    chunks = [names[start : start + CHUNK] for start in range(0, len(names), CHUNK)]
+    with ThreadPoolExecutor(THREADS) as pool:
+        try:
+            for image in _flat(pool.map(some, chunks)):
+                if image.shape[1:] != first.shape[1:]:
+                    raise UserError(_sizes_differ(describe(names[0]), first, describe(names[row]), image))
+                images[row] = image
+                gray, row = gray and len(image) == 1, row + 1
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return images, gray
+
+
+def decode(data: bytes, described: str, image_size: int = 0) -> np.ndarray:
+    """One image file as (1, H, W) if it is grayscale, else (3, H, W) RGB without transparency.
+
+    Raises:
+        UserError: `data` is not a whole image.
+    """
+    from PIL import Image
+
+    try:
+        _check_png(data)
+        with warnings.catch_warnings(), Image.open(io.BytesIO(data)) as image:
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            return _array(_plain(image), image_size)
+    except (OSError, SyntaxError, ValueError, EOFError, zlib.error, Image.DecompressionBombError,
+            Image.DecompressionBombWarning) as error:
+        raise UserError(f"{described} is not a whole image: {error}") from error
+
+
+def resized(splits: Splits, image_size: int) -> Splits:
+    """All images cropped and resized to squares of `image_size`; the same object where nothing changes."""
+    if image_size == 0 or splits.train_inputs.shape[2:] == (image_size, image_size):
+        return splits
+    train, test = (_resize(inputs, image_size) for inputs in (splits.train_inputs, splits.test_inputs))
+    return replace(splits, train_inputs=train, test_inputs=test)
+
+
+def _resize(inputs: np.ndarray, image_size: int) -> np.ndarray:
+    from PIL import Image
+
+    out = np.empty((*inputs.shape[:2], image_size, image_size), np.uint8)
+    for number, channels in enumerate(inputs):
+        pixels = channels[0] if len(channels) == 1 else np.ascontiguousarray(channels.transpose(1, 2, 0))
+        out[number] = _array(Image.fromarray(pixels), image_size)
+    return out
+
+
+def _plain(image):
+    if image.mode.startswith("I;16"):
+        return _from_array((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise ValueError(f"pixels of mode {image.mode} have no range; 8 or 16 bits per channel are read")
+    return image.convert("L" if image.mode in GRAY_MODES else "RGB")
+
+
+def _from_array(values: np.ndarray):
+    from PIL import Image
+
+    return Image.fromarray(values)
+
+
+def _array(image, image_size: int) -> np.ndarray:
+    if image_size and image.size != (image_size, image_size):
+        from PIL import Image, ImageOps
+
+        # the largest centred square, then antialiased bilinear
+        image = ImageOps.fit(image, (image_size, image_size), method=Image.Resampling.BILINEAR)
+    values = np.asarray(image)
+    return values[None] if values.ndim == 2 else values.transpose(2, 0, 1)
+
+
+def _check_png(data: bytes) -> None:
+    # Pillow leaves the checksums of pixel chunks unread, and decodes a damaged file without a word
+    if not data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return
+    position, kind = 8, b""
+    while kind != b"IEND":
+        length, kind = int.from_bytes(data[position : position + 4], "big"), data[position + 4 : position + 8]
+        end = position + 8 + length
+        if len(data) < end + 4:
+            raise ValueError("it ends early")
+        if zlib.crc32(data[position + 4 : end]) != int.from_bytes(data[end : end + 4], "big"):
+            raise ValueError(f"the checksum of its {kind.decode('latin1')} chunk is wrong")
+        position = end + 4
+
+
+def _sizes_differ(first: str, a: np.ndarray, other: str, b: np.ndarray) -> str:
+    return (f"images differ in size and no image_size is given: {first} is {a.shape[2]}x{a.shape[1]}, {other} is "
+            f"{b.shape[2]}x{b.shape[1]}; pass stream.image_size (e.g. --set stream.image_size=64) to resize all")
+
+
+def _flat(chunks: Iterable[list[np.ndarray]]) -> Iterable[np.ndarray]:
+    for chunk in chunks:
+        yield from chunk
