@@ -11,53 +11,66 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 from torch.utils.data import Dataset
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """What turns stored inputs into what a model sees, for a whole mini-batch at once.
+    """What turns stored inputs into what a model sees, for a whole mini-batch at once, in the order of the attributes.
 
     Attributes:
-        scale, shift: Per-channel factors: `x * scale + shift` maps stored values to model inputs, shape (C,).
+        augment: `none`, or `crop-flip`: random shift by up to 4 pixels and horizontal flip (training only).
         pad: Zero pixels added on each side.
-        order: A permutation of the pixels, shape (H * W,), or None.
-        augment: `none`, or `crop-flip`: random crop after padding by 4 and horizontal flip (training only).
+        order: For each pixel the one it is read from, shape (H * W,) after padding, int64; -1 reads zero.
+        scale, shift: Per-channel factors: `x * scale + shift` maps stored values to model inputs, shape (C,).
     """
 
-    scale: Tensor | None = None
-    shift: Tensor | None = None
+    augment: str = "none"
     pad: int = 0
     order: Tensor | None = None
-    augment: str = "none"
+    scale: Tensor | None = None
+    shift: Tensor | None = None
 
     def __call__(self, stored: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Model inputs, float32; random augmentation only where a generator is given."""
-        values = stored.to(torch.float32)
-        if self.order is not None:
-            values = values.flatten(2)[:, :, self.order].view_as(values)
-        if self.scale is not None:
-            values = values.mul_(self.scale.view(1, -1, 1, 1)) if values is not stored else values * self.scale
-        if self.pad:
-            values = torch.nn.functional.pad(values, (self.pad,) * 4)
-        if self.shift is not None:
-            values = values.add_(self.shift.view(1, -1, 1, 1))
+        # pixels move while they are still stored bytes: a quarter of the memory traffic of float32
         if generator is not None and self.augment == "crop-flip":
-            values = crop_flip(values, generator)
+            stored = crop_flip(stored, generator)
+        if self.pad:
+            stored = functional.pad(stored, (self.pad,) * 4)
+        if self.order is not None:
+            stored = reorder(stored, self.order)
+        values = stored.to(torch.float32)
+        if self.scale is not None:
+            scale = self.scale.view(1, -1, 1, 1)
+            values = values * scale if values is stored else values.mul_(scale)
+        if self.shift is not None:
+            shift = self.shift.view(1, -1, 1, 1)
+            values = values + shift if values is stored else values.add_(shift)
         return values
+
+
+def reorder(images: Tensor, order: Tensor) -> Tensor:
+    """Read pixel p of each image, shape (N, C, H, W), from its pixel order[p]; -1 reads zero."""
+    pixels = images.flatten(2)
+    if bool((order < 0).any()):
+        zero = pixels.shape[2]
+        pixels, order = functional.pad(pixels, (0, 1)), order.where(order >= 0, zero)
+    return pixels.flatten(0, 1).index_select(1, order).view_as(images)
 
 
 def crop_flip(images: Tensor, generator: torch.Generator, padding: int = 4) -> Tensor:
     """Shift each image by up to `padding` pixels (zeros move in) and mirror half of them; shape (N, C, H, W)."""
-    count, _, height, width = images.shape
-    padded = torch.nn.functional.pad(images, (padding,) * 4)
+    count, channels, height, width = images.shape
     shifts = torch.randint(0, 2 * padding + 1, (2, count, 1), generator=generator)
     mirrored = torch.rand(count, 1, generator=generator) < 0.5
     columns = torch.arange(width).expand(count, width)
     columns = torch.where(mirrored, width - 1 - columns, columns) + shifts[0]
     rows = torch.arange(height).expand(count, height) + shifts[1]
-    samples = torch.arange(count).view(-1, 1, 1)
-    return padded.permute(0, 2, 3, 1)[samples, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2).contiguous()
+    pixels = rows[:, :, None] * (width + 2 * padding) + columns[:, None, :]
+    padded = functional.pad(images, (padding,) * 4).flatten(2)
+    return padded.gather(2, pixels.view(count, 1, -1).expand(-1, channels, -1)).view_as(images)
 
 
 class TensorDataset(Dataset):
@@ -90,8 +103,10 @@ class TensorDataset(Dataset):
 
     def batch(self, index: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Samples `index` as (inputs, targets, task labels); augmented if this is training data."""
-        inputs = self.prepare(self.inputs[self.rows[index]], generator if self.train else None)
-        return inputs, self.targets[index], torch.full((len(index),), self.task_label, dtype=torch.int64)
+        # index_select copies whole rows; indexing with [] is 20 times slower on bytes
+        stored = self.inputs.index_select(0, self.rows.index_select(0, index))
+        inputs = self.prepare(stored, generator if self.train else None)
+        return inputs, self.targets.index_select(0, index), torch.full((len(index),), self.task_label, dtype=torch.int64)
 
 
 def tensor_parts(dataset: object) -> list[tuple[TensorDataset, Tensor]] | None:
@@ -129,9 +144,13 @@ class MiniBatches:
 
     def __init__(self, parts: Sequence[tuple[TensorDataset, Tensor]], batch_size: int, *,
                  generator: torch.Generator | None = None, iterations: int = 0) -> None:
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
         self.parts, self.batch_size = list(parts), batch_size
         self.generator, self.iterations = generator, iterations
         self._starts = torch.tensor([0, *(len(rows) for _, rows in parts)]).cumsum(0)
+        if iterations and not self.samples:
+            raise ValueError(f"{iterations} mini-batches need at least 1 sample, got 0")
 
     @property
     def samples(self) -> int:

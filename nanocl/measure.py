@@ -32,6 +32,7 @@ class Meter:
 
     def __init__(self, device: str = "cpu") -> None:
         self.device, self.seconds, self.steps, self.samples = device, 0.0, 0, 0
+        self._since: float | None = None
         _forget_peak()
         if device == "cuda":
             torch.cuda.reset_peak_memory_stats()
@@ -39,13 +40,17 @@ class Meter:
     @contextmanager
     def training(self) -> Iterator[None]:
         """Count the seconds of this block, on a GPU until its last kernel has ended."""
-        start = time.perf_counter()
+        self._since = time.perf_counter()
         try:
             yield
         finally:
             if self.device == "cuda":
                 torch.cuda.synchronize()
-            self.seconds += time.perf_counter() - start
+            self.seconds, self._since = self.elapsed(), None
+
+    def elapsed(self) -> float:
+        """Seconds of training until now, the block under way included."""
+        return self.seconds + (time.perf_counter() - self._since if self._since is not None else 0.0)
 
     def cost(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer, strategies: Iterable[Any], *,
              workers: int) -> Cost:

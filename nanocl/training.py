@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -112,20 +113,31 @@ class Scores(SupervisedPlugin):
 
 
 class Ticker(SupervisedPlugin):
-    """Tell where the run is after each mini-batch: `on_step(experience, epoch, steps of this experience, samples)`."""
+    """Count steps and samples, and tell now and then where the run is.
 
-    def __init__(self, on_step: Callable[[int, int, int, int], None]) -> None:
+    Attributes:
+        meter: Takes the counts.
+        tell: Called with (experience, epoch, share of the experience done) at most twice a second.
+    """
+
+    def __init__(self, meter: Meter, tell: Callable[[int, int, float], None] | None = None) -> None:
         super().__init__()
-        self.on_step = on_step
+        self.meter, self.tell, self._told = meter, tell, 0.0
 
     def after_training_iteration(self, strategy, **kwargs) -> None:
-        clock = strategy.clock
-        self.on_step(strategy.experience.current_experience, clock.train_exp_epochs, clock.train_exp_iterations,
-                     len(strategy.mb_y))
+        self.meter.steps += 1
+        self.meter.samples += len(strategy.mb_y)
+        now = time.monotonic()
+        if self.tell and now - self._told > 0.5:
+            self._told = now
+            clock = strategy.clock
+            total = max(1, len(strategy.dataloader) * strategy.train_epochs)
+            self.tell(strategy.experience.current_experience, clock.train_exp_epochs,
+                      min(1.0, (clock.train_exp_iterations + 1) / total))
 
 
 @dataclass
-class Progress:
+class Outcome:
     """What a run has measured so far; after the last experience, its outcome.
 
     Attributes:
@@ -143,8 +155,9 @@ class Progress:
     drift: list[Drift] = field(default_factory=list)
 
 
-def train(learner: Learner, scenario, meter: Meter, *, drift: DriftMeter, so_far: Progress | None = None,
-          after_experience: Callable[[Progress], None] | None = None) -> Progress:
+def train(learner: Learner, scenario, meter: Meter, *, drift: DriftMeter, so_far: Outcome | None = None,
+          after_experience: Callable[[Outcome], None] | None = None,
+          tell: Callable[[int, int, float], None] | None = None) -> Outcome:
     """Train on each experience in turn and test on all of them after each.
 
     Args:
@@ -154,13 +167,14 @@ def train(learner: Learner, scenario, meter: Meter, *, drift: DriftMeter, so_far
         drift: Measures the parameters after each experience.
         so_far: What an interrupted run had measured; training goes on with the next experience.
         after_experience: Called after each experience with all that is measured (to save it).
+        tell: Called now and then with (experience, epoch, share of the experience done).
 
     Returns:
         The outcome; with status `diverged`, the rows measured before the loss became infinite or NaN.
     """
     scores = Scores(scenario.measure)
-    learner.plugins.insert(0, scores)
-    outcome = so_far or Progress()
+    learner.plugins[:0] = [scores, Ticker(meter, tell)]
+    outcome = so_far or Outcome()
     if not outcome.initial:
         learner.eval(scenario.test_stream)
         outcome.initial, outcome.masked_initial = scores.row, scores.masked

@@ -1,0 +1,150 @@
+"""CIFAR-10 and CIFAR-100 as their author publishes them: Python pickles, in a tar file or unpacked.
+
+A pickle can run any program, so these are read by an unpickler that knows arrays and plain values only, whether or
+not their checksums are the official ones.
+
+Source: Krizhevsky, Learning multiple layers of features from tiny images, 2009.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nanocl.data.archives import ARCHIVES, md5_of
+from nanocl.data.dataset import Splits
+from nanocl.data.tar import read_members
+from nanocl.records import UserError
+
+SHAPE = (3, 32, 32)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Names inside one of the two data sets.
+
+    Attributes:
+        archive: The tar file's name.
+        folder: The folder in it.
+        train, test: Batches of each split, in order.
+        meta: The file with the class names.
+        labels, names: Keys of labels in a batch and of class names in `meta`.
+        checksums: File name to MD5, of the tar file and of each file in it.
+    """
+
+    archive: str
+    folder: str
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+    meta: str
+    labels: str
+    names: str
+    checksums: Mapping[str, str]
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return (*self.train, *self.test, self.meta)
+
+
+CIFAR10 = Layout("cifar-10-python.tar.gz", "cifar-10-batches-py", tuple(f"data_batch_{n}" for n in range(1, 6)),
+                 ("test_batch",), "batches.meta", "labels", "label_names", {
+    "data_batch_1": "c99cafc152244af753f735de768cd75f",
+    "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+    "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
+    "data_batch_4": "634d18415352ddfa80567beed471001a",
+    "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+    "test_batch": "40351d587109b95175f43aff81a1287e",
+    "batches.meta": "5ff9c542aee3614f3951f8cda6e48888",
+    **ARCHIVES["cifar10"].files,
+})
+CIFAR100 = Layout("cifar-100-python.tar.gz", "cifar-100-python", ("train",), ("test",), "meta", "fine_labels",
+                  "fine_label_names", {
+    "train": "16019d7e3df5f24257cddd939b257f8d",
+    "test": "f0ef6b0ae62326f3e7ffdfab6717acfc",
+    "meta": "7973b15100ade9c7d40fb424638fde48",
+    **ARCHIVES["cifar100"].files,
+})
+LAYOUTS = {"cifar10": CIFAR10, "cifar100": CIFAR100}
+
+
+def read_cifar(where: Path, layout: Layout) -> Splits:
+    """The data set in a tar file or an unpacked folder.
+
+    Raises:
+        UserError: Truncated, damaged, or a pickle that holds more than arrays and plain values.
+    """
+    files, official = _from_tar(where, layout) if where.is_file() else _from_folder(where, layout)
+    meta = unpickle(files[layout.meta], f"{where}/{layout.meta}")
+    classes = meta.get(layout.names) if isinstance(meta, dict) else None
+    if not isinstance(classes, list) or not classes or not all(isinstance(name, str) for name in classes):
+        raise UserError(f"{where}/{layout.meta} must list the class names under {layout.names!r}")
+    arrays: list[np.ndarray] = []
+    for batches in (layout.train, layout.test):
+        parts = [_batch(files[name], f"{where}/{name}", layout.labels, len(classes)) for name in batches]
+        arrays += [np.concatenate(column) for column in zip(*parts, strict=True)]
+    return Splits(*arrays, tuple(classes), official)
+
+
+def unpickle(data: bytes, described: str) -> Any:
+    """Arrays and plain values from a pickle of Python 2 or 3.
+
+    Raises:
+        UserError: It is damaged, or names anything else.
+    """
+    try:
+        return _PlainUnpickler(io.BytesIO(data), encoding="latin1").load()
+    except Exception as error:  # a damaged pickle can fail in any way
+        raise UserError(f"{described} is not a whole pickle of arrays and plain values: {error}") from error
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if module in ("numpy.core.multiarray", "numpy._core.multiarray") and name == "_reconstruct":
+            return _empty_array
+        if (module, name) in (("numpy", "ndarray"), ("numpy", "dtype")):
+            return getattr(np, name)
+        if (module, name) == ("_codecs", "encode"):
+            return _encode
+        raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+
+
+def _empty_array(kind: type, shape: tuple[int, ...], code: Any) -> np.ndarray:
+    # how numpy pickles an array: an empty one first, which its state then fills
+    return np.ndarray((0,), np.uint8)
+
+
+def _encode(text: str, encoding: str = "latin1") -> bytes:
+    return text.encode("latin1")
+
+
+def _batch(data: bytes, described: str, key: str, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    batch = unpickle(data, described)
+    pixels, labels = (batch.get("data"), batch.get(key)) if isinstance(batch, dict) else (None, None)
+    whole = isinstance(pixels, np.ndarray) and pixels.dtype == np.uint8 and pixels.ndim == 2
+    if not whole or pixels.shape[1] != np.prod(SHAPE) or not isinstance(labels, list) or len(labels) != len(pixels):
+        raise UserError(f"{described} must hold 'data' (n, 3072) of unsigned bytes and n labels under {key!r}")
+    if not all(isinstance(label, int) and 0 <= label < classes for label in labels):
+        raise UserError(f"{described} must hold labels from 0 to {classes - 1}")
+    return pixels.reshape(-1, *SHAPE), np.array(labels, np.int64)
+
+
+def _from_folder(folder: Path, layout: Layout) -> tuple[dict[str, bytes], bool]:
+    files = {name: (folder / name).read_bytes() for name in layout.files}
+    official = all(hashlib.md5(data, usedforsecurity=False).hexdigest() == layout.checksums[name]
+                   for name, data in files.items())
+    return files, official
+
+
+def _from_tar(archive: Path, layout: Layout) -> tuple[dict[str, bytes], bool]:
+    files = read_members(archive, lambda path: path.parent.name == layout.folder and path.name in layout.files)
+    absent = [name for name in layout.files if name not in files]
+    if absent:
+        raise UserError(f"{archive} lacks {layout.folder}/{absent[0]}: truncated, or another archive")
+    return files, md5_of(archive) == layout.checksums[layout.archive]

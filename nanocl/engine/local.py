@@ -1,0 +1,105 @@
+"""Runs in processes of this machine. A worker that dies takes only its own run with it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.connection import Connection, wait
+from multiprocessing.forkserver import ensure_running
+
+from nanocl.records import Progress, RunFailure, RunResult, RunSpec
+
+RunOne = Callable[..., RunResult]
+TRIES = 2  # a worker killed once (memory pressure of its neighbours) may succeed alone
+
+
+def warm_up() -> None:
+    """Begin to import torch and Avalanche in the background; the workers then start at once."""
+    context = _context()
+    if context.get_start_method() == "forkserver":
+        context.set_forkserver_preload(["nanocl.experiment"])
+        ensure_running()
+
+
+def run_all(run_one: RunOne, specs: Sequence[RunSpec], *, workers: int,
+            on_progress: Callable[[Progress], None] = lambda progress: None) -> Iterator[RunResult | RunFailure]:
+    """Execute runs in `workers` processes.
+
+    Args:
+        run_one: Picklable; called as `run_one(spec, tell=...)` in a worker.
+        specs: What to run.
+        workers: Processes at a time.
+        on_progress: Called in this process with what the workers tell.
+
+    Yields:
+        One result or failure per spec, as they end.
+    """
+    waiting = deque((spec, 1) for spec in specs)
+    busy: dict[Connection, tuple[multiprocessing.Process, RunSpec, int]] = {}
+    idle: list[tuple[Connection, multiprocessing.Process]] = []
+    try:
+        while waiting or busy:
+            while waiting and len(busy) < workers:
+                connection, process = idle.pop() if idle else _start(run_one)
+                spec, attempt = waiting.popleft()
+                connection.send(spec)
+                busy[connection] = (process, spec, attempt)
+            for connection in wait(list(busy)):
+                message = _receive(connection)
+                if isinstance(message, Progress):
+                    on_progress(message)
+                    continue
+                process, spec, attempt = busy.pop(connection)
+                if message is not None:
+                    idle.append((connection, process))
+                    yield message
+                    continue
+                process.join()
+                if attempt < TRIES:
+                    waiting.append((spec, attempt + 1))
+                else:
+                    yield RunFailure(spec, f"the worker process died {TRIES} times (exit code {process.exitcode}); "
+                                           "too little memory is the usual cause: try fewer --workers")
+    finally:
+        for connection, process in (*idle, *((c, b[0]) for c, b in busy.items())):
+            connection.close()
+            process.terminate()
+            process.join()
+
+
+def _context():
+    methods = multiprocessing.get_all_start_methods()
+    return multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+
+
+def _start(run_one: RunOne) -> tuple[Connection, multiprocessing.Process]:
+    context = _context()
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(theirs, run_one), daemon=True)
+    process.start()
+    theirs.close()
+    return ours, process
+
+
+def _serve(connection: Connection, run_one: RunOne) -> None:
+    while True:
+        try:
+            spec = connection.recv()
+        except EOFError:
+            return
+        try:
+            answer: RunResult | RunFailure = run_one(spec, tell=connection.send)
+        except KeyboardInterrupt:
+            return
+        except Exception as error:
+            answer = RunFailure(spec, f"{type(error).__name__}: {error}", traceback.format_exc())
+        connection.send(answer)
+
+
+def _receive(connection: Connection) -> Progress | RunResult | RunFailure | None:
+    try:
+        return connection.recv()
+    except (EOFError, ConnectionResetError):
+        return None

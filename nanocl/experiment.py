@@ -1,0 +1,138 @@
+"""One run: the only place where stream, model, strategies, loop and instruments meet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import torch
+
+from nanocl import checkpoint, measure, registry, training
+from nanocl.drift import DriftMeter
+from nanocl.heads import Network, choose
+from nanocl.records import Part, Progress, RunResult, RunSpec, UserError
+from nanocl.streams import Scenario
+
+Tell = Callable[[Progress], None]
+
+
+def run_one(spec: RunSpec, *, data_root: Path | None = None, device: str = "auto", plugins: Sequence[Path] = (),
+            workers: int = 1, partial: Path | None = None, tell: Tell | None = None) -> RunResult:
+    """Train and test one learner, from nothing or from its checkpoint.
+
+    Args:
+        spec: What to run.
+        data_root: Where the data sets are.
+        device: `auto`, `cpu` or `cuda`.
+        plugins: Files of the caller's own plugins.
+        workers: Runs that share the machine, for the record.
+        partial: Folder for checkpoints; None writes none.
+        tell: Called now and then with where the run is.
+    """
+    torch.set_num_threads(spec.training.threads)
+    device = choose_device(device)
+    learner, scenario = build(spec, data_root=data_root, device=device, plugins=plugins)
+    meter = measure.Meter(device)
+    drift = DriftMeter(learner.model, learner.model.head_parameters())
+    path = partial / f"{spec.digest}.pt" if partial else None
+    so_far = checkpoint.load(path, learner, meter, drift) if path and path.exists() else None
+    outcome = training.train(
+        learner, scenario, meter, drift=drift, so_far=so_far,
+        after_experience=(lambda o: checkpoint.save(path, learner, meter, drift, o)) if path else None,
+        tell=_teller(spec, scenario, meter, tell) if tell else None,
+    )
+    cost = meter.cost(learner.model, learner.optimizer, learner.strategies, workers=workers)
+    if path:
+        path.unlink(missing_ok=True)
+    return _result(spec, scenario, learner, outcome, cost, device)
+
+
+def build(spec: RunSpec, *, data_root: Path | None = None, device: str = "cpu", plugins: Sequence[Path] = (),
+          scenario: Scenario | None = None) -> tuple[training.Learner, Scenario]:
+    """The learner and the scenario of a run, seeded: equal seeds give every strategy the same initial weights.
+
+    Raises:
+        ValueError: An option out of its range.
+    """
+    if scenario is None:
+        scenario = make(spec.stream, "streams", plugins).build(
+            scenario=spec.scenario, seed=spec.seed, data_root=data_root)
+    torch.manual_seed(spec.seed)
+    network = Network(
+        make(spec.model, "models", plugins, scenario.inputs), outputs=scenario.outputs, classes=scenario.classes,
+        kind=choose(spec.training.head, spec.scenario, scenario.measure),
+    ).to(device)
+    strategies = [make(part, "strategies", plugins) for part in spec.strategy]
+    learner = training.Learner(
+        model=network, optimizer=_optimizer(strategies, network), strategies=strategies, training=spec.training,
+        seed=spec.seed, measure=scenario.measure, device=device,
+    )
+    return learner, scenario
+
+
+def check(specs: Iterable[RunSpec], *, data_root: Path | None = None, plugins: Sequence[Path] = ()) -> None:
+    """Build each different learner once, so that an option out of its range is found before anything is trained.
+
+    Raises:
+        UserError: What was wrong, in one sentence.
+    """
+    seen: set[tuple[str, str]] = set()
+    scenario = None
+    for spec in specs:
+        key = (spec.strategy_name, repr(spec.strategy))
+        if key in seen:
+            continue
+        seen.add(key)
+        try:
+            _, scenario = build(spec, data_root=data_root, plugins=plugins, scenario=scenario)
+        except UserError:
+            raise
+        except ValueError as error:
+            raise UserError(f"{spec.strategy_name} on {spec.benchmark}: {error}") from error
+
+
+def make(part: Part, kind: str, plugins: Sequence[Path] = (), *arguments: object):
+    """An instance of a part's class with its options."""
+    return registry.load(registry.get(kind, part.name, plugins))(*arguments, **part.options)
+
+
+def choose_device(device: str) -> str:
+    """`cpu` or `cuda`; `auto` takes a GPU where there is one.
+
+    Raises:
+        UserError: `cuda` without a usable GPU.
+    """
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("--device cuda: torch finds no usable GPU on this machine; use --device cpu")
+    return device
+
+
+def _optimizer(strategies: Sequence[object], network: Network) -> torch.optim.Optimizer:
+    makers = [strategy for strategy in strategies if hasattr(strategy, "make_optimizer")]
+    return makers[0].make_optimizer(network) if makers else torch.optim.AdamW(network.parameters())
+
+
+def _teller(spec: RunSpec, scenario: Scenario, meter: measure.Meter, tell: Tell) -> Callable[[int, int, float], None]:
+    experiences = len(scenario.train_stream)
+    epochs = 1 if spec.training.iterations else spec.training.epochs
+
+    def on_step(experience: int, epoch: int, share: float) -> None:
+        speed = meter.samples / max(1e-9, meter.elapsed())
+        tell(Progress(spec.digest, experience + 1, experiences, epoch + 1, epochs,
+                      (experience + share) / experiences, speed))
+
+    return on_step
+
+
+def _result(spec: RunSpec, scenario: Scenario, learner: training.Learner, outcome: training.Outcome,
+            cost, device: str) -> RunResult:
+    masked = None
+    if learner.model.kind in ("seen", "all") and scenario.measure == "accuracy":
+        masked = {"initial": outcome.masked_initial, "evaluation": outcome.masked}
+    return RunResult(
+        spec=spec, status=outcome.status, measure=scenario.measure, initial=tuple(outcome.initial),
+        evaluation=tuple(map(tuple, outcome.evaluation)), masked=masked, drift=tuple(outcome.drift), cost=cost,
+        data=tuple(scenario.data), environment=measure.environment(device),
+    )

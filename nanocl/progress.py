@@ -1,0 +1,83 @@
+"""What a person sees while runs are in training: bars in a terminal, one line per finished run elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress as Bars, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from nanocl.records import Progress, RunFailure, RunResult, RunSpec
+
+
+class Display:
+    """Overall runs and time left, and for each run under way its experience, epoch and speed.
+
+    Args:
+        specs: The runs to come.
+        measured: Runs that were measured before.
+    """
+
+    def __init__(self, specs: Sequence[RunSpec], *, measured: int = 0) -> None:
+        self.specs = {spec.digest: spec for spec in specs}
+        self.shares = dict.fromkeys(self.specs, 0.0)
+        self.console = Console(stderr=True)
+        self.started = time.monotonic()
+        self.ended = 0
+        self.tasks: dict[str, TaskID] = {}
+        self.bars = Bars(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(24), TextColumn("{task.percentage:>3.0f}%"),
+                         TimeElapsedColumn(), TextColumn("{task.fields[detail]}"), console=self.console,
+                         disable=not self.console.is_terminal)
+        self.total = self.bars.add_task(f"{len(specs)} runs", total=1.0, detail="")
+        if measured:
+            self.console.print(f"{measured} runs are measured already; {len(specs)} to go", highlight=False)
+
+    def __enter__(self) -> Display:
+        self.bars.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.bars.stop()
+
+    def update(self, progress: Progress) -> None:
+        """A worker told where it is."""
+        spec = self.specs[progress.digest]
+        if progress.digest not in self.tasks:
+            self.tasks[progress.digest] = self.bars.add_task(f"  {spec.strategy_name} seed {spec.seed}", total=1.0,
+                                                             detail="")
+        detail = (f"experience {progress.experience}/{progress.experiences}  epoch {progress.epoch}/{progress.epochs}  "
+                  f"{progress.samples_per_second:,.0f} samples/s")
+        self.bars.update(self.tasks[progress.digest], completed=progress.fraction, detail=detail)
+        self._share(progress.digest, progress.fraction)
+
+    def finish(self, outcome: RunResult | RunFailure) -> None:
+        """A run ended."""
+        digest = outcome.spec.digest
+        if digest in self.tasks:
+            self.bars.remove_task(self.tasks.pop(digest))
+        self.ended += 1
+        self._share(digest, 1.0)
+        if not self.console.is_terminal or isinstance(outcome, RunFailure):
+            self.console.print(self._line(outcome), highlight=False, markup=False, soft_wrap=True)
+
+    def _share(self, digest: str, share: float) -> None:
+        self.shares[digest] = share
+        done = sum(self.shares.values()) / len(self.shares)
+        left = f"about {self._left(done)} left" if 0.02 < done < 1 else ""
+        self.bars.update(self.total, completed=done, detail=f"{self.ended}/{len(self.specs)} runs  {left}")
+
+    def _left(self, done: float) -> str:
+        seconds = (time.monotonic() - self.started) * (1 - done) / done
+        return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+    def _line(self, outcome: RunResult | RunFailure) -> str:
+        spec = outcome.spec
+        head = f"[{self.ended}/{len(self.specs)}] {spec.benchmark} {spec.strategy_name} seed {spec.seed}"
+        if isinstance(outcome, RunFailure):
+            return f"{head}: failed, {outcome.error}"
+        if outcome.status == "diverged":
+            return f"{head}: diverged in experience {len(outcome.evaluation) + 1}, {outcome.cost.train_seconds:.1f} s"
+        final = sum(outcome.evaluation[-1]) / len(outcome.evaluation[-1])
+        value = f"accuracy {100 * final:.1f} %" if outcome.measure == "accuracy" else f"loss {final:.4g}"
+        return f"{head}: {value}, {outcome.cost.train_seconds:.1f} s of training"
