@@ -1,0 +1,82 @@
+"""Imports point one way, files stay small, and what should start quickly loads no torch."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import nanocl
+
+ROOT = Path(nanocl.__file__).parent
+LAYERS = [
+    {"run", "report", "tune", "memory", "progress"},
+    {"engine", "store", "tables", "statistics", "leaderboard", "citation", "site", "suite"},
+    {"experiment", "testing"},
+    {"checkpoint"},
+    {"training"},
+    {"measure", "drift", "heads"},
+    {"streams", "models", "strategies"},
+    {"optim", "data", "batches"},
+    {"registry", "metrics"},
+    {"records"},
+]
+LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
+AVALANCHE = {"training", "experiment", "testing", "heads", "streams", "strategies"}
+FILES = sorted(path for path in ROOT.rglob("*.py") if path.parent.name not in ("benchmarks", "baselines"))
+
+
+def room(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return parts[0]
+
+
+def imported(path: Path) -> set[str]:
+    """Full names of every module a file imports, at any depth of its code."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_file_imports_only_from_lower_lines_or_its_own_folder(path):
+    here = room(path)
+    if here == "__init__":
+        return
+    assert here in LEVEL, f"{path.name} belongs to no line of the house"
+    for name in imported(path):
+        if not name.startswith("nanocl."):
+            continue
+        there = name.split(".")[1]
+        if there == here or there not in LEVEL:
+            continue
+        same_line = LEVEL[there] == LEVEL[here] and {here, there} <= LAYERS[0] | LAYERS[1] | LAYERS[5]
+        assert LEVEL[there] > LEVEL[here] or same_line, f"{here} must not import {there}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_avalanche_stays_behind_its_wall(path):
+    if any(name.split(".")[0] == "avalanche" for name in imported(path)):
+        assert room(path) in AVALANCHE
+
+
+def test_the_optimizers_need_nothing_of_ours():
+    for path in (ROOT / "optim").glob("*.py"):
+        assert all(name.startswith("nanocl.optim") for name in imported(path) if name.startswith("nanocl")), path
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_file_ends_before_it_is_too_long(path):
+    assert len(path.read_text().splitlines()) <= 280, "a second noun is hiding in it"
+
+
+@pytest.mark.parametrize("module", ["nanocl", "nanocl.run", "nanocl.report", "nanocl.registry", "nanocl.suite"])
+def test_doors_open_without_torch(module):
+    code = f"import sys, {module}; print(sorted({{'torch', 'avalanche', 'torchvision'}} & set(sys.modules)))"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"

@@ -1,0 +1,99 @@
+"""Plugins are found by name, read without being run, and refused with a helpful sentence."""
+
+import textwrap
+
+import pytest
+
+from nanocl import registry
+from nanocl.records import UserError
+
+TOY = '''
+from nanocl.strategies import Strategy
+
+class Toy(Strategy):
+    """Does nothing in particular.
+
+    Source: a test.
+    """
+
+    citation = "@misc{toy}"
+    scenarios = ("task",)
+
+    def __init__(self, *, strength: float = 1.0, steps: int = 3, name: str = "x", on: bool = False,
+                 limit: float | None = None) -> None:
+        super().__init__()
+'''
+
+
+@pytest.fixture
+def toy(tmp_path):
+    path = tmp_path / "my_toy.py"
+    path.write_text(TOY)
+    return path
+
+
+def test_a_file_of_the_users_is_a_plugin_under_its_file_name(toy):
+    plugin = registry.get("strategies", "my-toy", [toy])
+    assert (plugin.class_name, plugin.summary, plugin.citation) == ("Toy", "Does nothing in particular.", "@misc{toy}")
+    assert plugin.scenarios == ("task",) and not plugin.brings_optimizer
+
+
+def test_every_default_is_filled_in_and_text_is_converted(toy):
+    part = registry.complete("strategies", "my-toy", {"strength": "2e-3", "on": "true", "limit": "none"}, [toy])
+    assert part.options == {"strength": 0.002, "steps": 3, "name": "x", "on": True, "limit": None}
+
+
+def test_an_edited_plugin_file_is_another_plugin(toy):
+    before = registry.complete("strategies", "my-toy", {}, [toy]).source
+    toy.write_text(TOY + "\n# edited\n")
+    assert registry.complete("strategies", "my-toy", {}, [toy]).source != before
+
+
+@pytest.mark.parametrize(("option", "value"), [("steps", "2.5"), ("steps", 2.5), ("strength", "fast"), ("on", "maybe"),
+                                               ("steps", True), ("name", 3)])
+def test_a_value_of_the_wrong_type_is_refused_with_the_right_type(toy, option, value):
+    with pytest.raises(registry.UnknownOption, match=f"my-toy.{option} must be of type"):
+        registry.complete("strategies", "my-toy", {option: value}, [toy])
+
+
+def test_a_misspelt_name_or_option_brings_the_nearest(toy):
+    with pytest.raises(registry.UnknownPlugin, match="did you mean 'my-toy'"):
+        registry.get("strategies", "my-toi", [toy])
+    with pytest.raises(registry.UnknownOption, match="did you mean 'strength'"):
+        registry.complete("strategies", "my-toy", {"strenght": 1}, [toy])
+
+
+def test_a_name_found_twice_is_an_error(tmp_path):
+    path = tmp_path / "adamw.py"
+    path.write_text(TOY)
+    with pytest.raises(UserError, match="two strategies are called 'adamw'"):
+        registry.plugins("strategies", [path])
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("class Broken(Strategy:\n", "syntax error in line 1"),
+    ("x = 1\n", "holds no plugin"),
+    (TOY.replace("steps: int = 3", "steps=3"), "needs a default and a type"),
+    (TOY.replace("steps: int = 3", "steps: int"), "needs a default and a type"),
+])
+def test_a_file_that_is_no_plugin_is_refused_in_one_sentence(tmp_path, text, message):
+    path = tmp_path / "broken.py"
+    path.write_text(textwrap.dedent(text))
+    with pytest.raises(UserError, match=message) as error:
+        registry.plugins("strategies", [path])
+    assert "\n" not in str(error.value)
+
+
+def test_a_misspelt_hook_is_refused_when_the_file_is_loaded(tmp_path):
+    path = tmp_path / "hooked.py"
+    path.write_text(TOY + "\n    def before_bakward(self, strategy, **kwargs):\n        pass\n")
+    plugin = registry.get("strategies", "hooked", [path])
+    with pytest.raises(UserError, match="did you mean 'before_backward'"):
+        registry.load(plugin)
+
+
+def test_every_plugin_of_ours_says_what_it_is_and_where_it_comes_from():
+    for kind in registry.KINDS:
+        for plugin in registry.plugins(kind).values():
+            assert plugin.summary, f"{plugin.path} has no summary"
+            assert plugin.citation.lstrip().startswith("@"), f"{plugin.path} has no BibTeX"
