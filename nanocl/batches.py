@@ -106,7 +106,8 @@ class TensorDataset(Dataset):
         # index_select copies whole rows; indexing with [] is 20 times slower on bytes
         stored = self.inputs.index_select(0, self.rows.index_select(0, index))
         inputs = self.prepare(stored, generator if self.train else None)
-        return inputs, self.targets.index_select(0, index), torch.full((len(index),), self.task_label, dtype=torch.int64)
+        task_labels = torch.full((len(index),), self.task_label, dtype=torch.int64)
+        return inputs, self.targets.index_select(0, index), task_labels
 
 
 def tensor_parts(dataset: object) -> list[tuple[TensorDataset, Tensor]] | None:

@@ -1,0 +1,86 @@
+"""Start a backbone from a file of weights: a state dict read without unpickling, or safetensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from nanocl.records import UserError
+
+OUTPUT_LAYERS = ("head", "linear", "fc", "classifier")
+
+
+def load_weights(model: nn.Module, weights: str) -> None:
+    """Copy the state dict in the file `weights` into a backbone; an empty name leaves it as it is.
+
+    Prefixes that wrappers leave (`module.`, `backbone.`) are taken off, and the file's output layer is left out:
+    entries named `head`, `linear`, `fc` or `classifier` that the backbone has not.
+
+    Raises:
+        UserError: The file is missing, cannot be read without unpickling, or does not fit the backbone.
+    """
+    if not weights:
+        return
+    state = {_short(name): value for name, value in read_state(weights).items()}
+    fit(model, state, weights)
+
+
+def fit(model: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
+    """Copy `state` into `model`, all entries or none; `source` names it in errors.
+
+    Raises:
+        UserError: An entry is missing, left over or of another shape.
+    """
+    wanted = model.state_dict()
+    state = {name: value for name, value in state.items()
+             if name in wanted or name.split(".")[0] not in OUTPUT_LAYERS}
+    # a counter that files from before PyTorch 0.4.1 lack and no forward pass with a fixed momentum reads
+    missing = [n for n in wanted if n not in state and not n.endswith("num_batches_tracked")]
+    surplus = [n for n in state if n not in wanted]
+    misshapen = [f"{n} {tuple(state[n].shape)} instead of {tuple(wanted[n].shape)}"
+                 for n in wanted if n in state and state[n].shape != wanted[n].shape]
+    faults = [f"{what} {', '.join(names[:3])}{' ...' if len(names) > 3 else ''}"
+              for what, names in (("lacks", missing), ("has unknown", surplus), ("has", misshapen)) if names]
+    if faults:
+        raise UserError(f"weights {source} do not fit {type(model).__name__}: the file {'; it '.join(faults)}")
+    model.load_state_dict(dict(state), strict=False)
+
+
+def read_state(weights: str) -> dict[str, Tensor]:
+    """The tensors in a `.safetensors` file, or in a file of `torch.save` read with `weights_only=True`.
+
+    Raises:
+        UserError: The file is missing, damaged, or holds anything but named tensors.
+    """
+    path = Path(weights).expanduser()
+    if not path.is_file():
+        raise UserError(f"no file of weights {weights}")
+    try:
+        state = _read(path)
+    except Exception as error:  # a damaged file fails anywhere in the readers, with any exception
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise UserError(f"cannot read weights {weights} as safetensors or a plain state dict "
+                        f"(files that need unpickling are refused): {reason[0][:200]}") from error
+    for key in ("state_dict", "model"):
+        if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
+            state = state[key]
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise UserError(f"weights {weights} must hold named tensors, got {type(state).__name__}")
+    return dict(state)
+
+
+def _read(path: Path) -> object:
+    if path.suffix == ".safetensors":
+        from safetensors.torch import load_file
+
+        return load_file(path)
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _short(name: str) -> str:
+    for prefix in ("module.", "backbone."):
+        name = name.removeprefix(prefix)
+    return name
