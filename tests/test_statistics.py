@@ -1,0 +1,125 @@
+import itertools
+import math
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+from scipy import stats
+
+from nanocl import statistics
+
+
+def brute_force_p_value(differences):
+    """Share of sign patterns whose mean is at least as far from 0."""
+    seen = abs(math.fsum(differences))
+    patterns = list(itertools.product((1, -1), repeat=len(differences)))
+    far = sum(abs(math.fsum(s * d for s, d in zip(signs, differences, strict=True))) >= seen - 1e-12
+              for signs in patterns)
+    return far / len(patterns)
+
+
+def test_mean_deviation_and_t_interval_equal_a_textbook_example():
+    found = statistics.spread([4.0, 5.0, 6.0, 9.0])
+    assert (found.mean, found.n) == (6.0, 4)
+    assert found.std == pytest.approx(math.sqrt(14 / 3))
+    half = 3.182446305 * math.sqrt(14 / 3) / 2  # t(0.975, 3 degrees of freedom) from the tables
+    assert (found.low, found.high) == pytest.approx((6 - half, 6 + half))
+
+
+def test_one_value_has_a_mean_and_no_spread_and_none_is_an_error():
+    assert statistics.spread([0.5]) == statistics.Spread(0.5, None, None, None, 1)
+    with pytest.raises(ValueError, match="at least 1 value"):
+        statistics.spread([])
+
+
+def test_equal_values_have_no_width_below_and_above_the_change_to_the_bootstrap():
+    for n in (3, 25):
+        found = statistics.spread([0.25] * n)
+        assert (found.low, found.mean, found.high, found.std) == (0.25, 0.25, 0.25, 0.0)
+
+
+def test_from_20_values_on_the_interval_is_a_bootstrap_close_to_the_normal_one_and_repeatable():
+    values = np.random.default_rng(1).normal(3.0, 2.0, 400).tolist()
+    found = statistics.spread(values)
+    half = 1.96 * found.std / 20
+    assert (found.low, found.high) == pytest.approx((found.mean - half, found.mean + half), abs=0.03)
+    assert statistics.spread(values) == found
+    assert (found.low, found.high) != pytest.approx(stats.t.interval(0.95, 399, found.mean, found.std / 20), abs=1e-9)
+
+
+@pytest.mark.parametrize("n", range(3, 11))
+def test_the_paired_test_equals_brute_force_over_all_sign_patterns(n):
+    rng = random.Random(n)
+    for shift in (0.0, 0.5, 3.0):
+        differences = [rng.gauss(shift, 1.0) for _ in range(n)]
+        assert statistics.sign_flip_p_value(differences) == pytest.approx(brute_force_p_value(differences))
+
+
+def test_the_paired_test_counts_ties_and_zeros_as_brute_force_does():
+    for differences in ([1.0, 1.0, 1.0, -1.0], [0.0, 0.0, 0.0], [0.1, 0.2, 0.3, 0.0]):
+        assert statistics.sign_flip_p_value(differences) == pytest.approx(brute_force_p_value(differences))
+
+
+def test_differences_of_one_sign_reach_the_smallest_p_value_there_is():
+    for n in (3, 6, 10):
+        assert statistics.sign_flip_p_value([1.0 + i for i in range(n)]) == statistics.smallest_p_value(n) == 2 / 2**n
+
+
+def test_many_seeds_are_tested_with_random_patterns_repeatably():
+    differences = [0.5 + (-1) ** i for i in range(30)]
+    p = statistics.sign_flip_p_value(differences)
+    assert p == statistics.sign_flip_p_value(differences)
+    assert p == pytest.approx(stats.ttest_1samp(differences, 0).pvalue, abs=0.02)
+
+
+@pytest.mark.parametrize("n", [0, 1, 2])
+def test_fewer_than_3_seeds_are_not_tested(n):
+    with pytest.raises(ValueError, match=f"at least 3 seeds in common, got {n}"):
+        statistics.sign_flip_p_value([1.0] * n)
+
+
+def test_holm_equals_the_worked_example():
+    assert statistics.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx((0.03, 0.06, 0.06, 0.02))
+    assert statistics.holm([]) == ()
+
+
+@given(some.lists(some.floats(0, 1), min_size=1, max_size=8))
+def test_holm_never_lowers_a_p_value_and_lies_between_none_and_bonferroni(p_values):
+    corrected = statistics.holm(p_values)
+    for before, after in zip(p_values, corrected, strict=True):
+        assert before <= after <= 1.0
+        assert after <= max(min(1.0, len(p_values) * p) for p in p_values)
+    assert corrected[p_values.index(min(p_values))] == min(1.0, len(p_values) * min(p_values))
+
+
+def test_pairs_are_made_over_the_seeds_that_both_have():
+    assert statistics.paired({0: 1.0, 2: 5.0, 3: 7.0}, {3: 1.0, 2: 2.0, 9: 0.0}) == (3.0, 6.0)
+
+
+def test_rows_far_apart_have_certain_ranks_and_equal_rows_share_theirs():
+    low, middle, high = ({seed: base + 0.01 * seed for seed in range(5)} for base in (0.1, 0.5, 0.9))
+    assert statistics.rank_intervals([low, high, middle]) == [(3, 3), (1, 1), (2, 2)]
+    assert statistics.rank_intervals([low, high, middle], higher=False) == [(1, 1), (3, 3), (2, 2)]
+    assert statistics.rank_intervals([high, dict(high)]) == [(1, 1), (1, 1)]
+
+
+def test_a_difference_that_all_seeds_share_is_not_blurred_by_what_differs_between_seeds():
+    first = {seed: 10.0 * seed for seed in range(6)}
+    second = {seed: value - 0.1 for seed, value in first.items()}
+    assert statistics.rank_intervals([second, first]) == [(2, 2), (1, 1)]
+
+
+def test_rows_that_change_places_between_seeds_have_wide_rank_intervals():
+    first = {0: 1.0, 1: 0.0, 2: 1.0, 3: 0.0}
+    second = {0: 0.0, 1: 1.0, 2: 0.0, 3: 1.0}
+    assert statistics.rank_intervals([first, second]) == [(1, 2), (1, 2)]
+
+
+def test_a_row_with_fewer_seeds_is_ranked_by_the_seeds_it_has():
+    assert statistics.rank_intervals([{0: 0.9}, {seed: 0.5 for seed in range(5)}]) == [(1, 1), (2, 2)]
+
+
+def test_under_3_seeds_there_is_no_rank_interval():
+    assert statistics.rank_intervals([{0: 1.0, 1: 2.0}, {0: 3.0}]) == [None, None]
