@@ -1,0 +1,59 @@
+"""Drift columns against numbers worked out by hand."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from nanocl.drift import DriftMeter, change_by_magnitude, compare
+
+
+def test_columns_of_a_known_change():
+    columns = compare([torch.tensor([3.0, 4.0]), torch.tensor([0.0])], [torch.tensor([3.0, 1.0]), torch.tensor([4.0])])
+    assert columns["l2"] == 5.0
+    assert columns["relative"] == 1.0
+    assert columns["mean_squared"] == pytest.approx(25 / 3)
+    assert columns["touched"] == pytest.approx(2 / 3)
+    assert columns["cosine"] == pytest.approx((9 + 4) / (5 * math.sqrt(26)))
+
+
+def test_touched_counts_bits_not_values():
+    assert compare([torch.tensor([0.0, 1.0])], [torch.tensor([-0.0, 1.0])])["touched"] == 0.5
+    assert compare([torch.tensor([float("nan")])], [torch.tensor([float("nan")])])["touched"] == 0.0
+
+
+def test_what_has_no_meaning_is_none():
+    columns = compare([torch.zeros(3)], [torch.ones(3)])
+    assert columns["relative"] is None and columns["cosine"] is None
+
+
+def test_change_by_magnitude_puts_small_weights_first():
+    reference = torch.arange(20, 0, -1).float()
+    now = reference.clone()
+    now[reference <= 2] += 0.5
+    assert change_by_magnitude(reference, now) == (0.5, *([0.0] * 9))
+
+
+def test_groups_part_head_from_backbone_and_follow_two_anchors():
+    model = nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.Linear(5, 2))
+    meter = DriftMeter(model, {"2.weight", "2.bias"})
+    with torch.no_grad():
+        model[2].bias += 1.0
+    first = meter.measure(model)
+    assert first.start["backbone"]["l2"] == 0.0 and first.start["head"]["l2"] == pytest.approx(math.sqrt(2))
+    with torch.no_grad():
+        model[2].bias += 1.0
+        model[1].running_mean += 3.0
+    second = meter.measure(model)
+    assert second.start["head"]["l2"] == pytest.approx(2 * math.sqrt(2))
+    assert second.previous["head"]["l2"] == pytest.approx(math.sqrt(2))
+    assert second.previous["all"]["touched"] == pytest.approx(2 / sum(p.numel() for p in model.parameters()))
+    assert second.previous["buffers"]["l2"] == pytest.approx(3 * math.sqrt(5))
+    assert second.layers["2.bias"][0] == pytest.approx(2 * math.sqrt(2)) and second.average_tensor == 0.0
+
+
+def test_frozen_parameters_are_no_part_of_the_drift():
+    model = nn.Linear(3, 3)
+    model.weight.requires_grad_(False)
+    assert set(DriftMeter(model, set()).measure(model).layers) == {"bias"}

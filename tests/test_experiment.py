@@ -1,0 +1,117 @@
+"""One run: reproducible bit for bit, resumable bit for bit, and honest about divergence."""
+
+import dataclasses
+import functools
+
+import pytest
+import torch
+
+from nanocl import experiment, suite, training
+from nanocl.engine import local
+from nanocl.records import RunFailure, RunResult, UserError
+
+
+def spec(strategy="adamw", seed=0, **values):
+    return suite.specs(suite.Request(tier="smoke", strategies=(strategy,), seeds=(seed,), **values))[0]
+
+
+def numbers(result: RunResult):
+    return result.initial, result.evaluation, result.masked, [dataclasses.asdict(d) for d in result.drift]
+
+
+def test_the_same_seed_gives_the_same_numbers_bit_for_bit():
+    assert numbers(experiment.run_one(spec())) == numbers(experiment.run_one(spec()))
+    assert numbers(experiment.run_one(spec())) != numbers(experiment.run_one(spec(seed=1)))
+
+
+def test_one_worker_and_two_give_the_same_numbers():
+    specs = [spec(seed=seed) for seed in range(3)]
+    run_one = functools.partial(experiment.run_one, device="cpu")
+    matrices = []
+    for workers in (1, 2):
+        results = {r.spec.seed: numbers(r) for r in local.run_all(run_one, specs, workers=workers)}
+        matrices.append([results[seed] for seed in range(3)])
+    assert matrices[0] == matrices[1]
+
+
+def test_every_strategy_starts_from_the_same_weights_and_data():
+    first, scenario = experiment.build(spec("adamw"))
+    second, other = experiment.build(spec("er+sgd"))
+    for a, b in zip(first.model.parameters(), second.model.parameters(), strict=True):
+        assert torch.equal(a, b)
+    assert scenario.classes == other.classes
+
+
+def test_the_matrix_has_an_untrained_row_and_one_row_per_experience():
+    result = experiment.run_one(spec())
+    assert len(result.initial) == 5 and [len(row) for row in result.evaluation] == [5] * 5
+    assert all(0 <= value <= 1 for row in result.evaluation for value in row)
+    assert all(row[j] == 0 for i, row in enumerate(result.evaluation) for j in range(i + 1, 5)), "closed classes"
+    assert result.cost.optimizer_state_bytes == 8 * result.cost.parameters + 4 * 6, "two moments and a step per tensor"
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("strategy", ["nanoadam", "ewc+microadam", "er+adamw"])
+def test_a_run_that_was_cut_goes_on_bit_for_bit(tmp_path, monkeypatch, strategy):
+    run = spec(strategy)
+    whole = experiment.run_one(run)
+    save = experiment.checkpoint.save
+
+    def save_then_die(path, learner, meter, drift, outcome):
+        save(path, learner, meter, drift, outcome)
+        if len(outcome.evaluation) == 3:
+            raise Killed
+
+    monkeypatch.setattr(experiment.checkpoint, "save", save_then_die)
+    with pytest.raises(Killed):
+        experiment.run_one(run, partial=tmp_path)
+    monkeypatch.setattr(experiment.checkpoint, "save", save)
+    trained = []
+    monkeypatch.setattr(training.Learner, "train", lambda self, e, train=training.Learner.train, **k: (
+        trained.append(e.current_experience), train(self, e, **k)))
+    assert numbers(experiment.run_one(run, partial=tmp_path)) == numbers(whole)
+    assert trained == [3, 4] and not list(tmp_path.iterdir())
+
+
+def test_a_loss_that_is_not_finite_is_a_result_called_diverged():
+    result = experiment.run_one(spec("sgd", settings={"sgd": {"lr": "1e30"}}))
+    assert result.status == "diverged" and len(result.evaluation) < 5
+
+
+def test_a_run_that_fails_takes_no_other_with_it():
+    good, bad = spec(seed=0), dataclasses.replace(spec(seed=1), scenario="domain", benchmark="broken",
+                                                  model=dataclasses.replace(spec().model, name="nowhere"))
+    outcomes = list(local.run_all(functools.partial(experiment.run_one, device="cpu"), [bad, good], workers=1))
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["RunFailure", "RunResult"]
+    failure = next(outcome for outcome in outcomes if isinstance(outcome, RunFailure))
+    assert "unknown model 'nowhere'" in failure.error
+
+
+def test_a_worker_that_dies_is_tried_again_and_then_reported():
+    outcomes = list(local.run_all(_die, [spec()], workers=1))
+    assert len(outcomes) == 1 and "died 2 times" in outcomes[0].error
+
+
+def _die(spec, *, tell):
+    import os
+    os._exit(9)
+
+
+@pytest.mark.parametrize(("values", "message"), [
+    ({"settings": {"adamw": {"lr": "-1"}}}, "-1"),
+    ({"settings": {"training": {"head": "own"}}}, "head must be one of auto, seen, all"),
+    ({"settings": {"stream": {"experiences": "99"}}}, "99"),
+    ({"settings": {"model": {"width": "0"}}}, "width"),
+])
+def test_an_option_out_of_its_range_is_found_before_training(values, message):
+    with pytest.raises(UserError, match=message):
+        experiment.check([spec(**values)])
+
+
+def test_cuda_without_a_gpu_is_refused_in_one_sentence(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UserError, match="use --device cpu"):
+        experiment.choose_device("cuda")

@@ -1,0 +1,135 @@
+"""The main door, used as people use it."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from nanocl import run
+from nanocl.records import UserError
+
+
+def door(*arguments, cwd, **environment):
+    return subprocess.run([sys.executable, "-m", "nanocl.run", *arguments], cwd=cwd, capture_output=True, text=True,
+                          env={**os.environ, "OMP_NUM_THREADS": "1", **environment}, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("door")
+    return folder, door("--tier", "smoke", cwd=folder)
+
+
+def test_a_first_call_trains_and_prints_three_tables(first):
+    _, shown = first
+    assert shown.returncode == 0, shown.stderr
+    for word in ("forgetting", "drift", "state", "nanoadam", "adamw", "protocol"):
+        assert word in shown.stdout.lower()
+
+
+def test_a_second_call_trains_nothing_and_prints_the_same(first):
+    folder, shown = first
+    before = sorted(path.stat().st_mtime_ns for path in folder.rglob("*.json"))
+    again = door("--tier", "smoke", cwd=folder)
+    assert again.stdout.split("runs measured")[0] == shown.stdout.split("runs measured")[0]
+    assert "0 of them now" in again.stdout
+    assert sorted(path.stat().st_mtime_ns for path in folder.rglob("*.json")) == before
+
+
+def test_a_dry_run_tells_what_is_measured_and_trains_nothing(first):
+    folder, _ = first
+    shown = door("--tier", "smoke", "--seeds", "2", "--dry-run", cwd=folder)
+    lines = [line.split()[0] for line in shown.stdout.splitlines()[:-1]]
+    assert shown.returncode == 0 and lines.count("measured") == 2 and lines.count("to") == 2
+
+
+def test_a_dry_run_works_without_the_data(tmp_path):
+    shown = door("--stream", "split-cifar", "--dry-run", "--data-root", str(tmp_path / "none"), cwd=tmp_path)
+    assert shown.returncode == 0 and "24 runs, 0 measured" in shown.stdout and "cifar10" in shown.stderr
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (("--stream", "split-cifr"), "did you mean 'split-cifar'"),
+    (("--strategy", "nanoadm"), "did you mean 'nanoadam'"),
+    (("--model", "mpl"), "did you mean 'mlp'"),
+    (("--strategy", "adamw", "--set", "adamw.lrr=1"), "did you mean 'lr'"),
+    (("--strategy", "adamw", "--set", "adamw.lr=fast"), "must be of type float"),
+    (("--strategy", "adamw", "--set", "adamw.lr=-1"), "-1"),
+    (("--set", "lr=1"), "PART.OPTION=VALUE"),
+    (("--strategy", "adam+sgd"), "at most one part may bring an optimizer"),
+    (("--seeds", "x"), "--seeds takes"),
+    (("--stream", "split-folder", "--set", "stream.data=birds", "--data-root", "."), "birds"),
+])
+def test_a_mistake_is_one_clear_line_and_exit_code_2(tmp_path, arguments, words):
+    shown = door("--tier", "smoke", *arguments, cwd=tmp_path)
+    assert shown.returncode == 2 and words in shown.stderr, shown.stderr
+    assert "Traceback" not in shown.stderr and not shown.stdout
+
+
+def test_a_plugin_file_with_a_mistake_is_one_clear_line_and_exit_code_2(tmp_path):
+    broken, hooked = tmp_path / "broken.py", tmp_path / "hooked.py"
+    broken.write_text("class Broken(Strategy:\n")
+    hooked.write_text("from nanocl.strategies import Strategy\n\n\nclass Hooked(Strategy):\n    '''Source: x.'''\n"
+                      "    def before_bakward(self, strategy, **kwargs):\n        pass\n")
+    shown = door("--plugin", str(broken), "--strategy", "broken", cwd=tmp_path)
+    assert shown.returncode == 2 and "syntax error in line 1" in shown.stderr
+    shown = door("--plugin", str(hooked), "--strategy", "hooked", "--tier", "smoke", cwd=tmp_path)
+    assert shown.returncode == 2 and "did you mean 'before_backward'" in shown.stderr and "Traceback" not in shown.stderr
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_an_unwritable_results_folder_is_refused_before_training(tmp_path):
+    tmp_path.chmod(0o500)
+    shown = door("--tier", "smoke", "--results", str(tmp_path / "results"), cwd=Path.home())
+    assert shown.returncode == 2 and "results" in shown.stderr
+
+
+def test_a_results_folder_that_is_a_file_is_refused_before_training(tmp_path):
+    (tmp_path / "results").write_text("")
+    shown = door("--tier", "smoke", cwd=tmp_path)
+    assert shown.returncode == 2 and "results" in shown.stderr and "Traceback" not in shown.stderr
+
+
+def test_a_diverging_learner_is_shown_and_the_others_go_on(tmp_path):
+    shown = door("--tier", "smoke", "--strategy", "adamw,sgd", "--set", "sgd.lr=1e30", cwd=tmp_path)
+    assert shown.returncode == 0 and "diverged" in shown.stdout and "adamw" in shown.stdout
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("--list",)])
+def test_help_and_list_answer_at_once(tmp_path, arguments):
+    def seconds(*command):
+        start = time.perf_counter()
+        assert subprocess.run(command, capture_output=True, cwd=tmp_path).returncode == 0
+        return time.perf_counter() - start
+
+    interpreter = min(seconds(sys.executable, "-c", "pass") for _ in range(5))
+    assert min(seconds(sys.executable, "-m", "nanocl.run", *arguments) for _ in range(5)) < interpreter + 0.5
+
+
+def test_the_list_names_everything():
+    shown = run.listing()
+    for name in ("split-digits", "split-cifar", "permuted-mnist", "teacher-student", "nanoadam", "online-ewc", "joint",
+                 "mlp", "resnet32", "torchvision", "lr="):
+        assert name in shown
+
+
+@pytest.mark.parametrize(("text", "seeds"), [("", ()), ("3", (0, 1, 2)), ("0,4,7", (0, 4, 7)), ("5,", (5,)),
+                                             ("1,1,2", (1, 2))])
+def test_seeds_are_a_number_or_a_list(text, seeds):
+    assert run.seeds(text) == seeds
+
+
+@pytest.mark.parametrize("text", ["0", "-3", "1,-2", "a", ",", "1.5"])
+def test_other_seeds_are_refused(text):
+    with pytest.raises(UserError, match="--seeds takes"):
+        run.seeds(text)
+
+
+def test_real_cifar_runs_from_the_data_folder(tmp_path, data_root):
+    shown = door("--stream", "split-cifar", "--tier", "smoke", "--strategy", "adamw", cwd=tmp_path,
+                 NANOCL_DATA_ROOT=str(data_root))
+    assert shown.returncode == 0, shown.stderr
+    assert "cifar10" in shown.stdout and "other" in shown.stdout
