@@ -1,0 +1,6 @@
+"""Optimizers with compact state, drop-in for `torch.optim`. Needs torch (numpy and numba) and nothing of nanocl."""
+
+from .microadam import MicroAdam
+from .nanoadam import NanoAdam
+
+__all__ = ["MicroAdam", "NanoAdam"]

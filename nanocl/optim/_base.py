@@ -1,0 +1,95 @@
+"""What an optimizer with a compact state needs beside torch's `Optimizer`."""
+
+from __future__ import annotations
+
+import copy
+from abc import abstractmethod
+from collections.abc import Callable
+from itertools import chain
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+
+class CompactOptimizer(Optimizer):
+    """One method per parameter, options checked in every group, and a state that loads in its own dtypes.
+
+    A subclass gives `check_options` and `update`. It keeps all it knows about a parameter in `self.state[param]` and
+    starts afresh where that is empty: a parameter may come late, grow, or lose its state at any time.
+    """
+
+    def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
+        self.check_options(defaults)
+        super().__init__(params, defaults)
+
+    @staticmethod
+    @abstractmethod
+    def check_options(options: dict[str, Any]) -> None:
+        """Raise ValueError if an option of a group is out of its range."""
+
+    @abstractmethod
+    def update(self, param: Tensor, group: dict[str, Any]) -> None:
+        """One step of one parameter that has a gradient, under `torch.no_grad`; `param.grad` stays as it is."""
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group; options that it leaves out take the optimizer's defaults.
+
+        Raises:
+            ValueError: An option is out of its range, or a parameter is complex.
+        """
+        self.check_options({**self.defaults, **param_group})
+        super().add_param_group(param_group)
+        for param in self.param_groups[-1]["params"]:
+            if not param.is_floating_point():
+                raise ValueError(f"{type(self).__name__} takes real floating-point parameters, got {param.dtype}")
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update every parameter that has a gradient.
+
+        Args:
+            closure: Evaluates the model again and returns the loss.
+
+        Returns:
+            The closure's loss, None without one.
+        """
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for param in group["params"]:
+                if param.grad is not None:
+                    self.update_checked(param, group)
+        return loss
+
+    def update_checked(self, param: Tensor, group: dict[str, Any]) -> None:
+        """`update`, or RuntimeError if the gradient is a sparse tensor."""
+        if param.grad.is_sparse:
+            raise RuntimeError(f"{type(self).__name__} does not support sparse gradients")
+        self.update(param, group)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Load a state, every tensor in the dtype it was saved in.
+
+        torch casts each state tensor to its parameter's dtype, which would turn indices into floats and bfloat16
+        moments into float32; so the tensors are put back as they were saved before any post hook runs.
+        """
+        saved: dict[str, Any] = {}
+        hooks = (self.register_load_state_dict_pre_hook(lambda _, state: saved.update(state)),
+                 self.register_load_state_dict_post_hook(lambda _: self._restore(saved), prepend=True))
+        try:
+            super().load_state_dict(state_dict)
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def _restore(self, saved: dict[str, Any]) -> None:
+        numbers = chain.from_iterable(group["params"] for group in saved["param_groups"])
+        params = chain.from_iterable(group["params"] for group in self.param_groups)
+        for number, param in zip(numbers, params, strict=True):
+            if number in saved["state"]:
+                self.state[param] = {key: value.to(param.device, copy=True) if isinstance(value, Tensor)
+                                     else copy.deepcopy(value) for key, value in saved["state"][number].items()}

@@ -1,0 +1,59 @@
+"""Checks of an optimizer's options: one sentence with the name, the value and what would be right."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+STATE_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64}
+
+
+def check_number(name: str, value: Any, low: float, high: float = math.inf, *, open_low: bool = False,
+                 open_high: bool = False) -> None:
+    """Raise ValueError unless `value` lies in the range; an infinite end is always open, NaN never lies in it."""
+    open_high = open_high or math.isinf(high)
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    above = number > low if open_low else number >= low
+    below = number < high if open_high else number <= high
+    if not (above and below):
+        bounds = f"{'(' if open_low else '['}{low:g}, {high:g}{')' if open_high else ']'}"
+        raise ValueError(f"{name} must be a number in {bounds}, got {value!r}")
+
+
+def check_integer(name: str, value: Any, low: int, high: int | None = None) -> None:
+    """Raise ValueError unless `value` is an int in [low, high]."""
+    is_integer = isinstance(value, int) and not isinstance(value, bool)
+    if not is_integer or value < low or (high is not None and value > high):
+        bounds = f"in [{low}, {high}]" if high is not None else f"of at least {low}"
+        raise ValueError(f"{name} must be an integer {bounds}, got {value!r}")
+
+
+def check_choice(name: str, value: Any, choices: Sequence[Any]) -> None:
+    """Raise ValueError unless `value` is one of `choices`."""
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(str, choices))}, got {value!r}")
+
+
+def check_adam(options: dict[str, Any]) -> None:
+    """Check the options that every Adam has: lr, betas, eps, weight_decay."""
+    check_number("lr", options["lr"], 0.0)
+    if not isinstance(options["betas"], tuple | list) or len(options["betas"]) != 2:
+        raise ValueError(f"betas must be two numbers in [0, 1), got {options['betas']!r}")
+    for i, beta in enumerate(options["betas"]):
+        check_number(f"betas[{i}]", beta, 0.0, 1.0, open_high=True)
+    check_number("eps", options["eps"], 0.0)
+    check_number("weight_decay", options["weight_decay"], 0.0)
+
+
+def as_dtype(name: str, value: torch.dtype | str | None) -> torch.dtype | None:
+    """A dtype of optimizer state by itself or by name, None for the optimizer's own choice."""
+    dtype = STATE_DTYPES.get(value, value) if isinstance(value, str) else value
+    if dtype is not None and dtype not in STATE_DTYPES.values():
+        raise ValueError(f"{name} must be one of None, {', '.join(STATE_DTYPES)}, got {value!r}")
+    return dtype

@@ -1,0 +1,99 @@
+"""Which entries of a parameter are selected: the lowest keys of each chunk, and where they lie.
+
+A parameter is flattened in row-major order and cut into chunks. A selection is two tensors: `start`, shape
+(chunks + 1,), int64, where each chunk's entries begin; and `offset`, shape (selected,), the place of each entry in its
+chunk, ascending: 16 bits where the chunk allows it.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+SHORT_CHUNK = 1 << 16  # the longest chunk whose offsets fit 16 bits
+_BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
+
+
+def quota(length: int, density: float) -> int:
+    """Entries selected of a chunk: ceil(density * length), at least 1 unless the density is 0.
+
+    The product is lowered by 1e-9 of itself first, so that 0.07 of 100 is 7 and not 8.
+    """
+    if density <= 0 or length == 0:
+        return 0
+    return min(length, max(1, math.ceil(density * length * (1 - 1e-9))))
+
+
+def selected_count(numel: int, density: float, chunk: int | None) -> int:
+    """Entries selected of a parameter of `numel` entries."""
+    chunk = chunk_length(numel, chunk)
+    return numel // chunk * quota(chunk, density) + quota(numel % chunk, density)
+
+
+def chunk_length(numel: int, chunk: int | None) -> int:
+    """The chunk that a parameter is cut into; None is the whole parameter."""
+    return max(1, numel) if chunk is None else chunk
+
+
+def offset_dtype(chunk: int) -> torch.dtype:
+    """The narrowest integer type that can name each place of a chunk."""
+    if chunk <= SHORT_CHUNK:
+        return torch.uint16
+    return torch.int32 if chunk <= 1 << 31 else torch.int64
+
+
+def magnitude_bits(values: Tensor) -> Tensor:
+    """Flat signed integers in the order of |values|: the bits of a float's magnitude rise with it; NaN is highest."""
+    flat = values.detach().reshape(-1).abs()
+    return flat.view(_BITS[flat.element_size()])
+
+
+def even_starts(numel: int, density: float, chunk: int, device: torch.device | None = None) -> Tensor:
+    """`start` of a selection that takes the same share of every chunk."""
+    chunks = -(-numel // chunk)
+    start = torch.arange(chunks + 1, device=device) * quota(chunk, density)
+    return start.clamp_(max=selected_count(numel, density, chunk))
+
+
+def select_lowest(keys: Tensor, density: float, chunk: int) -> Tensor:
+    """Offsets of the lowest keys of every chunk; among equal keys the lower offset goes first.
+
+    Args:
+        keys: Flat integers, shape (n,).
+        density: Share of each chunk, see `quota`.
+        chunk: Entries of a chunk; the last one may be shorter.
+    """
+    whole = keys.numel() // chunk * chunk
+    groups = keys[:whole].view(-1, chunk), keys[whole:].unsqueeze(0)
+    return torch.cat([_lowest_of_rows(rows, density) for rows in groups]).to(offset_dtype(chunk))
+
+
+def _lowest_of_rows(rows: Tensor, density: float) -> Tensor:
+    count = quota(rows.shape[1], density)
+    if count == 0 or rows.numel() == 0:
+        return torch.empty(0, dtype=torch.int64, device=rows.device)
+    threshold = rows.kthvalue(count, dim=1, keepdim=True).values
+    below, equal = rows < threshold, rows == threshold
+    room = count - below.sum(1, keepdim=True)
+    chosen = below | (equal & (equal.cumsum(1) <= room))
+    return chosen.nonzero()[:, 1]
+
+
+def chunk_of(start: Tensor, selected: int) -> Tensor:
+    """The chunk of each selected entry, shape (selected,), int64."""
+    return torch.repeat_interleave(torch.arange(len(start) - 1, device=start.device), start.diff(),
+                                   output_size=selected)
+
+
+def flat_index(start: Tensor, offset: Tensor, chunk: int) -> Tensor:
+    """The place of each selected entry in the flat parameter, shape (selected,), int64, ascending."""
+    return chunk_of(start, len(offset)) * chunk + offset.to(torch.int64)
+
+
+def from_flat_index(index: Tensor, numel: int, chunk: int) -> tuple[Tensor, Tensor]:
+    """`start` and `offset` of a selection given by ascending places in the flat parameter."""
+    chunks = -(-numel // chunk)
+    edges = torch.arange(chunks + 1, device=index.device) * chunk
+    return torch.searchsorted(index, edges), (index % chunk).to(offset_dtype(chunk))

@@ -1,0 +1,175 @@
+"""NanoAdam: Adam on the smallest weights of each chunk, with a state for those alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ._adamw import AdamW, arithmetic_dtype, step_parameter
+from ._base import CompactOptimizer
+from ._moments import older, reselect
+from ._options import as_dtype, check_adam, check_choice, check_integer, check_number
+from ._rounding import random_bits, stream_key
+from ._selection import chunk_length, even_starts, magnitude_bits, offset_dtype, select_lowest
+
+SELECTIONS = ("small", "large", "random", "gradient", "static-small")
+MOMENT_POLICIES = ("carry", "reset", "slot")
+DECAY_SCOPES = ("selected", "all")
+ROUNDINGS = ("nearest", "stochastic")
+
+
+class NanoAdam(CompactOptimizer):
+    """Adam on the selected entries of each parameter; all other entries keep every bit.
+
+    The entries are chosen anew every `mask_interval` steps of the parameter, in each chunk on its own. The state holds
+    their places, their moments and (under `carry`) their ages, so it grows with `density`, not with the parameter.
+    A group with density 1 is dense AdamW: the way to train norms and the output layer, as the paper does.
+
+    Args:
+        params: Parameters, named parameters or groups; every option may differ by group.
+        density: Share of each chunk that is selected, in [0, 1]; at least one entry unless it is 0.
+        final_density: Density after `total_steps`, reached linearly; None keeps `density`.
+        total_steps: Steps of the density schedule.
+        mask_interval: Steps from one selection to the next.
+        density_interval: Steps from one evaluation of the schedule to the next; each forces a selection. None
+            evaluates it at every selection.
+        chunk_size: Entries of a chunk, None for the whole parameter. Up to 65536 an offset takes 2 bytes, else 4.
+        select: `small` is the paper; `large`, `random` and `gradient` (largest gradient of the step) are its controls;
+            `static-small` chooses once, before the first step.
+        moment_policy: What a selection does to the moments: `carry` keeps those of the entries that stay and starts the
+            others at zero with an age of zero; `reset` zeroes all, and the step count of the bias correction; `slot`
+            leaves the arrays as they are, so that moments fall to other entries, and counts all steps: a mistake that
+            is easily made, here to be measured.
+        decay_scope: Which entries the decoupled weight decay shrinks; `all` breaks the promise above.
+        state_dtype: Of the moments; None is float32, float64 for float64 parameters. bfloat16 is rounded
+            stochastically, else a second moment with beta2 = 0.999 would stop growing.
+        seed: Of the random selection and of stochastic rounding.
+        weight_rounding: How bfloat16 parameters are rounded after a step: `nearest` or `stochastic`.
+        fused: True for the compiled CPU kernel, False for plain PyTorch, None for whichever fits.
+
+    Raises:
+        ValueError: An option is out of its range.
+
+    Source: Zhou, Jacobs, Gadhikar and Burkholz, "Pay Attention to Small Weights", NeurIPS 2025, arXiv:2506.21374,
+        Algorithm 1. The paper leaves open what happens to the moments when the selection changes, the bias correction
+        (printed without), the chunk length, and which entries weight decay touches: these are the options
+        `moment_policy`, `chunk_size` and `decay_scope`, whose defaults are ours. Steps are counted per parameter.
+    """
+
+    def __init__(self, params: Any, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
+                 weight_decay: float = 0.0, *, density: float = 0.1, final_density: float | None = None,
+                 total_steps: int | None = None, mask_interval: int = 100, density_interval: int | None = None,
+                 chunk_size: int | None = 32768, select: str = "small", moment_policy: str = "carry",
+                 decay_scope: str = "selected", state_dtype: torch.dtype | str | None = None, seed: int = 0,
+                 weight_rounding: str = "nearest", fused: bool | None = None) -> None:
+        super().__init__(params, {
+            "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "density": density,
+            "final_density": final_density, "total_steps": total_steps, "mask_interval": mask_interval,
+            "density_interval": density_interval, "chunk_size": chunk_size, "select": select,
+            "moment_policy": moment_policy, "decay_scope": decay_scope, "state_dtype": state_dtype, "seed": seed,
+            "weight_rounding": weight_rounding, "fused": fused})
+
+    @staticmethod
+    def check_options(options: dict[str, Any]) -> None:
+        check_adam(options)
+        check_number("density", options["density"], 0.0, 1.0)
+        check_integer("mask_interval", options["mask_interval"], 1)
+        for name in ("density_interval", "total_steps", "chunk_size"):
+            if options[name] is not None:
+                check_integer(name, options[name], 1)
+        check_choice("select", options["select"], SELECTIONS)
+        check_choice("moment_policy", options["moment_policy"], MOMENT_POLICIES)
+        check_choice("decay_scope", options["decay_scope"], DECAY_SCOPES)
+        check_choice("weight_rounding", options["weight_rounding"], ROUNDINGS)
+        check_choice("fused", options["fused"], (None, True, False))
+        check_integer("seed", options["seed"], 0)
+        as_dtype("state_dtype", options["state_dtype"])
+        if options["final_density"] is not None:
+            check_number("final_density", options["final_density"], 0.0, 1.0)
+            if options["total_steps"] is None:
+                raise ValueError("total_steps must be a positive integer when final_density is given, got None")
+            if options["select"] == "static-small":
+                raise ValueError(f"final_density must be None with select='static-small', "
+                                 f"got {options['final_density']!r}")
+
+    def update(self, param: Tensor, group: dict[str, Any]) -> None:
+        state = self.state[param]
+        if not state:
+            self._start(param, group)
+        if "offset" in state and _is_due(state["step"], group):
+            self._choose(param, group)
+        state["step"] += 1
+        step = _numbers(state, group)
+        if group["decay_scope"] == "all":
+            param.mul_(step.decay)
+            step = step._replace(decay=1.0)
+        step_parameter(param, state, step, _age(state, group["moment_policy"]))
+
+    def _start(self, param: Tensor, group: dict[str, Any]) -> None:
+        state, device = self.state[param], param.device
+        state["step"] = 0
+        state["key"] = stream_key(group["seed"], len(self.state))
+        dense = group["density"] == 1 and group["final_density"] in (None, 1)
+        if not dense:
+            state["chunk"] = chunk_length(param.numel(), group["chunk_size"])
+            state["start"] = even_starts(param.numel(), 0.0, state["chunk"], device)
+            state["offset"] = torch.empty(0, dtype=offset_dtype(state["chunk"]), device=device)
+            state["chosen"] = 0
+            if group["moment_policy"] == "carry":
+                state["age"] = torch.empty(0, dtype=torch.uint16, device=device)
+        dtype = as_dtype("state_dtype", group["state_dtype"]) or arithmetic_dtype(param)
+        for name in ("mean", "square"):
+            state[name] = torch.zeros(param.numel() if dense else 0, dtype=dtype, device=device)
+
+    def _choose(self, param: Tensor, group: dict[str, Any]) -> None:
+        state = self.state[param]
+        if "age" in state:
+            state["age"] = older(state["age"], state["step"] - state["chosen"])
+        density = scheduled_density(state["step"], group)
+        offset = select_lowest(_keys(param, state, group["select"]), density, state["chunk"])
+        start = even_starts(param.numel(), density, state["chunk"], param.device)
+        reselect(state, start, offset, group["moment_policy"])
+        state["chosen"] = state["step"]
+
+
+def scheduled_density(step: int, group: dict[str, Any]) -> float:
+    """Density in use after `step` steps: linear in the last multiple of `density_interval`."""
+    if group["final_density"] is None:
+        return group["density"]
+    evaluated = step - step % (group["density_interval"] or 1)
+    return group["density"] + (group["final_density"] - group["density"]) * min(1.0, evaluated / group["total_steps"])
+
+
+def _is_due(step: int, group: dict[str, Any]) -> bool:
+    if group["select"] == "static-small":
+        return step == 0
+    return step % group["mask_interval"] == 0 or (
+        group["density_interval"] is not None and step % group["density_interval"] == 0)
+
+
+def _keys(param: Tensor, state: dict[str, Any], select: str) -> Tensor:
+    """Flat integers of which the lowest are selected."""
+    if select == "random":
+        return random_bits(stream_key(state["key"], state["step"], 2), param.numel(), param.device)
+    if select == "gradient":
+        return ~magnitude_bits(param.grad)
+    bits = magnitude_bits(param)
+    return ~bits if select == "large" else bits
+
+
+def _numbers(state: dict[str, Any], group: dict[str, Any]) -> AdamW:
+    lr = float(group["lr"])
+    stochastic = group["weight_rounding"] == "stochastic"
+    return AdamW(lr, *group["betas"], group["eps"], decay=1 - lr * group["weight_decay"],
+                 key=stream_key(state["key"], state["step"], 0),
+                 weight_key=stream_key(state["key"], state["step"], 1) if stochastic else None)
+
+
+def _age(state: dict[str, Any], policy: str) -> Tensor | int:
+    """Updates that the moments have had for the bias correction, the coming one included."""
+    if "offset" not in state or policy == "slot":
+        return state["step"]
+    since = state["step"] - state["chosen"]
+    return state["age"].to(torch.int32) + since if policy == "carry" else since
