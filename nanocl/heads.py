@@ -37,9 +37,9 @@ class Network(MultiTaskModule):
         self.register_buffer("groups", groups, persistent=False)
         self.register_buffer("seen", torch.zeros(outputs, dtype=torch.bool))
         if kind == "own":
-            self.head: nn.Module = nn.ModuleList(nn.Linear(backbone.features, len(c)) for c in classes)
+            self.head: nn.Module = nn.ModuleList(_linear(backbone, len(c)) for c in classes)
         else:
-            self.head = nn.Linear(backbone.features, outputs)
+            self.head = _linear(backbone, outputs)
 
     def adaptation(self, experience) -> None:
         """Open the classes of a training experience (Avalanche calls this before each experience)."""
@@ -82,6 +82,12 @@ class Network(MultiTaskModule):
     def head_parameters(self) -> set[str]:
         """Names of the parameters of the output layer."""
         return {f"head.{name}" for name, _ in self.head.named_parameters()}
+
+
+def _linear(backbone: nn.Module, outputs: int) -> nn.Linear:
+    """The backbone's own output layer where it has a method `make_head`, else torch's default."""
+    make = getattr(backbone, "make_head", None)
+    return make(outputs) if make else nn.Linear(backbone.features, outputs)
 
 
 def choose(head: str, scenario: str, measure: str) -> str:
