@@ -10,22 +10,25 @@ from torch import Tensor, nn
 
 from nanocl.records import UserError
 
-OUTPUT_LAYERS = ("head", "linear", "fc", "classifier")
+OUTPUT_LAYERS = ("head", "heads", "linear", "fc", "classifier", "last_linear", "aux1", "aux2", "AuxLogits")
 
 
 def load_weights(model: nn.Module, weights: str) -> None:
     """Copy the state dict in the file `weights` into a backbone; an empty name leaves it as it is.
 
-    Prefixes that wrappers leave (`module.`, `backbone.`) are taken off, and the file's output layer is left out:
-    entries named `head`, `linear`, `fc` or `classifier` that the backbone has not.
+    Of a whole network of ours only the backbone is taken. Prefixes that wrappers leave are taken off, and entries of
+    an output layer (`OUTPUT_LAYERS`) that the backbone has not are left out.
 
     Raises:
         UserError: The file is missing, cannot be read without unpickling, or does not fit the backbone.
     """
     if not weights:
         return
-    state = {_short(name): value for name, value in read_state(weights).items()}
-    fit(model, state, weights)
+    state = read_state(weights)
+    if any(name.startswith("backbone.") for name in state):
+        state = {name: value for name, value in state.items() if name.startswith("backbone.")}
+    wanted = model.state_dict()
+    fit(model, {_short(name, wanted): value for name, value in state.items()}, weights)
 
 
 def fit(model: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
@@ -80,7 +83,8 @@ def _read(path: Path) -> object:
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def _short(name: str) -> str:
-    for prefix in ("module.", "backbone."):
-        name = name.removeprefix(prefix)
+def _short(name: str, wanted: Mapping[str, Tensor]) -> str:
+    for prefix in ("module.", "backbone.", "network."):
+        if name not in wanted:
+            name = name.removeprefix(prefix)
     return name

@@ -14,6 +14,7 @@ from avalanche.benchmarks.utils import AvalancheDataset, DataAttribute
 from avalanche.benchmarks.utils.classification_dataset import TaskAwareSupervisedClassificationDataset
 
 from nanocl.batches import TensorDataset
+from nanocl.records import SCENARIOS
 
 
 class Stream:
@@ -61,7 +62,12 @@ def make_scenario(*, kind: str, train: Sequence[TensorDataset], test: Sequence[T
     """Join the tensor data sets of each experience into an Avalanche scenario.
 
     Task labels travel in every scenario so that bookkeeping stays simple; only task-incremental heads read them.
+
+    Raises:
+        ValueError: An unknown `kind`.
     """
+    if kind not in SCENARIOS:
+        raise ValueError(f"scenario must be one of {', '.join(SCENARIOS)}, got {kind!r}")
     wrap = _classification if measure == "accuracy" else _regression
     streams = {"train": [wrap(d) for d in train], "test": [wrap(d) for d in test]}
     if validation:

@@ -125,6 +125,15 @@ class Images:
                  for part in ("train", "validation", "test") if len(self.rows[part])}
         return make_scenario(kind=kind, inputs=self.shape, outputs=outputs, data=(self.facts,), **parts)
 
+    def repeated(self, kind: str, orders: Sequence[Tensor | None]) -> Scenario:
+        """All classes in every experience, each with its own order of pixels.
+
+        Targets are the class labels, or label + classes * experience where experiences bring classes of their own.
+        """
+        step = 0 if kind == "domain" else self.classes
+        targets = [{label: label + step * i for label in range(self.classes)} for i in range(len(orders))]
+        return self.scenario(kind, targets, outputs=self.classes + step * (len(orders) - 1), orders=orders)
+
     def _experience(self, part: str, targets: Mapping[int, int], order: Tensor | None, label: int) -> TensorDataset:
         lookup = np.full(self.classes, -1, dtype=np.int64)
         lookup[list(targets)] = list(targets.values())
