@@ -1,8 +1,9 @@
 """The official files, as torchvision names, checks and downloads them (torchvision 0.30 `datasets`), and fingerprints.
 
-OFFICIAL_FINGERPRINTS were computed from files that are known to be the published ones: MNIST from gzip files with
-torchvision's checksums, digits from scikit-learn, Fashion-MNIST from Debian's package dataset-fashion-mnist.
-CIFAR-10, CIFAR-100 and Flowers-102 have none here; they are recognised by the checksums of their files instead.
+OFFICIAL_FINGERPRINTS were computed from files known to be the published ones: MNIST from gzip files with torchvision's
+checksums; Fashion-MNIST from Debian's, whose gzip headers lack the file name and time, and which have torchvision's
+checksums once these are put back; digits from scikit-learn 1.9. CIFAR-10, CIFAR-100 and Flowers-102 have none here:
+their exact pixels were not at hand, so they are recognised by the checksums of their files only.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Archive:
     mirrors: tuple[str, ...]
 
 
-ARCHIVES: Mapping[str, Archive] = MappingProxyType({
+ARCHIVES: Mapping[str, Archive] = {
     "mnist": Archive("MNIST/raw", {
         "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
         "train-labels-idx1-ubyte.gz": "d53e105ee54ea40749a09fcbcd1e9432",
@@ -51,13 +51,13 @@ ARCHIVES: Mapping[str, Archive] = MappingProxyType({
         "imagelabels.mat": "e0620be6f572b9609742df49c70aed4d",
         "setid.mat": "a5357ecc9cb78c4bef273ce3793fc85c",
     }, ("https://www.robots.ox.ac.uk/~vgg/data/flowers/102/",)),
-})
+}
 
-OFFICIAL_FINGERPRINTS: Mapping[str, str] = MappingProxyType({
+OFFICIAL_FINGERPRINTS: Mapping[str, str] = {
     "digits": "0a404d98eecd19a1",
     "mnist": "0877b14eb805cf62",
     "fashion-mnist": "76513642f631c06c",
-})
+}
 
 
 def md5_of(path: Path) -> str:

@@ -6,16 +6,17 @@ import json
 import math
 import mmap
 import os
+import threading
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from nanocl.data.dataset import DataSet
 from nanocl.records import hash_of
 
-FORMAT = "nanocl-data/1"
+SCHEMA = "nanocl-data/1"
 ARRAYS = ("train_inputs", "train_labels", "test_inputs", "test_labels")
 DTYPES = {"U8": np.uint8, "I64": np.int64}
 
@@ -32,34 +33,31 @@ def locations(name: str, root: Path, image_size: int) -> tuple[Path, Path]:
     return root / ".nanocl" / f"{name}{size}.safetensors", user_folder() / "decoded" / elsewhere
 
 
-def header(path: Path, identity: str) -> dict[str, Any] | None:
-    """The header of a decoded file; None if it is missing, damaged or made from another source."""
+def facts(path: Path, identity: str) -> dict[str, str] | None:
+    """What a decoded file's header says of its data; None if it is missing, damaged or made from another source."""
     try:
         with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            size = os.fstat(file.fileno()).st_size
-            values = json.loads(file.read(length)) if length <= size else {}
-        facts = values["__metadata__"]
-        end = 8 + length + max(values[array]["data_offsets"][1] for array in ARRAYS)
-    except (OSError, ValueError, KeyError, TypeError):
+            header = _header(file, identity)
+    except OSError:
         return None
-    if facts.get("format") != FORMAT or facts.get("source") != identity or end != size:
-        return None
-    return {**values, "start": 8 + length}
+    return header and header["__metadata__"]
 
 
 def read(path: Path, identity: str) -> DataSet | None:
-    """The data set in a decoded file, its pixels mapped and read when touched; None as in `header`."""
-    values = header(path, identity)
-    if values is None:
+    """The data set in a decoded file, its pixels mapped and read when touched; None as in `facts`."""
+    try:
+        with path.open("rb") as file:
+            header = _header(file, identity)
+            if header is None:
+                return None
+            # copy on write: torch wants writable memory, and other processes share the pages
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    except OSError:
         return None
-    with path.open("rb") as file:
-        # copy on write: torch wants writable memory, and other processes share the pages
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-    arrays = {array: _view(mapped, values["start"], values[array]) for array in ARRAYS}
-    facts = values["__metadata__"]
-    return DataSet(**arrays, classes=tuple(json.loads(facts["classes"])), official=facts["official"] == "true",
-                   name=facts["name"], fingerprint=facts["fingerprint"])
+    arrays = {array: _view(mapped, header["start"], header[array]) for array in ARRAYS}
+    found = header["__metadata__"]
+    return DataSet(**arrays, classes=tuple(json.loads(found["classes"])), official=json.loads(found["official"]),
+                   name=found["name"], fingerprint=found["fingerprint"])
 
 
 def write(places: tuple[Path, ...], data: DataSet, identity: str) -> Path | None:
@@ -75,17 +73,29 @@ def write(places: tuple[Path, ...], data: DataSet, identity: str) -> Path | None
     return None
 
 
+def _header(file: BinaryIO, identity: str) -> dict[str, Any] | None:
+    size = os.fstat(file.fileno()).st_size
+    length = int.from_bytes(file.read(8), "little")
+    try:
+        header = json.loads(file.read(length)) if length < size else {}
+        end = 8 + length + max(header[array]["data_offsets"][1] for array in ARRAYS)
+        found = header["__metadata__"]
+        whole = (found["schema"], found["source"], end) == (SCHEMA, identity, size)
+    except (ValueError, KeyError, TypeError):
+        return None
+    return {**header, "start": 8 + length} if whole else None
+
+
 def _write(path: Path, data: DataSet, identity: str) -> None:
     from safetensors.numpy import save
 
-    facts = {"format": FORMAT, "source": identity, "name": data.name, "fingerprint": data.fingerprint,
-             "official": json.dumps(data.official), "classes": json.dumps(data.classes)}
-    if not path.parent.is_dir() and not os.access(path.parent.parent, os.W_OK) and path.parent.name == ".nanocl":
-        raise PermissionError(f"{path.parent.parent} is not writable")
+    header = {"schema": SCHEMA, "source": identity, "name": data.name, "fingerprint": data.fingerprint,
+              "official": json.dumps(data.official), "classes": json.dumps(data.classes)}
+    # a data root that does not exist is not created for a copy
     path.parent.mkdir(parents=path.parent.name != ".nanocl", exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.part")
     try:
-        part.write_bytes(save({array: np.ascontiguousarray(getattr(data, array)) for array in ARRAYS}, facts))
+        part.write_bytes(save({array: np.ascontiguousarray(getattr(data, array)) for array in ARRAYS}, header))
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
 """CIFAR-10 and CIFAR-100 as their author publishes them: Python pickles, in a tar file or unpacked.
 
-A pickle can run any program, so these are read by an unpickler that knows arrays and plain values only, whether or
-not their checksums are the official ones.
+A pickle can run any program, so these are read by an unpickler that knows plain values and arrays of bytes only,
+whether or not their checksums are the official ones.
 
 Source: Krizhevsky, Learning multiple layers of features from tiny images, 2009.
 """
@@ -93,7 +93,7 @@ def read_cifar(where: Path, layout: Layout) -> Splits:
 
 
 def unpickle(data: bytes, described: str) -> Any:
-    """Arrays and plain values from a pickle of Python 2 or 3.
+    """Plain values and arrays of bytes from a pickle of Python 2 or 3.
 
     Raises:
         UserError: It is damaged, or names anything else.
@@ -101,38 +101,64 @@ def unpickle(data: bytes, described: str) -> Any:
     try:
         return _PlainUnpickler(io.BytesIO(data), encoding="latin1").load()
     except Exception as error:  # a damaged pickle can fail in any way
-        raise UserError(f"{described} is not a whole pickle of arrays and plain values: {error}") from error
+        raise UserError(f"{described} is not a whole pickle of plain values and arrays of bytes: {error}") from error
 
 
 class _PlainUnpickler(pickle.Unpickler):
+    """Builds plain values, and arrays of unsigned bytes through stand-ins of ours."""
+
     def find_class(self, module: str, name: str) -> Any:
         if module in ("numpy.core.multiarray", "numpy._core.multiarray") and name == "_reconstruct":
-            return _empty_array
-        if (module, name) in (("numpy", "ndarray"), ("numpy", "dtype")):
-            return getattr(np, name)
-        if (module, name) == ("_codecs", "encode"):
-            return _encode
+            return _Bytes
+        if (module, name) in _STAND_INS:
+            return _STAND_INS[module, name]
         raise pickle.UnpicklingError(f"it asks for {module}.{name}")
 
 
-def _empty_array(kind: type, shape: tuple[int, ...], code: Any) -> np.ndarray:
-    # how numpy pickles an array: an empty one first, which its state then fills
-    return np.ndarray((0,), np.uint8)
+class _Type:
+    """In the place of a numpy dtype."""
+
+    def __init__(self, code: str, *_: Any) -> None:
+        if code != "u1":
+            raise pickle.UnpicklingError(f"it holds an array of type {code!r}, not of unsigned bytes")
+
+    def __setstate__(self, state: Any) -> None:
+        """Byte order and alignment, which single bytes have none of."""
+
+
+class _Bytes:
+    """In the place of a numpy array: pickled as an empty one, whose state then says shape, type, order and bytes."""
+
+    values: np.ndarray | None = None
+
+    def __init__(self, *_: Any) -> None:
+        pass
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _, shape, kind, fortran, raw = state
+        if not isinstance(kind, _Type):
+            raise pickle.UnpicklingError("it holds an array without a type")
+        # Python 2 wrote bytes as text
+        data = raw.encode("latin1") if isinstance(raw, str) else raw
+        self.values = np.frombuffer(data, np.uint8).reshape(shape, order="F" if fortran else "C")
 
 
 def _encode(text: str, encoding: str = "latin1") -> bytes:
     return text.encode("latin1")
 
 
+_STAND_INS = {("numpy", "ndarray"): _Bytes, ("numpy", "dtype"): _Type, ("_codecs", "encode"): _encode}
+
+
 def _batch(data: bytes, described: str, key: str, classes: int) -> tuple[np.ndarray, np.ndarray]:
     batch = unpickle(data, described)
     pixels, labels = (batch.get("data"), batch.get(key)) if isinstance(batch, dict) else (None, None)
-    whole = isinstance(pixels, np.ndarray) and pixels.dtype == np.uint8 and pixels.ndim == 2
-    if not whole or pixels.shape[1] != np.prod(SHAPE) or not isinstance(labels, list) or len(labels) != len(pixels):
+    values = pixels.values if isinstance(pixels, _Bytes) else None
+    if values is None or values.shape[1:] != (3072,) or not isinstance(labels, list) or len(labels) != len(values):
         raise UserError(f"{described} must hold 'data' (n, 3072) of unsigned bytes and n labels under {key!r}")
     if not all(isinstance(label, int) and 0 <= label < classes for label in labels):
         raise UserError(f"{described} must hold labels from 0 to {classes - 1}")
-    return pixels.reshape(-1, *SHAPE), np.array(labels, np.int64)
+    return values.reshape(-1, *SHAPE), np.array(labels, np.int64)
 
 
 def _from_folder(folder: Path, layout: Layout) -> tuple[dict[str, bytes], bool]:

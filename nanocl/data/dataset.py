@@ -60,7 +60,9 @@ class DataSet(Splits):
 def fingerprint_of(splits: Splits) -> str:
     """16 hex digits that depend on every pixel, label and split, but not on the order of samples or the container.
 
-    The hash of the sorted hashes of the samples; a sample is its split, class number, shape and pixels.
+    The hash of the sorted hashes of the samples; a sample is its split, class number, shape and pixels. Pixels are
+    taken as decoded: lossy formats (JPEG, WebP) and resizing may differ in a grey level, and so in the fingerprint,
+    between versions of Pillow.
     """
     digests = _digests("train", splits.train_inputs, splits.train_labels)
     digests += _digests("test", splits.test_inputs, splits.test_labels)

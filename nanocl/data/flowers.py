@@ -7,7 +7,7 @@ Source: Nilsback and Zisserman, Automated flower classification over a large num
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -29,17 +29,37 @@ def read_flowers(folder: Path, image_size: int) -> Splits:
         UserError: A file is damaged, or `image_size` is 0 and sizes differ, as they do in the official files.
     """
     packed = (folder / TAR).is_file()
-    labels = _matrix(folder / LABELS, "labels")
-    ids = {split: np.sort(_matrix(folder / IDS, key)) for split, key in (("train", "trnid"), ("test", "tstid"))}
-    if min(labels.min(), *(i.min() for i in ids.values())) < 1 or max(i.max() for i in ids.values()) > len(labels) \
-            or labels.max() > len(CLASSES):
-        raise UserError(f"{folder / IDS} and {folder / LABELS} do not fit together: a number is out of range")
-    read = _from_tar(folder / TAR) if packed else lambda name: (folder / "jpg" / name).read_bytes()
     where = folder / (TAR if packed else "jpg")
-    images, gray = {}, []
-    for split, numbers in ids.items():
-        names = [f"image_{number:05d}.jpg" for number in numbers]
-        images[split] = decode_all(names, read, lambda name: f"{where}/{name}", image_size)
+    labels = _numbers(folder / LABELS, "labels", len(CLASSES))
+    read = _from_tar(where) if packed else lambda name: (where / name).read_bytes()
+    arrays: list[np.ndarray] = []
+    for key in ("trnid", "tstid"):
+        ids = np.sort(_numbers(folder / IDS, key, len(labels)))
+        images, _ = decode_all([f"image_{number:05d}.jpg" for number in ids], read, lambda name: f"{where}/{name}",
+                               image_size)
+        arrays += [images, labels[ids - 1] - 1]
     official = packed and all(md5_of(folder / name) == md5 for name, md5 in ARCHIVES["flowers102"].files.items())
-    return Splits(images["train"], labels[ids["train"] - 1] - 1, images["test"], labels[ids["test"] - 1] - 1, CLASSES,
-                  official)
+    return Splits(*arrays, CLASSES, official)
+
+
+def _numbers(path: Path, key: str, highest: int) -> np.ndarray:
+    from scipy.io import loadmat
+
+    try:
+        values = np.asarray(loadmat(path)[key]).reshape(-1).astype(np.int64)
+    except Exception as error:  # a damaged mat file can fail in any way
+        raise UserError(f"{path} is not a whole MATLAB file with {key!r}: {error}") from error
+    if len(values) == 0 or values.min() < 1 or values.max() > highest:
+        raise UserError(f"{path} must hold numbers from 1 to {highest} under {key!r}")
+    return values
+
+
+def _from_tar(archive: Path) -> Callable[[str], bytes]:
+    files = read_members(archive, lambda path: path.suffix == ".jpg")
+
+    def read(name: str) -> bytes:
+        if name not in files:
+            raise UserError(f"{archive} lacks {name}: truncated, or another archive")
+        return files[name]
+
+    return read

@@ -12,7 +12,7 @@ import os
 import threading
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -113,8 +113,13 @@ def _check_classes(members: dict[str, list[tuple[str, str]]], where: str) -> Non
                             "train/ and test/")
 
 
-def walk(folder: Path) -> Iterable[Path]:
-    for parent, folders, files in os.walk(folder, followlinks=True):
+def walk(folder: Path) -> Iterator[Path]:
+    """All files below a folder, in a fixed order."""
+    for parent, folders, files in os.walk(folder, followlinks=True, onerror=_refuse):
         folders.sort()
         for name in sorted(files):
             yield Path(parent) / name
+
+
+def _refuse(error: OSError) -> None:
+    raise error

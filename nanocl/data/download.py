@@ -1,0 +1,81 @@
+"""Fetch the official files of a data set that is not there."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import queue
+import shutil
+import sys
+import threading
+import time
+import urllib.request
+from pathlib import Path
+
+from nanocl.data.archives import Archive, md5_of
+
+PROBE_SECONDS = 6
+STALL_SECONDS = 20
+
+
+def download(archive: Archive, root: Path) -> str:
+    """Download the files of `archive` that are not there, each verified by its checksum before it gets its name.
+
+    Returns:
+        Why it failed, after at most `PROBE_SECONDS` if no mirror answers; empty when all files are there.
+    """
+    mirror, reason = _answering(archive)
+    if not mirror:
+        return reason
+    folder = root / archive.folder
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, md5 in archive.files.items():
+            if not (folder / name).exists():
+                _fetch(mirror + name, folder / name, md5)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        return f"{mirror}: {error}"
+    return ""
+
+
+def _answering(archive: Archive) -> tuple[str, str]:
+    """The first mirror that answers, or the reason why none does.
+
+    In threads that may be left behind: a name look-up without network blocks for longer than any socket timeout.
+    """
+    answers: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
+    for mirror in archive.mirrors:
+        threading.Thread(target=_probe, args=(mirror, next(iter(archive.files)), answers), daemon=True).start()
+    until, reasons = time.monotonic() + PROBE_SECONDS, []
+    for _ in archive.mirrors:
+        try:
+            mirror, reason = answers.get(timeout=max(0.0, until - time.monotonic()))
+        except queue.Empty:
+            reasons.append(f"no answer in {PROBE_SECONDS} seconds")
+            break
+        if not reason:
+            return mirror, ""
+        reasons.append(f"{mirror}: {reason}")
+    return "", "; ".join(reasons)
+
+
+def _probe(mirror: str, name: str, answers: queue.SimpleQueue[tuple[str, str]]) -> None:
+    try:
+        with urllib.request.urlopen(mirror + name, timeout=PROBE_SECONDS):
+            answers.put((mirror, ""))
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        answers.put((mirror, str(getattr(error, "reason", None) or error)))
+
+
+def _fetch(url: str, path: Path, md5: str) -> None:
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with urllib.request.urlopen(url, timeout=STALL_SECONDS) as response, part.open("wb") as file:
+            size = int(response.headers.get("Content-Length") or 0)
+            print(f"downloading {url} ({size / 1e6:.1f} MB) to {path.parent}", file=sys.stderr, flush=True)
+            shutil.copyfileobj(response, file, 1 << 20)
+        if md5_of(part) != md5:
+            raise ValueError(f"{path.name} has the wrong checksum; it was not kept")
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
