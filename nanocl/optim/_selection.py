@@ -12,7 +12,7 @@ import math
 import torch
 from torch import Tensor
 
-SHORT_CHUNK = 1 << 16  # the longest chunk whose offsets fit 16 bits
+SHORT_CHUNK = 1 << 15  # the longest chunk whose offsets fit int16 (uint16 tensors cannot be pickled)
 _BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
@@ -40,7 +40,7 @@ def chunk_length(numel: int, chunk: int | None) -> int:
 def offset_dtype(chunk: int) -> torch.dtype:
     """The narrowest integer type that can name each place of a chunk."""
     if chunk <= SHORT_CHUNK:
-        return torch.uint16
+        return torch.int16
     return torch.int32 if chunk <= 1 << 31 else torch.int64
 
 

@@ -13,8 +13,6 @@ from ._options import as_dtype, check_adam, check_choice, check_integer, check_n
 from ._quantise import dequantise, quantise
 from ._selection import SHORT_CHUNK, even_starts, flat_index, magnitude_bits, select_lowest, selected_count
 
-DEFAULT_BLOCK = 32768
-
 
 class MicroAdam(CompactOptimizer):
     """Adam whose moments are computed from the last `window` sparse gradients, with error feedback.
@@ -25,7 +23,7 @@ class MicroAdam(CompactOptimizer):
         density: Share of each block whose entries are sent to the window in a step, in (0, 1].
         window: Sparse gradients that the moments are computed from.
         quant_block: Entries that share the bounds of their 4-bit codes.
-        block_size: Entries of a block, at most 65536; None is 32768.
+        block_size: Entries of a block, at most 32768, which is also what None means.
         state_dtype: Of the window's values and of the bounds; None is bfloat16.
         fused: True for the compiled CPU kernel, False for plain PyTorch, None for whichever fits.
 
@@ -76,12 +74,12 @@ class MicroAdam(CompactOptimizer):
         state, numel = self.state[param], param.numel()
         dtype = as_dtype("state_dtype", group["state_dtype"]) or torch.bfloat16
         state["step"] = 0
-        state["block"] = group["block_size"] or DEFAULT_BLOCK
+        state["block"] = group["block_size"] or SHORT_CHUNK
         state["bucket"] = group["quant_block"]
         state["density"] = group["density"]
         sent = selected_count(numel, group["density"], state["block"])
         shapes = {"codes": ((numel + 1) // 2, torch.uint8), "low": (-(-numel // state["bucket"]), dtype),
-                  "high": (-(-numel // state["bucket"]), dtype), "offset": ((group["window"], sent), torch.uint16),
+                  "high": (-(-numel // state["bucket"]), dtype), "offset": ((group["window"], sent), torch.int16),
                   "value": ((group["window"], sent), dtype)}
         for name, (shape, kind) in shapes.items():
             state[name] = torch.zeros(shape, dtype=kind, device=param.device)

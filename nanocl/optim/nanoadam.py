@@ -35,7 +35,7 @@ class NanoAdam(CompactOptimizer):
         mask_interval: Steps from one selection to the next.
         density_interval: Steps from one evaluation of the schedule to the next; each forces a selection. None
             evaluates it at every selection.
-        chunk_size: Entries of a chunk, None for the whole parameter. Up to 65536 an offset takes 2 bytes, else 4.
+        chunk_size: Entries of a chunk, None for the whole parameter. Up to 32768 an offset takes 2 bytes, else 4.
         select: `small` is the paper; `large`, `random` and `gradient` (largest gradient of the step) are its controls;
             `static-small` chooses once, before the first step.
         moment_policy: What a selection does to the moments: `carry` keeps those of the entries that stay and starts the
@@ -118,7 +118,7 @@ class NanoAdam(CompactOptimizer):
             state["offset"] = torch.empty(0, dtype=offset_dtype(state["chunk"]), device=device)
             state["chosen"] = 0
             if group["moment_policy"] == "carry":
-                state["age"] = torch.empty(0, dtype=torch.uint16, device=device)
+                state["age"] = torch.empty(0, dtype=torch.int16, device=device)
         dtype = as_dtype("state_dtype", group["state_dtype"]) or arithmetic_dtype(param)
         for name in ("mean", "square"):
             state[name] = torch.zeros(param.numel() if dense else 0, dtype=dtype, device=device)

@@ -1,0 +1,247 @@
+"""What every optimizer of nanocl.optim promises as a `torch.optim.Optimizer`."""
+
+import copy
+import pickle
+from collections import defaultdict
+
+import pytest
+import torch
+from torch import nn
+
+from nanocl import optim
+
+SMALL = {"NanoAdam": {"chunk_size": 50, "mask_interval": 3, "density": 0.3},
+         "MicroAdam": {"block_size": 50, "quant_block": 8, "density": 0.1, "window": 4}}
+
+
+@pytest.fixture(params=optim.__all__)
+def make(request):
+    """Makes one of the optimizers with options for tiny parameters."""
+    def build(params, **options):
+        return getattr(optim, request.param)(params, **{**SMALL.get(request.param, {}), **options})
+    return build
+
+
+def make_params(seed=0, dtype=torch.float32):
+    generator = torch.Generator().manual_seed(seed)
+    return [nn.Parameter(torch.randn(shape, generator=generator).to(dtype)) for shape in ((12, 11), (7,), ())]
+
+
+def train(params, optimizer, steps, first=0):
+    for step in range(first, first + steps):
+        generator = torch.Generator().manual_seed(1000 + step)
+        for param in params:
+            param.grad = torch.randn(param.shape, generator=generator).to(param.dtype)
+        optimizer.step()
+
+
+def assert_same(left, right):
+    assert all(torch.equal(one, other) for one, other in zip(left, right, strict=True))
+
+
+def test_step_leaves_the_gradient_untouched(make):
+    params = make_params()
+    optimizer = make(params, weight_decay=0.1)
+    for step in range(5):
+        train(params, optimizer, 1, first=step)
+        generator = torch.Generator().manual_seed(1000 + step)
+        assert_same([param.grad for param in params],
+                    [torch.randn(param.shape, generator=generator) for param in params])
+
+
+def test_closure_is_evaluated_with_gradients_and_its_loss_returned(make):
+    param = nn.Parameter(torch.ones(20))
+    optimizer = make([param], lr=0.1)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = param.square().sum()
+        loss.backward()
+        return loss
+
+    losses = [optimizer.step(closure).item() for _ in range(30)]
+    assert losses[0] == 20.0 and losses[-1] < losses[0]
+    assert optimizer.step() is None
+
+
+def test_parameters_without_gradient_keep_weights_and_have_no_state(make):
+    params = make_params()
+    before = params[1].detach().clone()
+    optimizer = make(params)
+    params[0].grad = torch.ones_like(params[0])
+    optimizer.step()
+    assert torch.equal(params[1], before) and not optimizer.state.get(params[1])
+
+
+def test_a_wiped_state_starts_as_a_fresh_optimizer(make):
+    params = make_params()
+    optimizer = make(params)
+    train(params, optimizer, 4)
+    fresh = [nn.Parameter(param.detach().clone()) for param in params]
+    optimizer.state = defaultdict(dict)
+    train(params, optimizer, 6)
+    train(fresh, make(fresh), 6)
+    assert_same(params, fresh)
+
+
+def test_a_grown_head_with_an_empty_state_goes_on_beside_the_others(make):
+    params = make_params()
+    optimizer = make(params)
+    train(params, optimizer, 4)
+    grown = nn.Parameter(torch.cat([params[1].detach(), torch.zeros(3)]))
+    optimizer.state.pop(params[1])
+    optimizer.state[grown] = {}
+    params[1] = grown
+    optimizer.param_groups[0]["params"][1] = grown
+    train(params, optimizer, 4, first=4)
+    assert optimizer.state[grown]["step"] == 4 and optimizer.state[params[0]]["step"] == 8
+    assert grown.isfinite().all()
+
+
+def test_an_added_group_has_its_own_options(make):
+    first, second = make_params(0), make_params(1)
+    before = [param.detach().clone() for param in second]
+    optimizer = make(first, lr=0.1)
+    optimizer.add_param_group({"params": second, "lr": 0.0})
+    train(first + second, optimizer, 3)
+    assert_same(second, before)
+    with pytest.raises(ValueError, match="lr"):
+        optimizer.add_param_group({"params": make_params(2), "lr": -1.0})
+
+
+def test_a_scheduler_sets_the_learning_rate(make):
+    params = make_params()
+    optimizer = make(params, lr=0.1)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.0)
+    train(params, optimizer, 1)
+    scheduler.step()
+    before = [param.detach().clone() for param in params]
+    train(params, optimizer, 2, first=1)
+    assert_same(params, before)
+
+
+def test_a_tensor_as_learning_rate_is_honoured(make):
+    params, others = make_params(), make_params()
+    train(params, make(params, lr=torch.tensor(0.125)), 3)
+    train(others, make(others, lr=0.125), 3)
+    assert_same(params, others)
+
+
+def test_named_parameters_are_accepted(make):
+    model = nn.Linear(5, 3)
+    optimizer = make(model.named_parameters())
+    model(torch.ones(2, 5)).sum().backward()
+    optimizer.step()
+    assert optimizer.param_groups[0]["param_names"] == ["weight", "bias"]
+
+
+@pytest.mark.parametrize("way", ["copy", "pickle"])
+def test_a_copied_optimizer_goes_on_with_the_same_bits(make, way):
+    params = make_params()
+    optimizer = make(params)
+    train(params, optimizer, 4)
+    twins = copy.deepcopy((params, optimizer)) if way == "copy" else pickle.loads(pickle.dumps((params, optimizer)))
+    train(params, optimizer, 5, first=4)
+    train(*twins, 5, first=4)
+    assert_same(params, twins[0])
+
+
+def test_loading_copies_the_state_and_keeps_every_dtype(make):
+    params = make_params(dtype=torch.bfloat16)
+    optimizer = make(params)
+    train(params, optimizer, 4)
+    saved = copy.deepcopy(optimizer.state_dict())
+    other = make(params)
+    other.load_state_dict(optimizer.state_dict())
+    train(params, other, 3)
+    for number, state in optimizer.state_dict()["state"].items():
+        for key, value in state.items():
+            if torch.is_tensor(value):
+                assert torch.equal(value, saved["state"][number][key])
+                assert other.state[params[number]][key].dtype == value.dtype
+
+
+def test_hooks_around_loading_see_and_change_the_state(make):
+    params = make_params()
+    optimizer = make(params)
+    train(params, optimizer, 2)
+    other, seen = make(params), []
+    other.register_load_state_dict_pre_hook(lambda _, state: {**state, "state": {}})
+    other.register_load_state_dict_post_hook(lambda loaded: seen.append(len(loaded.state)))
+    other.load_state_dict(optimizer.state_dict())
+    assert seen == [0]
+
+
+def test_two_instances_share_nothing(make):
+    first, second, alone = make_params(), make_params(), make_params()
+    both = make(first), make(second)
+    for step in range(5):
+        train(first, both[0], 1, first=step)
+        train(second, both[1], 1, first=step + 50)
+    train(alone, make(alone), 5)
+    assert_same(first, alone)
+
+
+def test_a_transposed_or_channels_last_parameter_trains_like_a_contiguous_one(make):
+    values = torch.randn(4, 5, 6, 7, generator=torch.Generator().manual_seed(0))
+    for strided in (values.contiguous(memory_format=torch.channels_last), values.mT.contiguous().mT):
+        plain, strided = nn.Parameter(values.clone()), nn.Parameter(strided)
+        assert not strided.is_contiguous()
+        train([plain], make([plain], lr=0.05), 5)
+        train([strided], make([strided], lr=0.05), 5)
+        assert torch.equal(plain, strided)
+
+
+def test_an_empty_parameter_is_no_error(make):
+    param = nn.Parameter(torch.empty(0, 3))
+    optimizer = make([param])
+    train([param], optimizer, 3)
+    assert param.shape == (0, 3)
+
+
+def test_sparse_gradients_and_complex_parameters_are_refused(make):
+    embedding = nn.Embedding(5, 3, sparse=True)
+    optimizer = make(embedding.parameters())
+    embedding(torch.tensor([1])).sum().backward()
+    with pytest.raises(RuntimeError, match="sparse"):
+        optimizer.step()
+    with pytest.raises(ValueError, match="complex64"):
+        make([nn.Parameter(torch.zeros(2, dtype=torch.complex64))])
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_every_float_type_descends(make, dtype):
+    param = nn.Parameter(torch.ones(64, dtype=dtype))
+    optimizer = make([param], lr=0.02)
+    for _ in range(60):
+        param.grad = param.detach().clone()
+        optimizer.step()
+    assert param.dtype == dtype and param.isfinite().all()
+    assert param.float().square().mean() < 0.9
+
+
+def test_a_scaled_loss_under_autocast_trains(make):
+    model = nn.Linear(6, 1)
+    optimizer = make(model.parameters(), lr=0.02)
+    scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
+    inputs = torch.randn(32, 6, generator=torch.Generator().manual_seed(0))
+    losses = []
+    for _ in range(60):
+        optimizer.zero_grad()
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            loss = (model(inputs).float() - 3).square().mean()
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        losses.append(loss.item())
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_global_random_state_is_left_alone(make):
+    params = make_params()
+    state = torch.get_rng_state()
+    optimizer = make(params)
+    for param in params:
+        param.grad = torch.ones_like(param)
+    optimizer.step()
+    assert torch.equal(state, torch.get_rng_state())
