@@ -48,6 +48,7 @@ class Plugin:
         citation: BibTeX of its source.
         scenarios: The scenarios it supports.
         brings_optimizer: Whether it has a method `make_optimizer`.
+        is_library: Whether it has a class method `options_of`, see `complete`.
         source: Hash of the file, for a file of the user's.
     """
 
@@ -61,6 +62,7 @@ class Plugin:
     citation: str
     scenarios: tuple[str, ...]
     brings_optimizer: bool = False
+    is_library: bool = False
     source: str = ""
 
 
@@ -94,21 +96,26 @@ def get(kind: str, name: str, files: Iterable[Path] = ()) -> Plugin:
 def complete(kind: str, name: str, given: Mapping[str, Any], files: Iterable[Path] = ()) -> Part:
     """A plugin's part of a spec: the given options checked and converted, every default filled in.
 
-    Text after a colon in the name fills the plugin's first option.
+    Text after a colon in the name fills the plugin's first option. A plugin that stands for a whole library has a class
+    method `options_of(text)` that tells the further options, in the form of `Plugin.options`.
 
     Raises:
         UnknownPlugin, UnknownOption: With the nearest names, or the type that would be right.
     """
     plugin = get(kind, name, files)
-    stem, _, rest = name.partition(":")
-    if rest and plugin.options:
-        given = {next(iter(plugin.options)): rest, **given}
+    rest, known = name.partition(":")[2], dict(plugin.options)
+    if rest:
+        if not known:
+            raise UnknownPlugin(f"{plugin.name} takes nothing after a colon, got {name!r}")
+        given = {next(iter(known)): rest, **given}
+    if plugin.is_library:
+        known |= load(plugin).options_of(rest)
     for option in given:
-        if option not in plugin.options:
-            raise UnknownOption(f"{stem} has no option {option!r}{did_you_mean(option, plugin.options)}")
-    options = {option: convert(f"{stem}.{option}", given[option], types) if option in given else default
-               for option, (types, default) in plugin.options.items()}
-    return Part(plugin.name, options, plugin.source)
+        if option not in known:
+            raise UnknownOption(f"{name} has no option {option!r}{did_you_mean(option, known)}")
+    options = {option: convert(f"{name}.{option}", given[option], types) if option in given else default
+               for option, (types, default) in known.items()}
+    return Part(name, options, plugin.source)
 
 
 def convert(label: str, value: Any, types: tuple[str, ...]) -> Option:
@@ -195,11 +202,11 @@ def _parse(kind: str, path: Path, name: str, module: str, class_name: str = "", 
         found = ", ".join(node.name for node in classes) or "none"
         raise UserError(f"{path} must hold one public class {class_name}".rstrip() + f", found {found}")
     node = classes[0]
-    constants = _constants(node)
+    constants, methods = _constants(node), {f.name for f in node.body if isinstance(f, ast.FunctionDef)}
     summary = (ast.get_docstring(node) or "").strip().split("\n")[0]
     return Plugin(kind, name, module, path, node.name, summary, _options(node, path),
                   constants.get("citation", ""), constants.get("scenarios", ("class", "task", "domain")),
-                  any(isinstance(f, ast.FunctionDef) and f.name == "make_optimizer" for f in node.body), source)
+                  "make_optimizer" in methods, "options_of" in methods, source)
 
 
 def _tree(path: Path) -> ast.Module:

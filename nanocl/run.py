@@ -168,7 +168,7 @@ def _train(todo: Sequence[RunSpec], total: int, arguments: argparse.Namespace) -
 def _dry_run(runs: Sequence[RunSpec], arguments: argparse.Namespace) -> int:
     note = ""
     try:
-        runs = suite.pin(runs, arguments.data_root)
+        runs = suite.pin(runs, arguments.data_root, download=False)
         missing = {run.digest for run in store.missing(runs, arguments.results)}
     except data.DataMissing as error:
         missing, note = {run.digest for run in runs}, f"nanocl: {error}"

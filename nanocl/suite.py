@@ -121,8 +121,13 @@ def baseline(protocol: str, tier: str, scenario: str, composition: str) -> dict[
     return values.get("options", {}) if fits else {}
 
 
-def pin(runs: Iterable[RunSpec], root: Path | None) -> list[RunSpec]:
+def pin(runs: Iterable[RunSpec], root: Path | None, *, download: bool = True) -> list[RunSpec]:
     """The same runs with the fingerprints of their data sets, so that a digest also says which data.
+
+    Args:
+        runs: What to run.
+        root: Where the data sets are.
+        download: Whether to fetch what is missing.
 
     Raises:
         UserError: The data is missing or corrupted.
@@ -134,7 +139,7 @@ def pin(runs: Iterable[RunSpec], root: Path | None) -> list[RunSpec]:
         names = str(options.get("datasets", options.get("data", "")))
         key = (names, int(options.get("image_size", 0) or 0))
         if key not in known:
-            found = [data.fingerprint(name, root, image_size=key[1]) for name in names.split(",") if name]
+            found = [data.fingerprint(name, root, image_size=key[1], download=download) for name in names.split(",") if name]
             known[key] = "+".join(found)
         pinned.append(run.with_data(known[key]))
     return pinned
@@ -147,8 +152,7 @@ def _composition(names: tuple[str, ...], protocol_name: str, scenario: str, prot
     parts = []
     for name in names:
         _check_scenario("strategies", name, scenario, request.plugins)
-        stem = name.split(":")[0]
-        given = {**tuned.get(stem, {}), **published.get(stem, {}), **request.settings.get(stem, {})}
+        given = {**_of(tuned, name), **_of(published, name), **_of(request.settings, name)}
         parts.append(registry.complete("strategies", name, given, request.plugins))
     stems = {name.split(":")[0] for name in names}
     if len(stems) < len(names):
@@ -157,9 +161,14 @@ def _composition(names: tuple[str, ...], protocol_name: str, scenario: str, prot
     if len(optimizers) > 1:
         raise UserError(f"{'+'.join(names)}: at most one part may bring an optimizer, got {' and '.join(optimizers)}")
     for recipe, source in (("set", request.settings), ("published", published), ("tuned", tuned)):
-        if stems & set(source):
+        if (stems | set(names)) & set(source):
             return tuple(parts), recipe
     return tuple(parts), "default"
+
+
+def _of(options: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, Any]:
+    """Options given for `torch` and for `torch:Muon`, the nearer one last."""
+    return {**options.get(name.split(":")[0], {}), **options.get(name, {})}
 
 
 def _stream(protocol: Mapping[str, Any], request: Request) -> Part:
@@ -169,7 +178,7 @@ def _stream(protocol: Mapping[str, Any], request: Request) -> Part:
 
 
 def _part(kind: str, name: str, label: str, protocol: Mapping[str, Any], request: Request) -> Part:
-    given = {**protocol["options"].get(name, {}), **request.settings.get(label, {})}
+    given = {**_of(protocol["options"], name), **request.settings.get(label, {})}
     return registry.complete(kind, name, given, request.plugins)
 
 
@@ -189,7 +198,8 @@ def _training(values: Mapping[str, Any]) -> Training:
 
 
 def _check_settings(request: Request, compositions: Iterable[tuple[str, ...]]) -> None:
-    known = {"stream", "model", "training"} | {name.split(":")[0] for names in compositions for name in names}
+    names = {name for names in compositions for name in names}
+    known = {"stream", "model", "training"} | names | {name.split(":")[0] for name in names}
     for part in request.settings:
         if part not in known:
             raise registry.UnknownOption(f"--set {part}.…: no part of these runs is called {part!r}"
