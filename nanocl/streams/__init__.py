@@ -75,12 +75,21 @@ def make_scenario(*, kind: str, train: Sequence[TensorDataset], test: Sequence[T
     benchmark = with_task_labels(benchmark_from_datasets(**streams))
     classes: tuple[tuple[int, ...], ...] = tuple(() for _ in train)
     if measure == "accuracy":
-        benchmark = with_classes_timeline(benchmark)
-        classes = tuple(tuple(sorted(int(c) for c in e.classes_in_this_experience)) for e in benchmark.train_stream)
+        benchmark = _with_classes(benchmark)
+        classes = tuple(tuple(e.classes_in_this_experience) for e in benchmark.train_stream)
     scenario = Scenario(list(benchmark.streams.values()))
     scenario.kind, scenario.inputs, scenario.outputs = kind, tuple(inputs), outputs
     scenario.classes, scenario.measure, scenario.data = classes, measure, data
     return scenario
+
+
+def _with_classes(benchmark: CLScenario) -> CLScenario:
+    benchmark = with_classes_timeline(benchmark)
+    for experience in (e for stream in benchmark.streams.values() for e in stream):
+        for name in ("classes_in_this_experience", "previous_classes", "classes_seen_so_far", "future_classes"):
+            # Avalanche promises lists, and its multi-head layer fails on the sets that it makes itself
+            setattr(experience, name, sorted(int(label) for label in getattr(experience, name)))
+    return benchmark
 
 
 def _classification(dataset: TensorDataset) -> AvalancheDataset:
