@@ -58,6 +58,7 @@ class Column:
         source: BibTeX keys of its sources, see `nanocl.citation`.
         compute: The function.
         optional: Left out of a table in which no row has it.
+        detail: Left out of what a terminal shows.
     """
 
     name: str
@@ -68,17 +69,19 @@ class Column:
     source: tuple[str, ...]
     compute: Callable[..., float]
     optional: bool = False
+    detail: bool = False
 
 
 def metric(title: str, definition: str, *source: str, kind: str = "accuracy", unit: str = "score",
-           optional: bool = False) -> Callable[[Callable[..., float]], Callable[..., float]]:
+           optional: bool = False, detail: bool = False) -> Callable[[Callable[..., float]], Callable[..., float]]:
     """Make a function a column.
 
     It takes an `Evaluation` (kind `accuracy`), the drift of all experiences and a group (kind `drift`), or a `Cost`
     (kind `cost`), and returns a number or raises `Undefined`.
     """
     def mark(function: Callable[..., float]) -> Callable[..., float]:
-        function.column = Column(function.__name__, title, kind, unit, definition, source, function, optional)
+        function.column = Column(function.__name__, title, kind, unit, definition, source, function, optional,
+                                 detail)
         return function
     return mark
 
@@ -115,7 +118,7 @@ def forgetting(run: Evaluation) -> float:
     return _mean([max(row[j] for row in gained[j:last]) - gained[last][j] for j in range(last)])
 
 
-@metric("F first-last", "mean_{j<T-1} (R[j][j] - R[T-1][j]) = -BWT", "lomonaco2021")
+@metric("F first-last", "mean_{j<T-1} (R[j][j] - R[T-1][j]) = -BWT", "lomonaco2021", detail=True)
 def first_minus_last(run: Evaluation) -> float:
     """Result right after training minus the last one; what Avalanche prints as forgetting."""
     gained = _gains(run, "forgetting")
@@ -195,7 +198,7 @@ touched = _net("touched", "touched", "share of entries whose bits differ from th
 cosine = _net("cosine", "cosine", "cos(w_end, w_start)")
 
 
-@metric("path", "sum_i ||w_i - w_{i-1}||, one step an experience", kind="drift", unit="number")
+@metric("path", "sum_i ||w_i - w_{i-1}||, one step an experience", kind="drift", unit="number", detail=True)
 def path_length(drift: Sequence[Drift], group: str) -> float:
     """Length of the way from experience to experience."""
     return sum(_column(entry.previous, group, "l2") for entry in drift)
@@ -228,7 +231,7 @@ peak_memory = _cost("peak_memory_bytes", "peak MiB", "highest resident set size 
 device_memory = _cost("device_memory_bytes", "device MiB", "highest allocated device memory", "bytes", optional=True)
 optimizer_state = _cost("optimizer_state_bytes", "optimizer MiB", "bytes of all tensors in optimizer.state", "bytes")
 state_per_parameter = _cost("state_bytes_per_parameter", "bytes / weight", "optimizer-state bytes per trainable weight",
-                            "number")
+                            "count")
 strategy_state = _cost("strategy_state_bytes", "strategy MiB", "tensors of the strategies: Fisher, anchors, memory",
                        "bytes")
 workers = _cost("workers", "workers", "runs that shared the machine; seconds compare only at equal numbers", "count")
@@ -256,7 +259,7 @@ def _gains(run: Evaluation, what: str) -> Matrix:
 
 def _joint(run: Evaluation) -> Row:
     if run.joint is None:
-        raise Undefined("the protocol has no joint reference of this seed")
+        raise Undefined("there is no other row of joint training with the same protocol and seed")
     return tuple(run.sign * value for value in run.joint)
 
 

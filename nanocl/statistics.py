@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 CONFIDENCE = 0.95
 LEVEL = 1 - CONFIDENCE
@@ -17,34 +16,30 @@ RESAMPLES = 9999
 EXACT_UP_TO = 16
 
 
-@dataclass(frozen=True)
-class Spread:
-    """Mean of n values, their standard deviation (n - 1 in the denominator) and the mean's 95 % interval.
-
-    `std`, `low` and `high` are None for one value.
-    """
-
-    mean: float
-    std: float | None
-    low: float | None
-    high: float | None
-    n: int
-
-
-def spread(values: Sequence[float]) -> Spread:
-    """Mean, standard deviation and 95 % interval: Student's t below 20 values, percentile bootstrap from 20 on.
+def mean(values: Sequence[float]) -> float:
+    """Arithmetic mean.
 
     Raises:
         ValueError: No values.
     """
-    n = len(values)
-    if not n:
+    if not values:
         raise ValueError("a mean needs at least 1 value, got none")
-    mean = math.fsum(values) / n
-    if n == 1:
-        return Spread(mean, None, None, None, 1)
-    std = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
-    return Spread(mean, std, *(_bootstrap(values) if n >= BOOTSTRAP_FROM else _t_interval(mean, std, n)), n)
+    return math.fsum(values) / len(values)
+
+
+def deviation(values: Sequence[float]) -> float | None:
+    """Standard deviation with n - 1 in the denominator; None for one value."""
+    if len(values) < 2:
+        return None
+    middle = mean(values)
+    return math.sqrt(math.fsum((value - middle) ** 2 for value in values) / (len(values) - 1))
+
+
+def interval(values: Sequence[float]) -> tuple[float, float] | None:
+    """The mean's 95 % interval: Student's t below 20 values, percentile bootstrap from 20 on; None for one value."""
+    if len(values) < 2:
+        return None
+    return _bootstrap(values) if len(values) >= BOOTSTRAP_FROM else _t_interval(values)
 
 
 def sign_flip_p_value(differences: Sequence[float]) -> float:
@@ -125,20 +120,19 @@ def _mean_of_known(draws, otherwise: float):
     return np.where(count, np.where(known, draws, 0).sum(axis=1) / np.maximum(count, 1), otherwise)
 
 
-def _t_interval(mean: float, std: float, n: int) -> tuple[float, float]:
+def _t_interval(values: Sequence[float]) -> tuple[float, float]:
     from scipy.stats import t
 
-    half = float(t.ppf(1 - LEVEL / 2, n - 1)) * std / math.sqrt(n)
-    return mean - half, mean + half
+    half = float(t.ppf(1 - LEVEL / 2, len(values) - 1)) * deviation(values) / math.sqrt(len(values))
+    return mean(values) - half, mean(values) + half
 
 
 def _bootstrap(values: Sequence[float]) -> tuple[float, float]:
     from scipy.stats import bootstrap
 
-    interval = bootstrap((list(values),), lambda sample, axis: sample.mean(axis=axis), vectorized=True,
-                         confidence_level=CONFIDENCE, n_resamples=RESAMPLES, method="percentile",
-                         rng=_generator()).confidence_interval
-    return float(interval.low), float(interval.high)
+    found = bootstrap((list(values),), lambda sample, axis: sample.mean(axis=axis), vectorized=True,
+                      confidence_level=CONFIDENCE, n_resamples=RESAMPLES, method="percentile", rng=_generator())
+    return float(found.confidence_interval.low), float(found.confidence_interval.high)
 
 
 def _generator():

@@ -1,0 +1,70 @@
+import re
+
+import pytest
+from making import a_result, a_spec
+
+from nanocl import __version__, citation, metrics, registry
+from nanocl.records import UserError
+
+
+def entries(text):
+    return re.findall(r"^@(\w+)\{([^,]+),$", text, re.MULTILINE)
+
+
+def test_every_source_of_a_metric_and_every_data_set_has_an_entry():
+    for kind in metrics.KINDS:
+        for column in metrics.columns(kind):
+            for key in column.source:
+                assert citation.bibtex(key).startswith("@") and citation.label(key)
+    for keys in citation.DATA_SETS.values():
+        assert all(key in citation.SOURCES for key in keys)
+
+
+def test_every_entry_is_well_formed():
+    for key, source in citation.SOURCES.items():
+        text = citation.bibtex(key)
+        assert text.count("{") == text.count("}") and entries(text) == [(source.kind, key)]
+        assert {"title", "author", "year"} <= set(source.fields)
+        assert re.fullmatch(r"\d{4}", source.fields["year"])
+        assert re.fullmatch(r"\d{4}\.\d{4,5}", source.fields.get("eprint", "1234.5678"))
+
+
+def test_a_metric_goes_by_its_name_and_by_its_column_title():
+    for name in ("forgetting", "F", "f"):
+        assert entries(citation.cite([name], [], "0")) == [("inproceedings", "chaudhry2018")]
+    assert entries(citation.cite(["average_accuracy"], [], "0")) == [("inproceedings", "lopezpaz2017")]
+
+
+def test_a_composition_cites_its_parts_once(monkeypatch):
+    class Plugin:
+        def __init__(self, name, text):
+            self.name, self.citation = name, text
+    found = {"strategies": [Plugin("one", "@misc{a,\n  title = {A}\n}\n@misc{b,\n  title = {B}\n}"),
+                            Plugin("two", "@misc{b,\n  title = {B}\n}")]}
+    monkeypatch.setattr(registry, "plugins", lambda kind: {p.name: p for p in found.get(kind, [])})
+    assert entries(citation.cite(["one+two"], [], "0")) == [("misc", "a"), ("misc", "b")]
+
+
+def test_a_data_set_cites_all_that_it_stands_on():
+    assert [key for _, key in entries(citation.cite(["digits"], [], "0"))] == ["alpaydin1998", "pedregosa2011"]
+
+
+def test_without_names_the_board_and_everything_in_it_is_cited_once():
+    results = [a_result(a_spec("sgd", seed)) for seed in range(2)]
+    keys = [key for _, key in entries(citation.cite([], results, "abcdef012345"))]
+    assert keys[0] == "nanocl-abcdef012345" and len(keys) == len(set(keys))
+    assert {"alpaydin1998", "chaudhry2018", "lopezpaz2017", "lomonaco2021"} <= set(keys)
+
+
+def test_the_board_names_the_package_version_and_the_records():
+    text = citation.cite(["leaderboard"], [a_result()], "abcdef012345")
+    assert f"nanocl {__version__}, records abcdef012345 (1 runs)" in text
+
+
+def test_what_has_no_known_source_is_said_in_a_comment():
+    assert "% no citation is known for my-own" in citation.cite([], [a_result(a_spec("my-own"))], "0")
+
+
+def test_an_unknown_name_is_one_sentence_with_the_nearest():
+    with pytest.raises(UserError, match=r"'forgeting'; did you mean 'forgetting'\?"):
+        citation.cite(["forgeting"], [], "0")

@@ -1,0 +1,93 @@
+import pytest
+from making import MATRIX, a_result, a_spec, shifted
+
+from nanocl import metrics, summaries
+from nanocl.records import Part
+from nanocl.summaries import summarise
+
+
+def runs(strategy="sgd", seeds=3, by=0.0, **options):
+    return [a_result(a_spec(strategy, seed, **options), shifted(by + seed / 100)) for seed in range(seeds)]
+
+
+def test_a_row_holds_the_values_of_its_seeds_in_their_order():
+    (row,) = summarise(reversed(runs()))
+    assert row.seeds == (0, 1, 2)
+    assert row.columns["average_accuracy"] == pytest.approx((0.6, 0.61, 0.62))
+    assert row.columns["backbone.l2"] == (3.0, 3.0, 3.0)
+    assert row.columns["train_seconds"] == (10.0,) * 3
+
+
+def test_every_column_of_every_kind_is_in_a_row():
+    (row,) = summarise(runs())
+    for kind in metrics.KINDS:
+        for column in metrics.columns(kind):
+            for group in metrics.GROUPS if kind == "drift" else ("",):
+                assert summaries.column_name(column, group) in row.columns
+
+
+def test_two_protocols_and_two_settings_of_a_strategy_are_different_rows():
+    rows = summarise([*runs(), *runs(epochs=2), *runs(data="f" * 16), *runs(lr=0.1), *runs(scenario="task")])
+    assert len(rows) == 5
+    assert len({row.protocol for row in rows}) == 4
+    assert len(summaries.by_protocol(rows)) == 4
+
+
+def test_seeds_and_recipes_do_not_split_a_protocol():
+    (row,) = summarise([*runs(seeds=2), a_result(a_spec(seed=5, recipe="tuned"))])
+    assert row.seeds == (0, 1, 5) and row.recipe == "default/tuned"
+
+
+def test_rows_are_sorted_by_name_and_joint_training_comes_last():
+    rows = summarise([*runs("joint"), *runs("si"), *runs("ewc"), *runs("adam+joint")])
+    assert [row.strategy for row in rows] == ["ewc", "si", "adam+joint", "joint"]
+
+
+def test_joint_training_of_the_same_seed_is_the_reference_and_has_none_itself():
+    results = [*runs("sgd"), *(a_result(a_spec("joint", seed), shifted(0.1)) for seed in (0, 1))]
+    sgd, joint = summarise(results)
+    assert sgd.columns["gap_to_joint"][:2] == pytest.approx((0.1, 0.09))
+    assert sgd.columns["gap_to_joint"][2] is None
+    assert sgd.columns["intransigence"][0] == pytest.approx(0.7 - 0.8)
+    assert joint.columns["gap_to_joint"] == (None, None)
+
+
+def test_of_several_settings_of_joint_training_the_best_is_the_reference():
+    weak, strong = runs("joint", by=0.1, lr=0.1), runs("joint", by=0.2, lr=0.2)
+    assert summaries.references([*weak, *strong])[0] == strong[0].evaluation[-1]
+    flipped = [a_result(r.spec, r.evaluation, measure="loss") for r in (*weak, *strong)]
+    assert summaries.references(flipped)[0] == weak[0].evaluation[-1]
+
+
+def test_joint_training_of_another_protocol_is_no_reference():
+    sgd, _ = summarise([*runs("sgd"), *runs("joint", epochs=5)])
+    assert sgd.columns["gap_to_joint"] == (None, None, None)
+
+
+def test_diverged_runs_are_counted_and_left_out_of_the_values():
+    (row,) = summarise([*runs(seeds=2), a_result(a_spec(seed=2), MATRIX[:1], status="diverged")])
+    assert (row.seeds, row.diverged, len(row.results)) == ((0, 1), (2,), 3)
+    assert len(row.columns["average_accuracy"]) == 2
+
+
+def test_a_metric_that_is_undefined_is_none_and_never_zero():
+    (row,) = summarise([a_result(a_spec(), ((0.9,),), initial=(0.1,))])
+    assert row.columns["forgetting"] == row.columns["forward_transfer"] == (None,)
+    assert row.columns["head.relative"] == row.columns["buffers.l2"] == (None,)
+
+
+def test_options_that_differ_from_the_defaults_are_shown_by_part(monkeypatch):
+    class Known:
+        options = {"lr": (("float",), 0.001), "nesterov": (("bool",), False)}
+    monkeypatch.setattr(summaries, "_strategies", lambda: {"sgd": Known})
+    same, other = summarise([*runs(lr=0.001, nesterov=False), *runs(lr=0.1, nesterov=True)])
+    assert (same.options, other.options) == ("", "lr=0.1 nesterov=true")
+    (composed,) = summarise(runs("sgd+unheard-of", lr=0.1))
+    assert composed.options == "sgd.lr=0.1"
+
+
+def test_options_of_an_unknown_plugin_and_the_file_it_came_from_are_all_shown():
+    spec = a_spec()
+    local = type(spec)(**{**vars(spec), "strategy": (Part("mine", {"strength": 1.0}, "abc123"),)})
+    (row,) = summarise([a_result(local)])
+    assert row.options == "file=abc123 strength=1.0"

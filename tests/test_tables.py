@@ -1,0 +1,139 @@
+import csv
+import io
+
+import pytest
+from making import MATRIX, a_result, a_spec, shifted
+
+from nanocl import metrics, tables
+from nanocl.tables import summarise
+
+
+def runs(strategy="sgd", seeds=3, matrix=MATRIX, **options):
+    return [a_result(a_spec(strategy, seed, **options), shifted(seed / 100, matrix)) for seed in range(seeds)]
+
+
+def read_csv(text):
+    return list(csv.DictReader(line for line in io.StringIO(text) if not line.startswith("#")))
+
+
+@pytest.mark.parametrize("format", ["markdown", "latex", "text"])
+@pytest.mark.parametrize("kind", metrics.KINDS)
+def test_above_each_table_stand_the_protocol_and_its_hash(kind, format):
+    rows = summarise(runs())
+    shown = tables.render(rows, kind, format).replace("\n    ", " ")
+    for words in (rows[0].protocol, "split-digits, tier cpu, class-incremental", "experiences=3", "width=400",
+                  "epochs 1, batch size 32", "0123456789abcdef", "(official)", "seeds: 0, 1, 2"):
+        assert words in shown, words
+
+
+def test_two_protocols_never_share_a_table():
+    rows = summarise([*runs(), *runs(epochs=2)])
+    with pytest.raises(ValueError, match="must share a protocol"):
+        tables.table(rows, "accuracy")
+    shown = tables.render(rows, "accuracy", "markdown")
+    assert shown.count("## Accuracy and forgetting") == 2
+    assert all(shown.count(f"`{row.protocol}`") == 1 for row in rows)
+
+
+def test_cells_are_mean_and_deviation_over_seeds_in_percent():
+    table = tables.table(summarise(runs()), "accuracy")
+    (row,) = table.rows
+    cells = dict(zip(table.header, row, strict=True))
+    assert cells["ACC"] == "61.00 ± 1.00" and cells["F"] == "30.00 ± 0.00" and cells["BWT"] == "-30.00 ± 0.00"
+    assert cells["strategy"] == "sgd" and cells["seeds"] == "3" and cells["recipe"] == "default"
+
+
+def test_losses_are_shown_as_they_are_and_explained():
+    results = [a_result(a_spec(), ((0.5, 3.0), (2.0, 0.125)), initial=(4.0, 4.0), measure="loss")]
+    table = tables.table(summarise(results), "accuracy")
+    cells = dict(zip(table.header, table.rows[0], strict=True))
+    assert cells["ACC"] == "1.062" and cells["F"] == "1.500"
+    assert any("lower is better" in line for line in table.below)
+
+
+def test_an_undefined_metric_is_a_dash_with_its_reason_below():
+    table = tables.table(summarise([a_result(a_spec(), ((0.9,),), initial=(0.1,))]), "accuracy")
+    cells = dict(zip(table.header, table.rows[0], strict=True))
+    assert cells["F"] == cells["FWT"] == cells["gap to joint"] == "-"
+    assert "`-` in F: forgetting needs 2 experiences, the stream has 1" in table.below
+    assert any(line.startswith("`-` in gap to joint: ") and "joint training" in line for line in table.below)
+
+
+def test_every_shown_column_is_defined_below_with_its_source():
+    for kind in metrics.KINDS:
+        table = tables.table(summarise(runs()), kind)
+        for column in metrics.columns(kind):
+            if column.title in table.header:
+                line = next(line for line in table.below if line.startswith(f"{column.title}: "))
+                assert column.definition in line
+    line = next(line for line in tables.table(summarise(runs()), "accuracy").below if line.startswith("F: "))
+    assert "Chaudhry et al., 2018, arXiv:1801.10112" in line
+
+
+def test_the_task_incremental_view_has_a_column_where_it_was_measured():
+    assert "task-IL ACC" not in tables.table(summarise(runs()), "accuracy").header
+    table = tables.table(summarise([a_result(masked=shifted(0.2)), *runs("adam")]), "accuracy")
+    assert [dict(zip(table.header, row, strict=True))["task-IL ACC"] for row in table.rows] == ["-", "80.00"]
+
+
+def test_diverged_runs_show_as_k_of_n():
+    results = [*runs(seeds=2), a_result(a_spec(seed=2), (), status="diverged")]
+    table = tables.table(summarise(results), "cost")
+    cells = dict(zip(table.header, table.rows[0], strict=True))
+    assert (cells["seeds"], cells["diverged"]) == ("2", "1/3")
+    lost = tables.table(summarise(results[2:]), "accuracy")
+    assert dict(zip(lost.header, lost.rows[0], strict=True))["ACC"] == "-"
+    assert "1/3" in tables.text(summarise(results))
+
+
+def test_drift_has_a_row_for_each_group_of_weights_and_buffers_only_where_there_are_some():
+    table = tables.table(summarise(runs()), "drift")
+    assert [row[table.header.index("weights")] for row in table.rows] == ["backbone", "head", "all"]
+
+
+def test_fewer_than_3_seeds_are_said_to_be_untested():
+    assert any("fewer than 3 seeds" in line for line in tables.table(summarise(runs(seeds=2)), "accuracy").below)
+    assert not any("fewer than 3" in line for line in tables.table(summarise(runs(seeds=3)), "accuracy").below)
+
+
+def test_the_csv_keeps_full_numbers_in_separate_columns():
+    rows = summarise([*runs(), *runs("adam", seeds=1)])
+    lines = {(r["strategy"], r["metric"]): r for r in read_csv(tables.render(rows, "accuracy", "csv"))}
+    found = lines["sgd", "average_accuracy"]
+    values = rows[1].columns["average_accuracy"]
+    assert float(found["mean"]) == pytest.approx(sum(values) / 3, abs=1e-16)
+    assert float(found["low"]) < float(found["mean"]) < float(found["high"]) and found["n"] == "3"
+    assert (lines["adam", "forgetting"]["std"], lines["adam", "forgetting"]["low"]) == ("", "")
+    assert lines["sgd", "gap_to_joint"]["n"] == "0" and lines["sgd", "gap_to_joint"]["mean"] == ""
+
+
+def test_the_csv_page_is_one_table_of_all_kinds_under_its_protocol():
+    rows = summarise(runs())
+    page = tables.page(rows, "csv")
+    assert {r["kind"] for r in read_csv(page)} == set(metrics.KINDS)
+    assert rows[0].protocol in page.splitlines()[0] and page.startswith("# ")
+    assert {r["protocol"] for r in read_csv(page)} == {rows[0].protocol}
+
+
+def test_terminal_text_stays_within_its_width_and_names_options_in_footnotes():
+    rows = summarise([*runs(), *runs("ewc+adam", strength=1e3)])
+    for width in (80, 120):
+        assert max(map(len, tables.text(rows, width).splitlines())) <= width
+    assert "ewc+adam [1]" in tables.text(rows) and "\n[1] ewc.strength=1000.0\n" in tables.text(rows)
+
+
+def test_the_same_rows_give_the_same_text_whatever_the_order_of_the_records():
+    results = [*runs(), *runs("adam"), *runs("joint"), *runs(epochs=3)]
+    for format in (*tables.FORMATS,):
+        assert tables.page(summarise(results), format) == tables.page(summarise(results[::-1]), format)
+
+
+@pytest.mark.parametrize(("kind", "format", "words"), [("speed", "text", "kind must be"),
+                                                       ("cost", "html", "format must be")])
+def test_an_unknown_kind_or_format_is_named(kind, format, words):
+    with pytest.raises(ValueError, match=words):
+        tables.render(summarise(runs()), kind, format)
+
+
+def test_names_from_a_record_cannot_lead_out_of_the_tables_folder():
+    assert "/" not in tables.file_stem(a_spec(benchmark="../../etc/x"))
