@@ -1,7 +1,6 @@
 """The plain values that travel between the rooms: what to run, and what a run measured.
 
-Everything here is frozen and made of strings, numbers, tuples and dictionaries, so that it crosses a process
-boundary, is written as JSON and compares by value. Nothing here imports anything of ours.
+All frozen and made of strings, numbers, tuples and dictionaries, to cross processes, become JSON, compare by value.
 """
 
 from __future__ import annotations
@@ -172,8 +171,7 @@ class Drift:
     """How far the parameters moved, measured at the end of one experience.
 
     `start` compares with the model before the first experience, `previous` with the end of the experience before.
-    Each maps a group (`backbone`, `head`, `all`, `buffers`) to its columns: `l2`, `relative`, `mean_squared`,
-    `touched`, `cosine` (see `nanocl.drift`). A column that is undefined is None.
+    Each maps a group (`backbone`, `head`, `all`, `buffers`) to its columns (see `nanocl.drift`), None if undefined.
 
     Attributes:
         deciles: Mean absolute change in each tenth of |start|, smallest magnitudes first, backbone only (10 values).
@@ -236,7 +234,6 @@ class RunResult:
 @dataclass(frozen=True)
 class RunFailure:
     """A run that ended in an error: printed and counted, never stored, tried again next time."""
-
     spec: RunSpec
     error: str
     details: str = ""
@@ -244,15 +241,7 @@ class RunFailure:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where one run is, sent by a worker while it trains.
-
-    Attributes:
-        digest: Which run.
-        experience: 1-based experience in training, of `experiences`.
-        epoch: 1-based epoch, of `epochs`.
-        fraction: Share of the run's training steps done, in [0, 1].
-        samples_per_second: Recent training speed.
-    """
+    """Where one run is, sent by a worker while it trains: 1-based experience and epoch, share of all steps done."""
 
     digest: str
     experience: int

@@ -5,7 +5,6 @@ A plugin file is parsed, not run, until it is asked for: listing two dozen strat
 
 from __future__ import annotations
 
-import ast
 import difflib
 import functools
 import hashlib
@@ -13,16 +12,14 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+from nanocl.declaration import TYPES, Plugin, kind_of, parse
 from nanocl.records import Option, Part, UserError
 
 KINDS = {"strategies": "strategy", "streams": "stream", "models": "model"}
-_BASES = {"strategies": ("Strategy",), "streams": ("Stream",), "models": ("Module", "Sequential")}
-_TYPES = {"bool": bool, "int": int, "float": float, "str": str, "None": type(None)}
 
 
 class UnknownPlugin(UserError):
@@ -31,39 +28,6 @@ class UnknownPlugin(UserError):
 
 class UnknownOption(UserError):
     """A plugin has no option of that name, or the value is of the wrong type."""
-
-
-@dataclass(frozen=True)
-class Plugin:
-    """What a plugin file says of itself.
-
-    Attributes:
-        kind: `strategies`, `streams` or `models`.
-        name: Its name on the command line.
-        module: Dotted module, or empty for a file of the user's.
-        path: The file.
-        class_name: Its one public class.
-        summary: First line of the class's docstring.
-        options: Option name to (types allowed, default).
-        citation: BibTeX of its source.
-        scenarios: The scenarios it supports.
-        brings_optimizer: Whether it has a method `make_optimizer`.
-        is_library: Whether it has a class method `options_of`, see `complete`.
-        source: Hash of the file, for a file of the user's.
-    """
-
-    kind: str
-    name: str
-    module: str
-    path: Path
-    class_name: str
-    summary: str
-    options: Mapping[str, tuple[tuple[str, ...], Option]]
-    citation: str
-    scenarios: tuple[str, ...]
-    brings_optimizer: bool = False
-    is_library: bool = False
-    source: str = ""
 
 
 def plugins(kind: str, files: Iterable[Path] = ()) -> dict[str, Plugin]:
@@ -159,19 +123,19 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
 @functools.cache  # the package's own files do not change while a process runs
 def _own(kind: str) -> tuple[Plugin, ...]:
     paths = sorted((Path(__file__).parent / kind).glob("[!_]*.py"))
-    return tuple(_parse(kind, path, path.stem.replace("_", "-"), f"nanocl.{kind}.{path.stem}") for path in paths)
+    return tuple(parse(kind, path, path.stem.replace("_", "-"), f"nanocl.{kind}.{path.stem}") for path in paths)
 
 
 def _installed(kind: str) -> Iterable[Plugin]:
     for point in entry_points(group=f"nanocl.{kind}"):
-        yield _parse(kind, _file_of(point), point.name, point.module, point.attr)
+        yield parse(kind, _file_of(point), point.name, point.module, point.attr)
 
 
 def _local(kind: str, files: Iterable[Path]) -> Iterable[Plugin]:
     for path in map(Path, files):
-        plugin = _parse_any(path)
-        if plugin.kind == kind:
-            yield plugin
+        if kind_of(path) == kind:
+            source = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+            yield parse(kind, path, path.stem.replace("_", "-"), source=source)
 
 
 def _file_of(point) -> Path:
@@ -185,72 +149,6 @@ def _file_of(point) -> Path:
     if spec is None or spec.origin is None:
         raise UserError(f"the entry point {point.name!r} names the module {point.module!r}, which cannot be found")
     return Path(spec.origin)
-
-
-def _parse_any(path: Path) -> Plugin:
-    tree = _tree(path)
-    for kind, bases in _BASES.items():
-        if any(_bases(node) & set(bases) for node in _classes(tree)):
-            source = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-            return _parse(kind, path, path.stem.replace("_", "-"), "", source=source)
-    raise UserError(f"{path} holds no plugin: it needs one public class derived from Strategy, Stream or Module")
-
-
-def _parse(kind: str, path: Path, name: str, module: str, class_name: str = "", source: str = "") -> Plugin:
-    classes = [node for node in _classes(_tree(path)) if not class_name or node.name == class_name]
-    if len(classes) != 1:
-        found = ", ".join(node.name for node in classes) or "none"
-        raise UserError(f"{path} must hold one public class {class_name}".rstrip() + f", found {found}")
-    node = classes[0]
-    constants, methods = _constants(node), {f.name for f in node.body if isinstance(f, ast.FunctionDef)}
-    summary = (ast.get_docstring(node) or "").strip().split("\n")[0]
-    return Plugin(kind, name, module, path, node.name, summary, _options(node, path),
-                  constants.get("citation", ""), constants.get("scenarios", ("class", "task", "domain")),
-                  "make_optimizer" in methods, "options_of" in methods, source)
-
-
-def _tree(path: Path) -> ast.Module:
-    try:
-        return ast.parse(path.read_text(encoding="utf-8"), str(path))
-    except OSError as error:
-        raise UserError(f"the plugin file {path} cannot be read: {error.strerror}") from error
-    except (SyntaxError, ValueError) as error:
-        line = getattr(error, "lineno", None)
-        raise UserError(f"the plugin file {path} has a syntax error in line {line}: {error.args[0]}") from error
-
-
-def _classes(tree: ast.Module) -> list[ast.ClassDef]:
-    return [node for node in tree.body if isinstance(node, ast.ClassDef) and not node.name.startswith("_")]
-
-
-def _bases(node: ast.ClassDef) -> set[str]:
-    return {base.attr if isinstance(base, ast.Attribute) else getattr(base, "id", "") for base in node.bases}
-
-
-def _constants(node: ast.ClassDef) -> dict[str, Any]:
-    values = {}
-    for item in node.body:
-        target = item.targets[0] if isinstance(item, ast.Assign) else getattr(item, "target", None)
-        if isinstance(target, ast.Name) and getattr(item, "value", None) is not None:
-            try:
-                values[target.id] = ast.literal_eval(item.value)
-            except ValueError:
-                continue
-    return values
-
-
-def _options(node: ast.ClassDef, path: Path) -> dict[str, tuple[tuple[str, ...], Option]]:
-    init = next((f for f in node.body if isinstance(f, ast.FunctionDef) and f.name == "__init__"), None)
-    if init is None:
-        return {}
-    options = {}
-    for argument, default in zip(init.args.kwonlyargs, init.args.kw_defaults, strict=True):
-        types = tuple(t.strip() for t in ast.unparse(argument.annotation).split("|")) if argument.annotation else ()
-        if default is None or not types or not set(types) <= set(_TYPES):
-            raise UserError(f"{path}: the option {argument.arg!r} of {node.name} needs a default and a type made of "
-                            f"bool, int, float, str, None")
-        options[argument.arg] = (types, ast.literal_eval(default))
-    return options
 
 
 def _convert(value: Any, name: str) -> Option:
@@ -269,7 +167,7 @@ def _convert(value: Any, name: str) -> Option:
         raise ValueError
     if name == "int" and isinstance(value, float):
         raise ValueError
-    return _TYPES[name](value)
+    return TYPES[name](value)
 
 
 def _module(plugin: Plugin):

@@ -1,0 +1,130 @@
+"""What a plugin file says of itself, read from its text without running it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nanocl.records import Option, UserError
+
+BASES = {"strategies": ("Strategy",), "streams": ("Stream",), "models": ("Module", "Sequential")}
+TYPES = {"bool": bool, "int": int, "float": float, "str": str, "None": type(None)}
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """What a plugin file says of itself.
+
+    Attributes:
+        kind: `strategies`, `streams` or `models`.
+        name: Its name on the command line.
+        module: Dotted module, or empty for a file of the user's.
+        path: The file.
+        class_name: Its one public class.
+        summary: First line of the class's docstring.
+        options: Option name to (types allowed, default).
+        citation: BibTeX of its source.
+        scenarios: The scenarios it supports.
+        brings_optimizer: Whether it has a method `make_optimizer`.
+        is_library: Whether it has a class method `options_of`, see `complete`.
+        source: Hash of the file, for a file of the user's.
+    """
+
+    kind: str
+    name: str
+    module: str
+    path: Path
+    class_name: str
+    summary: str
+    options: Mapping[str, tuple[tuple[str, ...], Option]]
+    citation: str
+    scenarios: tuple[str, ...]
+    brings_optimizer: bool = False
+    is_library: bool = False
+    source: str = ""
+
+
+def parse(kind: str, path: Path, name: str, module: str = "", class_name: str = "", source: str = "") -> Plugin:
+    """Read one plugin file.
+
+    Args:
+        kind: `strategies`, `streams` or `models`.
+        path: The file.
+        name: Its name on the command line.
+        module: Dotted module it is imported as, empty for a file of the user's.
+        class_name: Its class, where the file may hold several.
+        source: Hash of the file, for a file of the user's.
+
+    Raises:
+        UserError: The file cannot be read or parsed, or holds no or several plugins, or an option without default.
+    """
+    classes = [node for node in _classes(_tree(path)) if not class_name or node.name == class_name]
+    if len(classes) != 1:
+        found = ", ".join(node.name for node in classes) or "none"
+        raise UserError(f"{path} must hold one public class {class_name}".rstrip() + f", found {found}")
+    node = classes[0]
+    constants, methods = _constants(node), {f.name for f in node.body if isinstance(f, ast.FunctionDef)}
+    summary = (ast.get_docstring(node) or "").strip().split("\n")[0]
+    return Plugin(kind, name, module, path, node.name, summary, _options(node, path),
+                  constants.get("citation", ""), constants.get("scenarios", ("class", "task", "domain")),
+                  "make_optimizer" in methods, "options_of" in methods, source)
+
+
+def _tree(path: Path) -> ast.Module:
+    try:
+        return ast.parse(path.read_text(encoding="utf-8"), str(path))
+    except OSError as error:
+        raise UserError(f"the plugin file {path} cannot be read: {error.strerror}") from error
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None)
+        raise UserError(f"the plugin file {path} has a syntax error in line {line}: {error.args[0]}") from error
+
+
+def _classes(tree: ast.Module) -> list[ast.ClassDef]:
+    return [node for node in tree.body if isinstance(node, ast.ClassDef) and not node.name.startswith("_")]
+
+
+def _bases(node: ast.ClassDef) -> set[str]:
+    return {base.attr if isinstance(base, ast.Attribute) else getattr(base, "id", "") for base in node.bases}
+
+
+def _constants(node: ast.ClassDef) -> dict[str, Any]:
+    values = {}
+    for item in node.body:
+        target = item.targets[0] if isinstance(item, ast.Assign) else getattr(item, "target", None)
+        if isinstance(target, ast.Name) and getattr(item, "value", None) is not None:
+            try:
+                values[target.id] = ast.literal_eval(item.value)
+            except ValueError:
+                continue
+    return values
+
+
+def _options(node: ast.ClassDef, path: Path) -> dict[str, tuple[tuple[str, ...], Option]]:
+    init = next((f for f in node.body if isinstance(f, ast.FunctionDef) and f.name == "__init__"), None)
+    if init is None:
+        return {}
+    options = {}
+    for argument, default in zip(init.args.kwonlyargs, init.args.kw_defaults, strict=True):
+        types = tuple(t.strip() for t in ast.unparse(argument.annotation).split("|")) if argument.annotation else ()
+        if default is None or not types or not set(types) <= set(TYPES):
+            raise UserError(f"{path}: the option {argument.arg!r} of {node.name} needs a default and a type made of "
+                            f"bool, int, float, str, None")
+        options[argument.arg] = (types, ast.literal_eval(default))
+    return options
+
+
+
+def kind_of(path: Path) -> str:
+    """Whether a file holds a strategy, a stream or a model.
+
+    Raises:
+        UserError: None of them.
+    """
+    for kind, bases in BASES.items():
+        if any(_bases(node) & set(bases) for node in _classes(_tree(path))):
+            return kind
+    raise UserError(f"{path} holds no plugin: it needs one public class derived from Strategy, Stream or Module")
