@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
+from avalanche.models.dynamic_optimizers import update_optimizer
 from avalanche.training.plugins import EvaluationPlugin, SupervisedPlugin
 from avalanche.training.templates import SupervisedTemplate
 from torch import Tensor, nn
@@ -47,6 +48,19 @@ class Learner(SupervisedTemplate):
     def check_model_and_optimizer(self, **kwargs) -> None:
         """Open the model to the experience; keep or reset the optimizer's state as the protocol says."""
         super().check_model_and_optimizer(reset_optimizer_state=self.training.optimizer_state == "reset", **kwargs)
+
+    def make_optimizer(self, **kwargs) -> None:
+        """Keep the optimizer's groups: parameters that the strategy left out of them stay out.
+
+        Avalanche's own first call adds every parameter of the model; parameters that come later are still added.
+        """
+        named = dict(self.model.named_parameters())
+        if self.optimized_param_id is None:
+            held = {id(p) for group in self.optimizer.param_groups for p in group["params"]}
+            self._left_out = {name for name, p in named.items() if id(p) not in held}
+        self.optimized_param_id = update_optimizer(
+            self.optimizer, {name: p for name, p in named.items() if name not in self._left_out},
+            self.optimized_param_id, reset_state=kwargs.get("reset_optimizer_state", False))
 
     def make_train_dataloader(self, **kwargs) -> None:
         """Shuffled mini-batches; the order depends on seed and experience only."""

@@ -1,0 +1,44 @@
+"""Adagrad."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+
+from nanocl.strategies import Strategy
+from nanocl.strategies._ranges import number
+
+
+class Adagrad(Strategy):
+    """Gradient descent with a step that shrinks where gradients have been large (torch.optim.Adagrad).
+
+    Args:
+        lr: Learning rate, above 0.
+        lr_decay: Further decay of the learning rate by 1 / (1 + step * lr_decay), at least 0.
+        eps: Added to the root of the summed squares, at least 0.
+        weight_decay: L2 penalty, at least 0.
+
+    Source: Duchi, Hazan and Singer, 2011, Journal of Machine Learning Research 12, 2121-2159 (diagonal form).
+    """
+
+    citation: ClassVar[str] = """@article{duchi2011adaptive,
+  title = {Adaptive Subgradient Methods for Online Learning and Stochastic Optimization},
+  author = {Duchi, John and Hazan, Elad and Singer, Yoram},
+  journal = {Journal of Machine Learning Research},
+  volume = {12},
+  pages = {2121--2159},
+  year = {2011}
+}"""
+
+    def __init__(self, *, lr: float = 0.01, lr_decay: float = 0.0, eps: float = 1e-10,
+                 weight_decay: float = 0.0) -> None:
+        super().__init__()
+        self.lr = number("lr", lr, 0, above=True)
+        self.lr_decay = number("lr_decay", lr_decay, 0)
+        self.eps = number("eps", eps, 0)
+        self.weight_decay = number("weight_decay", weight_decay, 0)
+
+    def make_optimizer(self, model: torch.nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.Adagrad(model.parameters(), lr=self.lr, lr_decay=self.lr_decay, eps=self.eps,
+                                   weight_decay=self.weight_decay)

@@ -1,0 +1,45 @@
+"""AdamW."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+
+from nanocl.strategies import Strategy
+from nanocl.strategies._ranges import number
+
+
+class AdamW(Strategy):
+    """Adam with decoupled weight decay (torch.optim.AdamW): what every learner gets that brings no optimizer.
+
+    Args:
+        lr: Learning rate, above 0.
+        beta1, beta2: Decay of the first and the second moment, in [0, 1).
+        eps: Added to the root of the second moment, at least 0.
+        weight_decay: Each step shrinks every weight by the factor 1 - lr * weight_decay; at least 0.
+
+    Source: Loshchilov and Hutter, 2019, arXiv:1711.05101, Algorithm 2.
+    """
+
+    citation: ClassVar[str] = """@inproceedings{loshchilov2019decoupled,
+  title = {Decoupled Weight Decay Regularization},
+  author = {Loshchilov, Ilya and Hutter, Frank},
+  booktitle = {International Conference on Learning Representations},
+  year = {2019},
+  eprint = {1711.05101},
+  archiveprefix = {arXiv}
+}"""
+
+    def __init__(self, *, lr: float = 1e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8,
+                 weight_decay: float = 0.01) -> None:
+        super().__init__()
+        self.lr = number("lr", lr, 0, above=True)
+        self.beta1 = number("beta1", beta1, 0, 1, below=True)
+        self.beta2 = number("beta2", beta2, 0, 1, below=True)
+        self.eps = number("eps", eps, 0)
+        self.weight_decay = number("weight_decay", weight_decay, 0)
+
+    def make_optimizer(self, model: torch.nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(model.parameters(), lr=self.lr, betas=(self.beta1, self.beta2), eps=self.eps,
+                                 weight_decay=self.weight_decay)

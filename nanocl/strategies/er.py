@@ -1,0 +1,108 @@
+"""Experience replay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from nanocl.batches import MiniBatches
+from nanocl.strategies import Strategy
+from nanocl.strategies._memory import Memory
+from nanocl.strategies._ranges import number, one_of
+
+
+class ER(Strategy):
+    """Experience replay: each mini-batch is joined by one from a memory of samples of past experiences.
+
+    Args:
+        memory_size: Samples in the memory, at least 1; per class of each experience if `per_class`.
+        per_class: Whether `memory_size` is the size for each class; the memory then grows with the stream.
+        selection: `balanced`: an equal share, drawn at random, for every class of every past experience.
+            `reservoir`: every sample met so far is in the memory with the same chance.
+        replay_batch_size: Samples replayed with each mini-batch, at most the memory; 0 takes the mini-batch size.
+        balance: How the loss weighs them. `mean`: every sample of the joined mini-batch counts the same.
+            `experience`: at the k-th experience the new samples count 1/k and the replayed ones 1 - 1/k.
+
+    Source: Chaudhry et al., 2019, arXiv:1902.10486 (reservoir: their Algorithm 2, after Vitter, 1985); `experience`
+        with `per_class` as van de Ven, Tuytelaars and Tolias, 2022, doi:10.1038/s42256-022-00568-3. Departures: the
+        memory is filled at the end of each experience, so that only past experiences are replayed; it is replayed in
+        reshuffled passes, not drawn with replacement.
+    """
+
+    citation: ClassVar[str] = """@misc{chaudhry2019tiny,
+  title = {On Tiny Episodic Memories in Continual Learning},
+  author = {Chaudhry, Arslan and Rohrbach, Marcus and Elhoseiny, Mohamed and Ajanthan, Thalaiyasingam and
+    Dokania, Puneet K. and Torr, Philip H. S. and Ranzato, Marc'Aurelio},
+  year = {2019},
+  eprint = {1902.10486},
+  archiveprefix = {arXiv}
+}"""
+
+    def __init__(self, *, memory_size: int = 500, per_class: bool = False, selection: str = "balanced",
+                 replay_batch_size: int = 0, balance: str = "mean") -> None:
+        super().__init__()
+        number("memory_size", memory_size, 1)
+        one_of("selection", selection, ("balanced", "reservoir"))
+        if per_class and selection == "reservoir":
+            raise ValueError("selection must be balanced with per_class=True, got 'reservoir'")
+        self.replay_batch_size = number("replay_batch_size", replay_batch_size, 0)
+        self.balance = one_of("balance", balance, ("mean", "experience"))
+        self.memory = Memory(memory_size, per_class=per_class, selection=selection)
+        self.loader: _Joined | None = None
+
+    def before_training_exp(self, strategy, **kwargs) -> None:
+        self.loader = None
+        if not len(self.memory):
+            return
+        order = torch.Generator().manual_seed(_seed(strategy, self.memory.experiences) + 1)
+        replay = MiniBatches([(self.memory, torch.arange(len(self.memory)))],
+                             self.replay_batch_size or strategy.train_mb_size, generator=order, iterations=2**62)
+        self.loader = strategy.dataloader = _Joined(strategy.dataloader, iter(replay))
+
+    def before_backward(self, strategy, **kwargs) -> None:
+        if self.loader is None or self.balance == "mean":
+            return
+        # the loss holds the mean over both; what is missing to the weights wanted is added
+        new, both = self.loader.new, len(strategy.mb_y)
+        wanted = 1 / (self.memory.experiences + 1)
+        output, target, criterion = strategy.mb_output, strategy.mb_y, strategy._criterion
+        strategy.loss = (strategy.loss + (wanted - new / both) * criterion(output[:new], target[:new])
+                         + (new / both - wanted) * criterion(output[new:], target[new:]))
+
+    def after_training_exp(self, strategy, **kwargs) -> None:
+        self.loader = None
+        self.memory.add(strategy.experience.dataset, _seed(strategy, self.memory.experiences))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "memory": self.memory.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict({name: value for name, value in state.items() if name != "memory"})
+        self.memory.load_state_dict(state["memory"])
+
+
+class _Joined:
+    """Mini-batches of the stream, each followed by a replayed one.
+
+    Attributes:
+        new: How many samples of the current mini-batch come from the stream; they stand first.
+    """
+
+    def __init__(self, stream: Iterable[list[Tensor]], replay: Iterator[list[Tensor]]) -> None:
+        self.stream, self.replay, self.new = stream, replay, 0
+
+    def __len__(self) -> int:
+        return len(self.stream)
+
+    def __iter__(self) -> Iterator[list[Tensor]]:
+        for fresh in self.stream:
+            self.new = len(fresh[0])
+            yield [torch.cat(pair) for pair in zip(fresh, next(self.replay), strict=True)]
+
+
+def _seed(strategy, experience: int) -> int:
+    # its own source of chance: the data order stays what it is without replay
+    return (getattr(strategy, "seed", 0) * 1_000_003 + experience) * 2 + 7_919

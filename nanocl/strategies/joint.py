@@ -1,0 +1,48 @@
+"""Joint training."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from avalanche.benchmarks.utils import AvalancheDataset
+
+from nanocl.strategies import Strategy
+from nanocl.strategies._ranges import one_of
+
+
+class Joint(Strategy):
+    """Train on the data of all experiences so far: what is possible when nothing has to be remembered.
+
+    Args:
+        when: `each`: at every experience, from the weights of the last. `end`: only at the last experience of the
+            stream; until then the model stays untrained, and the last row of the evaluation matrix is what counts.
+
+    Source: the usual upper bound; `end` is "joint" of van de Ven, Tuytelaars and Tolias, 2022,
+        doi:10.1038/s42256-022-00568-3, `each` what their code calls "cummulative".
+    """
+
+    citation: ClassVar[str] = """@article{vandeven2022three,
+  title = {Three types of incremental learning},
+  author = {van de Ven, Gido M. and Tuytelaars, Tinne and Tolias, Andreas S.},
+  journal = {Nature Machine Intelligence},
+  volume = {4},
+  pages = {1185--1197},
+  year = {2022},
+  doi = {10.1038/s42256-022-00568-3}
+}"""
+
+    def __init__(self, *, when: str = "each") -> None:
+        super().__init__()
+        self.when = one_of("when", when, ("each", "end"))
+        self.met: list[int] = []
+
+    def after_train_dataset_adaptation(self, strategy, **kwargs) -> None:
+        stream = strategy.experience.origin_stream
+        if strategy.experience.current_experience not in self.met:
+            self.met.append(strategy.experience.current_experience)
+        if len(self.met) > 1:
+            strategy.adapted_dataset = AvalancheDataset([stream[i].dataset.train() for i in self.met])
+
+    def before_training_exp(self, strategy, **kwargs) -> None:
+        if self.when == "end" and len(self.met) < len(strategy.experience.origin_stream):
+            strategy.stop_training()
