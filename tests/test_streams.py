@@ -315,7 +315,7 @@ def test_avalanche_trains_a_head_per_experience_from_the_task_labels():
     scenario = build(Split(), "task")
     model = MTSimpleMLP(input_size=64, hidden_size=64)
     learner = Naive(model, torch.optim.Adam(model.parameters(), 0.01), nn.CrossEntropyLoss(), train_mb_size=32,
-                    train_epochs=2, eval_mb_size=64, evaluator=None)
+                    train_epochs=5, eval_mb_size=64, evaluator=None)
     learner.train(scenario.train_stream)
     x, y = whole(scenario.test_stream[-1])
     assert (model.eval()(x, 4).argmax(1) == y).float().mean() > 0.9
