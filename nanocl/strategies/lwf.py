@@ -1,0 +1,105 @@
+"""Learning without forgetting."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import torch
+from avalanche.models import avalanche_forward
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nanocl.strategies import Strategy
+from nanocl.strategies._ranges import number
+
+
+class LwF(Strategy):
+    """Learning without forgetting: on the new inputs, answer for old classes as the model did before.
+
+    The penalty is `strength` times the divergence of the softened answers of the model from those of its copy at the
+    end of the last experience, over old classes only; with a head per task label it is summed over the old heads.
+
+    Args:
+        strength: At least 0 (lambda_o in the paper).
+        temperature: Both scores are divided by it before the softmax; above 0.
+
+    Source: Li and Hoiem, 2017, arXiv:1606.09282, equations 1 to 3. Departures: the Kullback-Leibler divergence instead
+        of the cross-entropy, which has the same gradient and is 0 at agreement; no warm-up of the new head; for
+        regression the mean squared difference.
+    """
+
+    citation: ClassVar[str] = """@article{li2017learning,
+  title = {Learning without Forgetting},
+  author = {Li, Zhizhong and Hoiem, Derek},
+  journal = {IEEE Transactions on Pattern Analysis and Machine Intelligence},
+  volume = {40},
+  number = {12},
+  pages = {2935--2947},
+  year = {2017},
+  eprint = {1606.09282},
+  archiveprefix = {arXiv}
+}"""
+
+    def __init__(self, *, strength: float = 1.0, temperature: float = 2.0) -> None:
+        super().__init__()
+        self.strength = number("strength", strength, 0)
+        self.temperature = number("temperature", temperature, 0, above=True)
+        self.previous: dict[str, Tensor] = {}
+        self.classes: list[int] = []
+        self.labels: list[int] = []
+        self.teacher: nn.Module | None = None
+        self.handle: Any = None
+        self.features: Tensor | None = None
+
+    def before_train_dataset_adaptation(self, strategy, **kwargs) -> None:
+        if self.previous and self.strength:  # before the model grows for the new experience
+            self.teacher = copy.deepcopy(strategy.model).eval().requires_grad_(False)
+            self.teacher.load_state_dict(self.previous)
+
+    def before_training_exp(self, strategy, **kwargs) -> None:
+        if self.teacher is not None and _has_heads(strategy.model):
+            self.handle = strategy.model.backbone.register_forward_hook(self._keep)
+
+    def before_backward(self, strategy, **kwargs) -> None:
+        if self.teacher is None:
+            return
+        distances = [self._distance(now, before, strategy.mb_y.is_floating_point())
+                     for now, before in self._answers(strategy)]
+        strategy.loss = strategy.loss + self.strength * torch.stack(distances).sum()
+
+    def after_training_exp(self, strategy, **kwargs) -> None:
+        if self.handle is not None:
+            self.handle.remove()
+        self.teacher = self.features = self.handle = None
+        self.previous = {name: value.detach().clone() for name, value in strategy.model.state_dict().items()}
+        self.classes = sorted({*self.classes, *getattr(strategy.experience, "classes_in_this_experience", ())})
+        self.labels = sorted({*self.labels, *strategy.experience.task_labels})
+
+    def _keep(self, module: nn.Module, inputs: tuple, output: Tensor) -> None:
+        if module.training:
+            self.features = output
+
+    def _answers(self, strategy) -> Iterator[tuple[Tensor, Tensor]]:
+        """Scores of the model and of its earlier copy on old classes; one pair a head."""
+        if _has_heads(strategy.model):
+            before = self.teacher.backbone(strategy.mb_x)
+            for label in self.labels:
+                own = self.teacher.groups[label]
+                yield strategy.model.answer(self.features, label)[:, own], self.teacher.answer(before, label)[:, own]
+            return
+        columns = self.classes or slice(None)
+        before = avalanche_forward(self.teacher, strategy.mb_x, strategy.mb_task_id)
+        yield strategy.mb_output[:, columns], before[:, columns]
+
+    def _distance(self, now: Tensor, before: Tensor, regression: bool) -> Tensor:
+        if regression:
+            return functional.mse_loss(now, before)
+        return functional.kl_div((now / self.temperature).log_softmax(1), (before / self.temperature).log_softmax(1),
+                                 reduction="batchmean", log_target=True)
+
+
+def _has_heads(model: nn.Module) -> bool:
+    """Whether the answer depends on the task label (see nanocl.heads.Network)."""
+    return getattr(model, "kind", "") in ("own", "masked")

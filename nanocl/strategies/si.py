@@ -1,0 +1,79 @@
+"""Synaptic intelligence."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from nanocl.strategies import Strategy
+from nanocl.strategies._penalty import fit, half_square, snapshot, zeros
+from nanocl.strategies._ranges import number
+
+
+class SI(Strategy):
+    """Synaptic intelligence: a quadratic pull by what each weight did for the loss on its way.
+
+    While training, each step adds `-gradient * (change of the weight)` to the weight's path integral, with the gradient
+    before the step and the change that the optimizer really made. After the experience
+    `omega <- max(0, omega + path / (total change^2 + xi))`; the penalty is `strength * omega (w - w*)^2`.
+
+    Args:
+        strength: At least 0 (c in the paper).
+        xi: Damping, above 0: what a weight that hardly moved is divided by.
+
+    Source: Zenke, Poole and Ganguli, 2017, arXiv:1703.04200, equations 3 to 5, with the gradient free of this penalty
+        and omega not below zero, as in the authors' code. Departures: penalties of other strategies in a composition
+        are part of the gradient.
+    """
+
+    citation: ClassVar[str] = """@inproceedings{zenke2017continual,
+  title = {Continual Learning Through Synaptic Intelligence},
+  author = {Zenke, Friedemann and Poole, Ben and Ganguli, Surya},
+  booktitle = {Proceedings of the 34th International Conference on Machine Learning},
+  year = {2017},
+  eprint = {1703.04200},
+  archiveprefix = {arXiv}
+}"""
+
+    def __init__(self, *, strength: float = 1.0, xi: float = 0.1) -> None:
+        super().__init__()
+        self.strength = number("strength", strength, 0)
+        self.xi = number("xi", xi, 0, above=True)
+        self.omega: dict[str, Tensor] = {}
+        self.anchor: dict[str, Tensor] = {}
+        self.path: dict[str, Tensor] = {}
+        self.step: dict[str, tuple[Tensor, Tensor]] = {}
+
+    def before_training_exp(self, strategy, **kwargs) -> None:
+        self.anchor, self.path = snapshot(strategy.model), zeros(strategy.model)
+        self.omega = fit(self.omega, strategy.model)
+
+    def before_backward(self, strategy, **kwargs) -> None:
+        if self.omega and self.strength:
+            strategy.loss = strategy.loss + 2 * self.strength * half_square(strategy.model, self.omega, self.anchor)
+
+    def before_update(self, strategy, **kwargs) -> None:
+        held = {name: p for name, p in strategy.model.named_parameters() if p.grad is not None and name in self.path}
+        # copies: an optimizer may use the gradient as scratch space, and it moves the weights in place
+        gradients = torch._foreach_add([p.grad for p in held.values()], 0.0)
+        weights = torch._foreach_add([p.detach() for p in held.values()], 0.0)
+        if self.omega and self.strength:
+            pulls = torch._foreach_sub(weights, [self.anchor[name] for name in held])
+            torch._foreach_mul_(pulls, [self.omega[name] for name in held])
+            torch._foreach_sub_(gradients, pulls, alpha=2 * self.strength)
+        self.step = dict(zip(held, zip(gradients, weights, strict=True), strict=True))
+
+    def after_update(self, strategy, **kwargs) -> None:
+        after = dict(strategy.model.named_parameters())
+        moved = torch._foreach_sub([weight for _, weight in self.step.values()],
+                                   [after[name].detach() for name in self.step])
+        torch._foreach_addcmul_([self.path[name] for name in self.step],
+                                [gradient for gradient, _ in self.step.values()], moved)
+
+    def after_training_exp(self, strategy, **kwargs) -> None:
+        for name, weight in snapshot(strategy.model).items():
+            gained = self.path[name] / ((weight - self.anchor[name]).square() + self.xi)
+            self.omega[name] = (self.omega.get(name, 0.0) + gained).clamp_(min=0.0)
+        self.path, self.step = {}, {}
