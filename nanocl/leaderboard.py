@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from nanocl import __version__, formats, statistics, store, tables
+from nanocl import __version__, formats, statistics, tables
 from nanocl.formats import Table
 from nanocl.records import RunResult, Summary, hash_of
 from nanocl.summaries import by_protocol, is_upper_bound
@@ -73,7 +74,7 @@ def rank(summaries: Sequence[Summary]) -> list[Place]:
 
 def identity(results: Sequence[RunResult]) -> str:
     """Hash over every record in the leaderboard, whatever their order."""
-    return hash_of(sorted(hash_of(store.to_record(result), 64) for result in results))
+    return hash_of(sorted(hash_of(json.dumps(result, default=vars, sort_keys=True), 64) for result in results))
 
 
 def page(summaries: Sequence[Summary]) -> str:

@@ -140,7 +140,8 @@ def _validator() -> Any:
     from jsonschema import Draft202012Validator  # here, not above: `--help` of the doors answers without it
 
     rules = schema()
-    # jsonschema takes 10 us a number and most numbers of a record are layer drift: _check looks at those itself
+    # jsonschema takes 10 us a number: the rows and layers, nearly all numbers of a record, are left to _check_numbers
+    rules["$defs"]["row"] = {}
     rules["$defs"]["drift"]["properties"]["layers"] = {"type": "object"}
     return Draft202012Validator(rules)
 
@@ -152,12 +153,21 @@ def _check(record: Any) -> None:
     if error is not None:
         place = "/".join(map(str, error.absolute_path)) or "record"
         raise ValueError(f"it does not fit the schema at {place}: {error.message}")
+    for view in (record, record["masked"] or {"initial": [], "evaluation": []}):
+        for row in (view["initial"], *view["evaluation"]):
+            _check_numbers(row, "a row of the evaluation matrix")
     for entry in record["drift"]:
+        _check_numbers(entry["deciles"], "the drift by decile")
         for name, pair in entry["layers"].items():
-            if not isinstance(pair, list) or len(pair) != 2 or not {*map(type, pair)} <= {int, float, type(None)}:
-                raise ValueError(f"it does not fit the schema: drift of layer {name} must be two numbers, got {pair!r}")
+            _check_numbers(pair, f"the drift of layer {name}", 2)
     if record["status"] == "ok":
         _check_complete(record)
+
+
+def _check_numbers(values: Any, what: str, count: int = 0) -> None:
+    if not isinstance(values, list) or not {*map(type, values)} <= {int, float, type(None)} or (
+            count and len(values) != count):
+        raise ValueError(f"it does not fit the schema: {what} must be {count or 'a list of'} numbers, got {values!r}")
 
 
 def _check_complete(record: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ import math
 import random
 
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, ValidationError
 from making import MATRIX, a_result, a_spec
 
 from nanocl import records, store
@@ -102,11 +102,24 @@ def test_a_bad_record_is_named_and_skipped_and_the_others_are_read(tmp_path, dam
     assert reason in problem.reason and "\n" not in problem.reason
 
 
-def test_layer_drift_of_the_wrong_form_is_refused(tmp_path):
+@pytest.mark.parametrize(("old", "new", "words"), [
+    ('"hidden.bias":[0.0,null]', '"hidden.bias":["0",null]', "layer hidden.bias"),
+    ('"hidden.bias":[0.0,null]', '"hidden.bias":[0.0]', "layer hidden.bias"),
+    ('"hidden.bias":[0.0,null]', '"hidden.bias":0.0', "hidden.bias"),
+    ('"deciles":[0.1', '"deciles":["0.1"', "decile"),
+    ("[0.9,0.2,0.1]", '[0.9,0.2,"0.1"]', "evaluation matrix"),
+    ("[0.9,0.2,0.1]", "[0.9,0.2,true]", "evaluation matrix"),
+    ("[0.9,0.2,0.1]", "0.9", "evaluation matrix"),
+    ('"touched":1.0', '"touched":"1.0"', "touched"),
+])
+def test_what_is_no_number_where_numbers_belong_is_refused(tmp_path, old, new, words):
     path = one_record(tmp_path)
-    path.write_text(path.read_text().replace('"hidden.bias":[0.0,null]', '"hidden.bias":["0",null]'))
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new, 1))
     _, (problem,) = store.load_all(tmp_path)
-    assert "layer hidden.bias" in problem.reason
+    assert words in problem.reason
+    with pytest.raises(ValidationError):
+        Draft202012Validator(store.schema()).validate(json.loads(path.read_text()))
 
 
 def test_missing_lists_the_runs_without_a_readable_record(tmp_path):
