@@ -102,15 +102,18 @@ def mean_and_interval(values: Sequence[float | None], unit: str, measure: str = 
 
 
 def number(value: float, unit: str, measure: str = "accuracy", like: float | None = None) -> str:
-    """A stored value as people read it: percent with 2 places, losses with 4 significant digits, the rest with 3.
+    """A stored value as people read it: percent with 2 places, cosines with 4, losses with 4 significant digits.
 
-    Seconds per step are shown in ms, bytes in MiB. `like` gives the value as many places as that one has.
+    The rest has 3 significant digits; seconds per step are shown in ms, bytes in MiB. `like` gives the value as many
+    places as that one has.
     """
     percent = unit == "share" or (unit == "score" and measure == "accuracy")
     factor = 100.0 if percent else _SCALES.get(unit, 1.0)
     value, like = value * factor, factor * (like or value)
     if unit in ("bytes", "count") and value == like == round(like):
         return f"{value:.0f}"
+    if unit == "cosine":
+        return f"{value:.4f}"
     shown = f"{value:.2f}" if percent else _significant(value, like, 4 if unit == "score" else 3)
     return shown[1:] if shown.startswith("-") and not shown.strip("-0.") else shown
 

@@ -28,14 +28,14 @@ class Evaluation(NamedTuple):
         initial: The untrained model on each of the T experiences.
         matrix: T rows, R[i][j].
         measure: `accuracy` or `loss`.
-        joint: Last row of the joint-training reference of the same protocol and seed, or None.
+        joint: What joint training reached under the same protocol and seed, or None.
         masked: R with the prediction limited to each experience's own classes, or None.
     """
 
     initial: Row
     matrix: Matrix
     measure: str = "accuracy"
-    joint: Row | None = None
+    joint: Evaluation | None = None
     masked: Matrix | None = None
 
     @property
@@ -52,8 +52,8 @@ class Column:
         name: The function's name.
         title: Column header.
         kind: Which table: `accuracy`, `drift` or `cost`; decides what the function is given (see `metric`).
-        unit: `score` (percent, or the loss itself), `share` (percent), `number`, `seconds`, `milliseconds`,
-            `bytes`, `count`.
+        unit: `score` (percent, or the loss itself), `share` (percent), `number`, `cosine`, `seconds`,
+            `milliseconds`, `bytes`, `count`.
         definition: The formula.
         source: BibTeX keys of its sources, see `nanocl.citation`.
         compute: The function.
@@ -148,20 +148,19 @@ def minimum_accuracy(run: Evaluation) -> float:
     return run.sign * _mean([min(row[j] for row in gained[j + 1:]) for j in range(len(gained) - 1)])
 
 
-@metric("I", "mean_j (J[j] - R[j][j]), J the joint reference at the end of the stream", "chaudhry2018")
+@metric("I", "mean_j (J[j][j] - R[j][j]), J joint training on experiences 0..j", "chaudhry2018")
 def intransigence(run: Evaluation) -> float:
-    """Joint training's result minus the one right after training on the experience.
-
-    Departure from the source: there the reference for experience j is trained on experiences up to j; here on all.
-    """
+    """What joint training on all experiences so far reaches on the new one, minus what the run reaches there."""
     gained, joint = _signed(run.sign, run.matrix), _joint(run)
-    return _mean([joint[j] - row[j] for j, row in enumerate(gained)])
+    if run.joint.matrix[0] == run.joint.initial and len(gained) > 1:
+        raise Undefined("joint training of this protocol began only at the end of the stream")
+    return _mean([joint[j][j] - row[j] for j, row in enumerate(gained)])
 
 
 @metric("gap to joint", "ACC(joint) - ACC")
 def gap_to_joint(run: Evaluation) -> float:
     """What is missing to the upper bound."""
-    return _mean(_joint(run)) - run.sign * average_accuracy(run)
+    return _mean(_joint(run)[-1]) - run.sign * average_accuracy(run)
 
 
 @metric("task-IL ACC", "ACC of the same run, predictions limited to each experience's own classes", "vandeven2019",
@@ -194,8 +193,8 @@ def _cost(field: str, title: str, definition: str, unit: str, optional: bool = F
 l2 = _net("l2", "L2", "||w_end - w_start||")
 relative = _net("relative", "relative", "||w_end - w_start|| / ||w_start||")
 mean_squared = _net("mean_squared", "mean squared", "||w_end - w_start||^2 / n")
-touched = _net("touched", "touched", "share of entries whose bits differ from the start", unit="share")
-cosine = _net("cosine", "cosine", "cos(w_end, w_start)")
+touched = _net("touched", "touched", "percent of entries whose bits differ from the start", unit="share")
+cosine = _net("cosine", "cosine", "cos(w_end, w_start)", unit="cosine")
 
 
 @metric("path", "sum_i ||w_i - w_{i-1}||, one step an experience", kind="drift", unit="number", detail=True)
@@ -257,10 +256,10 @@ def _gains(run: Evaluation, what: str) -> Matrix:
     return _signed(run.sign, run.matrix)
 
 
-def _joint(run: Evaluation) -> Row:
+def _joint(run: Evaluation) -> Matrix:
     if run.joint is None:
         raise Undefined("there is no other row of joint training with the same protocol and seed")
-    return tuple(run.sign * value for value in run.joint)
+    return _signed(run.sign, run.joint.matrix)
 
 
 def _column(groups: object, group: str, column: str) -> float:

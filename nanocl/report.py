@@ -97,8 +97,8 @@ def _report(arguments: argparse.Namespace) -> int:
     wanted = pages(summaries, root)
     if arguments.check:
         return _check(wanted, root, len(problems))
-    _show(summaries, arguments.format, root)
     _write(wanted, root)
+    _show(summaries, arguments.format, root)
     return 0
 
 

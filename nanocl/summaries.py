@@ -8,7 +8,7 @@ from typing import Any
 
 from nanocl import metrics, registry, statistics
 from nanocl.metrics import Column, Evaluation, Undefined
-from nanocl.records import Option, Part, Row, RunResult, RunSpec, Summary, UserError
+from nanocl.records import Option, Part, RunResult, RunSpec, Summary, UserError
 
 UPPER_BOUND = "joint"
 
@@ -37,18 +37,18 @@ def is_upper_bound(result: RunResult) -> bool:
     return any(part.name == UPPER_BOUND for part in result.spec.strategy)
 
 
-def references(results: Iterable[RunResult]) -> dict[int, Row]:
-    """Seed to the last row of joint training; of several settings of it, the one that ends best."""
+def references(results: Iterable[RunResult]) -> dict[int, Evaluation]:
+    """Seed to what joint training reached; of several settings of it, the one that ends best."""
     runs = [run for run in results if is_upper_bound(run) and run.status == "ok"]
     if not runs:
         return {}
     sign = 1 if runs[0].measure == "accuracy" else -1
     best = max(_grouped(runs, _row_order),
                key=lambda row: sign * statistics.mean([sum(run.evaluation[-1]) for run in row]))
-    return {run.spec.seed: run.evaluation[-1] for run in best}
+    return {run.spec.seed: Evaluation(run.initial, run.evaluation, run.measure) for run in best}
 
 
-def compute(column: Column, group: str, run: RunResult, joint: Mapping[int, Row]) -> float:
+def compute(column: Column, group: str, run: RunResult, joint: Mapping[int, Evaluation]) -> float:
     """One metric of one run; `group` matters for drift, `joint` is what `references` gave.
 
     Raises:
@@ -69,7 +69,7 @@ def column_name(column: Column, group: str) -> str:
     return f"{group}.{column.name}" if group else column.name
 
 
-def _summary(runs: Sequence[RunResult], joint: Mapping[int, Row], known: Mapping[str, registry.Plugin]) -> Summary:
+def _summary(runs: Sequence[RunResult], joint: Mapping[int, Evaluation], known: Mapping[str, registry.Plugin]) -> Summary:
     measured, spec = [run for run in runs if run.status == "ok"], runs[0].spec
     return Summary(
         strategy=spec.strategy_name,
@@ -89,7 +89,7 @@ def _all_columns() -> Iterator[tuple[Column, str]]:
         yield from itertools.product(metrics.columns(kind), metrics.GROUPS if kind == "drift" else ("",))
 
 
-def _value(column: Column, group: str, run: RunResult, joint: Mapping[int, Row]) -> float | None:
+def _value(column: Column, group: str, run: RunResult, joint: Mapping[int, Evaluation]) -> float | None:
     try:
         return compute(column, group, run, joint)
     except Undefined:
@@ -137,4 +137,6 @@ def _same(value: Option, default: Option) -> bool:
 
 def as_text(value: Option) -> str:
     """An option's value as it is written on the command line."""
+    if value == "":
+        return '""'
     return str(value).lower() if value is None or isinstance(value, bool) else str(value)

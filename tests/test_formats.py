@@ -62,6 +62,7 @@ def test_a_cell_wider_than_the_terminal_is_still_shown():
     ([2.0**22, 2.0**22], "bytes", "accuracy", "4"),
     ([1234567.0], "bytes", "accuracy", "1.18"),
     ([0.0], "bytes", "accuracy", "0"),
+    ([0.9995, 0.9997], "cosine", "accuracy", "0.9996 ± 0.0001"),
     ([8.0, 8.0], "count", "accuracy", "8"),
     ([12.345, 12.355], "number", "accuracy", "12.4 ± 0.0"),
     ([12345.6, 12345.6], "seconds", "accuracy", "12346 ± 0"),

@@ -15,11 +15,12 @@ BY_HAND = {
     "backward_transfer": ((0.5 - 0.9) + (0.6 - 0.8)) / 2,
     "forward_transfer": ((0.2 - 0.2) + (0.2 - 0.3)) / 2,
     "minimum_accuracy": (min(0.7, 0.5) + 0.6) / 2,
-    "intransigence": ((0.95 - 0.9) + (0.9 - 0.8) + (0.85 - 0.7)) / 3,
-    "gap_to_joint": 0.9 - 0.6,
+    "intransigence": ((0.96 - 0.9) + (0.92 - 0.8) + (0.85 - 0.7)) / 3,
+    "gap_to_joint": (0.95 + 0.9 + 0.85) / 3 - (0.5 + 0.6 + 0.7) / 3,
     "masked_accuracy": (0.9 + 0.9 + 0.96) / 3,
 }
-RUN = Evaluation(INITIAL, MATRIX, joint=(0.95, 0.9, 0.85), masked=(MATRIX[0], MATRIX[1], (0.9, 0.9, 0.96)))
+JOINT = Evaluation(INITIAL, ((0.96, 0.0, 0.0), (0.97, 0.92, 0.0), (0.95, 0.9, 0.85)))
+RUN = Evaluation(INITIAL, MATRIX, joint=JOINT, masked=(MATRIX[0], MATRIX[1], (0.9, 0.9, 0.96)))
 accuracy = {column.name: column for column in metrics.columns("accuracy")}
 matrices = some.integers(2, 5).flatmap(lambda count: some.lists(
     some.lists(some.floats(0, 1), min_size=count, max_size=count), min_size=count + 1, max_size=count + 1))
@@ -46,9 +47,12 @@ def test_forgetting_ignores_the_last_row_and_stays_signed_after_backward_transfe
 
 @given(matrices)
 def test_for_losses_every_difference_changes_sign_and_every_level_keeps_it(rows):
-    scores = Evaluation(tuple(rows[0]), tuple(map(tuple, rows[1:])), joint=tuple(rows[-1]))
+    scores = Evaluation(tuple(rows[0]), tuple(map(tuple, rows[1:])))
     minus = tuple(tuple(-value for value in row) for row in scores.matrix)
-    losses = Evaluation(tuple(-v for v in rows[0]), minus, "loss", joint=tuple(-v for v in rows[-1]))
+    losses = Evaluation(tuple(-v for v in rows[0]), minus, "loss")
+    joint = scores._replace(initial=(2.0,) * len(minus), matrix=scores.matrix[::-1])
+    scores = scores._replace(joint=joint)
+    losses = losses._replace(joint=joint._replace(matrix=minus[::-1], measure="loss"))
     levels = {"average_accuracy", "average_incremental_accuracy", "learning_accuracy", "minimum_accuracy"}
     for name, column in accuracy.items():
         if name != "masked_accuracy":
@@ -61,7 +65,16 @@ def test_a_loss_that_rose_is_positive_forgetting_and_its_worst_value_is_the_larg
     assert metrics.forgetting(run) == metrics.first_minus_last(run) == -metrics.backward_transfer(run) == 1.5
     assert metrics.forward_transfer(run) == 1.0
     assert metrics.minimum_accuracy(run) == 2.0
-    assert metrics.gap_to_joint(run._replace(joint=(0.1, 0.1))) == pytest.approx(0.95)
+    joint = Evaluation((4.0, 4.0), ((0.25, 3.0), (0.1, 0.1)), "loss")
+    assert metrics.gap_to_joint(run._replace(joint=joint)) == pytest.approx(0.95)
+    assert metrics.intransigence(run._replace(joint=joint)) == pytest.approx((0.5 - 0.25 + 0.1 - 0.1) / 2)
+
+
+def test_joint_training_at_the_end_only_gives_a_gap_and_no_intransigence():
+    run = RUN._replace(joint=Evaluation(INITIAL, (INITIAL, INITIAL, (0.95, 0.9, 0.85))))
+    assert metrics.gap_to_joint(run) == metrics.gap_to_joint(RUN)
+    with pytest.raises(Undefined, match="only at the end"):
+        metrics.intransigence(run)
 
 
 @given(matrices)
