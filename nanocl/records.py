@@ -74,7 +74,7 @@ class Training:
 
 @dataclass(frozen=True)
 class RunSpec:
-    """Everything that decides the numbers of one run. Two equal specs are the same run on any machine.
+    """Everything that decides the numbers of one run: equal specs are the same run on any machine.
 
     Attributes:
         benchmark: Name of the protocol, e.g. `split-mnist`; what people pass to `--stream`.
@@ -140,15 +140,13 @@ class Cost:
     """What a run took. Seconds from runs that shared a machine compare only at equal `workers`.
 
     Attributes:
-        train_seconds: Wall-clock seconds inside training, evaluation excluded.
-        steps: Optimizer steps.
-        seconds_per_step: `train_seconds / steps`.
-        samples_per_second: Training samples of the stream handed to the learner per second of training.
+        train_seconds: Wall-clock seconds inside training, without evaluation.
+        steps, seconds_per_step: Optimizer steps, and `train_seconds / steps`.
+        samples_per_second: Training samples handed to the learner (replayed ones too) per second of training.
         peak_memory_bytes: Highest resident set size of the worker process during the run.
         device_memory_bytes: Highest allocated device memory, 0 on CPU.
         optimizer_state_bytes: Exact bytes of all tensors in `optimizer.state` after the last step.
-        parameters: Trainable parameters.
-        state_bytes_per_parameter: `optimizer_state_bytes / parameters`.
+        parameters, state_bytes_per_parameter: Trainable parameters, and `optimizer_state_bytes / parameters`.
         strategy_state_bytes: Tensors held by the strategy plugins (Fisher, anchors, replay memory).
         workers: Runs that shared the machine.
     """
@@ -211,8 +209,8 @@ class RunResult:
         measure: `accuracy` (fractions in [0, 1]) or `loss` (regression, lower is better).
         initial: The untrained model on each of the T experiences.
         evaluation: T rows; row i is after training on experience i, column j is tested on experience j.
-        masked: For class-incremental runs with one shared head, `initial` and `evaluation` again with the
-            prediction limited to each experience's own classes (task-incremental); else None.
+        masked: For class-incremental runs, `initial` and `evaluation` with the prediction limited to each
+            experience's own classes (task-incremental); else None.
         drift: One entry per trained experience.
         cost: What it took.
         data: Facts of the data sets: name, fingerprint, `official` or `other`, sizes.
@@ -234,6 +232,7 @@ class RunResult:
 @dataclass(frozen=True)
 class RunFailure:
     """A run that ended in an error: printed and counted, never stored, tried again next time."""
+
     spec: RunSpec
     error: str
     details: str = ""

@@ -6,6 +6,7 @@ import argparse
 import functools
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -143,6 +144,9 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _train(todo: Sequence[RunSpec], total: int, arguments: argparse.Namespace) -> list[RunFailure]:
+    # what Avalanche's own imports warn of is no concern of the caller's; the environment reaches the workers
+    os.environ.setdefault("PYTHONWARNINGS", "ignore")
+    warnings.simplefilter("ignore")
     local.warm_up()
     from nanocl import experiment  # here, because it loads torch: the calls that train nothing stay quick
 

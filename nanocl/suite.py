@@ -17,6 +17,7 @@ Later ones win. Tuned options are in `baselines/<protocol>/<strategy>.toml`.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -179,7 +180,11 @@ def _stream(protocol: Mapping[str, Any], request: Request) -> Part:
 
 def _part(kind: str, name: str, label: str, protocol: Mapping[str, Any], request: Request) -> Part:
     given = {**_of(protocol["options"], name), **request.settings.get(label, {})}
-    return registry.complete(kind, name, given, request.plugins)
+    part = registry.complete(kind, name, given, request.plugins)
+    weights = Path(str(part.options.get("weights", "")))
+    if weights.is_file():  # other weights under the same name are another run
+        return dataclasses.replace(part, source=hashlib.sha256(weights.read_bytes()).hexdigest()[:12])
+    return part
 
 
 def _training(values: Mapping[str, Any]) -> Training:
