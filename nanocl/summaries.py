@@ -69,7 +69,8 @@ def column_name(column: Column, group: str) -> str:
     return f"{group}.{column.name}" if group else column.name
 
 
-def _summary(runs: Sequence[RunResult], joint: Mapping[int, Evaluation], known: Mapping[str, registry.Plugin]) -> Summary:
+def _summary(runs: Sequence[RunResult], joint: Mapping[int, Evaluation],
+             known: Mapping[str, registry.Plugin]) -> Summary:
     measured, spec = [run for run in runs if run.status == "ok"], runs[0].spec
     return Summary(
         strategy=spec.strategy_name,
