@@ -1,0 +1,88 @@
+"""A stream and a learner so small that a run takes a fraction of a second."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from avalanche.training.plugins import SupervisedPlugin
+from torch import Tensor, nn
+
+from nanocl.batches import Preparation, TensorDataset
+from nanocl.drift import DriftMeter
+from nanocl.heads import Network
+from nanocl.measure import Meter
+from nanocl.records import Training
+from nanocl.streams import Scenario, make_scenario
+from nanocl.training import Learner, Outcome, train
+
+HEADS = {"class": "seen", "task": "own", "domain": "shared"}
+SIDE = 4
+
+
+class SmallBackbone(nn.Sequential):
+    """A linear layer with batch normalisation: weights, a bias, and buffers that training changes."""
+
+    features = 12
+
+    def __init__(self) -> None:
+        super().__init__(nn.Flatten(), nn.Linear(SIDE * SIDE, 12), nn.BatchNorm1d(12), nn.ReLU())
+
+
+def small_stream(scenario: str = "class", *, experiences: int = 3, samples: int = 12, measure: str = "accuracy",
+                 seed: int = 0) -> Scenario:
+    """Noisy 4x4 pictures: two classes an experience, or with `measure="loss"` a linear function of the pixels.
+
+    Args:
+        scenario: `class`, `task` or `domain`.
+        experiences: Number of experiences.
+        samples: Training samples per class; as many test samples.
+        measure: `accuracy`, or `loss` for regression (domain-incremental).
+        seed: Of the pictures.
+    """
+    chance = torch.Generator().manual_seed(seed)
+    centres = torch.randint(60, 196, (experiences, 2, SIDE * SIDE), generator=chance)
+    rows, pictures = 2 * samples, []
+    for experience in range(experiences):
+        noise = torch.randint(-50, 50, (2 * rows, SIDE * SIDE), generator=chance)
+        pictures.append(centres[experience].repeat(rows, 1) + noise)
+    stored = torch.cat(pictures).to(torch.uint8).view(-1, 1, SIDE, SIDE)
+    prepare = Preparation(scale=torch.tensor([1 / 64.0]), shift=torch.tensor([-2.0]))
+
+    def part(experience: int, train: bool) -> TensorDataset:
+        first = 2 * rows * experience + (0 if train else rows)
+        own = torch.arange(first, first + rows)
+        targets = _targets(own, stored, experience, scenario, measure)
+        return TensorDataset(stored, own, targets, task_label=experience, prepare=prepare, train=train)
+
+    outputs = 2 if scenario == "domain" else 2 * experiences
+    return make_scenario(kind=scenario, train=[part(i, True) for i in range(experiences)],
+                         test=[part(i, False) for i in range(experiences)], inputs=(1, SIDE, SIDE),
+                         outputs=outputs, measure=measure)
+
+
+def small_learner(scenario: Scenario, strategies: Sequence[SupervisedPlugin] = (), *, seed: int = 0, head: str = "",
+                  epochs: int = 2, batch_size: int = 8, backbone: nn.Module | None = None,
+                  device: str = "cpu") -> Learner:
+    """A learner for `small_stream`; the optimizer is the strategies' own, or AdamW."""
+    torch.manual_seed(seed)
+    kind = head or ("shared" if scenario.measure == "loss" else HEADS[scenario.kind])
+    network = Network(backbone or SmallBackbone(), outputs=scenario.outputs, classes=scenario.classes,
+                      kind=kind).to(device)
+    makers = [strategy for strategy in strategies if hasattr(strategy, "make_optimizer")]
+    optimizer = makers[0].make_optimizer(network) if makers else torch.optim.AdamW(network.parameters())
+    return Learner(model=network, optimizer=optimizer, strategies=strategies, seed=seed, measure=scenario.measure,
+                   training=Training(epochs=epochs, batch_size=batch_size), device=device)
+
+
+def run(learner: Learner, scenario: Scenario, **options: object) -> Outcome:
+    """Train and test the learner on all experiences."""
+    drift = DriftMeter(learner.model, learner.model.head_parameters())
+    return train(learner, scenario, Meter(), drift=drift, **options)
+
+
+def _targets(own: Tensor, stored: Tensor, experience: int, scenario: str, measure: str) -> Tensor:
+    if measure == "loss":
+        return stored[own].flatten(1)[:, experience:experience + 2].to(torch.float32) / 64 - 2
+    position = torch.arange(len(own)) % 2
+    return position if scenario == "domain" else 2 * experience + position
