@@ -13,6 +13,7 @@ from nanocl.strategies._penalty import fit, half_square, snapshot, zeros
 from nanocl.strategies.ewc import EWC
 from nanocl.strategies.online_ewc import OnlineEWC
 from nanocl.strategies.sgd import SGD
+from nanocl.strategies.si import SI
 from nanocl.testing import run, small_learner, small_stream
 
 
@@ -307,6 +308,19 @@ def test_online_ewc_decays_what_it_held_and_anchors_at_the_last_weights():
         expected = new if expected is None else {name: 0.25 * expected[name] + new[name] for name in new}
     assert_equal(online.importance, expected)
     assert_equal(online.anchor, snapshot(learner.model))
+
+
+@pytest.mark.parametrize("strategy", [EWC, OnlineEWC, SI])
+def test_heads_that_are_not_in_use_keep_every_bit(strategy):
+    scenario = small_stream("task")
+    learner = small_learner(scenario, [strategy(strength=100.0)])
+    first = scenario.train_stream[0]
+    untouched = learner.model.head[2].weight.detach().clone()
+    learner.train(first, eval_streams=[])
+    trained = learner.model.head[0].weight.detach().clone()
+    learner.train(scenario.train_stream[1], eval_streams=[])
+    assert torch.equal(learner.model.head[0].weight, trained)
+    assert torch.equal(learner.model.head[2].weight, untouched)
 
 
 def test_the_penalty_covers_grown_parameters_in_their_old_part():

@@ -15,12 +15,6 @@ def half_square(model: nn.Module, weights: Mapping[str, Tensor], centres: Mappin
     return _HalfSquare.apply(weight, centre, *parameters)
 
 
-def pull(model: nn.Module, weights: Mapping[str, Tensor], centres: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The gradient of `half_square` by parameter name."""
-    return {name: weights[name] * (p.detach() - centres[name])
-            for name, p in model.named_parameters() if name in weights}
-
-
 def snapshot(model: nn.Module) -> dict[str, Tensor]:
     """A copy of every trainable parameter."""
     return {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
@@ -45,15 +39,18 @@ def _widen(value: Tensor, shape: torch.Size) -> Tensor:
 
 
 class _HalfSquare(torch.autograd.Function):
-    # autograd's own formula would walk the graph of every parameter: three times the cost
+    # autograd's own formula would walk a graph for every parameter, at three times the cost
 
     @staticmethod
     def forward(ctx, weights, centres, *parameters):
         offsets = torch._foreach_sub(parameters, centres)
         ctx.pulls = torch._foreach_mul(offsets, weights)
-        terms = [torch.dot(a.flatten(), b.flatten()) for a, b in zip(ctx.pulls, offsets, strict=True)]
-        return 0.5 * torch.stack(terms).sum()
+        terms = torch.stack([torch.dot(a.flatten(), b.flatten()) for a, b in zip(ctx.pulls, offsets, strict=True)])
+        ctx.moved = [term != 0 for term in terms.tolist()]
+        return 0.5 * terms.sum()
 
     @staticmethod
     def backward(ctx, gradient):
-        return None, None, *torch._foreach_mul(ctx.pulls, gradient)
+        pulls = torch._foreach_mul(ctx.pulls, gradient)
+        # no gradient is not a zero gradient: a head that nothing uses must not follow its old momentum
+        return None, None, *(pull if moved else None for pull, moved in zip(pulls, ctx.moved, strict=True))
