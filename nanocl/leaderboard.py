@@ -17,14 +17,15 @@ Rows are ranked by ACC, the mean over all experiences at the end of the stream, 
 the loss, lowest first. Brackets hold the 95 % interval of the mean over seeds: Student's t below \
 {statistics.BOOTSTRAP_FROM} seeds, bootstrap from then on.
 
-- **vs best**: mean difference to the best row over the seeds that both have. It is tested with a two-sided paired
-  sign-flip permutation test (exact up to {statistics.EXACT_UP_TO} seeds), corrected over the rows of the section by \
-Holm's method.
-- **=** marks a row that the test cannot tell from the best at the level of {statistics.LEVEL:.0%}. With n seeds the
-  smallest possible p-value is 2^(1-n) before the correction, so fewer than 6 seeds can never separate two rows.
+- **vs best**: mean difference to the best row over the seeds that both have, with its 95 % interval. It is tested with
+  a two-sided paired sign-flip permutation test (exact up to {statistics.EXACT_UP_TO} seeds), corrected over the rows of \
+the section by
+  Holm's method. With n seeds its smallest possible p-value is 2^(1-n) before the correction: rows with fewer than 6
+  seeds say so instead of a p-value, and their interval is the evidence there is.
+- **=** marks a row that the test cannot tell from the best at the level of {statistics.LEVEL:.0%}.
 - **rank**: in parentheses the 95 % interval of the rank when seeds are drawn again with replacement; with few seeds it
   is too narrow.
-- Fewer than {statistics.FEWEST_SEEDS} seeds: no test and no rank interval.
+- Fewer than {statistics.FEWEST_SEEDS} seeds: no test, no rank interval.
 - Joint training sees all data at once: it is shown as an upper bound and not ranked. A row with diverged seeds is not
   ranked either, because the seeds that are left are the lucky ones.
 - Rows of different protocols (stream, model, training, scenario, data fingerprint) never share a section.
@@ -93,7 +94,7 @@ def section(summaries: Sequence[Summary]) -> str:
     spec, measure = summaries[0].results[0].spec, tables.measure_of(summaries[0])
     options = any(row.options for row in summaries)
     header = ("rank", "strategy", *(["options"] if options else []), "recipe", "seeds",
-              "ACC [95 %]" if measure == "accuracy" else "loss [95 %]", "vs best", "F", "relative drift", "train s",
+              "ACC [95 %]" if measure == "accuracy" else "loss [95 %]", "vs best [95 %]", "F", "relative drift", "train s",
               "state bytes / weight", "note")
     rows = tuple(tuple(_row(place, options)) for place in rank(summaries))
     below = (f"all columns, with their definitions: [tables/{tables.file_stem(spec)}.md]"
@@ -111,7 +112,7 @@ def _row(place: Place, options: bool) -> Iterator[str]:
     yield row.recipe
     yield str(len(row.seeds)) + (f" (diverged {tables.diverged_cell(row)})" if row.diverged else "")
     yield formats.mean_and_interval(row.columns[SCORE], "score", measure)
-    yield formats.mean_and_std(place.differences, "score", measure) if place.rank != 1 else ""
+    yield formats.mean_and_interval(place.differences, "score", measure) if place.rank != 1 else ""
     yield formats.mean_and_std(row.columns["forgetting"], "score", measure)
     yield formats.mean_and_std(row.columns["backbone.relative"], "number")
     yield formats.mean_and_std(row.columns["train_seconds"], "seconds")
@@ -122,7 +123,7 @@ def _row(place: Place, options: bool) -> Iterator[str]:
 def _rank_cell(place: Place) -> str:
     if place.rank is None:
         return "-"
-    mark = " =" if place.rank > 1 and not place.separable else ""
+    mark = " =" if place.p_value is not None and not place.separable else ""
     interval = f" ({place.ranks[0]}-{place.ranks[1]})" if place.ranks else ""
     return f"{place.rank}{mark}{interval}"
 
@@ -137,17 +138,22 @@ def _unranked(row: Summary) -> str:
 
 def _p_values(differences: Sequence[Sequence[float]]) -> list[float | None]:
     """Holm-corrected p-value of each row against the first one; None for that one and without enough seeds."""
-    tested = [i for i, pairs in enumerate(differences) if i and len(pairs) >= statistics.FEWEST_SEEDS]
+    tested = [i for i, pairs in enumerate(differences) if i and _testable(pairs)]
     corrected = statistics.holm([statistics.sign_flip_p_value(differences[i]) for i in tested])
     found = dict(zip(tested, corrected, strict=True))
     return [found.get(i) for i in range(len(differences))]
+
+
+def _testable(pairs: Sequence[float]) -> bool:
+    return (len(pairs) >= statistics.FEWEST_SEEDS
+            and statistics.smallest_p_value(len(pairs)) < statistics.LEVEL)
 
 
 def _verdict(number: int, pairs: Sequence[float], p: float | None) -> str:
     if number == 1:
         return "best"
     if p is None:
-        return f"no test: {len(pairs)} seeds in common with the best"
+        return f"no test: {_count(pairs, 'seed')} in common with the best"
     return f"p = {p:.3g}" + ("" if p < statistics.LEVEL else ", not separable")
 
 

@@ -9,12 +9,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from nanocl import __version__, citation, leaderboard, store, tables
+from nanocl import __version__, citation, leaderboard, reproduction, store, suite, tables
 from nanocl.records import RunResult, Summary, UserError
 
 EPILOG = """\
 examples:
-  python -m nanocl.report                            write results/tables and results/LEADERBOARD.md, show the tables
+  python -m nanocl.report                            write results/tables, LEADERBOARD.md, show the tables
   python -m nanocl.report --format latex > tables.tex
   python -m nanocl.report --check                    is what is written what the records say?
   python -m nanocl.report cite                       BibTeX of the leaderboard and everything in it
@@ -64,6 +64,9 @@ def pages(summaries: Sequence[Summary], root: Path) -> dict[Path, str]:
     if not summaries:
         return {}
     written = {root / "LEADERBOARD.md": leaderboard.page(summaries)}
+    compared = reproduction.compare(suite.protocols(), [run for row in summaries for run in row.results])
+    if any(row.ours for row in compared):
+        written[root / "REPRODUCTION.md"] = reproduction.page(compared)
     for rows in tables.by_protocol(summaries):
         stem = tables.file_stem(rows[0].results[0].spec)
         written |= {root / "tables" / f"{stem}.{end}": tables.page(rows, format)
@@ -80,7 +83,7 @@ def changes(wanted: dict[Path, str], root: Path) -> dict[Path, str]:
         elif path.read_bytes() != text.encode():
             found[path] = "changed"
     there = [path for path in (root / "tables").glob("*") if _GENERATED.fullmatch(path.name)]
-    board = [path for path in (root / "LEADERBOARD.md",) if path.exists()]
+    board = [path for path in (root / "LEADERBOARD.md", root / "REPRODUCTION.md") if path.exists()]
     return found | {path: "stale" for path in (*sorted(there), *board) if path not in wanted}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import functools
 import os
+import shutil
 import sys
 import warnings
 from collections.abc import Sequence
@@ -135,7 +136,7 @@ def _run(arguments: argparse.Namespace) -> int:
     failures = _train(todo, len(runs), arguments) if todo else []
     found = [result for run in runs if (result := store.find(run, arguments.results)) is not None]
     if found:
-        print(tables.text(tables.summarise(found)))
+        print(tables.text(tables.summarise(found), max(60, shutil.get_terminal_size((100, 24)).columns)))
     print(f"{len(found)} of {len(runs)} runs measured, {len(todo) - len(failures)} of them now; "
           f"records in {arguments.results / 'runs'}; python -m nanocl.report writes tables and leaderboard")
     for failure in failures:

@@ -12,7 +12,7 @@ import nanocl
 ROOT = Path(nanocl.__file__).parent
 LAYERS = [
     {"run", "report", "tune", "memory", "progress"},
-    {"engine", "store", "tables", "statistics", "leaderboard", "citation", "site", "suite", "formats", "summaries"},
+    {"engine", "store", "tables", "statistics", "leaderboard", "citation", "site", "suite", "formats", "summaries", "reproduction"},
     {"experiment", "testing"},
     {"checkpoint"},
     {"training"},

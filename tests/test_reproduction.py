@@ -1,0 +1,47 @@
+"""Published numbers are compared with records that followed the published recipe, and the committed ones agree."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from making import a_result, a_spec
+
+from nanocl import reproduction, store, suite
+
+PROTOCOL = {"toy": {"published": [{"source": "A table", "tier": "paper", "scenario": "class",
+                                   "ACC": {"adam": [50.0, 0.1], "sgd": [20.0, 4.0]}}]}}
+
+
+def run(strategy="adam", seed=0, value=0.5, **values):
+    made = a_result(a_spec(strategy, seed, benchmark="toy", tier="paper", recipe="published"))
+    row = (value,) * len(made.initial)
+    return replace(made, evaluation=(row,) * len(made.initial), data=({**made.data[0], "release": "official"},), **values)
+
+
+def test_a_row_agrees_within_two_points_or_three_published_deviations():
+    rows = reproduction.compare(PROTOCOL, [run(value=0.519), run("sgd", value=0.31)])
+    assert [(row.strategy, row.tolerance, row.agrees) for row in rows] == [("adam", 2.0, True), ("sgd", 12.0, True)]
+    rows = reproduction.compare(PROTOCOL, [run(value=0.521), run("sgd", value=0.33)])
+    assert [row.agrees for row in rows] == [False, False]
+
+
+def test_runs_of_another_recipe_tier_or_data_do_not_count():
+    other = run()
+    for wrong in (replace(other, spec=replace(other.spec, recipe="set")), replace(other, status="diverged"),
+                  replace(other, spec=replace(other.spec, tier="cpu")),
+                  replace(other, data=({**other.data[0], "release": "other"},))):
+        assert reproduction.compare(PROTOCOL, [wrong])[0].agrees is None
+
+
+def test_the_page_shows_what_was_not_measured():
+    page = reproduction.page(reproduction.compare(PROTOCOL, [run()]))
+    assert "| toy | class | adam | 50.00 ± 0.10 | 50.00 | 1 | +0.00 | 2.00 | yes |" in page
+    assert "| toy | class | sgd | 20.00 ± 4.00 | not measured | 0 | - | 12.00 | - |" in page
+
+
+def test_every_published_number_of_the_committed_records_agrees():
+    results = Path(__file__).parent.parent / "results"
+    if not (results / "runs").is_dir():
+        pytest.skip("this copy has no records")
+    rows = reproduction.compare(suite.protocols(), store.load_all(results)[0])
+    assert rows and all(row.agrees for row in rows), [row for row in rows if not row.agrees]
