@@ -57,6 +57,8 @@ def build(spec: RunSpec, *, data_root: Path | None = None, device: str = "cpu", 
     if scenario is None:
         scenario = make(spec.stream, "streams", plugins).build(
             scenario=spec.scenario, seed=spec.seed, data_root=data_root)
+    if spec.training.measured_on not in scenario.streams:
+        raise ValueError("training.measured_on=validation needs held-out data, such as stream.validation=0.1")
     torch.manual_seed(spec.seed)
     network = Network(
         make(spec.model, "models", plugins, scenario.inputs), outputs=scenario.outputs, classes=scenario.classes,

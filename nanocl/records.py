@@ -55,12 +55,12 @@ class Training:
         batch_size: Samples per mini-batch in training.
         evaluation_batch_size: Samples per mini-batch in evaluation.
         head: Output layer. `auto` chooses by scenario: `seen` (class), `own` (task), `shared` (domain).
-            `seen`: one layer, classes not met yet are masked out of loss and prediction.
-            `all`: one layer, all classes of the stream compete from the start.
-            `masked`: one layer, masked to the classes of the sample's task label.
-            `own`: a separate layer per task label. `shared`: one layer, the same classes in each experience.
+            `seen`: one layer, classes not met yet are masked out. `all`: one layer, all classes compete from the start.
+            `masked`: one layer, masked to the classes of the sample's task label. `own`: a layer per task label.
+            `shared`: one layer, the same classes in each experience.
         optimizer_state: `keep` or `reset` the optimizer's state at an experience boundary.
-        threads: torch threads of one run. Part of the protocol: it changes the order of floating-point sums.
+        threads: torch threads of one run; they change the order of floating-point sums.
+        measured_on: `test`, or `validation` for tuning (needs a stream option such as `validation=0.1`).
     """
 
     epochs: int = 1
@@ -70,6 +70,7 @@ class Training:
     head: str = "auto"
     optimizer_state: str = "keep"
     threads: int = 1
+    measured_on: str = "test"
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Drift:
-    """How far the parameters moved, measured at the end of one experience.
+    """How far the parameters moved by the end of one experience.
 
     `start` compares with the model before the first experience, `previous` with the end of the experience before.
     Each maps a group (`backbone`, `head`, `all`, `buffers`) to its columns (see `nanocl.drift`), None if undefined.

@@ -11,7 +11,7 @@ A protocol is `benchmarks/<name>.toml`: WHAT is run for a published table. Its t
     [for.<scenario>]             any of the above again, for one scenario
     [tier.<name>.for.<scenario>] any of the above again, for one scenario in this tier
 
-Later ones win. Tuned options are in `baselines/<protocol>/<strategy>.toml`.
+Later ones win. Tuned options: a `[[recipe]]` with tier, scenario, how, options in `baselines/<protocol>/<strategy>.toml`.
 """
 
 from __future__ import annotations
@@ -113,22 +113,17 @@ def at(protocol: Mapping[str, Any], tier: str, scenario: str = "") -> dict[str, 
 
 
 def baseline(protocol: str, tier: str, scenario: str, composition: str) -> dict[str, dict[str, Any]]:
-    """Tuned options by part, or nothing: `baselines/<protocol>/<composition>.toml`, for its own tier and scenario."""
+    """Tuned options by part, or nothing: the `[[recipe]]` for this tier and scenario in
+    `baselines/<protocol>/<composition>.toml`.
+    """
     path = _folder("baselines") / protocol / f"{composition}.toml"
-    if not path.exists():
-        return {}
-    values = _read(path)
-    fits = values.get("tier") == tier and values.get("scenario") == scenario
-    return values.get("options", {}) if fits else {}
+    recipes = _read(path).get("recipe", []) if path.exists() else []
+    fitting = [r["options"] for r in recipes if (r["tier"], r["scenario"]) == (tier, scenario)]
+    return fitting[0] if fitting else {}
 
 
 def pin(runs: Iterable[RunSpec], root: Path | None, *, download: bool = True) -> list[RunSpec]:
     """The same runs with the fingerprints of their data sets, so that a digest also says which data.
-
-    Args:
-        runs: What to run.
-        root: Where the data sets are.
-        download: Whether to fetch what is missing.
 
     Raises:
         UserError: The data is missing or corrupted.
@@ -199,6 +194,7 @@ def _training(values: Mapping[str, Any]) -> Training:
             raise UserError(f"training.{name} must be at least {low}, got {getattr(training, name)}")
     _choice("training.head", training.head, ("auto", "seen", "all", "masked", "own", "shared"))
     _choice("training.optimizer_state", training.optimizer_state, ("keep", "reset"))
+    _choice("training.measured_on", training.measured_on, ("test", "validation"))
     return training
 
 

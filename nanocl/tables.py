@@ -104,7 +104,7 @@ def protocol_lines(summaries: Sequence[Summary]) -> tuple[str, ...]:
         f"model: {_part(spec.model)}",
         f"training of an experience: {length}, batch size {training.batch_size}, head {training.head}, optimizer state "
         f"{training.optimizer_state}, threads {training.threads}, evaluation batch size "
-        f"{training.evaluation_batch_size}",
+        f"{training.evaluation_batch_size}, measured on the {training.measured_on} data",
         f"data: {data_line(summaries[0].results[0])}",
         f"seeds: {', '.join(map(str, sorted({run.spec.seed for row in summaries for run in row.results})))}",
     )

@@ -187,10 +187,11 @@ def train(learner: Learner, scenario, meter: Meter, *, drift: DriftMeter, so_far
         The outcome; with status `diverged`, the rows measured before the loss became infinite or NaN.
     """
     scores = Scores(scenario.measure)
+    tests = getattr(scenario, f"{learner.training.measured_on}_stream")
     learner.plugins[:0] = [scores, Ticker(meter, tell)]
     outcome = so_far or Outcome()
     if not outcome.initial:
-        learner.eval(scenario.test_stream)
+        learner.eval(tests)
         outcome.initial, outcome.masked_initial = scores.row, scores.masked
     for experience in list(scenario.train_stream)[len(outcome.evaluation):]:
         try:
@@ -199,7 +200,7 @@ def train(learner: Learner, scenario, meter: Meter, *, drift: DriftMeter, so_far
         except Diverged:
             outcome.status = "diverged"
             break
-        learner.eval(scenario.test_stream)
+        learner.eval(tests)
         if not all(map(math.isfinite, scores.row)):
             outcome.status = "diverged"
             break

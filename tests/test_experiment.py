@@ -115,3 +115,11 @@ def test_cuda_without_a_gpu_is_refused_in_one_sentence(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UserError, match="use --device cpu"):
         experiment.choose_device("cuda")
+
+
+def test_tuning_measures_on_held_out_training_data():
+    held_out = {"stream": {"validation": "0.2"}, "training": {"measured_on": "validation"}}
+    result = experiment.run_one(spec(settings=held_out))
+    assert result.evaluation != experiment.run_one(spec(settings={"stream": {"validation": "0.2"}})).evaluation
+    with pytest.raises(UserError, match=r"such as stream.validation=0.1"):
+        experiment.check([spec(settings={"training": {"measured_on": "validation"}})])
