@@ -266,7 +266,6 @@ class Summary:
         columns: Column name to the value of each seed in `seeds` order; None where a metric is undefined.
         results: The records behind the row.
     """
-
     strategy: str
     options: str
     recipe: str
