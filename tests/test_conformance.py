@@ -1,0 +1,59 @@
+"""Everything the registry finds keeps the contract."""
+
+import pytest
+import torch
+
+from nanocl import optim, registry
+from nanocl.testing import check_model, check_optimizer, check_strategy, check_stream
+
+STREAMS = {
+    "split": {"data": "digits", "samples": 200, "test_samples": 100},
+    "permuted": {"data": "digits", "experiences": 3, "samples": 200, "test_samples": 100},
+    "rotated": {"data": "digits", "experiences": 3, "samples": 200, "test_samples": 100},
+}
+MODELS = {"student": (20,), "mlp": (1, 28, 28)}
+OPTIONS = {"slim-resnet18": {"width": 4}}
+OPTIMIZERS = [
+    (optim.NanoAdam, {}), (optim.NanoAdam, {"density": 0.3, "mask_interval": 2, "moment_policy": "reset"}),
+    (optim.NanoAdam, {"density": 1.0}), (optim.NanoAdam, {"state_dtype": "bfloat16", "select": "random"}),
+    (optim.MicroAdam, {}), (optim.MicroAdam, {"density": 0.2, "window": 3}),
+    (torch.optim.SGD, {"momentum": 0.9}), (torch.optim.AdamW, {}), (torch.optim.Adagrad, {}),
+]
+
+
+# the fronts of other libraries are checked with those libraries' own tests
+@pytest.mark.parametrize("name", [name for name, p in registry.plugins("strategies").items() if not p.is_library])
+def test_a_strategy_keeps_the_contract(name):
+    check_strategy(registry.load(registry.get("strategies", name)), regression=True)
+
+
+@pytest.mark.parametrize(("name", "options"), [
+    ("er", {"selection": "reservoir", "memory_size": 7, "balance": "experience"}),
+    ("er", {"per_class": True, "memory_size": 2, "replay_batch_size": 3}), ("joint", {"when": "end"}),
+    ("ewc", {"fisher": "sampled", "samples": 10}), ("ewc", {"fisher": "batched"}),
+    ("nanoadam", {"density": 0.3, "mask_interval": 2, "select": "random"})])
+def test_a_strategy_keeps_the_contract_with_other_options(name, options):
+    check_strategy(registry.load(registry.get("strategies", name)), options)
+
+
+@pytest.mark.parametrize("name", registry.plugins("streams"))
+def test_a_stream_keeps_the_contract(name):
+    check_stream(registry.load(registry.get("streams", name)), STREAMS.get(name))
+
+
+@pytest.mark.parametrize("name", registry.plugins("models"))
+def test_a_model_keeps_the_contract(name):
+    check_model(registry.load(registry.get("models", name)), OPTIONS.get(name), inputs=MODELS.get(name, (3, 32, 32)))
+
+
+@pytest.mark.parametrize(("cls", "options"), OPTIMIZERS, ids=lambda value: getattr(value, "__name__", ""))
+def test_an_optimizer_keeps_the_contract(cls, options):
+    check_optimizer(cls, options)
+
+
+def test_full_selection_takes_the_steps_of_adamw():
+    check_optimizer(optim.NanoAdam, {"density": 1.0, "weight_decay": 0.0}, reference=dense_adamw)
+
+
+def dense_adamw(params, *, density, **options):
+    return torch.optim.AdamW(params, **options)
