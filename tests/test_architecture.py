@@ -12,7 +12,8 @@ import nanocl
 ROOT = Path(nanocl.__file__).parent
 LAYERS = [
     {"run", "report", "tune", "memory", "progress"},
-    {"engine", "store", "tables", "statistics", "leaderboard", "citation", "site", "suite", "formats", "summaries", "reproduction"},
+    {"engine", "store", "tables", "statistics", "leaderboard", "citation", "site", "suite", "formats", "summaries",
+     "reproduction", "footprint", "studies"},
     {"experiment", "testing"},
     {"checkpoint"},
     {"training"},
