@@ -79,3 +79,11 @@ def test_every_protocol_resolves_at_every_tier_and_scenario_it_supports(name):
         for tier in protocol["tier"]:
             runs = specs(stream=name, tier=tier, scenario=scenario, strategies=("adamw",))
             assert runs and runs[0].scenario == scenario
+
+
+def test_a_tuned_recipe_is_used_for_its_tier_and_scenario_alone_and_a_setting_wins():
+    tuned = specs(stream="split-mnist", scenario="task", strategies=("ewc",))[0]
+    assert tuned.recipe == "tuned" and tuned.strategy[0].options["strength"] == 1000.0
+    assert specs(stream="split-mnist", scenario="class", strategies=("ewc",))[0].recipe == "default"
+    own = specs(stream="split-mnist", scenario="task", strategies=("ewc",), settings={"ewc": {"strength": "5"}})[0]
+    assert own.recipe == "set" and own.strategy[0].options["strength"] == 5.0
