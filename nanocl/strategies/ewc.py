@@ -44,7 +44,7 @@ class EWC(Strategy):
   archiveprefix = {arXiv}
 }"""
 
-    def __init__(self, *, strength: float = 100.0, fisher: str = "exact", samples: int = 500) -> None:
+    def __init__(self, *, strength: float = 1000.0, fisher: str = "exact", samples: int = 500) -> None:
         super().__init__()
         self.strength = number("strength", strength, 0)
         self.fisher = one_of("fisher", fisher, KINDS)

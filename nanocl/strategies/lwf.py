@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import torch
-from avalanche.models import avalanche_forward
+from avalanche.models import MultiTaskModule, avalanche_forward
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -46,24 +46,25 @@ class LwF(Strategy):
         super().__init__()
         self.strength = number("strength", strength, 0)
         self.temperature = number("temperature", temperature, 0, above=True)
-        self.previous: dict[str, Tensor] = {}
         self.classes: list[int] = []
         self.labels: list[int] = []
         self.teacher: nn.Module | None = None
+        self.loaded: dict[str, Tensor] = {}
         self.handle: Any = None
         self.features: Tensor | None = None
 
     def before_train_dataset_adaptation(self, strategy, **kwargs) -> None:
-        if self.previous and self.strength:  # before the model grows for the new experience
-            self.teacher = copy.deepcopy(strategy.model).eval().requires_grad_(False)
-            self.teacher.load_state_dict(self.previous)
+        if self.loaded:  # the run goes on from a checkpoint
+            self.teacher = _frozen(strategy.model)
+            self.teacher.load_state_dict(self.loaded)
+            self.loaded = {}
 
     def before_training_exp(self, strategy, **kwargs) -> None:
         if self.teacher is not None and _has_heads(strategy.model):
             self.handle = strategy.model.backbone.register_forward_hook(self._keep)
 
     def before_backward(self, strategy, **kwargs) -> None:
-        if self.teacher is None:
+        if self.teacher is None or not self.strength:
             return
         distances = [self._distance(now, before, strategy.mb_y.is_floating_point())
                      for now, before in self._answers(strategy)]
@@ -72,10 +73,14 @@ class LwF(Strategy):
     def after_training_exp(self, strategy, **kwargs) -> None:
         if self.handle is not None:
             self.handle.remove()
-        self.teacher = self.features = self.handle = None
-        self.previous = {name: value.detach().clone() for name, value in strategy.model.state_dict().items()}
+        self.handle = self.features = None
+        self.teacher = _frozen(strategy.model)
         self.classes = sorted({*self.classes, *getattr(strategy.experience, "classes_in_this_experience", ())})
-        self.labels = sorted({*self.labels, *strategy.experience.task_labels})
+        self.labels = sorted({*self.labels, *getattr(strategy.experience, "task_labels", ())})
+
+    def state_dict(self) -> dict[str, Any]:
+        held = self.loaded if self.teacher is None else self.teacher.state_dict()
+        return {**super().state_dict(), "loaded": {name: value.clone() for name, value in held.items()}}
 
     def _keep(self, module: nn.Module, inputs: tuple, output: Tensor) -> None:
         if module.training:
@@ -88,6 +93,12 @@ class LwF(Strategy):
             for label in self.labels:
                 own = self.teacher.groups[label]
                 yield strategy.model.answer(self.features, label)[:, own], self.teacher.answer(before, label)[:, own]
+            return
+        if isinstance(strategy.model, MultiTaskModule) and not hasattr(strategy.model, "kind"):
+            for label in self.labels:
+                labels = torch.full_like(strategy.mb_task_id, label)
+                before = self.teacher(strategy.mb_x, labels)
+                yield strategy.model(strategy.mb_x, labels)[:, :before.shape[1]], before
             return
         columns = self.classes or slice(None)
         before = avalanche_forward(self.teacher, strategy.mb_x, strategy.mb_task_id)
@@ -103,3 +114,10 @@ class LwF(Strategy):
 def _has_heads(model: nn.Module) -> bool:
     """Whether the answer depends on the task label (see nanocl.heads.Network)."""
     return getattr(model, "kind", "") in ("own", "masked")
+
+
+def _frozen(model: nn.Module) -> nn.Module:
+    """A copy that does not learn."""
+    copied = copy.deepcopy(model).eval().requires_grad_(False)
+    copied.zero_grad(set_to_none=True)
+    return copied

@@ -38,7 +38,7 @@ class OnlineEWC(Strategy):
   archiveprefix = {arXiv}
 }"""
 
-    def __init__(self, *, strength: float = 100.0, decay: float = 1.0, fisher: str = "exact",
+    def __init__(self, *, strength: float = 1000.0, decay: float = 1.0, fisher: str = "exact",
                  samples: int = 500) -> None:
         super().__init__()
         self.strength = number("strength", strength, 0)

@@ -37,7 +37,7 @@ class SI(Strategy):
   archiveprefix = {arXiv}
 }"""
 
-    def __init__(self, *, strength: float = 1.0, xi: float = 0.1) -> None:
+    def __init__(self, *, strength: float = 10.0, xi: float = 0.1) -> None:
         super().__init__()
         self.strength = number("strength", strength, 0)
         self.xi = number("xi", xi, 0, above=True)
@@ -48,7 +48,9 @@ class SI(Strategy):
 
     def before_training_exp(self, strategy, **kwargs) -> None:
         self.anchor, self.path = snapshot(strategy.model), zeros(strategy.model)
-        self.omega = fit(self.omega, strategy.model)
+        if self.omega:
+            # a layer that came since has none yet
+            self.omega = {**zeros(strategy.model), **fit(self.omega, strategy.model)}
 
     def before_backward(self, strategy, **kwargs) -> None:
         if self.omega and self.strength:
