@@ -11,9 +11,8 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from nanocl import __version__, data, registry, store, suite, tables
+from nanocl import __version__, registry, store, suite, tables
 from nanocl.engine import local
-from nanocl.progress import Display
 from nanocl.records import SCENARIOS, TIERS, RunFailure, RunResult, RunSpec, UserError
 
 EPILOG = """\
@@ -150,6 +149,7 @@ def _train(todo: Sequence[RunSpec], total: int, arguments: argparse.Namespace) -
     warnings.simplefilter("ignore")
     local.warm_up()
     from nanocl import experiment  # here, because it loads torch: the calls that train nothing stay quick
+    from nanocl.progress import Display
 
     device = experiment.choose_device(arguments.device)
     workers = arguments.workers or (1 if device == "cuda" else _cores() // todo[0].training.threads)
@@ -175,7 +175,7 @@ def _dry_run(runs: Sequence[RunSpec], arguments: argparse.Namespace) -> int:
     try:
         runs = suite.pin(runs, arguments.data_root, download=False)
         missing = {run.digest for run in store.missing(runs, arguments.results)}
-    except data.DataMissing as error:
+    except UserError as error:
         missing, note = {run.digest for run in runs}, f"nanocl: {error}"
     for run in runs:
         state = "to run" if run.digest in missing else "measured"

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nanocl import data, registry
+from nanocl import registry
 from nanocl.records import SCENARIOS, TIERS, Part, RunSpec, Training, UserError
 
 _KEYS = {"title", "aliases", "source", "scenario", "model", "strategies", "seeds", "stream", "training", "options"}
@@ -128,6 +128,8 @@ def pin(runs: Iterable[RunSpec], root: Path | None, *, download: bool = True) ->
     Raises:
         UserError: The data is missing or corrupted.
     """
+    from nanocl import data  # here, because it loads numpy: `--help` and `--list` answer without it
+
     known: dict[tuple[str, int], str] = {}
     pinned = []
     for run in runs:

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -99,14 +98,15 @@ def test_a_diverging_learner_is_shown_and_the_others_go_on(tmp_path):
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("--list",)])
-def test_help_and_list_answer_at_once(tmp_path, arguments):
+def test_help_and_list_answer_within_half_a_second_of_the_interpreters_start(tmp_path, arguments):
     def seconds(*command):
-        start = time.perf_counter()
+        before = os.times()
         assert subprocess.run(command, capture_output=True, cwd=tmp_path).returncode == 0
-        return time.perf_counter() - start
+        after = os.times()  # processor time: what else the machine is doing does not count
+        return after.children_user + after.children_system - before.children_user - before.children_system
 
-    interpreter = min(seconds(sys.executable, "-c", "pass") for _ in range(5))
-    assert min(seconds(sys.executable, "-m", "nanocl.run", *arguments) for _ in range(5)) < interpreter + 0.5
+    interpreter = min(seconds(sys.executable, "-c", "pass") for _ in range(3))
+    assert min(seconds(sys.executable, "-m", "nanocl.run", *arguments) for _ in range(3)) < interpreter + 0.5
 
 
 def test_the_list_names_everything():
