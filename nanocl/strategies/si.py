@@ -44,10 +44,13 @@ class SI(Strategy):
         self.omega: dict[str, Tensor] = {}
         self.anchor: dict[str, Tensor] = {}
         self.path: dict[str, Tensor] = {}
-        self.step: dict[str, tuple[Tensor, Tensor]] = {}
+        self.gradient: dict[str, Tensor] = {}
+        self.weight: dict[str, Tensor] = {}
+        self.held: list[str] = []
 
     def before_training_exp(self, strategy, **kwargs) -> None:
         self.anchor, self.path = snapshot(strategy.model), zeros(strategy.model)
+        self.gradient, self.weight = zeros(strategy.model), zeros(strategy.model)
         if self.omega:
             # a layer that came since has none yet
             self.omega = {**zeros(strategy.model), **fit(self.omega, strategy.model)}
@@ -57,25 +60,26 @@ class SI(Strategy):
             strategy.loss = strategy.loss + 2 * self.strength * half_square(strategy.model, self.omega, self.anchor)
 
     def before_update(self, strategy, **kwargs) -> None:
-        held = {name: p for name, p in strategy.model.named_parameters() if p.grad is not None and name in self.path}
+        used = {name: p for name, p in strategy.model.named_parameters() if p.grad is not None and name in self.path}
+        self.held = list(used)
+        gradient, weight = self._of(self.gradient), self._of(self.weight)
         # copies: an optimizer may use the gradient as scratch space, and it moves the weights in place
-        gradients = torch._foreach_add([p.grad for p in held.values()], 0.0)
-        weights = torch._foreach_add([p.detach() for p in held.values()], 0.0)
+        torch._foreach_copy_(gradient, [p.grad for p in used.values()])
+        torch._foreach_copy_(weight, [p.detach() for p in used.values()])
         if self.omega and self.strength:
-            pulls = torch._foreach_sub(weights, [self.anchor[name] for name in held])
-            torch._foreach_mul_(pulls, [self.omega[name] for name in held])
-            torch._foreach_sub_(gradients, pulls, alpha=2 * self.strength)
-        self.step = dict(zip(held, zip(gradients, weights, strict=True), strict=True))
+            offsets = torch._foreach_sub(weight, self._of(self.anchor))
+            torch._foreach_addcmul_(gradient, offsets, self._of(self.omega), -2 * self.strength)
 
     def after_update(self, strategy, **kwargs) -> None:
-        after = dict(strategy.model.named_parameters())
-        moved = torch._foreach_sub([weight for _, weight in self.step.values()],
-                                   [after[name].detach() for name in self.step])
-        torch._foreach_addcmul_([self.path[name] for name in self.step],
-                                [gradient for gradient, _ in self.step.values()], moved)
+        weight, after = self._of(self.weight), dict(strategy.model.named_parameters())
+        torch._foreach_sub_(weight, [after[name].detach() for name in self.held])
+        torch._foreach_addcmul_(self._of(self.path), self._of(self.gradient), weight)
 
     def after_training_exp(self, strategy, **kwargs) -> None:
         for name, weight in snapshot(strategy.model).items():
             gained = self.path[name] / ((weight - self.anchor[name]).square() + self.xi)
             self.omega[name] = (self.omega.get(name, 0.0) + gained).clamp_(min=0.0)
-        self.path, self.step = {}, {}
+        self.path, self.gradient, self.weight, self.held = {}, {}, {}, []
+
+    def _of(self, values: dict[str, Tensor]) -> list[Tensor]:
+        return [values[name] for name in self.held]
