@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,14 @@ def test_doors_open_without_torch(module):
     code = f"import sys, {module}; print(sorted({{'torch', 'avalanche', 'torchvision'}} & set(sys.modules)))"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"
+
+
+def test_every_package_and_every_recipe_travels_inside_the_wheel():
+    source = Path(__file__).parent.parent
+    listed = set(tomllib.loads((source / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"])
+    found = {".".join(path.parent.relative_to(source).parts) for path in (source / "nanocl").rglob("__init__.py")}
+    assert found | {"nanocl.benchmarks", "nanocl.baselines"} == listed
+    for name in ("benchmarks", "baselines"):
+        inside = {path.relative_to(source / name) for path in (source / name).rglob("*.toml")}
+        here = ROOT / name if (ROOT / name).is_dir() else source / name
+        assert inside and inside == {path.relative_to(here) for path in here.rglob("*.toml")}
