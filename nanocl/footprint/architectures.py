@@ -1,0 +1,204 @@
+"""The parameters of well-known transformers, made from the numbers of their configs: no weights, no torch.
+
+The keys of a config are those of the `config.json` files that Hugging Face's transformers writes, so that a file of
+that kind gives an architecture too. Names and shapes are those of transformers' classes, ViT's those of timm.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nanocl.records import UserError
+
+# Sources: Dosovitskiy et al., 2021, arXiv:2010.11929, table 1; Devlin et al., 2019, arXiv:1810.04805, section 3; Zhang
+# et al., 2022, arXiv:2205.01068, table 1; Touvron et al., 2023, arXiv:2307.09288; the model card of Llama 3.2. Sizes
+# that papers leave out (vocabularies, positions, widths of hidden layers) are those of the published config files.
+BUNDLED: Mapping[str, Mapping[str, Any]] = {
+    "vit-l-16": {"model_type": "timm_vit", "hidden_size": 1024, "num_hidden_layers": 24, "intermediate_size": 4096,
+                 "image_size": 224, "patch_size": 16, "num_channels": 3, "num_labels": 1000},
+    "bert-base": {"model_type": "bert", "hidden_size": 768, "num_hidden_layers": 12, "intermediate_size": 3072,
+                  "vocab_size": 30522, "max_position_embeddings": 512, "type_vocab_size": 2},
+    "bert-large": {"model_type": "bert", "hidden_size": 1024, "num_hidden_layers": 24, "intermediate_size": 4096,
+                   "vocab_size": 30522, "max_position_embeddings": 512, "type_vocab_size": 2},
+    "opt-1.3b": {"model_type": "opt", "hidden_size": 2048, "num_hidden_layers": 24, "ffn_dim": 8192,
+                 "vocab_size": 50272, "max_position_embeddings": 2048},
+    "llama-2-7b": {"model_type": "llama", "hidden_size": 4096, "num_hidden_layers": 32, "intermediate_size": 11008,
+                   "num_attention_heads": 32, "vocab_size": 32000},
+    "llama-3.2-3b": {"model_type": "llama", "hidden_size": 3072, "num_hidden_layers": 28, "intermediate_size": 8192,
+                     "num_attention_heads": 24, "num_key_value_heads": 8, "vocab_size": 128256,
+                     "tie_word_embeddings": True},
+}
+
+
+@dataclass(frozen=True)
+class Weight:
+    """One parameter of an architecture.
+
+    Attributes:
+        role: `norm`, `head` (output layer), `input` (embeddings, first layer), `frozen` (not trained), or `body` for
+            all others. An output layer that shares the embedding's matrix is no parameter of its own.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    role: str = "body"
+
+    @property
+    def numel(self) -> int:
+        """Its number of entries."""
+        return math.prod(self.shape)
+
+    @property
+    def is_hidden_matrix(self) -> bool:
+        """Whether it is what optimizers of matrices, such as Muon, are made for."""
+        return self.role == "body" and len(self.shape) == 2 and "weight" in self.name
+
+
+def from_file(path: str, outputs: int = 0) -> tuple[Weight, ...]:
+    """The parameters that a `config.json` of transformers describes; see `from_config`.
+
+    Raises:
+        UserError: The file cannot be read, or describes an architecture of another kind.
+    """
+    try:
+        config = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"the config {path!r} cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise UserError(f"the config {path!r} is no valid JSON: {error}") from error
+    if not isinstance(config, dict):
+        raise UserError(f"the config {path!r} must hold a JSON object, got {type(config).__name__}")
+    return from_config(config, outputs)
+
+
+def from_config(config: Mapping[str, Any], outputs: int = 0) -> tuple[Weight, ...]:
+    """The parameters of the architecture that a config describes.
+
+    Args:
+        config: `model_type` and the sizes, in the words of transformers' configs.
+        outputs: Classes of a classifier on top; 0 is the architecture as it was published: a language model's own
+            output layer, ViT's 1000 classes, and nothing on top of BERT's pooler.
+
+    Raises:
+        UserError: The kind is unknown, or a size is missing or no whole number above 0.
+    """
+    kind = config.get("model_type")
+    if kind not in FAMILIES:
+        raise UserError(f"model_type must be one of {', '.join(FAMILIES)}, got {kind!r}")
+    return tuple(FAMILIES[kind](config, outputs))
+
+
+def _bert(config: Mapping[str, Any], outputs: int) -> Iterator[Weight]:
+    width, wide = _size(config, "hidden_size"), _size(config, "intermediate_size")
+    for name, rows in (("word", "vocab_size"), ("position", "max_position_embeddings"),
+                       ("token_type", "type_vocab_size")):
+        yield Weight(f"embeddings.{name}_embeddings.weight", (_size(config, rows), width), "input")
+    yield from _norm("embeddings.LayerNorm", width)
+    for layer in _layers("encoder.layer", config):
+        for name in ("query", "key", "value"):
+            yield from _linear(f"{layer}.attention.self.{name}", width, width)
+        yield from _linear(f"{layer}.attention.output.dense", width, width)
+        yield from _norm(f"{layer}.attention.output.LayerNorm", width)
+        yield from _linear(f"{layer}.intermediate.dense", width, wide)
+        yield from _linear(f"{layer}.output.dense", wide, width)
+        yield from _norm(f"{layer}.output.LayerNorm", width)
+    yield from _linear("pooler.dense", width, width)
+    if outputs:
+        yield from _linear("classifier", width, outputs, role="head")
+
+
+def _opt(config: Mapping[str, Any], outputs: int) -> Iterator[Weight]:
+    width, wide = _size(config, "hidden_size"), _size(config, "ffn_dim")
+    narrow = _size(config, "word_embed_proj_dim", width)
+    yield Weight("decoder.embed_tokens.weight", (_size(config, "vocab_size"), narrow), "input")
+    # transformers' OPTLearnedPositionalEmbedding keeps two positions in front of the first
+    yield Weight("decoder.embed_positions.weight", (_size(config, "max_position_embeddings") + 2, width), "input")
+    if narrow != width:
+        yield from _linear("decoder.project_out", width, narrow, bias=False)
+        yield from _linear("decoder.project_in", narrow, width, bias=False)
+    if config.get("do_layer_norm_before", True):
+        yield from _norm("decoder.final_layer_norm", width)
+    for layer in _layers("decoder.layers", config):
+        for name in ("k_proj", "v_proj", "q_proj", "out_proj"):
+            yield from _linear(f"{layer}.self_attn.{name}", width, width, bias=config.get("enable_bias", True))
+        yield from _norm(f"{layer}.self_attn_layer_norm", width)
+        yield from _linear(f"{layer}.fc1", width, wide, bias=config.get("enable_bias", True))
+        yield from _linear(f"{layer}.fc2", wide, width, bias=config.get("enable_bias", True))
+        yield from _norm(f"{layer}.final_layer_norm", width)
+    yield from _on_top(config, narrow, outputs, tied=config.get("tie_word_embeddings", True))
+
+
+def _llama(config: Mapping[str, Any], outputs: int) -> Iterator[Weight]:
+    width, wide = _size(config, "hidden_size"), _size(config, "intermediate_size")
+    heads = _size(config, "num_attention_heads")
+    head = _size(config, "head_dim", width // heads)
+    queries, keys = heads * head, _size(config, "num_key_value_heads", heads) * head
+    attention, hidden = config.get("attention_bias", False), config.get("mlp_bias", False)
+    yield Weight("embed_tokens.weight", (_size(config, "vocab_size"), width), "input")
+    for layer in _layers("layers", config):
+        for name, inputs, units in (("q", width, queries), ("k", width, keys), ("v", width, keys),
+                                    ("o", queries, width)):
+            yield from _linear(f"{layer}.self_attn.{name}_proj", inputs, units, bias=attention)
+        for name, inputs, units in (("gate", width, wide), ("up", width, wide), ("down", wide, width)):
+            yield from _linear(f"{layer}.mlp.{name}_proj", inputs, units, bias=hidden)
+        yield from _norm(f"{layer}.input_layernorm", width, bias=False)
+        yield from _norm(f"{layer}.post_attention_layernorm", width, bias=False)
+    yield from _norm("norm", width, bias=False)
+    yield from _on_top(config, width, outputs, tied=config.get("tie_word_embeddings", False))
+
+
+def _timm_vit(config: Mapping[str, Any], outputs: int) -> Iterator[Weight]:
+    width, wide, patch = _size(config, "hidden_size"), _size(config, "intermediate_size"), _size(config, "patch_size")
+    patches = (_size(config, "image_size") // patch) ** 2
+    yield Weight("cls_token", (1, 1, width), "input")
+    yield Weight("pos_embed", (1, patches + 1, width), "input")
+    yield Weight("patch_embed.proj.weight", (width, _size(config, "num_channels"), patch, patch), "input")
+    yield Weight("patch_embed.proj.bias", (width,), "input")
+    for layer in _layers("blocks", config):
+        yield from _norm(f"{layer}.norm1", width)
+        yield from _linear(f"{layer}.attn.qkv", width, 3 * width)
+        yield from _linear(f"{layer}.attn.proj", width, width)
+        yield from _norm(f"{layer}.norm2", width)
+        yield from _linear(f"{layer}.mlp.fc1", width, wide)
+        yield from _linear(f"{layer}.mlp.fc2", wide, width)
+    yield from _norm("norm", width)
+    yield from _linear("head", width, outputs or _size(config, "num_labels"), role="head")
+
+
+FAMILIES: Mapping[str, Callable[[Mapping[str, Any], int], Iterator[Weight]]] = {
+    "bert": _bert, "opt": _opt, "llama": _llama, "mistral": _llama, "timm_vit": _timm_vit}
+
+
+def _size(config: Mapping[str, Any], name: str, default: int | None = None) -> int:
+    value = default if config.get(name) is None else config[name]
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise UserError(f"{name} in a config of {config['model_type']} must be a whole number above 0, got {value!r}")
+    return value
+
+
+def _layers(prefix: str, config: Mapping[str, Any]) -> list[str]:
+    return [f"{prefix}.{layer}" for layer in range(_size(config, "num_hidden_layers"))]
+
+
+def _linear(name: str, inputs: int, outputs: int, *, bias: bool = True, role: str = "body") -> Iterator[Weight]:
+    yield Weight(f"{name}.weight", (outputs, inputs), role)
+    if bias:
+        yield Weight(f"{name}.bias", (outputs,), role)
+
+
+def _norm(name: str, width: int, *, bias: bool = True) -> Iterator[Weight]:
+    for part in ("weight", "bias") if bias else ("weight",):
+        yield Weight(f"{name}.{part}", (width,), "norm")
+
+
+def _on_top(config: Mapping[str, Any], width: int, outputs: int, *, tied: bool) -> Iterator[Weight]:
+    """What a decoder ends with: a classifier if asked for, else the layer that names the next token."""
+    if outputs:
+        yield from _linear("score", width, outputs, bias=False, role="head")
+    elif not tied:
+        yield from _linear("lm_head", width, _size(config, "vocab_size"), bias=False, role="head")
