@@ -89,6 +89,43 @@ class Learner(SupervisedTemplate):
             raise Diverged(f"the loss became {self.loss.item()}")
         super().backward()
 
+    def optimizer_step(self) -> None:
+        """One step; an optimizer with a true `needs_closure` may repeat the pass. Loss and output stay the first's."""
+        if not getattr(self.optimizer, "needs_closure", False):
+            self.optimizer.step()
+            return
+        loss, output = self.loss, self.mb_output
+        self.optimizer.step(self.repeat)
+        self.loss, self.mb_output = loss, output
+
+    def repeat(self) -> Tensor:
+        """The pass over the current mini-batch again, at the weights as they are now, up to the gradient.
+
+        Every hook from `before_forward` to `after_backward` runs again, so that what strategies add to the loss and do
+        to the gradient counts each time. Running statistics of normalisation layers stay as the first pass left them.
+
+        Returns:
+            The loss, a scalar.
+        """
+        tracking = [module for module in self.model.modules() if getattr(module, "track_running_stats", False)]
+        for module in tracking:
+            module.track_running_stats = False  # statistics of the mini-batch are still used, just not remembered
+        try:
+            with torch.enable_grad():
+                self.optimizer.zero_grad()
+                self.loss = self._make_empty_loss()
+                self._before_forward()
+                self.mb_output = self.forward()
+                self._after_forward()
+                self.loss += self.criterion()
+                self._before_backward()
+                self.backward()
+                self._after_backward()
+        finally:
+            for module in tracking:
+                module.track_running_stats = True
+        return self.loss.detach()
+
 
 class Scores(SupervisedPlugin):
     """Collect the test result of each experience while the learner evaluates.
