@@ -6,7 +6,7 @@ import platform
 import resource
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy
 import torch
+from torch import Tensor
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from nanocl import __version__
 from nanocl.records import Cost, Environment
@@ -73,14 +75,14 @@ class Meter:
 
 
 def tensor_bytes(value: Any) -> int:
-    """Bytes of all tensors in nested dictionaries, lists and tuples, each element counted once at its own width."""
-    if isinstance(value, torch.Tensor):
+    """Bytes of all tensors in nested mappings, lists and tuples; of a tensor made of others (8-bit states), of those."""
+    if isinstance(value, Tensor) and is_traceable_wrapper_subclass(value):
+        return sum(tensor_bytes(getattr(value, name)) for name in value.__tensor_flatten__()[0])
+    if isinstance(value, Tensor):
         return value.numel() * value.element_size()
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return sum(map(tensor_bytes, value.values()))
-    if isinstance(value, list | tuple):
-        return sum(map(tensor_bytes, value))
-    return 0
+    return sum(map(tensor_bytes, value)) if isinstance(value, list | tuple) else 0
 
 
 def peak_memory() -> int:

@@ -6,7 +6,8 @@ import time
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress as Bars, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
 
 from nanocl.records import Progress, RunFailure, RunResult, RunSpec
 
@@ -26,8 +27,9 @@ class Display:
         self.started = time.monotonic()
         self.ended = 0
         self.tasks: dict[str, TaskID] = {}
-        self.bars = Bars(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(24), TextColumn("{task.percentage:>3.0f}%"),
-                         TimeElapsedColumn(), TextColumn("{task.fields[detail]}"), console=self.console,
+        self.bars = Bars(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(24),
+                         TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn(),
+                         TextColumn("{task.fields[detail]}"), console=self.console,
                          disable=not self.console.is_terminal)
         self.total = self.bars.add_task(f"{len(specs)} runs", total=1.0, detail="")
         if measured:

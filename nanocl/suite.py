@@ -11,7 +11,8 @@ A protocol is `benchmarks/<name>.toml`: WHAT is run for a published table. Its t
     [for.<scenario>]             any of the above again, for one scenario
     [tier.<name>.for.<scenario>] any of the above again, for one scenario in this tier
 
-Later ones win. Tuned options: a `[[recipe]]` with tier, scenario, how, options in `baselines/<protocol>/<strategy>.toml`.
+Later ones win. Tuned options: a `[[recipe]]` with tier, scenario, how and options in
+`baselines/<protocol>/<strategy>.toml`.
 """
 
 from __future__ import annotations
@@ -137,8 +138,8 @@ def pin(runs: Iterable[RunSpec], root: Path | None, *, download: bool = True) ->
         names = str(options.get("datasets", options.get("data", "")))
         key = (names, int(options.get("image_size", 0) or 0))
         if key not in known:
-            found = [data.fingerprint(name, root, image_size=key[1], download=download) for name in names.split(",") if name]
-            known[key] = "+".join(found)
+            known[key] = "+".join(data.fingerprint(name, root, image_size=key[1], download=download)
+                                  for name in names.split(",") if name)
         pinned.append(run.with_data(known[key]))
     return pinned
 

@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 from nanocl import registry
-from nanocl.footprint import adamw8bit, footprint, models, optimizers, paper, state_bytes_of, tensor_bytes
+from nanocl.footprint import adamw8bit, footprint, models, optimizers, paper, state_bytes_of
 from nanocl.footprint.architectures import BUNDLED, Weight, from_config, from_file
+from nanocl.measure import tensor_bytes
 from nanocl.optim import MicroAdam, NanoAdam
 from nanocl.records import UserError
 

@@ -15,7 +15,8 @@ PROTOCOL = {"toy": {"published": [{"source": "A table", "tier": "paper", "scenar
 def run(strategy="adam", seed=0, value=0.5, **values):
     made = a_result(a_spec(strategy, seed, benchmark="toy", tier="paper", recipe="published"))
     row = (value,) * len(made.initial)
-    return replace(made, evaluation=(row,) * len(made.initial), data=({**made.data[0], "release": "official"},), **values)
+    official = ({**made.data[0], "release": "official"},)
+    return replace(made, evaluation=(row,) * len(made.initial), data=official, **values)
 
 
 def test_a_row_agrees_within_two_points_or_three_published_deviations():

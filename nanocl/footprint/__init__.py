@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from nanocl.footprint.architectures import Weight
+from nanocl.measure import tensor_bytes
 from nanocl.optim import MicroAdam, NanoAdam
 from nanocl.optim._options import as_dtype
 from nanocl.optim._selection import SHORT_CHUNK, chunk_length, offset_dtype, selected_count
@@ -88,17 +88,6 @@ def adamw8bit(dtype: torch.dtype) -> StateBytes:
             return 2 * entries * dtype.itemsize + step
         return 2 * (entries + entries // 256 * 4 + 256 * 4) + step
     return count
-
-
-def tensor_bytes(value: Any) -> int:
-    """Bytes of all tensors in nested dictionaries, lists and tuples; of a tensor made of others, of those."""
-    if isinstance(value, Tensor) and is_traceable_wrapper_subclass(value):
-        return sum(tensor_bytes(getattr(value, name)) for name in value.__tensor_flatten__()[0])
-    if isinstance(value, Tensor):
-        return value.numel() * value.element_size()
-    if isinstance(value, Mapping):
-        return sum(map(tensor_bytes, value.values()))
-    return sum(map(tensor_bytes, value)) if isinstance(value, list | tuple) else 0
 
 
 def _state_bytes(optimizer: type[Optimizer], options: tuple[tuple[str, Any], ...], dtype: torch.dtype,
