@@ -18,8 +18,7 @@ the loss, lowest first. Brackets hold the 95 % interval of the mean over seeds: 
 {statistics.BOOTSTRAP_FROM} seeds, bootstrap from then on.
 
 - **vs best**: mean difference to the best row over the seeds that both have, with its 95 % interval. It is tested with
-  a two-sided paired sign-flip permutation test (exact up to {statistics.EXACT_UP_TO} seeds), corrected over the rows of \
-the section by
+  a two-sided paired sign-flip permutation test (exact up to {statistics.EXACT_UP_TO} seeds), corrected over the rows by
   Holm's method. With n seeds its smallest possible p-value is 2^(1-n) before the correction: rows with fewer than 6
   seeds say so instead of a p-value, and their interval is the evidence there is.
 - **=** marks a row that the test cannot tell from the best at the level of {statistics.LEVEL:.0%}.
@@ -94,8 +93,8 @@ def section(summaries: Sequence[Summary]) -> str:
     spec, measure = summaries[0].results[0].spec, tables.measure_of(summaries[0])
     options = any(row.options for row in summaries)
     header = ("rank", "strategy", *(["options"] if options else []), "recipe", "seeds",
-              "ACC [95 %]" if measure == "accuracy" else "loss [95 %]", "vs best [95 %]", "F", "relative drift", "train s",
-              "state bytes / weight", "note")
+              "ACC [95 %]" if measure == "accuracy" else "loss [95 %]", "vs best [95 %]", "F", "relative drift",
+              "train s", "state bytes / weight", "note")
     rows = tuple(tuple(_row(place, options)) for place in rank(summaries))
     below = (f"all columns, with their definitions: [tables/{tables.file_stem(spec)}.md]"
              f"(tables/{tables.file_stem(spec)}.md)",)

@@ -75,7 +75,7 @@ class Meter:
 
 
 def tensor_bytes(value: Any) -> int:
-    """Bytes of all tensors in nested mappings, lists and tuples; of a tensor made of others (8-bit states), of those."""
+    """Bytes of all tensors in nested mappings, lists and tuples; of a tensor made of others (8-bit), of those."""
     if isinstance(value, Tensor) and is_traceable_wrapper_subclass(value):
         return sum(tensor_bytes(getattr(value, name)) for name in value.__tensor_flatten__()[0])
     if isinstance(value, Tensor):

@@ -70,7 +70,8 @@ def test_heads_with_task_labels_ask_for_them():
 
 @pytest.mark.parametrize(("head", "scenario", "measure", "chosen"), [
     ("auto", "class", "accuracy", "seen"), ("auto", "task", "accuracy", "own"),
-    ("auto", "domain", "accuracy", "shared"), ("auto", "domain", "loss", "shared"), ("all", "class", "accuracy", "all"), ("masked", "task", "accuracy", "masked"),
+    ("auto", "domain", "accuracy", "shared"), ("auto", "domain", "loss", "shared"),
+    ("all", "class", "accuracy", "all"), ("masked", "task", "accuracy", "masked"),
 ])
 def test_the_head_follows_the_scenario(head, scenario, measure, chosen):
     assert choose(head, scenario, measure) == chosen
