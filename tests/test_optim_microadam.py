@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from nanocl.optim import MicroAdam
-from nanocl.optim._quantise import dequantise, quantise
+from nanocl.optim._plain_microadam import dequantise, quantise
 from nanocl.optim._reference import MicroAdamReference
 from nanocl.optim._selection import even_starts, flat_index, quota
 

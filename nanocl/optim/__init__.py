@@ -1,6 +1,7 @@
-"""Optimizers with compact state, drop-in for `torch.optim`. Needs torch (numpy and numba) and nothing of nanocl."""
+"""Optimizers with compact state, drop-in for `torch.optim`. Needs torch, numpy and numba, and nothing of nanocl."""
 
 from .microadam import MicroAdam
 from .nanoadam import NanoAdam
+from .step_in_backward import StepInBackward
 
-__all__ = ["MicroAdam", "NanoAdam"]
+__all__ = ["MicroAdam", "NanoAdam", "StepInBackward"]

@@ -12,12 +12,15 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from ._threads import Work, run
+
 
 class CompactOptimizer(Optimizer):
     """One method per parameter, options checked in every group, and a state that loads in its own dtypes.
 
-    A subclass gives `check_options` and `update`. It keeps all it knows about a parameter in `self.state[param]` and
-    starts afresh where that is empty: a parameter may come late, grow, or lose its state at any time.
+    A subclass gives `check_options`, `update` and `bytes_of`. It keeps all it knows about a parameter in
+    `self.state[param]` and starts afresh where that is empty: a parameter may come late, grow, or lose its state at
+    any time.
     """
 
     def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
@@ -30,8 +33,21 @@ class CompactOptimizer(Optimizer):
         """Raise ValueError if an option of a group is out of its range."""
 
     @abstractmethod
-    def update(self, param: Tensor, group: dict[str, Any]) -> None:
-        """One step of one parameter that has a gradient, under `torch.no_grad`; `param.grad` stays as it is."""
+    def update(self, param: Tensor, group: dict[str, Any]) -> list[Work]:
+        """One step of one parameter that has a gradient, under `torch.no_grad`; `param.grad` stays as it is.
+
+        Returns:
+            Loops that are left to run, at once for many parameters.
+        """
+
+    @staticmethod
+    @abstractmethod
+    def bytes_of(param: Tensor, group: dict[str, Any]) -> int:
+        """Bytes of the state tensors of one parameter after its first step."""
+
+    def state_bytes(self) -> int:
+        """Bytes of all state tensors once every parameter has had a step; parameters may lie on the meta device."""
+        return sum(self.bytes_of(param, group) for group in self.param_groups for param in group["params"])
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group; options that it leaves out take the optimizer's defaults.
@@ -59,17 +75,11 @@ class CompactOptimizer(Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        for group in self.param_groups:
-            for param in group["params"]:
-                if param.grad is not None:
-                    self.update_checked(param, group)
-        return loss
-
-    def update_checked(self, param: Tensor, group: dict[str, Any]) -> None:
-        """`update`, or RuntimeError if the gradient is a sparse tensor."""
-        if param.grad.is_sparse:
+        ready = [(param, group) for group in self.param_groups for param in group["params"] if param.grad is not None]
+        if any(param.grad.is_sparse for param, _ in ready):
             raise RuntimeError(f"{type(self).__name__} does not support sparse gradients")
-        self.update(param, group)
+        run([work for param, group in ready for work in self.update(param, group)])
+        return loss
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load a state, every tensor in the dtype it was saved in.

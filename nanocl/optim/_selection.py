@@ -1,4 +1,4 @@
-"""Which entries of a parameter are selected: the lowest keys of each chunk, and where they lie.
+"""How a selection of a parameter's entries is laid out.
 
 A parameter is flattened in row-major order and cut into chunks. A selection is two tensors: `start`, shape
 (chunks + 1,), int64, where each chunk's entries begin; and `offset`, shape (selected,), the place of each entry in its
@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 SHORT_CHUNK = 1 << 15  # the longest chunk whose offsets fit int16 (uint16 tensors cannot be pickled)
-_BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 def quota(length: int, density: float) -> int:
@@ -44,12 +43,6 @@ def offset_dtype(chunk: int) -> torch.dtype:
     return torch.int32 if chunk <= 1 << 31 else torch.int64
 
 
-def magnitude_bits(values: Tensor) -> Tensor:
-    """Flat signed integers in the order of |values|: the bits of a float's magnitude rise with it; NaN is highest."""
-    flat = values.detach().reshape(-1).abs()
-    return flat.view(_BITS[flat.element_size()])
-
-
 def even_starts(numel: int, density: float, chunk: int, device: torch.device | None = None) -> Tensor:
     """`start` of a selection that takes the same share of every chunk."""
     chunks = -(-numel // chunk)
@@ -57,28 +50,9 @@ def even_starts(numel: int, density: float, chunk: int, device: torch.device | N
     return start.clamp_(max=selected_count(numel, density, chunk))
 
 
-def select_lowest(keys: Tensor, density: float, chunk: int) -> Tensor:
-    """Offsets of the lowest keys of every chunk; among equal keys the lower offset goes first.
-
-    Args:
-        keys: Flat integers, shape (n,).
-        density: Share of each chunk, see `quota`.
-        chunk: Entries of a chunk; the last one may be shorter.
-    """
-    whole = keys.numel() // chunk * chunk
-    groups = keys[:whole].view(-1, chunk), keys[whole:].unsqueeze(0)
-    return torch.cat([_lowest_of_rows(rows, density) for rows in groups]).to(offset_dtype(chunk))
-
-
-def _lowest_of_rows(rows: Tensor, density: float) -> Tensor:
-    count = quota(rows.shape[1], density)
-    if count == 0 or rows.numel() == 0:
-        return torch.empty(0, dtype=torch.int64, device=rows.device)
-    threshold = rows.kthvalue(count, dim=1, keepdim=True).values
-    below, equal = rows < threshold, rows == threshold
-    room = count - below.sum(1, keepdim=True)
-    chosen = below | (equal & (equal.cumsum(1) <= room))
-    return chosen.nonzero()[:, 1]
+def whole_buckets(block: int, bucket: int) -> bool:
+    """Whether blocks consist of whole buckets and buckets of whole bytes of two 4-bit codes."""
+    return bucket % 2 == 0 and block % bucket == 0
 
 
 def chunk_of(start: Tensor, selected: int) -> Tensor:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ._adamw import arithmetic_dtype
+from ._backend import backend
 from ._base import CompactOptimizer
 from ._options import as_dtype, check_adam, check_choice, check_integer, check_number
-from ._quantise import dequantise, quantise
-from ._selection import SHORT_CHUNK, even_starts, flat_index, magnitude_bits, select_lowest, selected_count
+from ._selection import SHORT_CHUNK, selected_count, whole_buckets
+from ._threads import Work
 
 
 class MicroAdam(CompactOptimizer):
@@ -56,61 +57,34 @@ class MicroAdam(CompactOptimizer):
             check_integer("block_size", options["block_size"], 1, SHORT_CHUNK)
         check_choice("fused", options["fused"], (None, True, False))
         as_dtype("state_dtype", options["state_dtype"])
+        block, bucket = options["block_size"] or SHORT_CHUNK, options["quant_block"]
+        if options["fused"] and not whole_buckets(block, bucket):
+            raise ValueError(f"quant_block must be even and divide the block size {block} when fused is True, "
+                             f"got {bucket}")
 
-    def update(self, param: Tensor, group: dict[str, Any]) -> None:
+    @staticmethod
+    def bytes_of(param: Tensor, group: dict[str, Any]) -> int:
+        return sum(math.prod(shape) * dtype.itemsize for shape, dtype in _layout(param, group).values())
+
+    def update(self, param: Tensor, group: dict[str, Any]) -> list[Work]:
         state = self.state[param]
         if not state:
             self._start(param, group)
-        row = state["step"] % len(state["value"])
         state["step"] += 1
-        _send(param, state, row, group)
-        flat = param.reshape(-1).to(arithmetic_dtype(param))
-        flat = flat * (1 - float(group["lr"]) * group["weight_decay"])
-        mean, square = _window_moments(state, param.numel(), group["betas"], flat.dtype)
-        flat -= float(group["lr"]) * mean / (square.sqrt_() + group["eps"])
-        param.copy_(flat.view_as(param))
+        return backend(param, group["fused"]).microadam(param, state, group)
 
     def _start(self, param: Tensor, group: dict[str, Any]) -> None:
-        state, numel = self.state[param], param.numel()
-        dtype = as_dtype("state_dtype", group["state_dtype"]) or torch.bfloat16
-        state["step"] = 0
-        state["block"] = group["block_size"] or SHORT_CHUNK
-        state["bucket"] = group["quant_block"]
-        state["density"] = group["density"]
-        sent = selected_count(numel, group["density"], state["block"])
-        shapes = {"codes": ((numel + 1) // 2, torch.uint8), "low": (-(-numel // state["bucket"]), dtype),
-                  "high": (-(-numel // state["bucket"]), dtype), "offset": ((group["window"], sent), torch.int16),
-                  "value": ((group["window"], sent), dtype)}
-        for name, (shape, kind) in shapes.items():
-            state[name] = torch.zeros(shape, dtype=kind, device=param.device)
+        state = self.state[param]
+        state.update(step=0, block=group["block_size"] or SHORT_CHUNK, bucket=group["quant_block"],
+                     density=group["density"])
+        for name, (shape, dtype) in _layout(param, group).items():
+            state[name] = torch.zeros(shape, dtype=dtype, device=param.device)
 
 
-def _send(param: Tensor, state: dict[str, Any], row: int, group: dict[str, Any]) -> None:
-    """Put the largest entries of gradient and error into a row of the window, and the rest into the error."""
-    total = param.grad.reshape(-1).to(arithmetic_dtype(param))
-    total = total + dequantise(state["codes"], state["low"], state["high"], state["bucket"], len(total), total.dtype)
-    state["offset"][row] = select_lowest(~magnitude_bits(total), state["density"], state["block"])
-    index = _index_of_row(state, row, len(total))
-    state["value"][row] = total[index]
-    total[index] -= state["value"][row].to(total.dtype)
-    quantise(total, state["codes"], state["low"], state["high"], state["bucket"])
-
-
-def _index_of_row(state: dict[str, Any], row: int, numel: int) -> Tensor:
-    start = even_starts(numel, state["density"], state["block"], state["offset"].device)
-    return flat_index(start, state["offset"][row], state["block"])
-
-
-def _window_moments(state: dict[str, Any], numel: int, betas: tuple[float, float],
-                    dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Bias-corrected moments of the rows in the window, dense, shape (numel,) each."""
-    mean, square = (torch.zeros(numel, dtype=dtype, device=state["value"].device) for _ in range(2))
-    window, step = len(state["value"]), state["step"]
-    for row in range(min(window, step)):
-        age = (step - 1 - row) % window
-        index, value = _index_of_row(state, row, numel), state["value"][row].to(dtype)
-        mean.index_add_(0, index, value, alpha=betas[0] ** age)
-        square.index_add_(0, index, value.square(), alpha=betas[1] ** age)
-    mean *= (1 - betas[0]) / (1 - betas[0] ** step)
-    square *= (1 - betas[1]) / (1 - betas[1] ** step)
-    return mean, square
+def _layout(param: Tensor, group: dict[str, Any]) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
+    """Shape and dtype of each state tensor."""
+    numel, dtype = param.numel(), as_dtype("state_dtype", group["state_dtype"]) or torch.bfloat16
+    buckets = (-(-numel // group["quant_block"]),)
+    window = group["window"], selected_count(numel, group["density"], group["block_size"] or SHORT_CHUNK)
+    return {"codes": ((-(-numel // 2),), torch.uint8), "low": (buckets, dtype), "high": (buckets, dtype),
+            "offset": (window, torch.int16), "value": (window, dtype)}

@@ -7,12 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._adamw import AdamW, arithmetic_dtype, step_parameter
+from ._backend import backend
 from ._base import CompactOptimizer
-from ._moments import older, reselect
+from ._masked_adamw import SELECTION_KEY, advance, masked_bytes, start_dense, start_selection
 from ._options import as_dtype, check_adam, check_choice, check_integer, check_number
-from ._rounding import random_bits, stream_key
-from ._selection import chunk_length, even_starts, magnitude_bits, offset_dtype, select_lowest
+from ._rounding import stream_key
+from ._selection import even_starts, selected_count
+from ._threads import Work
 
 SELECTIONS = ("small", "large", "random", "gradient", "static-small")
 MOMENT_POLICIES = ("carry", "reset", "slot")
@@ -94,52 +95,22 @@ class NanoAdam(CompactOptimizer):
                 raise ValueError(f"final_density must be None with select='static-small', "
                                  f"got {options['final_density']!r}")
 
-    def update(self, param: Tensor, group: dict[str, Any]) -> None:
+    @staticmethod
+    def bytes_of(param: Tensor, group: dict[str, Any]) -> int:
+        return masked_bytes(param, group, selected_count(param.numel(), group["density"], group["chunk_size"]),
+                            dense=_is_dense(group))
+
+    def update(self, param: Tensor, group: dict[str, Any]) -> list[Work]:
         state = self.state[param]
         if not state:
-            self._start(param, group)
+            (start_dense if _is_dense(group) else start_selection)(param, state, group, len(self.state))
         if "offset" in state and _is_due(state["step"], group):
-            self._choose(param, group)
-        state["step"] += 1
-        step = _numbers(state, group)
-        if group["decay_scope"] == "all":
-            param.mul_(step.decay)
-            step = step._replace(decay=1.0)
-        step_parameter(param, state, step, _age(state, group["moment_policy"]))
-
-    def _start(self, param: Tensor, group: dict[str, Any]) -> None:
-        state, device = self.state[param], param.device
-        state["step"] = 0
-        state["key"] = stream_key(group["seed"], len(self.state))
-        dense = group["density"] == 1 and group["final_density"] in (None, 1)
-        if not dense:
-            state["chunk"] = chunk_length(param.numel(), group["chunk_size"])
-            state["start"] = even_starts(param.numel(), 0.0, state["chunk"], device)
-            state["offset"] = torch.empty(0, dtype=offset_dtype(state["chunk"]), device=device)
-            state["chosen"] = 0
-            if group["moment_policy"] == "carry":
-                state["age"] = torch.empty(0, dtype=torch.int16, device=device)
-        dtype = as_dtype("state_dtype", group["state_dtype"]) or arithmetic_dtype(param)
-        for name in ("mean", "square"):
-            state[name] = torch.zeros(param.numel() if dense else 0, dtype=dtype, device=device)
-
-    def _choose(self, param: Tensor, group: dict[str, Any]) -> None:
-        state = self.state[param]
-        if "age" in state:
-            state["age"] = older(state["age"], state["step"] - state["chosen"])
-        density = scheduled_density(state["step"], group)
-        offset = select_lowest(_keys(param, state, group["select"]), density, state["chunk"])
-        start = even_starts(param.numel(), density, state["chunk"], param.device)
-        reselect(state, start, offset, group["moment_policy"])
-        state["chosen"] = state["step"]
+            _choose(param, state, group)
+        return advance(param, state, group)
 
 
-def scheduled_density(step: int, group: dict[str, Any]) -> float:
-    """Density in use after `step` steps: linear in the last multiple of `density_interval`."""
-    if group["final_density"] is None:
-        return group["density"]
-    evaluated = step - step % (group["density_interval"] or 1)
-    return group["density"] + (group["final_density"] - group["density"]) * min(1.0, evaluated / group["total_steps"])
+def _is_dense(group: dict[str, Any]) -> bool:
+    return group["density"] == 1 and group["final_density"] in (None, 1)
 
 
 def _is_due(step: int, group: dict[str, Any]) -> bool:
@@ -149,27 +120,22 @@ def _is_due(step: int, group: dict[str, Any]) -> bool:
         group["density_interval"] is not None and step % group["density_interval"] == 0)
 
 
-def _keys(param: Tensor, state: dict[str, Any], select: str) -> Tensor:
-    """Flat integers of which the lowest are selected."""
+def _choose(param: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
+    kind, select, chunk = backend(param, group["fused"]), group["select"], state["chunk"]
+    density = scheduled_density(state["step"], group)
     if select == "random":
-        return random_bits(stream_key(state["key"], state["step"], 2), param.numel(), param.device)
-    if select == "gradient":
-        return ~magnitude_bits(param.grad)
-    bits = magnitude_bits(param)
-    return ~bits if select == "large" else bits
+        key = stream_key(state["key"], state["step"], SELECTION_KEY)
+        offset = kind.select_random(key, param.numel(), density, chunk, param.device)
+    else:
+        values = param.grad if select == "gradient" else param
+        offset = kind.select(values, density, chunk, largest=select in ("large", "gradient"))
+    start = even_starts(param.numel(), density, chunk, param.device)
+    kind.reselect(state, start, offset, group["moment_policy"])
 
 
-def _numbers(state: dict[str, Any], group: dict[str, Any]) -> AdamW:
-    lr = float(group["lr"])
-    stochastic = group["weight_rounding"] == "stochastic"
-    return AdamW(lr, *group["betas"], group["eps"], decay=1 - lr * group["weight_decay"],
-                 key=stream_key(state["key"], state["step"], 0),
-                 weight_key=stream_key(state["key"], state["step"], 1) if stochastic else None)
-
-
-def _age(state: dict[str, Any], policy: str) -> Tensor | int:
-    """Updates that the moments have had for the bias correction, the coming one included."""
-    if "offset" not in state or policy == "slot":
-        return state["step"]
-    since = state["step"] - state["chosen"]
-    return state["age"].to(torch.int32) + since if policy == "carry" else since
+def scheduled_density(step: int, group: dict[str, Any]) -> float:
+    """Density in use after `step` steps: linear in the last multiple of `density_interval`."""
+    if group["final_density"] is None:
+        return group["density"]
+    evaluated = step - step % (group["density_interval"] or 1)
+    return group["density"] + (group["final_density"] - group["density"]) * min(1.0, evaluated / group["total_steps"])

@@ -1,0 +1,101 @@
+"""The functions of `_plain` as compiled loops on the CPU, over several threads, without copies of the parameter."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from . import _plain
+from ._kernel_adamw import BLOCK, adamw_all, adamw_selected
+from ._kernel_select import carry, select_bits, select_random_bits
+from ._plain import OLDEST, AdamW, arithmetic_dtype
+from ._selection import even_starts, offset_dtype
+from ._threads import Work, run
+
+TYPES = (torch.float32, torch.bfloat16, torch.float64)
+
+LONGEST_TABLE = 1 << 19  # ages told apart by the bias correction; enough for a beta of 0.9999
+_UNSIGNED = {2: np.uint16, 4: np.uint32, 8: np.uint64}
+
+
+def fits(param: Tensor) -> bool:
+    """Whether the loops can read and write the parameter and its gradient as they are."""
+    return param.dtype in TYPES and param.grad.dtype == param.dtype and all(
+        tensor.device.type == "cpu" and tensor.is_contiguous() for tensor in (param, param.grad))
+
+
+def array(tensor: Tensor) -> np.ndarray:
+    """The tensor's memory as a flat array; bfloat16 as its bits."""
+    flat = tensor.detach().view(-1)
+    return (flat.view(torch.uint16) if flat.dtype == torch.bfloat16 else flat).numpy()
+
+
+def select(values: Tensor, density: float, chunk: int, *, largest: bool = False) -> Tensor:
+    """See `_plain.select`."""
+    unsigned = _UNSIGNED[values.element_size()]
+    width = values.element_size() * 8 - 1
+    mask = unsigned((1 << width) - 1)
+    bits = array(values).view(unsigned)
+    return _selected(select_bits, (bits, mask, mask if largest else unsigned(0), width), len(bits), density, chunk)
+
+
+def select_random(key: int, numel: int, density: float, chunk: int, device: torch.device) -> Tensor:
+    """See `_plain.select_random`."""
+    return _selected(select_random_bits, (np.uint32(key), numel), numel, density, chunk)
+
+
+def _selected(loop: Any, args: tuple[Any, ...], numel: int, density: float, chunk: int) -> Tensor:
+    start = even_starts(numel, density, chunk).numpy()
+    offset = torch.empty(int(start[-1]), dtype=offset_dtype(chunk))
+    run([Work(loop, (*args, start, chunk, offset.numpy()), len(start) - 1, max(1, numel))])
+    return offset
+
+
+def reselect(state: dict[str, Any], start: Tensor, offset: Tensor, policy: str) -> None:
+    """See `_plain.reselect`."""
+    if policy != "carry":
+        _plain.reselect(state, start, offset, policy)
+        return
+    names = ("start", "offset", "mean", "square", "age")
+    new = {"start": start, "offset": offset, **{name: state[name].new_empty(len(offset)) for name in names[2:]}}
+    old = [array(state[name]) for name in names]
+    years = min(state["step"] - state["chosen"], OLDEST)
+    run([Work(carry, (*old, years, *(array(new[name]) for name in names)), len(start) - 1, max(1, len(offset)))])
+    state.update(new, chosen=state["step"])
+
+
+def adamw(param: Tensor, state: dict[str, Any], step: AdamW) -> list[Work]:
+    """See `_plain.adamw`; here the work is left to do."""
+    real = np.float64 if arithmetic_dtype(param) == torch.float64 else np.float32
+    arrays = [array(tensor) for tensor in (param, param.grad, state["mean"], state["square"])]
+    numbers = tuple(map(real, (step.lr, 1 - step.beta1, step.beta2, 1 - step.beta2, step.eps, step.decay)))
+    keys = np.uint32(step.key), np.uint32(step.weight_key or 0), step.weight_key is not None
+    corrections = _corrections(step, real, "age" in state)
+    if "offset" not in state:
+        return [Work(adamw_all, (*arrays, *corrections, numbers, keys), -(-param.numel() // BLOCK),
+                     max(1, param.numel()))]
+    start, offset, age = array(state["start"]), array(state["offset"]), array(state.get("age", state["offset"][:0]))
+    return [Work(adamw_selected, (*arrays, start, offset, state["chunk"], age, step.since, *corrections, numbers, keys),
+                 len(start) - 1, max(1, len(offset)))]
+
+
+def _corrections(step: AdamW, real: type, by_age: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Factors of the bias correction: for each age, or for the one age that all entries have."""
+    if by_age:
+        return _table(step.beta1, step.beta2, real)
+    return (np.array([1 / (1 - step.beta1**step.since)], real), np.array([(1 - step.beta2**step.since) ** -0.5], real))
+
+
+@lru_cache(maxsize=4)
+def _table(beta1: float, beta2: float, real: type) -> tuple[np.ndarray, np.ndarray]:
+    """Factors for the ages 0, 1, ... until they are 1 in double precision; age 0 never occurs."""
+    slowest = max(beta1, beta2)
+    length = 2 + (math.ceil(-37 / math.log(slowest)) if slowest > 0 else 0)
+    age = np.arange(1, min(length, LONGEST_TABLE), dtype=np.float64)
+    first, second = 1 / (1 - beta1**age), (1 - beta2**age) ** -0.5
+    return np.append(1, first).astype(real), np.append(1, second).astype(real)
