@@ -103,8 +103,8 @@ def seeds(text: str) -> tuple[int, ...]:
         return ()
     if "," not in text and values[0] > 0:
         return tuple(range(values[0]))
-    if not values or min(values) < 0 or "," not in text:
-        raise UserError(f"--seeds takes a number of seeds such as 3, or a list such as 0,4,7, got {text!r}")
+    if not values or min(values) < 0 or max(values) >= 2**31 or "," not in text:
+        raise UserError(f"--seeds takes a number of seeds such as 3, or a list such as 0,4,7 (below 2^31), got {text!r}")
     return tuple(dict.fromkeys(values))
 
 
@@ -125,8 +125,9 @@ def listing(plugins: Sequence[Path] = ()) -> str:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    asked = request(arguments)
-    runs = suite.specs(asked)
+    if arguments.workers < 0:
+        raise UserError(f"--workers must be at least 1, or 0 for one per core, got {arguments.workers}")
+    runs = suite.specs(request(arguments))
     if arguments.dry_run:
         return _dry_run(runs, arguments)
     runs = suite.pin(runs, arguments.data_root)

@@ -136,6 +136,9 @@ def pin(runs: Iterable[RunSpec], root: Path | None, *, download: bool = True) ->
     for run in runs:
         options = run.stream.options
         names = str(options.get("datasets", options.get("data", "")))
+        if not names and {"data", "datasets"} & set(options):
+            raise UserError(f"{run.benchmark} needs a data set: --set stream.data=NAME, an image folder or zip of that "
+                            "name in the data root")
         key = (names, int(options.get("image_size", 0) or 0))
         if key not in known:
             known[key] = "+".join(data.fingerprint(name, root, image_size=key[1], download=download)

@@ -60,6 +60,10 @@ def test_a_dry_run_works_without_the_data(tmp_path):
     (("--set", "lr=1"), "PART.OPTION=VALUE"),
     (("--strategy", "adam+sgd"), "at most one part may bring an optimizer"),
     (("--seeds", "x"), "--seeds takes"),
+    (("--seeds", "99999999999,"), "--seeds takes"),
+    (("--workers", "-3"), "--workers must be at least 1"),
+    (("--strategy", "+"), "unknown strategy ''"),
+    (("--stream", "split-folder"), "split-folder needs a data set"),
     (("--stream", "split-folder", "--set", "stream.data=birds", "--data-root", "."), "birds"),
 ])
 def test_a_mistake_is_one_clear_line_and_exit_code_2(tmp_path, arguments, words):
