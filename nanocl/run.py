@@ -104,7 +104,7 @@ def seeds(text: str) -> tuple[int, ...]:
     if "," not in text and values[0] > 0:
         return tuple(range(values[0]))
     if not values or min(values) < 0 or max(values) >= 2**31 or "," not in text:
-        raise UserError(f"--seeds takes a number of seeds such as 3, or a list such as 0,4,7 (below 2^31), got {text!r}")
+        raise UserError(f"--seeds takes a number of seeds such as 3, or a list below 2^31 such as 0,4,7, got {text!r}")
     return tuple(dict.fromkeys(values))
 
 
