@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from nanocl.batches import TensorDataset
+from nanocl.data.teachers import Tasks, answers, draw_tasks
 from nanocl.streams import Scenario, Stream, make_scenario
 from nanocl.streams._ranges import at_least
 
@@ -25,6 +26,9 @@ class TeacherStudent(Stream):
         teacher: Neurons of teacher A, at least 1.
         extra: Neurons added for teacher B, at least 0.
         samples, test_samples: Inputs for training and testing, at least 1.
+        angle: Degrees in [0, 180] from each new neuron to a neuron of teacher A (the first new one to the first, ...)
+            whose sign it takes: how similar the tasks are. It is turned away from the other neurons of teacher A, so
+            that with two of them its neuron is the nearest up to 90 degrees. None draws it as teacher A was drawn.
 
     Source: Zhou et al., 2025, arXiv:2506.21374, section 2. The numbers of samples are not published and are ours.
     """
@@ -40,43 +44,28 @@ class TeacherStudent(Stream):
 }"""
 
     def __init__(self, *, dimension: int = 2, teacher: int = 2, extra: int = 1, samples: int = 500,
-                 test_samples: int = 4000) -> None:
+                 test_samples: int = 4000, angle: float | None = None) -> None:
         self.dimension, self.teacher = at_least("dimension", dimension, 1), at_least("teacher", teacher, 1)
         self.extra, self.samples = at_least("extra", extra, 0), at_least("samples", samples, 1)
         self.test_samples = at_least("test_samples", test_samples, 1)
+        if angle is not None and not (0 <= angle <= 180 and dimension > 1):
+            raise ValueError(f"angle must be in [0, 180] and dimension at least 2 with it, got {angle} and {dimension}")
+        self.angle = angle
 
     def build(self, *, scenario: str, seed: int, data_root: Path | None = None) -> Scenario:
         if scenario != "domain":
             raise ValueError(f"scenario must be domain for a regression stream, got {scenario!r}")
-        old, new, inputs = (np.random.default_rng((seed, purpose)) for purpose in range(3))
-        signs, directions = draw_teacher(old, self.teacher, self.dimension)
-        more_signs, more_directions = draw_teacher(new, self.extra, self.dimension)
-        teachers = [(signs, directions),
-                    (np.concatenate([signs, more_signs]), np.concatenate([directions, more_directions]))]
-        parts = {part: draw_inputs(inputs, count, self.dimension)
-                 for part, count in (("train", self.samples), ("test", self.test_samples))}
+        tasks = self.tasks(seed)
+        parts = {"train": tasks.train, "test": tasks.test}
         return make_scenario(
             kind=scenario, inputs=(self.dimension,), outputs=1, measure="loss",
-            **{part: [_experience(x, teacher, label) for label, teacher in enumerate(teachers)]
+            **{part: [_experience(x, teacher, label) for label, teacher in enumerate(tasks.teachers)]
                for part, x in parts.items()})
 
-
-def draw_teacher(generator: np.random.Generator, neurons: int, dimension: int) -> tuple[np.ndarray, np.ndarray]:
-    """Random neurons: output weights (neurons,) in {-1, +1} and input weights (neurons, dimension) of length 1."""
-    signs = generator.choice([-1.0, 1.0], neurons)
-    directions = generator.standard_normal((neurons, dimension))
-    return signs, directions / np.linalg.norm(directions, axis=1, keepdims=True)
-
-
-def draw_inputs(generator: np.random.Generator, count: int, dimension: int) -> np.ndarray:
-    """Standard normal inputs, shape (count, dimension)."""
-    return generator.standard_normal((count, dimension))
-
-
-def answers(inputs: np.ndarray, signs: np.ndarray, directions: np.ndarray) -> np.ndarray:
-    """What a teacher answers, shape (..., count), for inputs (..., count, dimension); leading axes are batches."""
-    hidden = np.maximum(inputs @ np.swapaxes(directions, -1, -2), 0)
-    return (hidden @ signs[..., None])[..., 0]
+    def tasks(self, seed: int) -> Tasks:
+        """The teachers and inputs of a seed."""
+        return draw_tasks(seed, dimension=self.dimension, teacher=self.teacher, extra=self.extra,
+                          samples=self.samples, test_samples=self.test_samples, angle=self.angle)
 
 
 def _experience(inputs: np.ndarray, teacher: tuple[np.ndarray, np.ndarray], label: int) -> TensorDataset:
