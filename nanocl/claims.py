@@ -1,0 +1,151 @@
+"""Claims of papers against measurements: each verdict is computed from findings by a rule that is stated with it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+
+from nanocl import statistics
+
+FOR, AGAINST, OPEN = "for", "against", "open"
+WANTED = ("lower", "not higher")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One measured effect in one setting.
+
+    Attributes:
+        what: What was compared, e.g. `A_keep, nano / gradient`.
+        effect: The number: of a ratio the geometric mean over the seeds; None where nothing could be measured.
+        interval: Its 95 % interval, or None.
+        p: Two-sided p-value, after `judged` corrected over the settings; None without a test.
+        seeds: Seeds behind it.
+        medians: Of a ratio, those of its two sides.
+        state: `for`, `against` or `open`.
+    """
+
+    what: str
+    effect: float | None
+    interval: tuple[float, float] | None
+    p: float | None
+    seeds: int
+    state: str = OPEN
+    medians: tuple[float, float] | None = None
+
+    def __str__(self) -> str:
+        if self.effect is None:
+            return f"{self.what}: not measured ({self.seeds} seeds)"
+        low_high = f" [{self.interval[0]:.3g}, {self.interval[1]:.3g}]" if self.interval else ""
+        p = "" if self.p is None else f", p {'< 0.001' if self.p < 1e-3 else f'= {self.p:.2g}'}"
+        sides = f" (medians {self.medians[0]:.2g} and {self.medians[1]:.2g})" if self.medians else ""
+        return f"{self.what}{sides} {self.effect:.3g}{low_high}{p}, {self.seeds} seeds: {self.state}"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A row of the page of claims.
+
+    Attributes:
+        claim: What is claimed, in one sentence.
+        source: Where, with the published numbers.
+        ran: What we ran.
+        rule: When a setting meets the claim.
+        findings: Setting to its findings; the first setting is the one that the source describes.
+    """
+
+    claim: str
+    source: str
+    ran: str
+    rule: str
+    findings: Mapping[str, tuple[Finding, ...]]
+
+    @property
+    def verdict(self) -> str:
+        """`holds` where every setting meets the claim, `does not hold` where none does, else what it depends on."""
+        met = [setting for setting, found in self.findings.items() if all(f.state == FOR for f in found)]
+        missed = [setting for setting in self.findings if setting not in met]
+        if not self.findings:
+            return "not measured"
+        if not missed:
+            return "holds"
+        if not met:
+            contradicted = any(f.state == AGAINST for found in self.findings.values() for f in found)
+            return "does not hold" if contradicted else "undecided"
+        return f"depends on the setting: holds with {'; '.join(met)}. Not with {'; '.join(missed)}"
+
+    @property
+    def tally(self) -> str:
+        """For each comparison, in how many settings it speaks for the claim and in how many against."""
+        columns = list(zip(*self.findings.values(), strict=True))
+        return "; ".join(f"{column[0].what}: for in {sum(f.state == FOR for f in column)}, against in "
+                         f"{sum(f.state == AGAINST for f in column)} of {len(column)}" for column in columns)
+
+
+def ratio(what: str, first: Mapping[int, float | None], second: Mapping[int, float | None], *,
+          floor: float = 0.0) -> Finding:
+    """`first / second` over the seeds they share: geometric mean, interval, sign-flip test of the logarithms.
+
+    Args:
+        what: Name of the comparison.
+        first, second: Seed to a value, at least 0; a seed whose value is None or not finite on one side is left out.
+        floor: Values below it count as it, so that a quantity may be 0.
+    """
+    logs = [{seed: math.log(max(value, floor)) for seed, value in side.items()
+             if value is not None and math.isfinite(value) and max(value, floor) > 0} for side in (first, second)]
+    differences = statistics.paired(*logs)
+    if len(differences) < statistics.FEWEST_SEEDS or 2 * len(differences) < len(first):
+        return Finding(what, None, None, None, len(differences))
+    low_high = statistics.interval(differences)
+    return Finding(what, math.exp(statistics.mean(differences)), tuple(map(math.exp, low_high)),
+                   statistics.sign_flip_p_value(differences), len(differences), medians=_medians(first, second))
+
+
+def judged(findings: Mapping[str, Finding], wanted: str) -> dict[str, Finding]:
+    """Ratios in several settings with Holm's correction over the settings and their states.
+
+    Args:
+        findings: Setting to the same comparison there.
+        wanted: `lower`: significantly below 1 is for, significantly above is against. `not higher`: only
+            significantly above 1 is against, all else that was measured is for.
+    """
+    if wanted not in WANTED:
+        raise ValueError(f"wanted must be one of {', '.join(WANTED)}, got {wanted!r}")
+    tested = [setting for setting, finding in findings.items() if finding.p is not None]
+    corrected = dict(zip(tested, statistics.holm([findings[setting].p for setting in tested]), strict=True))
+    return {setting: replace(finding, p=corrected.get(setting), state=_state(finding, corrected.get(setting), wanted))
+            for setting, finding in findings.items()}
+
+
+def joined(*columns: Mapping[str, Finding]) -> dict[str, tuple[Finding, ...]]:
+    """Setting to its findings of all columns, which share their settings."""
+    return {setting: tuple(column[setting] for column in columns) for setting in columns[0]}
+
+
+def markdown(claims: Sequence[Claim]) -> str:
+    """One table row a claim: the source's setting in numbers, all settings in the verdict."""
+    lines = ["| claim | source | what we ran | effect there | rule | verdict |", "|---|---|---|---|---|---|"]
+    for claim in claims:
+        setting, found = next(iter(claim.findings.items()), ("", ()))
+        effect = "<br>".join([f"*{setting}*", *map(str, found)])
+        lines.append("| " + " | ".join(_cell(text) for text in (
+            claim.claim, claim.source, claim.ran, effect, claim.rule, f"**{claim.verdict}**<br>{claim.tally}")) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _medians(*sides: Mapping[int, float | None]) -> tuple[float, ...]:
+    return tuple(median(value for value in side.values() if value is not None) for side in sides)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _state(finding: Finding, p: float | None, wanted: str) -> str:
+    if finding.effect is None or p is None:
+        return OPEN
+    if p < statistics.LEVEL:
+        return FOR if finding.effect < 1 else AGAINST
+    return OPEN if wanted == "lower" else FOR

@@ -1,0 +1,48 @@
+"""One colour, marker and dash for each strategy, the same in every figure.
+
+The colours are those of Okabe and Ito, 2008, which colour-blind readers tell apart; markers and dashes tell apart what
+has to share one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+YELLOW, BLUE, VERMILLION, PURPLE, GREY = "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#999999"
+PALETTE = (BLACK, ORANGE, SKY, GREEN, BLUE, VERMILLION, PURPLE, GREY)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+DASHES = ("-", "--", ":", "-.")
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a strategy is drawn; the names are matplotlib's."""
+
+    colour: str
+    marker: str
+    dash: str
+
+
+_STYLES = {
+    # a control has the colour of its selection wherever it appears
+    "nano": Style(BLUE, "o", "-"), "nanoadam": Style(BLUE, "o", "-"), "nano-neuron": Style(SKY, "D", "-"),
+    "gradient": Style(VERMILLION, "^", "-"), "random": Style(GREY, "s", "-"), "large": Style(ORANGE, "v", "-"),
+    "theorem": Style(GREEN, "*", "-"), "static-small": Style(BLUE, "P", ":"),
+    "gd": Style(BLACK, "o", "--"), "sgd": Style(BLACK, "o", "--"),
+    "adam": Style(PURPLE, "X", "--"), "adamw": Style(PURPLE, "s", "-"),
+    "microadam": Style(GREEN, "s", "--"), "ewc": Style(ORANGE, "D", "--"), "online-ewc": Style(ORANGE, "X", ":"),
+    "er": Style(VERMILLION, "P", ":"), "joint": Style(GREY, "*", ":"), "lwf": Style(SKY, "^", ":"),
+    "si": Style(GREEN, "v", "-."), "agem": Style(VERMILLION, "X", "-."), "der": Style(PURPLE, "^", "-."),
+}
+
+
+def style(name: str) -> Style:
+    """The style of a strategy, a composition or an arm; a name without one of its own gets one by its hash."""
+    if name in _STYLES:
+        return _STYLES[name]
+    number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
+    number, colour = divmod(number, len(PALETTE))
+    number, marker = divmod(number, len(MARKERS))
+    return Style(PALETTE[colour], MARKERS[marker], DASHES[number % len(DASHES)])

@@ -1,0 +1,80 @@
+"""Verdicts follow from findings by their rule."""
+
+import math
+
+import pytest
+
+from nanocl.claims import AGAINST, FOR, OPEN, Claim, Finding, joined, judged, markdown, ratio
+
+
+def values(middle: float, seeds: int = 12, spread: float = 0.1) -> dict[int, float]:
+    return {seed: middle * math.exp(spread * math.sin(seed)) for seed in range(seeds)}
+
+
+def claim(**states: tuple[str, ...]) -> Claim:
+    return Claim("c", "s", "r", "u", {
+        name: tuple(Finding(f"f{place}", 1.0, None, None, 9, state) for place, state in enumerate(row))
+        for name, row in states.items()})
+
+
+def test_a_ratio_is_the_geometric_mean_over_the_seeds_in_common():
+    first, second = {0: 1.0, 1: 4.0, 2: 9.0, 3: 1.0}, {1: 1.0, 2: 1.0, 3: 1.0, 7: 5.0}
+    found = ratio("x", first, second)
+    assert found.effect == pytest.approx(36 ** (1 / 3)) and found.seeds == 3
+    assert found.interval[0] < found.effect < found.interval[1]
+
+
+def test_a_seed_that_diverged_is_left_out_and_too_few_measure_nothing():
+    first = {**values(1.0), 0: None, 1: math.inf}
+    assert ratio("x", first, values(2.0)).seeds == 10
+    assert ratio("x", {seed: None for seed in range(12)}, values(2.0)).effect is None
+    most_gone = {seed: (1.0 if seed < 5 else None) for seed in range(12)}
+    assert ratio("x", most_gone, values(2.0)).effect is None
+
+
+def test_what_may_be_zero_counts_as_the_floor():
+    none, some = dict.fromkeys(range(5), 0.0), dict.fromkeys(range(5), 1e-3)
+    assert ratio("x", none, some, floor=1e-6).effect == pytest.approx(1e-3)
+
+
+@pytest.mark.parametrize(("first", "second", "lower", "not_higher"), [
+    (1.0, 2.0, FOR, FOR), (2.0, 1.0, AGAINST, AGAINST)])
+def test_a_clear_difference_speaks_for_or_against(first, second, lower, not_higher):
+    found = {"here": ratio("x", values(first), values(second, spread=0.2))}
+    assert judged(found, "lower")["here"].state == lower
+    assert judged(found, "not higher")["here"].state == not_higher
+
+
+def test_no_clear_difference_is_open_or_enough():
+    noisy = {seed: math.exp((-1) ** seed) for seed in range(12)}
+    found = {"here": ratio("x", noisy, dict.fromkeys(range(12), 1.0))}
+    assert judged(found, "lower")["here"].state == OPEN and judged(found, "not higher")["here"].state == FOR
+
+
+def test_the_p_values_are_corrected_over_the_settings():
+    weak = {seed: 0.9 if seed else 1.2 for seed in range(8)}
+    found = ratio("x", weak, dict.fromkeys(range(8), 1.0))
+    alone = judged({"one": found}, "lower")["one"]
+    many = judged({str(place): found for place in range(10)}, "lower")["3"]
+    assert alone.p == found.p and many.p == pytest.approx(min(1.0, 10 * found.p))
+
+
+def test_the_verdict_names_what_it_depends_on():
+    assert claim(a=(FOR, FOR), b=(FOR, FOR)).verdict == "holds"
+    assert claim(a=(FOR, AGAINST), b=(OPEN, FOR)).verdict == "does not hold"
+    assert claim(a=(FOR, OPEN)).verdict == "undecided"
+    assert claim(a=(FOR,), b=(AGAINST,), c=(OPEN,)).verdict == "depends on the setting: holds with a. Not with b; c"
+    assert claim().verdict == "not measured"
+    mixed = claim(a=(FOR, AGAINST), b=(OPEN, FOR))
+    assert mixed.tally == "f0: for in 1, against in 0 of 2; f1: for in 1, against in 1 of 2"
+
+
+def test_a_wanted_direction_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="lower, not higher, got 'smaller'"):
+        judged({}, "smaller")
+
+
+def test_a_row_of_markdown_has_the_cells_of_its_head():
+    column = judged({"a | b": ratio("|a| of x", values(1.0), values(2.0))}, "lower")
+    head, _, row = markdown([Claim("c", "s", "r", "u", joined(column))]).splitlines()
+    assert row.replace("\\|", "").count("|") == head.count("|") and "**holds**" in row and "12 seeds: for" in row
