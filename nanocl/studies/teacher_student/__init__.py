@@ -1,0 +1,68 @@
+"""The teacher-student study: do the claims about small weights hold on the smallest network that can forget?
+
+`run` trains what is not measured yet and draws everything from the records. The streams, models and strategies of an
+ordinary run give the same numbers seed by seed: this is another engine, not another experiment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from nanocl.studies.teacher_student.settings import NAME, plan
+from nanocl.studies.teacher_student.storage import find, folder, load, record, save, write
+
+__all__ = ["NAME", "run"]
+
+
+def run(root: Path, workers: int = 2, tell: Callable[[float, str], None] = lambda share, what: None, *,
+        tier: str = "cpu", seeds: Sequence[int] = (), force: bool = False) -> str:
+    """Measure the settings that have no record, then write figures and page; returns the text for the terminal.
+
+    Args:
+        root: The results folder.
+        workers: Threads that train.
+        tell: Called with the share of the work that is done, in [0, 1], and what is under way.
+        tier: `smoke`, `cpu` or `paper`.
+        seeds: Instead of the protocol's.
+        force: Measure again what has a record.
+
+    Raises:
+        UserError: An unknown tier, or a folder that cannot be written.
+    """
+    from nanocl.studies.teacher_student import claims, page  # here: a listing of settings needs none of it
+
+    settings, conditions = plan(tier, seeds)
+    _measure([spec for spec in (*settings, *conditions) if force or find(spec, root) is None], root, workers, tell)
+    found = load(settings, root), load(conditions, root)
+    judged = claims.claims(*found)
+    target = folder(root) if tier == "cpu" and not seeds else folder(root) / f"{tier}-{len(settings[0].seeds)}-seeds"
+    figures = _figures(*found, target)
+    write(target / "README.md", page.page(*found, judged, figures).encode())
+    counts = f"{len(found[0])} settings and {len(found[1])} conditions in {folder(root)}"
+    return f"{page.text(found[0], judged)}\n\n{counts}; figures and every table in {target / 'README.md'}"
+
+
+def _measure(specs: Sequence[object], root: Path, workers: int, tell: Callable[[float, str], None]) -> None:
+    if not specs:
+        return
+    from nanocl import measure
+    from nanocl.studies.teacher_student import engine, theorem  # here, because they load torch and the compiler
+    from nanocl.studies.teacher_student.settings import Setting, condition_label, label
+
+    bench, environment = engine.Bench(workers), measure.environment("cpu")
+    for done, spec in enumerate(specs):
+        if isinstance(spec, Setting):
+            values = bench.setting(spec, lambda share, done=done, spec=spec: tell(
+                (done + share) / len(specs), label(vars(spec))))
+        else:
+            tell(done / len(specs), f"theorem, {condition_label(vars(spec))}")
+            values = theorem.compute(spec, workers)
+        save(spec, record(spec, values, environment), root)
+    tell(1.0, "done")
+
+
+def _figures(settings: Sequence, conditions: Sequence, target: Path) -> list[str]:
+    from nanocl.studies.teacher_student import figures
+
+    return [write(target / name, content).name for name, content in figures.draw(settings, conditions).items()]

@@ -1,0 +1,122 @@
+"""What finetuning did to a network: plasticity, forgetting, drift and the geometry of its neurons."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nanocl.data.teachers import Tasks, answers
+
+KEPT = 0.95
+PICTURES = ("neurons", "teacher")
+UNCHANGED = 1e-6
+MEASURES = {
+    "loss_b": "test error on B",
+    "steps": "updates until the training error on B is 1 % of the new neurons' mean square",
+    "keep_a": "test error on A of the neurons that made up 95 % of the pretrained network",
+    "oldhead_a": "test error on A with the pretrained output weights put back",
+    "drift": "mean squared change of a parameter",
+    "drift_kept": "mean squared change of a parameter of the kept neurons",
+    "preserved": "largest k for which the k largest neurons are unchanged to 1e-6",
+    "unchanged": "share of the kept neurons unchanged to 1e-6",
+    "cosine": "mean cosine of a kept neuron |a| w before and after",
+    "cosine_least": "least cosine of a kept neuron before and after",
+    "match": "mean over the new teacher neurons of the best cosine with a student neuron of its sign",
+    "flips": "output weights that changed sign",
+}
+
+
+def measure(before: Any, after: Any, tasks: Tasks, *, own: bool, reached: int | None, finite: bool) -> dict[str, Any]:
+    """Every measure of one run; all None where it diverged.
+
+    Args:
+        before, after: (weights, head) pretrained and finetuned.
+        tasks: Data of teacher A and teacher B.
+        own: Whether `after.head` is a new head for B, so that A is answered by the old one.
+        reached: Updates until B was learned.
+        finite: Whether training stayed finite.
+
+    Returns:
+        The measures named in `MEASURES`, and `neurons`: rows (|a| w, sign of a).
+    """
+    w0, a0 = (np.asarray(part, np.float64) for part in before)
+    w1, a1 = (np.asarray(part, np.float64) for part in after)
+    if not (finite and np.isfinite(w1).all() and np.isfinite(a1).all()):
+        return dict.fromkeys((*MEASURES, "neurons"))
+    size = np.abs(a0) * np.linalg.norm(w0, axis=1)
+    kept = largest(size, KEPT)
+    old, new = (answers(tasks.test, *teacher) for teacher in tasks.teachers)
+    answering = a0 if own else a1
+    moved = np.concatenate([w1 - w0, (answering - a0)[:, None]], axis=1)
+    cosines = _cosines(np.abs(a0)[:, None] * w0, np.abs(answering)[:, None] * w1)[kept]
+    return {
+        "loss_b": error(w1, a1, tasks.test, new),
+        "steps": reached,
+        "keep_a": error(w1[kept], answering[kept], tasks.test, old),
+        "oldhead_a": error(w1, a0, tasks.test, old),
+        "drift": float(np.mean(moved**2)) if not own else float(np.mean(moved[:, :-1] ** 2)),
+        "drift_kept": float(np.mean(moved[kept] ** 2)) if not own else float(np.mean(moved[kept, :-1] ** 2)),
+        "preserved": preserved(size, np.abs(moved).max(axis=1)),
+        "unchanged": float(np.mean(np.abs(moved[kept]).max(axis=1) <= UNCHANGED)),
+        "cosine": float(cosines.mean()),
+        "cosine_least": float(cosines.min()),
+        "match": _match(w1, a1, tasks),
+        "flips": int(np.sum(np.sign(answering) != np.sign(a0))),
+        "neurons": _neurons(w1, a1),
+    }
+
+
+def facts(before: Any, tasks: Tasks) -> dict[str, Any]:
+    """What is known of a pretrained network before it is finetuned."""
+    weights, head = (np.asarray(part, np.float64) for part in before)
+    size = np.abs(head) * np.linalg.norm(weights, axis=1)
+    kept = largest(size, KEPT)
+    old, new = (answers(tasks.test, *teacher) for teacher in tasks.teachers)
+    return {
+        "loss_a": error(weights, head, tasks.test, old),
+        "loss_b": error(weights, head, tasks.test, new),
+        "keep_a": error(weights[kept], head[kept], tasks.test, old),
+        "kept": len(kept),
+        "extra": float(np.mean((new - old) ** 2)),
+        "imbalance": float(np.abs(head**2 - (weights**2).sum(axis=1)).max()),
+        "teacher": _neurons(tasks.directions, tasks.signs),
+        "neurons": _neurons(weights, head),
+    }
+
+
+def largest(size: np.ndarray, share: float) -> np.ndarray:
+    """The fewest neurons, largest first, whose sizes add up to at least `share` of the whole."""
+    order = np.argsort(-size, kind="stable")
+    reached = np.cumsum(size[order]) >= share * size.sum() * (1 - 1e-12)
+    return order[:int(np.argmax(reached)) + 1]
+
+
+def preserved(size: np.ndarray, change: np.ndarray) -> int:
+    """Largest k for which the k largest neurons changed by at most `UNCHANGED` in any parameter (Definition 2.1)."""
+    still = change[np.argsort(-size, kind="stable")] <= UNCHANGED
+    return int(np.argmin(still)) if not still.all() else len(still)
+
+
+def error(weights: np.ndarray, head: np.ndarray, inputs: np.ndarray, targets: np.ndarray) -> float:
+    """Mean squared error of a network, for inputs (N, d) and targets (N,)."""
+    return float(np.mean((np.maximum(inputs @ weights.T, 0) @ head - targets) ** 2))
+
+
+def _cosines(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    lengths = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
+    return (first * second).sum(axis=1) / np.maximum(lengths, np.finfo(np.float64).tiny)
+
+
+def _match(weights: np.ndarray, head: np.ndarray, tasks: Tasks) -> float | None:
+    """None without a new neuron; -1 for one whose sign no student neuron has."""
+    best = []
+    for sign, direction in zip(tasks.signs[tasks.neurons:], tasks.directions[tasks.neurons:], strict=True):
+        fitting = weights[np.sign(head) == sign]
+        best.append(float(_cosines(fitting, np.broadcast_to(direction, fitting.shape)).max()) if len(fitting) else -1.0)
+    return float(np.mean(best)) if best else None
+
+
+def _neurons(weights: np.ndarray, head: np.ndarray) -> list[list[float]]:
+    vectors = np.abs(head)[:, None] * weights
+    return [[*(float(f"{x:.4g}") for x in vector), float(np.sign(a))] for vector, a in zip(vectors, head, strict=True)]
