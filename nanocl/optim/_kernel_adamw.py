@@ -28,9 +28,8 @@ def adamw_selected(param, grad, mean, square, start, offset, chunk, age, since, 
         numbers: lr, 1 - beta1, beta2, 1 - beta2, eps, decay in the type of the arithmetic.
         keys: Of the random bits for the moments and for the parameter, and whether the latter are used.
     """
-    buffer = np.empty((4, BLOCK), inverse1.dtype)
-    entries, gradient, scale1, scale2 = buffer[0], buffer[1], buffer[2], buffer[3]
-    scale1[:], scale2[:] = inverse1[0], inverse2[0]
+    entries, gradient = np.empty(BLOCK, inverse1.dtype), np.empty(BLOCK, inverse1.dtype)
+    scale1, scale2 = np.full(BLOCK, inverse1[0]), np.full(BLOCK, inverse2[0])
     for c in range(first, last):
         base, end = c * chunk, start[c + 1]
         for j in range(start[c], end, BLOCK):
@@ -76,9 +75,8 @@ def _update(entries, gradient, mean, square, scale1, scale2, numbers, key, place
 @njit(**COMPILE)
 def adamw_all(param, grad, mean, square, inverse1, inverse2, numbers, keys, first, last):
     """Update every entry of the blocks first ... last - 1; see `adamw_selected`."""
-    buffer = np.empty((3, BLOCK), inverse1.dtype)
-    entries, scale1, scale2 = buffer[0], buffer[1], buffer[2]
-    scale1[:], scale2[:] = inverse1[0], inverse2[0]
+    entries = np.empty(BLOCK, inverse1.dtype)
+    scale1, scale2 = np.full(BLOCK, inverse1[0]), np.full(BLOCK, inverse2[0])
     for j in range(first * BLOCK, min(last * BLOCK, len(param)), BLOCK):
         block = slice(j, min(j + BLOCK, len(param)))
         weights = param[block]

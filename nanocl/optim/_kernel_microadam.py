@@ -85,14 +85,15 @@ def _real_of(integer):
     return lambda integer: np.int32(integer ^ ((integer >> 31) & 0x7FFFFFFF)).view(np.float32)
 
 
-@njit(**EXACT_INLINE)
+@njit(**EXACT)
 def _add_error(grad, codes, low, high, total, pairs):
     """Fill `total` with gradient plus error, a row a bucket; behind the last entry it holds anything."""
     real = total.dtype.type
     flat, flat_pairs = total.reshape(total.size), pairs.reshape(pairs.size)
     for i in range(len(grad)):
         flat[i] = load(grad, i)
-    flat_pairs[:len(codes)] = codes
+    for i in range(len(codes)):
+        flat_pairs[i] = codes[i]
     for b in range(len(low)):
         floor = real(load(low, b))
         unit = (real(load(high, b)) - floor) / real(LEVELS)
@@ -101,7 +102,7 @@ def _add_error(grad, codes, low, high, total, pairs):
             total[b, 2 * i + 1] += real(pairs[b, i] >> 4) * unit + floor
 
 
-@njit(**EXACT_INLINE)
+@njit(**EXACT)
 def _send(total, keys, rest, places, counts, offset, value):
     """Move the largest sums to a row of the window; what rounding loses stays."""
     bits = bits_of(total)
@@ -116,11 +117,12 @@ def _send(total, keys, rest, places, counts, offset, value):
         total[i] -= total.dtype.type(load(value, j))
 
 
-@njit(**EXACT_INLINE)
+@njit(**EXACT)
 def _quantise(total, length, codes, low, high, pairs):
     real = total.dtype.type
     flat, flat_pairs = total.reshape(total.size), pairs.reshape(pairs.size)
-    flat[length:] = flat[length - 1]  # moves no bound
+    for i in range(length, len(flat)):
+        flat[i] = flat[length - 1]  # moves no bound
     integers = signed(total)
     for b in range(len(low)):
         least, most = _bounds(integers, b)
@@ -128,12 +130,11 @@ def _quantise(total, length, codes, low, high, pairs):
         store_outward(high, b, most, True)
         floor = real(load(low, b))
         unit = (real(load(high, b)) - floor) / real(LEVELS)
-        if unit > 0:
-            for i in range(pairs.shape[1]):
-                pairs[b, i] = _code(total[b, 2 * i], floor, unit) | (_code(total[b, 2 * i + 1], floor, unit) << 4)
-        else:
-            pairs[b] = 0
-    codes[:] = flat_pairs[:len(codes)]
+        unit = unit if unit > 0 else real(np.inf)
+        for i in range(pairs.shape[1]):
+            pairs[b, i] = _code(total[b, 2 * i], floor, unit) | (_code(total[b, 2 * i + 1], floor, unit) << 4)
+    for i in range(len(codes)):
+        codes[i] = flat_pairs[i]
     if length % 2:
         codes[-1] &= 15
 
@@ -146,7 +147,8 @@ def _bounds(integers, b):
     least = most = integer(integers[b, 0] ^ ((integers[b, 0] >> sign) & rest))
     for i in range(integers.shape[1]):
         ordered = integer(integers[b, i] ^ ((integers[b, i] >> sign) & rest))
-        least, most = min(least, ordered), max(most, ordered)
+        least = ordered if ordered < least else least
+        most = ordered if ordered > most else most
     return real_of(least), real_of(most)
 
 
@@ -181,7 +183,7 @@ def _store_outward(array, i, bound, upward):
     return put_bfloat16
 
 
-@njit(**EXACT_INLINE)
+@njit(**EXACT)
 def _sum_window(param, offset, value, weight1, weight2, mean, square):
     """Add the rows in use to the moments of the block, and ask for the parameter's lines on the way."""
     real = mean.dtype.type
@@ -195,7 +197,7 @@ def _sum_window(param, offset, value, weight1, weight2, mean, square):
             square[i] += weight2[row] * (x * x)
 
 
-@njit(**EXACT_INLINE)
+@njit(**EXACT)
 def _step_sent(param, offset, mean, square, numbers):
     """Step each entry that is in the window once, and leave zeros in the moments."""
     for row in range(len(offset)):
@@ -207,15 +209,14 @@ def _step_sent(param, offset, mean, square, numbers):
             mean[i] = square[i] = 0
 
 
-@njit(**EXACT_INLINE)
+@njit(**EXACT)
 def _step_all(param, mean, square, numbers):
     """Shrink every entry, step those in the window, and leave zeros in the moments."""
     for i in range(len(param)):
         step = _step(mean[i], square[i], numbers)
         entry = load(param, i) * numbers[2] - (step if mean[i] != 0 else mean[i])
         store(param, i, entry, np.uint32(0), False)
-    mean[:] = 0
-    square[:] = 0
+        mean[i] = square[i] = 0
 
 
 @njit(**EXACT_INLINE)

@@ -107,7 +107,7 @@ def _minima(keys, length):
     for g in range(groups):
         least = rows[g, 0]
         for i in range(length):
-            least = min(least, rows[g, i])
+            least = rows[g, i] if rows[g, i] < least else least
         minima[g] = least
     return minima
 
@@ -119,7 +119,8 @@ def _threshold(keys, rest, counts, width, wanted):
     while shift > 0:
         bits = min(shift, DIGIT if len(pool) > MANY else SHORT_DIGIT)
         shift -= bits
-        counts[:1 << bits] = 0
+        for digit in range(1 << bits):
+            counts[digit] = 0
         for i in range(len(pool)):
             counts[np.intp(pool[i] >> shift) & ((1 << bits) - 1)] += 1
         digit = 0
