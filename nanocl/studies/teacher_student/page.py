@@ -44,7 +44,7 @@ def text(settings: Sequence[Record], claims: Sequence[Claim]) -> str:
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines += ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
     for claim in claims:
-        lines += ["", f"{claim.claim} ({claim.source.split(':')[0] if len(claim.source) > 60 else claim.source})",
+        lines += ["", f"{claim.claim} ({claim.source.split(': ')[0]})",
                   f"  {claim.verdict}"]
     return "\n".join(lines)
 
