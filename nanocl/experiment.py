@@ -35,7 +35,14 @@ def run_one(spec: RunSpec, *, data_root: Path | None = None, device: str = "auto
     meter = measure.Meter(device)
     drift = DriftMeter(learner.model, learner.model.head_parameters())
     path = partial / f"{spec.digest}.pt" if partial else None
-    so_far = checkpoint.load(path, learner, meter, drift) if path and path.exists() else None
+    so_far = None
+    if path and path.exists():
+        try:
+            so_far = checkpoint.load(path, learner, meter, drift)
+        except Exception:  # a damaged checkpoint, or one of another version: the run begins again
+            path.unlink()
+            return run_one(spec, data_root=data_root, device=device, plugins=plugins, workers=workers, partial=partial,
+                           tell=tell)
     outcome = training.train(
         learner, scenario, meter, drift=drift, so_far=so_far,
         after_experience=(lambda o: checkpoint.save(path, learner, meter, drift, o)) if path else None,

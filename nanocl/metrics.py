@@ -138,6 +138,8 @@ def backward_transfer(run: Evaluation) -> float:
 def forward_transfer(run: Evaluation) -> float:
     """Result on an experience just before training on it, minus the untrained model's."""
     gained = _gains(run, "forward transfer")
+    if run.masked and not any(run.matrix[j - 1][j] for j in range(1, len(gained))):
+        raise Undefined("forward transfer needs classes that can be answered before they are met")
     return _mean([gained[j - 1][j] - run.sign * run.initial[j] for j in range(1, len(gained))])
 
 

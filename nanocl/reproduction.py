@@ -69,7 +69,7 @@ def _matches(result: RunResult, name: str, block: Mapping[str, Any], strategy: s
     return ((spec.benchmark, spec.tier, spec.scenario, spec.strategy_name) ==
             (name, block["tier"], block["scenario"], strategy)
             and spec.recipe == "published" and result.status == "ok"
-            and all(data["release"] == "official" for data in result.data))
+            and all(data.get("release") == "official" for data in result.data))
 
 
 def _line(row: Comparison) -> str:

@@ -164,7 +164,8 @@ def _composition(names: tuple[str, ...], protocol_name: str, scenario: str, prot
         raise UserError(f"{'+'.join(names)}: at most one part may bring an optimizer, got {' and '.join(optimizers)}")
     for recipe, source in (("set", request.settings), ("published", published), ("tuned", tuned)):
         if (stems | set(names)) & set(source):
-            return tuple(parts), recipe
+            elsewhere = recipe == "tuned" and (request.model or {"stream", "training", "model"} & set(request.settings))
+            return tuple(parts), "set" if elsewhere else recipe
     return tuple(parts), "default"
 
 

@@ -149,6 +149,8 @@ class Scores(SupervisedPlugin):
 
     def after_eval_iteration(self, strategy, **kwargs) -> None:
         output, target = strategy.mb_output, strategy.mb_y
+        if not output.isfinite().all():
+            raise Diverged("the model's answers are infinite or NaN")
         self._count += len(target)
         if self.measure == "loss":
             self._sum += (output - target).square().mean(1).sum().item()
@@ -234,10 +236,10 @@ def train(learner: Learner, scenario, meter: Meter, *, drift: DriftMeter, so_far
         try:
             with meter.training():
                 learner.train(experience, eval_streams=[])
+            learner.eval(tests)
         except Diverged:
             outcome.status = "diverged"
             break
-        learner.eval(tests)
         if not all(map(math.isfinite, scores.row)):
             outcome.status = "diverged"
             break

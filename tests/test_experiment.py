@@ -81,6 +81,19 @@ def test_a_loss_that_is_not_finite_is_a_result_called_diverged():
     assert result.status == "diverged" and len(result.evaluation) < 5
 
 
+def test_weights_that_are_not_finite_after_the_last_step_are_diverged_too():
+    result = experiment.run_one(spec("sgd", settings={"sgd": {"lr": "1e30"}, "stream": {"experiences": "1",
+                                                                                      "samples": "1"}}))
+    assert result.status == "diverged" and result.evaluation == ()
+
+
+def test_a_damaged_checkpoint_is_dropped_and_the_run_begins_again(tmp_path):
+    run = spec()
+    (tmp_path / f"{run.digest}.pt").write_bytes(b"garbage")
+    assert numbers(experiment.run_one(run, partial=tmp_path)) == numbers(experiment.run_one(run))
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_run_that_fails_takes_no_other_with_it():
     good, bad = spec(seed=0), dataclasses.replace(spec(seed=1), scenario="domain", benchmark="broken",
                                                   model=dataclasses.replace(spec().model, name="nowhere"))

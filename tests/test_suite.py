@@ -85,5 +85,7 @@ def test_a_tuned_recipe_is_used_for_its_tier_and_scenario_alone_and_a_setting_wi
     tuned = specs(stream="split-mnist", scenario="task", strategies=("ewc",))[0]
     assert tuned.recipe == "tuned" and tuned.strategy[0].options["strength"] == 1000.0
     assert specs(stream="split-mnist", scenario="class", strategies=("ewc",))[0].recipe == "default"
+    other = specs(stream="split-mnist", scenario="task", strategies=("ewc",), model="small-cnn")[0]
+    assert other.recipe == "set", "tuned for another protocol"
     own = specs(stream="split-mnist", scenario="task", strategies=("ewc",), settings={"ewc": {"strength": "5"}})[0]
     assert own.recipe == "set" and own.strategy[0].options["strength"] == 5.0
