@@ -1,10 +1,11 @@
-"""Which of the kinds of arithmetic a parameter gets: plain PyTorch or compiled loops."""
+"""Which kind of arithmetic a parameter gets: plain PyTorch, compiled loops on the CPU, a Triton kernel on the GPU."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from . import _plain, _plain_microadam
@@ -13,6 +14,14 @@ try:
     from . import _fused, _fused_microadam
 except ImportError:  # no numba here
     _fused = None
+
+try:
+    if torch.cuda.is_available():  # it takes a second to load
+        from . import _triton
+    else:
+        _triton = None
+except ImportError:
+    _triton = None
 
 
 class Backend(NamedTuple):
@@ -28,6 +37,7 @@ class Backend(NamedTuple):
 PLAIN = Backend(_plain.select, _plain.select_random, _plain.reselect, _plain.adamw, _plain_microadam.microadam)
 FUSED = None if _fused is None else Backend(
     _fused.select, _fused.select_random, _fused.reselect, _fused.adamw, _fused_microadam.microadam)
+TRITON = None if _triton is None else PLAIN._replace(adamw=_triton.adamw)
 
 
 def backend(param: Tensor, fused: bool | None) -> Backend:
@@ -36,10 +46,14 @@ def backend(param: Tensor, fused: bool | None) -> Backend:
     Raises:
         ValueError: `fused` is True and there is no kernel for the parameter.
     """
-    if fused is not False and FUSED is not None and _fused.fits(param):
+    if fused is False:
+        return PLAIN
+    if FUSED is not None and _fused.fits(param):
         return FUSED
+    if TRITON is not None and _triton.fits(param):
+        return TRITON
     if fused:
-        raise ValueError(f"fused must be False or None unless numba is installed and parameter and gradient are "
-                         f"contiguous float32, bfloat16 or float64 tensors of the CPU, got True for a {param.dtype} "
-                         f"parameter on {param.device}")
+        raise ValueError(f"fused must be False or None unless parameter and gradient are contiguous and of one type "
+                         f"(CPU with numba: float32, bfloat16, float64; GPU with triton: float32, bfloat16, float16), "
+                         f"got True for a {param.dtype} parameter on {param.device}")
     return PLAIN

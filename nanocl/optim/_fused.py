@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,6 +9,7 @@ import torch
 from torch import Tensor
 
 from . import _plain
+from ._corrections import corrections
 from ._kernel_adamw import BLOCK, adamw_all, adamw_selected
 from ._kernel_select import carry, select_bits, select_random_bits
 from ._plain import OLDEST, AdamW, arithmetic_dtype
@@ -18,8 +17,6 @@ from ._selection import even_starts, offset_dtype
 from ._threads import Work, run
 
 TYPES = (torch.float32, torch.bfloat16, torch.float64)
-
-LONGEST_TABLE = 1 << 19  # ages told apart by the bias correction; enough for a beta of 0.9999
 _UNSIGNED = {2: np.uint16, 4: np.uint32, 8: np.uint64}
 
 
@@ -75,27 +72,10 @@ def adamw(param: Tensor, state: dict[str, Any], step: AdamW) -> list[Work]:
     arrays = [array(tensor) for tensor in (param, param.grad, state["mean"], state["square"])]
     numbers = tuple(map(real, (step.lr, 1 - step.beta1, step.beta2, 1 - step.beta2, step.eps, step.decay)))
     keys = np.uint32(step.key), np.uint32(step.weight_key or 0), step.weight_key is not None
-    corrections = _corrections(step, real, "age" in state)
+    factors = corrections(step.beta1, step.beta2, step.since, real, by_age="age" in state)
     if "offset" not in state:
-        return [Work(adamw_all, (*arrays, *corrections, numbers, keys), -(-param.numel() // BLOCK),
+        return [Work(adamw_all, (*arrays, *factors, numbers, keys), -(-param.numel() // BLOCK),
                      max(1, param.numel()))]
     start, offset, age = array(state["start"]), array(state["offset"]), array(state.get("age", state["offset"][:0]))
-    return [Work(adamw_selected, (*arrays, start, offset, state["chunk"], age, step.since, *corrections, numbers, keys),
+    return [Work(adamw_selected, (*arrays, start, offset, state["chunk"], age, step.since, *factors, numbers, keys),
                  len(start) - 1, max(1, len(offset)))]
-
-
-def _corrections(step: AdamW, real: type, by_age: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Factors of the bias correction: for each age, or for the one age that all entries have."""
-    if by_age:
-        return _table(step.beta1, step.beta2, real)
-    return (np.array([1 / (1 - step.beta1**step.since)], real), np.array([(1 - step.beta2**step.since) ** -0.5], real))
-
-
-@lru_cache(maxsize=4)
-def _table(beta1: float, beta2: float, real: type) -> tuple[np.ndarray, np.ndarray]:
-    """Factors for the ages 0, 1, ... until they are 1 in double precision; age 0 never occurs."""
-    slowest = max(beta1, beta2)
-    length = 2 + (math.ceil(-37 / math.log(slowest)) if slowest > 0 else 0)
-    age = np.arange(1, min(length, LONGEST_TABLE), dtype=np.float64)
-    first, second = 1 / (1 - beta1**age), (1 - beta2**age) ** -0.5
-    return np.append(1, first).astype(real), np.append(1, second).astype(real)

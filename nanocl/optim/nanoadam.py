@@ -48,7 +48,8 @@ class NanoAdam(CompactOptimizer):
             stochastically, else a second moment with beta2 = 0.999 would stop growing.
         seed: Of the random selection and of stochastic rounding.
         weight_rounding: How bfloat16 parameters are rounded after a step: `nearest` or `stochastic`.
-        fused: True for the compiled CPU kernel, False for plain PyTorch, None for whichever fits.
+        fused: True for the compiled kernels (numba on the CPU, Triton on a GPU), False for plain PyTorch, None for
+            whichever fits.
 
     Raises:
         ValueError: An option is out of its range.
