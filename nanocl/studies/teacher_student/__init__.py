@@ -7,6 +7,7 @@ ordinary run give the same numbers seed by seed: this is another engine, not ano
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from nanocl.studies.teacher_student.settings import NAME, plan
@@ -50,7 +51,8 @@ def _measure(specs: Sequence[object], root: Path, workers: int, tell: Callable[[
     from nanocl.studies.teacher_student import engine, theorem  # here, because they load torch and the compiler
     from nanocl.studies.teacher_student.settings import Setting, condition_label, label
 
-    bench, environment = engine.Bench(workers), measure.environment("cpu")
+    bench = engine.Bench(workers)
+    environment = replace(measure.environment("cpu"), threads=1)  # a network is trained by one thread, whatever `workers`
     for done, spec in enumerate(specs):
         if isinstance(spec, Setting):
             values = bench.setting(spec, lambda share, done=done, spec=spec: tell(
