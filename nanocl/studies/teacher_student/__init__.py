@@ -52,7 +52,7 @@ def _measure(specs: Sequence[object], root: Path, workers: int, tell: Callable[[
     from nanocl.studies.teacher_student.settings import Setting, condition_label, label
 
     bench = engine.Bench(workers)
-    environment = replace(measure.environment("cpu"), threads=1)  # a network is trained by one thread, whatever `workers`
+    environment = replace(measure.environment("cpu"), threads=1)  # one network is trained by one thread
     for done, spec in enumerate(specs):
         if isinstance(spec, Setting):
             values = bench.setting(spec, lambda share, done=done, spec=spec: tell(
