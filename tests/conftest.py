@@ -4,6 +4,13 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# the same examples on every machine and day: a red suite is then a fact about the change, not about the draw;
+# `pytest --hypothesis-profile explore` draws anew, and many more
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.register_profile("explore", max_examples=2000, deadline=None)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")

@@ -16,18 +16,21 @@ from nanocl.optim._threads import Work, _shares, run
 DTYPES = (torch.float32, torch.bfloat16, torch.float64)
 STATES = ((torch.float32, None), (torch.float32, "bfloat16"), (torch.bfloat16, "bfloat16"), (torch.float64, None))
 SPECIAL = torch.tensor([0.0, -0.0, 1e-40, -1e-40, 1.0, -1.0, math.inf, -math.inf, math.nan])
-quick = settings(max_examples=40, deadline=None)
+quick = settings(max_examples=max(40, settings().max_examples // 5))
 
 
 def assert_rounded(ours, plain, dtype):
-    """Equal to rounding; in bfloat16 a neighbour now and then, where the unrounded values differ by a last bit."""
+    """Equal to rounding; in bfloat16 a neighbour now and then, where the unrounded values differ by a last bit.
+
+    A sum that nearly cancels is as inexact as its terms, which are about one in these tests, hence the absolute part.
+    """
     ours, plain = ours.double().flatten(), plain.double().flatten()
     if dtype == torch.bfloat16:
         assert (ours != plain).sum() <= 1 + len(plain) // 500
         torch.testing.assert_close(ours, plain, rtol=2**-7, atol=1e-30)
     else:
         tiny = torch.finfo(dtype).eps
-        torch.testing.assert_close(ours, plain, rtol=16 * tiny, atol=tiny)
+        torch.testing.assert_close(ours, plain, rtol=16 * tiny, atol=16 * tiny)
 
 
 def weights_of(numel, seed, dtype, grain):
