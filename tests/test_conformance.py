@@ -17,6 +17,7 @@ OPTIMIZERS = [
     (optim.NanoAdam, {}), (optim.NanoAdam, {"density": 0.3, "mask_interval": 2, "moment_policy": "reset"}),
     (optim.NanoAdam, {"density": 1.0}), (optim.NanoAdam, {"state_dtype": "bfloat16", "select": "random"}),
     (optim.MicroAdam, {}), (optim.MicroAdam, {"density": 0.2, "window": 3}),
+    (optim.MoFO, {}), (optim.MoFO, {"density": 0.3, "chunk_size": 20, "state_dtype": "bfloat16"}),
     (torch.optim.SGD, {"momentum": 0.9}), (torch.optim.AdamW, {}), (torch.optim.Adagrad, {}),
 ]
 

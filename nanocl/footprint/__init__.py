@@ -1,7 +1,7 @@
 """Bytes that training needs for weights, gradients and optimizer state, exact and without allocating them.
 
-The state of an optimizer is found by running the optimizer itself on meta tensors, which have a shape and no data. Two
-of ours decide what they store by the data: their state is counted in formulas that use their own counting functions.
+The state of an optimizer is found by running the optimizer itself on meta tensors, which have a shape and no data. Of
+ours some select by the data and cannot: their state is counted in formulas that use their own counting functions.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch.optim import Optimizer
 
 from nanocl.footprint.architectures import Weight
 from nanocl.measure import tensor_bytes
-from nanocl.optim import MicroAdam, NanoAdam
+from nanocl.optim import MicroAdam, MoFO, NanoAdam
 from nanocl.optim._options import as_dtype
 from nanocl.optim._selection import SHORT_CHUNK, chunk_length, offset_dtype, selected_count
 from nanocl.records import UserError
@@ -155,4 +155,4 @@ def _arithmetic(param: Tensor) -> torch.dtype:
 
 
 FORMULAS: Mapping[type[Optimizer], Callable[[Tensor, Mapping[str, Any]], int]] = {
-    NanoAdam: _nanoadam, MicroAdam: _microadam}
+    NanoAdam: _nanoadam, MicroAdam: _microadam, MoFO: MoFO.bytes_of}

@@ -1,7 +1,8 @@
 """Optimizers with compact state, drop-in for `torch.optim`. Needs torch, numpy and numba, and nothing of nanocl."""
 
 from .microadam import MicroAdam
+from .mofo import MoFO
 from .nanoadam import NanoAdam
 from .step_in_backward import StepInBackward
 
-__all__ = ["MicroAdam", "NanoAdam", "StepInBackward"]
+__all__ = ["MicroAdam", "MoFO", "NanoAdam", "StepInBackward"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from ._rounding import stream_key
 from ._selection import chunk_length, even_starts, offset_dtype
 from ._threads import Work
 
+Rule = Callable[[Tensor, dict[str, Any], AdamW], list[Work]]
 MOMENTS_KEY, WEIGHTS_KEY, SELECTION_KEY = range(3)  # random bits for one purpose tell nothing of another
 
 
@@ -56,19 +58,23 @@ def start_selection(param: Tensor, state: dict[str, Any], group: dict[str, Any],
         state["age"] = torch.empty(0, dtype=torch.int16, device=device)
 
 
-def advance(param: Tensor, state: dict[str, Any], group: dict[str, Any]) -> list[Work]:
-    """One step of the selected entries of a parameter, of all where there is no selection."""
+def advance(param: Tensor, state: dict[str, Any], group: dict[str, Any], rule: Rule | None = None) -> list[Work]:
+    """One step of the selected entries of a parameter, of all where there is no selection.
+
+    Args:
+        rule: What moves the entries and updates the moments, where it is not AdamW.
+    """
     state["step"] += 1
     step = _numbers(state, group)
     if group["decay_scope"] == "all" and step.decay != 1:
         param.mul_(step.decay)
         step = step._replace(decay=1.0)
-    return backend(param, group["fused"]).adamw(param, state, step)
+    return (rule or backend(param, group["fused"]).adamw)(param, state, step)
 
 
 def _numbers(state: dict[str, Any], group: dict[str, Any]) -> AdamW:
     lr = float(group["lr"])
-    counts_all = "offset" not in state or group["moment_policy"] == "slot"
+    counts_all = "offset" not in state or group["moment_policy"] in ("slot", "keep")
     stochastic = group["weight_rounding"] == "stochastic"
     return AdamW(lr, *group["betas"], group["eps"], decay=1 - lr * group["weight_decay"],
                  since=state["step"] - (0 if counts_all else state["chosen"]),

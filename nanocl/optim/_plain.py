@@ -5,6 +5,7 @@ The sibling modules `_fused` and `_triton` hold the same functions; `_backend` s
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -80,13 +81,13 @@ def reselect(state: dict[str, Any], start: Tensor, offset: Tensor, policy: str) 
     """Replace the selection in `state` and bring along its moments, and ages where it has them.
 
     Args:
-        policy: `carry` moves what belongs to an entry with it, and an entry that comes new starts at zero; `reset`
+        policy: `carry` and `keep` move what belongs to an entry with it, and one that comes new starts at zero; `reset`
             starts all at zero; `slot` leaves the i-th value of a chunk to its i-th entry, whichever that is now.
     """
     if "age" in state:
         years = state["step"] - state["chosen"]
         state["age"] = (state["age"].to(torch.int64) + years).clamp_(max=OLDEST).to(torch.int16)
-    sources = {"carry": _sources_by_entry, "slot": _sources_by_slot, "reset": _no_sources}[policy]
+    sources = {"slot": _sources_by_slot, "reset": _no_sources}.get(policy, _sources_by_entry)
     source, kept = sources(state, start, offset)
     for name in ("mean", "square", "age"):
         if name in state:
@@ -130,26 +131,40 @@ def adamw(param: Tensor, state: dict[str, Any], step: AdamW) -> list[Work]:
         Work that is left to do; here none.
     """
     index = flat_index(state["start"], state["offset"], state["chunk"]) if "offset" in state else slice(None)
+    first, second = moments(param.grad.reshape(-1)[index].to(arithmetic_dtype(param)), state, step)
+    move(param, index, first, second, state.get("age", 0) + step.since, step)
+    return []
+
+
+def moments(gradient: Tensor, state: dict[str, Any], step: AdamW) -> tuple[Tensor, Tensor]:
+    """Update the moments in `state`; returns them as computed, without the rounding of the state's type."""
+    mean, square = state["mean"], state["square"]
+    bits = random_numbers(step.key, len(mean), mean.device) if mean.dtype == torch.bfloat16 else None
+    first = mean.to(gradient.dtype).lerp(gradient, 1 - step.beta1)
+    second = (square.to(gradient.dtype) * step.beta2).addcmul_(gradient, gradient, value=1 - step.beta2)
+    store(mean, first, None if bits is None else bits & 0xFFFF)
+    store(square, second, None if bits is None else bits >> 16)
+    return first, second
+
+
+def move(param: Tensor, index: Tensor | slice, first: Tensor, second: Tensor, age: Tensor | int, step: AdamW,
+         decay: Callable[[Tensor, Tensor], Tensor | float] | None = None) -> None:
+    """Write the entries of `param` at `index` after a step; the moments given are used up.
+
+    Args:
+        first, second: Moments of the entries, in the type of the arithmetic.
+        age: Updates of their moments, for the bias correction.
+        decay: What each entry is multiplied with, from entries and update; None is `step.decay`.
+    """
     flat = param.reshape(-1)
-    gradient = param.grad.reshape(-1)[index].to(arithmetic_dtype(param))
-    entries = _stepped(flat[index].to(gradient.dtype), gradient, state, step)
+    entries = flat[index].to(first.dtype)
+    age = age.double() if isinstance(age, Tensor) else age
+    denominator = (second.sqrt_() / (1 - step.beta2**age) ** 0.5).add_(step.eps)
+    update = first.mul_(step.lr / (1 - step.beta1**age)).div_(denominator)
+    entries = entries * (step.decay if decay is None else decay(entries, update)) - update
     rounded = torch.empty_like(entries, dtype=param.dtype)
     bits = None if step.weight_key is None else random_numbers(step.weight_key, len(entries), param.device) & 0xFFFF
     store(rounded, entries, bits)
     flat[index] = rounded
     if not param.is_contiguous():  # then `flat` is a copy
         param.copy_(flat.view_as(param))
-    return []
-
-
-def _stepped(entries: Tensor, gradient: Tensor, state: dict[str, Any], step: AdamW) -> Tensor:
-    """The entries after the step; the moments are updated in place."""
-    mean, square = state["mean"], state["square"]
-    bits = random_numbers(step.key, len(mean), mean.device) if mean.dtype == torch.bfloat16 else None
-    first = mean.to(entries.dtype).lerp(gradient, 1 - step.beta1)
-    second = (square.to(entries.dtype) * step.beta2).addcmul_(gradient, gradient, value=1 - step.beta2)
-    store(mean, first, None if bits is None else bits & 0xFFFF)
-    store(square, second, None if bits is None else bits >> 16)
-    age = state["age"].double() + step.since if "age" in state else step.since
-    denominator = (second.sqrt_() / (1 - step.beta2**age) ** 0.5).add_(step.eps)
-    return entries * step.decay - first.mul_(step.lr / (1 - step.beta1**age)).div_(denominator)
