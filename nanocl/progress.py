@@ -1,4 +1,6 @@
-"""What a person sees while runs are in training: bars in a terminal, one line per finished run elsewhere."""
+"""What a person sees while runs are in training: bars in a terminal, elsewhere lines at the start, now and then, and
+for each run that ended.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,8 @@ from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeElap
 from rich.progress import Progress as Bars
 
 from nanocl.records import Progress, RunFailure, RunResult, RunSpec
+
+SILENCE = 30.0  # seconds without a line, at most, where there is no terminal
 
 
 class Display:
@@ -32,8 +36,11 @@ class Display:
                          TextColumn("{task.fields[detail]}"), console=self.console,
                          disable=not self.console.is_terminal)
         self.total = self.bars.add_task(f"{len(specs)} runs", total=1.0, detail="")
+        self.said = time.monotonic()
         if measured:
-            self.console.print(f"{measured} runs are measured already; {len(specs)} to go", highlight=False)
+            self._say(f"{measured} runs are measured already; {len(specs)} to go")
+        elif not self.console.is_terminal:
+            self._say(f"{len(specs)} runs to go")
 
     def __enter__(self) -> Display:
         self.bars.start()
@@ -52,6 +59,10 @@ class Display:
                   f"{progress.samples_per_second:,.0f} samples/s")
         self.bars.update(self.tasks[progress.digest], completed=progress.fraction, detail=detail)
         self._share(progress.digest, progress.fraction)
+        if not self.console.is_terminal and time.monotonic() - self.said > SILENCE:
+            done = sum(self.shares.values()) / len(self.shares)
+            self._say(f"[{self.ended}/{len(self.specs)}] {100 * done:.0f} % done, {self._left(done)}; "
+                      f"{spec.strategy_name} seed {spec.seed}: {detail}")
 
     def finish(self, outcome: RunResult | RunFailure) -> None:
         """A run ended."""
@@ -61,17 +72,20 @@ class Display:
         self.ended += 1
         self._share(digest, 1.0)
         if not self.console.is_terminal or isinstance(outcome, RunFailure):
-            self.console.print(self._line(outcome), highlight=False, markup=False, soft_wrap=True)
+            self._say(self._line(outcome))
 
     def _share(self, digest: str, share: float) -> None:
         self.shares[digest] = share
         done = sum(self.shares.values()) / len(self.shares)
-        left = f"about {self._left(done)} left" if 0.02 < done < 1 else ""
+        left = self._left(done) if 0.02 < done < 1 else ""
         self.bars.update(self.total, completed=done, detail=f"{self.ended}/{len(self.specs)} runs  {left}")
 
     def _left(self, done: float) -> str:
-        seconds = (time.monotonic() - self.started) * (1 - done) / done
-        return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+        return _left(self.started, done)
+
+    def _say(self, line: str) -> None:
+        self.said = time.monotonic()
+        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def _line(self, outcome: RunResult | RunFailure) -> str:
         spec = outcome.spec
@@ -83,3 +97,44 @@ class Display:
         final = sum(outcome.evaluation[-1]) / len(outcome.evaluation[-1])
         value = f"accuracy {100 * final:.1f} %" if outcome.measure == "accuracy" else f"loss {final:.4g}"
         return f"{head}: {value}, {outcome.cost.train_seconds:.1f} s of training"
+
+
+class StudyDisplay:
+    """One bar for a study in a terminal, elsewhere a line at the start and now and then.
+
+    Args:
+        title: What is under way.
+    """
+
+    def __init__(self, title: str) -> None:
+        self.title, self.console, self.started = title, Console(stderr=True), time.monotonic()
+        self.said = 0.0
+        self.bar = Bars(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(24),
+                        TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn(),
+                        TextColumn("{task.fields[detail]}"), console=self.console,
+                        disable=not self.console.is_terminal, transient=True)
+        self.task = self.bar.add_task(title, total=1.0, detail="")
+
+    def __enter__(self) -> StudyDisplay:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.bar.stop()
+
+    def update(self, share: float, what: str) -> None:
+        """`share` in [0, 1] of the study is done, and `what` is under way."""
+        left = _left(self.started, share) if 0.02 < share < 1 else ""
+        self.bar.update(self.task, completed=share, detail=f"{what}  {left}")
+        now = time.monotonic()
+        if not self.console.is_terminal and (not self.said or now - self.said > SILENCE):
+            self.said = now
+            line = f"{self.title}: {100 * share:.0f} % done, {what}{', ' * bool(left)}{left}"
+            self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _left(started: float, done: float) -> str:
+    if not done:
+        return "time left not known yet"
+    seconds = (time.monotonic() - started) * (1 - done) / done
+    return f"about {seconds:.0f} s left" if seconds < 120 else f"about {seconds / 60:.0f} min left"

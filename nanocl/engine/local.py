@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
+import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from multiprocessing.forkserver import ensure_running
 
@@ -20,7 +23,8 @@ def warm_up() -> None:
     context = _context()
     if context.get_start_method() == "forkserver":
         context.set_forkserver_preload(["nanocl.experiment"])
-        ensure_running()
+        with _deaf_to_interrupts():
+            ensure_running()
 
 
 def run_all(run_one: RunOne, specs: Sequence[RunSpec], *, workers: int,
@@ -69,6 +73,19 @@ def run_all(run_one: RunOne, specs: Sequence[RunSpec], *, workers: int,
             process.join()
 
 
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """What starts in this block ignores Ctrl-C, which is this process's to answer: it ends its workers itself."""
+    if threading.current_thread() is not threading.main_thread():  # only that one may say what a signal does
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _context():
     methods = multiprocessing.get_all_start_methods()
     return multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
@@ -93,6 +110,9 @@ def _serve(connection: Connection, run_one: RunOne) -> None:
             answer: RunResult | RunFailure = run_one(spec, tell=connection.send)
         except KeyboardInterrupt:
             return
+        except SystemExit as error:
+            answer = RunFailure(spec, f"something in the run called sys.exit({error.code!r}); a plugin should raise an "
+                                "error that says why", traceback.format_exc())
         except Exception as error:
             answer = RunFailure(spec, f"{type(error).__name__}: {error}", traceback.format_exc())
         connection.send(answer)
