@@ -1,8 +1,9 @@
 """Optimizers with compact state, drop-in for `torch.optim`. Needs torch, numpy and numba, and nothing of nanocl."""
 
+from .lift import LIFT
 from .microadam import MicroAdam
 from .mofo import MoFO
 from .nanoadam import NanoAdam
 from .step_in_backward import StepInBackward
 
-__all__ = ["MicroAdam", "MoFO", "NanoAdam", "StepInBackward"]
+__all__ = ["LIFT", "MicroAdam", "MoFO", "NanoAdam", "StepInBackward"]

@@ -29,6 +29,44 @@ class MoFOReference(Reference):
         self.params[i] = torch.where(chosen, param - self.lr * update, param)
 
 
+class LIFTReference(Reference):
+    """Adam under a mask from an SVD; see `LIFT` for the source."""
+
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, *, density=0.05, rank=0.03125,
+                 mask_interval=400, chunk_size=None, moment_policy="keep", decay_scope="selected") -> None:
+        super().__init__(params)
+        self.shapes = [(len(param), -1) if param.ndim > 1 else (1, -1) for param in params]
+        self.lr, self.betas, self.eps, self.weight_decay = lr, betas, eps, weight_decay
+        self.density, self.rank, self.mask_interval, self.chunk_size = density, rank, mask_interval, chunk_size
+        self.moment_policy, self.decay_scope = moment_policy, decay_scope
+        self.masks = [torch.zeros_like(param, dtype=torch.bool) for param in self.params]
+        self.mean, self.square, self.age = self.zeros(), self.zeros(), self.zeros()
+
+    def update(self, i: int, gradient: Tensor) -> None:
+        if (self.steps[i] - 1) % self.mask_interval == 0:
+            self._choose(i)
+        mask, (beta1, beta2) = self.masks[i], self.betas
+        self.age[i] += 1
+        self.mean[i] = torch.where(mask, beta1 * self.mean[i] + (1 - beta1) * gradient, 0)
+        self.square[i] = torch.where(mask, beta2 * self.square[i] + (1 - beta2) * gradient**2, 0)
+        age = self.steps[i] if self.moment_policy == "keep" else self.age[i]
+        step = self.mean[i] / (1 - beta1**age) / ((self.square[i] / (1 - beta2**age)).sqrt() + self.eps)
+        decayed = mask if self.decay_scope == "selected" else torch.ones_like(mask)
+        param = torch.where(decayed, self.params[i] * (1 - self.lr * self.weight_decay), self.params[i])
+        self.params[i] = torch.where(mask, param - self.lr * step, param)
+
+    def _choose(self, i: int) -> None:
+        left, values, right = torch.linalg.svd(self.params[i].view(self.shapes[i]), full_matrices=False)
+        whole = int(self.rank * len(values))
+        kept = int(self.rank) if self.rank >= 1 else whole + (whole < self.rank * len(values))
+        values[kept:] = 0
+        new = share(-(left * values @ right).flatten().abs(), self.density, self.chunk_size)
+        kept = torch.zeros_like(new) if self.moment_policy == "reset" else self.masks[i] & new
+        self.masks[i] = new
+        for moments in (self.mean, self.square, self.age):
+            moments[i] = torch.where(kept, moments[i], 0)
+
+
 def share(keys: Tensor, density: float, size: int | None) -> Tensor:
     """The mask of the lowest keys of every piece: a share of it, rounded up."""
     mask = torch.zeros_like(keys, dtype=torch.bool)
