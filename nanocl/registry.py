@@ -10,6 +10,7 @@ import functools
 import hashlib
 import importlib
 import importlib.util
+import math
 import sys
 from collections.abc import Iterable, Mapping
 from importlib.metadata import entry_points
@@ -91,9 +92,9 @@ def convert(label: str, value: Any, types: tuple[str, ...]) -> Option:
     for name in types:
         try:
             return _convert(value, name)
-        except ValueError:
+        except (ValueError, OverflowError):
             continue
-    expected = " or ".join(types)
+    expected = " or ".join(types) + (" (finite)" if "float" in types else "")
     raise UnknownOption(f"{label} must be of type {expected}, got {value!r}")
 
 
@@ -167,7 +168,10 @@ def _convert(value: Any, name: str) -> Option:
         raise ValueError
     if name == "int" and isinstance(value, float):
         raise ValueError
-    return TYPES[name](value)
+    converted = TYPES[name](value)
+    if name == "float" and not math.isfinite(converted):
+        raise ValueError
+    return converted
 
 
 def _module(plugin: Plugin):

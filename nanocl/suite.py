@@ -19,16 +19,14 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from nanocl import registry
-from nanocl.records import SCENARIOS, TIERS, Part, RunSpec, Training, UserError
-
-_KEYS = {"title", "aliases", "source", "scenario", "model", "strategies", "seeds", "stream", "training", "options"}
+from nanocl.protocol import MOST_SEEDS, at, baseline, check_protocol, choice, protocols, read
+from nanocl.records import TIERS, Part, RunSpec, Training, UserError
 
 
 @dataclass(frozen=True)
@@ -60,14 +58,27 @@ def specs(request: Request) -> list[RunSpec]:
     Raises:
         UserError: An unknown name, or an option of the wrong type, with what would be right.
     """
+    choice("tier", request.tier, TIERS)
+    if len(request.seeds) > MOST_SEEDS:
+        raise UserError(f"at most {MOST_SEEDS} seeds a call, got {len(request.seeds)}")
     name, protocol = find(request.stream, request.plugins)
+    try:
+        return resolve(name, protocol, request)
+    except UserError:
+        if request.stream.endswith(".toml"):
+            _blame(name, protocol, request)
+        raise
+
+
+def resolve(name: str, protocol: Mapping[str, Any], request: Request) -> list[RunSpec]:
+    """As `specs`, of a protocol that was read already."""
     protocol = at(protocol, request.tier, request.scenario)
     scenario = protocol["scenario"]
     stream = _stream(protocol, request)
     _check_scenario("streams", stream.name, scenario, request.plugins)
     model = _part("models", request.model or protocol["model"], "model", protocol, request)
     training = _training({**protocol["training"], **request.settings.get("training", {})})
-    compositions = [tuple(text.split("+")) for text in request.strategies or protocol["strategies"]]
+    compositions = [_ordered(text.split("+"), request.plugins) for text in request.strategies or protocol["strategies"]]
     _check_settings(request, compositions)
     seeds = list(request.seeds) or list(range(protocol["seeds"]))
     rows = [_composition(names, name, scenario, protocol, request) for names in dict.fromkeys(compositions)]
@@ -75,15 +86,20 @@ def specs(request: Request) -> list[RunSpec]:
             for seed in seeds for parts, recipe in rows]
 
 
-def protocols() -> dict[str, dict[str, Any]]:
-    """All protocols that come with nanocl, by name."""
-    return {path.stem: _read(path) for path in sorted(_folder("benchmarks").glob("*.toml"))}
+def _blame(name: str, protocol: Mapping[str, Any], request: Request) -> None:
+    """Raise what is wrong with the file alone, by its name; nothing if only the caller's own wishes do not fit."""
+    try:
+        resolve(name, protocol, Request(request.stream, tier=request.tier, plugins=request.plugins))
+    except UserError as error:
+        raise type(error)(f"{request.stream}: {error}") from error
 
 
 def find(name: str, plugins: Sequence[Path] = ()) -> tuple[str, dict[str, Any]]:
     """A protocol by name, alias, file, or a plain one for a stream family that has none."""
     if name.endswith(".toml"):
-        return Path(name).stem, _read(Path(name))
+        protocol = read(Path(name))
+        check_protocol(protocol, name)
+        return Path(name).stem, protocol
     known = protocols()
     aliases = {alias: key for key, value in known.items() for alias in value.get("aliases", ())}
     if name in known or name in aliases:
@@ -95,32 +111,6 @@ def find(name: str, plugins: Sequence[Path] = ()) -> tuple[str, dict[str, Any]]:
         return name, {"scenario": scenario, "stream": {"family": name}}
     hint = registry.did_you_mean(name, [*known, *aliases, *families])
     raise registry.UnknownPlugin(f"unknown stream {name!r}{hint}")
-
-
-def at(protocol: Mapping[str, Any], tier: str, scenario: str = "") -> dict[str, Any]:
-    """The protocol at a tier and scenario, defaults filled in."""
-    _choice("tier", tier, TIERS)
-    base = {"scenario": "class", "model": "mlp", "strategies": ["adamw"], "seeds": 3, "training": {}, "options": {}}
-    tiers = protocol.get("tier", {})
-    if tiers and tier not in tiers:
-        raise UserError(f"this protocol has no tier {tier!r}{registry.did_you_mean(tier, tiers)}")
-    chosen = tiers.get(tier, {})
-    merged = _merge(_merge(base, _only(protocol)), _only(chosen))
-    merged["scenario"] = _choice("scenario", scenario or merged["scenario"], SCENARIOS)
-    for source in (protocol, chosen):
-        special = source.get("for", {}).get(merged["scenario"], {})
-        merged = _merge(merged, special)
-    return merged
-
-
-def baseline(protocol: str, tier: str, scenario: str, composition: str) -> dict[str, dict[str, Any]]:
-    """Tuned options by part, or nothing: the `[[recipe]]` for this tier and scenario in
-    `baselines/<protocol>/<composition>.toml`.
-    """
-    path = _folder("baselines") / protocol / f"{composition}.toml"
-    recipes = _read(path).get("recipe", []) if path.exists() else []
-    fitting = [r["options"] for r in recipes if (r["tier"], r["scenario"]) == (tier, scenario)]
-    return fitting[0] if fitting else {}
 
 
 def pin(runs: Iterable[RunSpec], root: Path | None, *, download: bool = True) -> list[RunSpec]:
@@ -156,17 +146,36 @@ def _composition(names: tuple[str, ...], protocol_name: str, scenario: str, prot
         _check_scenario("strategies", name, scenario, request.plugins)
         given = {**_of(tuned, name), **_of(published, name), **_of(request.settings, name)}
         parts.append(registry.complete("strategies", name, given, request.plugins))
-    stems = {name.split(":")[0] for name in names}
-    if len(stems) < len(names):
+    if len({name.split(":")[0] for name in names}) < len(names):
         raise UserError(f"{'+'.join(names)} names a strategy twice")
     optimizers = [name for name in names if registry.get("strategies", name, request.plugins).brings_optimizer]
     if len(optimizers) > 1:
         raise UserError(f"{'+'.join(names)}: at most one part may bring an optimizer, got {' and '.join(optimizers)}")
-    for recipe, source in (("set", request.settings), ("published", published), ("tuned", tuned)):
-        if (stems | set(names)) & set(source):
-            elsewhere = recipe == "tuned" and (request.model or {"stream", "training", "model"} & set(request.settings))
-            return tuple(parts), "set" if elsewhere else recipe
-    return tuple(parts), "default"
+    listed = names in [_ordered(text.split("+"), request.plugins) for text in protocol["strategies"]]
+    return tuple(parts), _recipe(parts, tuned, published if listed else {}, request)
+
+
+def _recipe(parts: Sequence[Part], tuned: Mapping[str, Any], published: Mapping[str, Any], request: Request) -> str:
+    """Where the options come from: `tuned` and `published` only where the protocol is the one they were made for.
+
+    `published` are compositions that the protocol lists and of whose parts it gives every one that has options.
+    """
+    def named(source: Mapping[str, Any]) -> list[bool]:
+        return [part.name in source or part.name.split(":")[0] in source for part in parts if part.options]
+
+    own = request.model or {"stream", "training", "model"} & set(request.settings) or request.stream.endswith(".toml")
+    if any(named(request.settings)):
+        return "set"
+    if named(published) and all(named(published)):
+        return "set" if own else "published"
+    if any(named(tuned)):
+        return "set" if own else "tuned"
+    return "default"
+
+
+def _ordered(names: Sequence[str], plugins: Sequence[Path]) -> tuple[str, ...]:
+    """The part that brings an optimizer last, the others as given: `adam+ewc` and `ewc+adam` are one composition."""
+    return tuple(sorted(names, key=lambda name: registry.get("strategies", name, plugins).brings_optimizer))
 
 
 def _of(options: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, Any]:
@@ -183,7 +192,7 @@ def _stream(protocol: Mapping[str, Any], request: Request) -> Part:
 def _part(kind: str, name: str, label: str, protocol: Mapping[str, Any], request: Request) -> Part:
     given = {**_of(protocol["options"], name), **request.settings.get(label, {})}
     part = registry.complete(kind, name, given, request.plugins)
-    weights = Path(str(part.options.get("weights", "")))
+    weights = Path(str(part.options.get("weights", ""))).expanduser()
     if weights.is_file():  # other weights under the same name are another run
         return dataclasses.replace(part, source=hashlib.sha256(weights.read_bytes()).hexdigest()[:12])
     return part
@@ -199,9 +208,9 @@ def _training(values: Mapping[str, Any]) -> Training:
                       ("threads", 1)):
         if getattr(training, name) < low:
             raise UserError(f"training.{name} must be at least {low}, got {getattr(training, name)}")
-    _choice("training.head", training.head, ("auto", "seen", "all", "masked", "own", "shared"))
-    _choice("training.optimizer_state", training.optimizer_state, ("keep", "reset"))
-    _choice("training.measured_on", training.measured_on, ("test", "validation"))
+    choice("training.head", training.head, ("auto", "seen", "all", "masked", "own", "shared"))
+    choice("training.optimizer_state", training.optimizer_state, ("keep", "reset"))
+    choice("training.measured_on", training.measured_on, ("test", "validation"))
     return training
 
 
@@ -219,37 +228,3 @@ def _check_scenario(kind: str, name: str, scenario: str, plugins: Sequence[Path]
     if scenario not in plugin.scenarios:
         raise UserError(f"{name} does not support the {scenario}-incremental scenario; "
                         f"it supports {', '.join(plugin.scenarios)}")
-
-
-def _choice(label: str, value: str, allowed: Sequence[str]) -> str:
-    if value not in allowed:
-        raise UserError(f"{label} must be one of {', '.join(allowed)}, got {value!r}"
-                        f"{registry.did_you_mean(value, allowed)}")
-    return value
-
-
-def _only(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if key in _KEYS}
-
-
-def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in over.items():
-        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        merged[key] = _merge(merged[key], value) if both else value
-    return merged
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as file:
-            return tomllib.load(file)
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{path} is no valid TOML: {error}") from error
-
-
-def _folder(name: str) -> Path:
-    installed = Path(__file__).parent / name
-    return installed if installed.is_dir() else Path(__file__).parent.parent / name

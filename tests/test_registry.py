@@ -50,7 +50,9 @@ def test_an_edited_plugin_file_is_another_plugin(toy):
 
 
 @pytest.mark.parametrize(("option", "value"), [("steps", "2.5"), ("steps", 2.5), ("strength", "fast"), ("on", "maybe"),
-                                               ("steps", True), ("name", 3)])
+                                               ("steps", True), ("name", 3), ("strength", "nan"),
+                                               ("strength", "inf"), ("strength", float("-inf")), ("limit", "1e999"),
+                                               ("strength", 10**400)])
 def test_a_value_of_the_wrong_type_is_refused_with_the_right_type(toy, option, value):
     with pytest.raises(registry.UnknownOption, match=f"my-toy.{option} must be of type"):
         registry.complete("strategies", "my-toy", {option: value}, [toy])
@@ -75,6 +77,16 @@ def test_a_name_found_twice_is_an_error(tmp_path):
     ("x = 1\n", "holds no plugin"),
     (TOY.replace("steps: int = 3", "steps=3"), "needs a default and a type"),
     (TOY.replace("steps: int = 3", "steps: int"), "needs a default and a type"),
+    (TOY.replace("strength: float = 1.0", "strength: float = 1 / 3"), r"default of the option 'strength'.*got 1 / 3"),
+    (TOY.replace("steps: int = 3", "steps: int = STEPS"), "default of the option 'steps' of Toy must be a plain value"),
+    (TOY.replace("steps: int = 3", "steps: int = 'x'"), "of type int.*got 'x'"),
+    (TOY.replace("strength: float = 1.0", "strength: float = 1e999"), "default of the option 'strength'"),
+    (TOY.replace("*, strength", "strength"), r"'strength' of Toy must be keyword-only: write __init__\(self, \*, stre"),
+    (TOY.replace("(Strategy)", "(EWC)"), "Toy must derive from Strategy, Stream or Module itself, got EWC"),
+    (TOY.replace('("task",)', '("tasks",)'), r"Toy.scenarios must be a tuple of some of .*got \('tasks',\)"),
+    (TOY.replace('("task",)', '"task"'), "Toy.scenarios must be a tuple"),
+    (TOY.replace('("task",)', "ALL"), "Toy.scenarios must be a tuple of some of .*got ALL"),
+    (TOY.replace('"@misc{toy}"', "BIBTEX"), "Toy.citation must be BibTeX written out in the class, got BIBTEX"),
 ])
 def test_a_file_that_is_no_plugin_is_refused_in_one_sentence(tmp_path, text, message):
     path = tmp_path / "broken.py"
@@ -90,6 +102,15 @@ def test_a_misspelt_hook_is_refused_when_the_file_is_loaded(tmp_path):
     plugin = registry.get("strategies", "hooked", [path])
     with pytest.raises(UserError, match="did you mean 'before_backward'"):
         registry.load(plugin)
+
+
+def test_a_model_takes_the_shape_of_its_inputs_and_keyword_only_options(tmp_path):
+    path = tmp_path / "flat.py"
+    path.write_text("class Flat(nn.Module):\n    def __init__(self, inputs, *, width: int = 3): ...\n")
+    assert registry.get("models", "flat", [path]).options == {"width": (("int",), 3)}
+    path.write_text("class Flat(nn.Module):\n    def __init__(self, inputs, width: int = 3): ...\n")
+    with pytest.raises(UserError, match=r"write __init__\(self, inputs, \*, width"):
+        registry.plugins("models", [path])
 
 
 def test_every_plugin_of_ours_says_what_it_is_and_where_it_comes_from():
