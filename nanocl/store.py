@@ -12,12 +12,11 @@ import re
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from nanocl.records import SCHEMA, Cost, Drift, Environment, RunResult, RunSpec, UserError
+from nanocl.schema import check_record
 
 SIZE_LIMIT = 64 * 1024
 
@@ -46,7 +45,7 @@ def save(result: RunResult, root: Path) -> Path:
         ValueError: The result does not fit the published schema.
     """
     path, text = path_of(result.spec, root), _text(to_record(result))
-    _check(json.loads(text))
+    check_record(json.loads(text))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _replace(path, text)
@@ -73,7 +72,7 @@ def load(path: Path, root: Path) -> RunResult:
         ValueError: It is not JSON, does not fit the schema, was edited, or lies in the wrong place.
     """
     record = _parse(Path(path).read_text(encoding="utf-8"))
-    _check(record)
+    check_record(record)
     result = from_record(record)
     if result.spec.digest != record["digest"]:
         raise ValueError(f"its digest is {record['digest']}, but its spec hashes to {result.spec.digest}: one of them "
@@ -92,8 +91,20 @@ def find(spec: RunSpec, root: Path) -> RunResult | None:
 
 
 def missing(specs: Iterable[RunSpec], root: Path) -> list[RunSpec]:
-    """The runs that are not measured yet; one whose record is corrupted counts as not measured."""
+    """The runs that are not measured yet; one whose record is corrupted (see `damaged`) counts as not measured."""
     return [spec for spec in specs if find(spec, root) is None]
+
+
+def damaged(specs: Iterable[RunSpec], root: Path) -> list[Problem]:
+    """The runs that have a record that cannot be read, and why: a new run would replace it."""
+    found = []
+    for path in (path_of(spec, root) for spec in specs):
+        try:
+            if path.exists():
+                load(path, root)
+        except (ValueError, OSError, RecursionError) as error:
+            found.append(Problem(path, _one_line(error)))
+    return found
 
 
 def check_writable(root: Path) -> None:
@@ -128,54 +139,6 @@ def from_record(record: dict[str, Any]) -> RunResult:
         "cost": Cost(**values["cost"]),
         "environment": Environment(**values["environment"]),
     })
-
-
-def schema() -> dict[str, Any]:
-    """The published JSON schema of a record."""
-    return json.loads(files("nanocl").joinpath("schema.json").read_text(encoding="utf-8"))
-
-
-@cache
-def _validator() -> Any:
-    from jsonschema import Draft202012Validator  # here, not above: `--help` of the doors answers without it
-
-    rules = schema()
-    # jsonschema takes 10 us a number: the rows and layers, nearly all numbers of a record, are left to _check_numbers
-    rules["$defs"]["row"] = {}
-    rules["$defs"]["drift"]["properties"]["layers"] = {"type": "object"}
-    return Draft202012Validator(rules)
-
-
-def _check(record: Any) -> None:
-    from jsonschema.exceptions import best_match
-
-    error = best_match(_validator().iter_errors(record))
-    if error is not None:
-        place = "/".join(map(str, error.absolute_path)) or "record"
-        raise ValueError(f"it does not fit the schema at {place}: {error.message}")
-    for view in (record, record["masked"] or {"initial": [], "evaluation": []}):
-        for row in (view["initial"], *view["evaluation"]):
-            _check_numbers(row, "a row of the evaluation matrix")
-    for entry in record["drift"]:
-        _check_numbers(entry["deciles"], "the drift by decile")
-        for name, pair in entry["layers"].items():
-            _check_numbers(pair, f"the drift of layer {name}", 2)
-    if record["status"] == "ok":
-        _check_complete(record)
-
-
-def _check_numbers(values: Any, what: str, count: int = 0) -> None:
-    if not isinstance(values, list) or not {*map(type, values)} <= {int, float, type(None)} or (
-            count and len(values) != count):
-        raise ValueError(f"it does not fit the schema: {what} must be {count or 'a list of'} numbers, got {values!r}")
-
-
-def _check_complete(record: dict[str, Any]) -> None:
-    count = len(record["initial"])
-    for view in (record, record["masked"] or record):
-        rows = [view["initial"], *view["evaluation"]]
-        if len(rows) != count + 1 or any(len(row) != count or None in row for row in rows):
-            raise ValueError(f"its status is ok, but its evaluation matrix is not {count} rows of {count} numbers")
 
 
 def _parse(text: str) -> Any:

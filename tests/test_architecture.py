@@ -14,7 +14,7 @@ ROOT = Path(nanocl.__file__).parent
 LAYERS = [
     {"run", "report", "tune", "memory", "progress"},
     {"engine", "store", "tables", "statistics", "leaderboard", "citation", "site", "suite", "formats", "summaries",
-     "reproduction", "protocol", "footprint", "studies", "claims"},
+     "reproduction", "protocol", "schema", "footprint", "studies", "claims"},
     {"experiment", "testing"},
     {"checkpoint"},
     {"training"},

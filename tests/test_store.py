@@ -7,7 +7,7 @@ import pytest
 from jsonschema import Draft202012Validator, ValidationError
 from making import MATRIX, a_result, a_spec
 
-from nanocl import records, store
+from nanocl import records, schema, store
 from nanocl.records import UserError
 
 
@@ -46,21 +46,21 @@ def test_saving_twice_writes_identical_bytes_and_leaves_no_temporary_file(tmp_pa
 
 
 def test_the_schema_is_valid_and_lists_exactly_the_fields_of_the_records():
-    schema = store.schema()
-    Draft202012Validator.check_schema(schema)
+    published = schema.schema()
+    Draft202012Validator.check_schema(published)
     rules = {"spec": records.RunSpec, "part": records.Part, "drift": records.Drift, "cost": records.Cost,
              "environment": records.Environment}
     for name, kind in rules.items():
-        assert list(schema["$defs"][name]["properties"]) == [field.name for field in dataclasses.fields(kind)], name
-    training = schema["$defs"]["spec"]["properties"]["training"]["properties"]
+        assert list(published["$defs"][name]["properties"]) == [field.name for field in dataclasses.fields(kind)], name
+    training = published["$defs"]["spec"]["properties"]["training"]["properties"]
     assert list(training) == [field.name for field in dataclasses.fields(records.Training)]
-    assert list(schema["properties"])[2:] == [field.name for field in dataclasses.fields(records.RunResult)]
-    assert tuple(schema["$defs"]["spec"]["properties"]["tier"]["enum"]) == records.TIERS
+    assert list(published["properties"])[2:] == [field.name for field in dataclasses.fields(records.RunResult)]
+    assert tuple(published["$defs"]["spec"]["properties"]["tier"]["enum"]) == records.TIERS
 
 
 def test_a_saved_record_fits_the_whole_published_schema(tmp_path):
     record = json.loads(one_record(tmp_path).read_text())
-    Draft202012Validator(store.schema()).validate(record)
+    Draft202012Validator(schema.schema()).validate(record)
 
 
 def test_values_that_are_not_finite_are_never_written(tmp_path):
@@ -111,6 +111,13 @@ def test_a_bad_record_is_named_and_skipped_and_the_others_are_read(tmp_path, dam
     ("[0.9,0.2,0.1]", "[0.9,0.2,true]", "evaluation matrix"),
     ("[0.9,0.2,0.1]", "0.9", "evaluation matrix"),
     ('"touched":1.0', '"touched":"1.0"', "touched"),
+    ("[0.9,0.2,0.1]", "[0.9,0.2,1.1]", "from 0 to 1"),
+    ("[0.9,0.2,0.1]", "[0.9,0.2,-0.1]", "from 0 to 1"),
+    ('"initial": [0.1', '"initial": [-0.1', "from 0 to 1"),
+    ('"train_seconds":10.0', '"train_seconds":-10.0', "cost/train_seconds"),
+    ('"steps":1000', '"steps":-1', "cost/steps"),
+    (',"release":"official"', "", "release"),
+    ('"release":"official"', '"release":"mine"', "release"),
 ])
 def test_what_is_no_number_where_numbers_belong_is_refused(tmp_path, old, new, words):
     path = one_record(tmp_path)
@@ -119,7 +126,40 @@ def test_what_is_no_number_where_numbers_belong_is_refused(tmp_path, old, new, w
     _, (problem,) = store.load_all(tmp_path)
     assert words in problem.reason
     with pytest.raises(ValidationError):
-        Draft202012Validator(store.schema()).validate(json.loads(path.read_text()))
+        Draft202012Validator(schema.schema()).validate(json.loads(path.read_text()))
+
+
+@pytest.mark.parametrize("old", ['"train_seconds":10.0', '"l2":1.0', '"deciles":[0.1', '"evaluation": [[0.9'])
+def test_a_number_too_large_for_any_float_is_refused(tmp_path, old):
+    path = one_record(tmp_path)
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, old[:-len(old.split(":")[1].strip("[ "))] + "1e999", 1))
+    _, (problem,) = store.load_all(tmp_path)
+    assert "must be" in problem.reason
+
+
+def test_losses_may_be_any_finite_number(tmp_path):
+    store.save(a_result(evaluation=((3.0, 4.0, 5.0),) * 3, initial=(9.0,) * 3, measure="loss"), tmp_path)
+    assert len(store.load_all(tmp_path)[0]) == 1
+
+
+def test_the_task_incremental_view_may_leave_out_experiences_not_met_yet(tmp_path):
+    none = ((0.9, None, None), (0.7, 0.8, None), (0.5, 0.6, 0.7))
+    store.save(a_result(masked=none), tmp_path)
+    assert store.load_all(tmp_path)[0][0].masked["evaluation"] == none
+    with pytest.raises(ValueError, match="3 rows of 3 numbers"):
+        store.save(a_result(masked=((0.9, None, None), (None, 0.8, None), (0.5, 0.6, 0.7))), tmp_path)
+    with pytest.raises(ValueError, match="3 rows of 3 numbers"):
+        store.save(a_result(evaluation=none), tmp_path)
+
+
+def test_a_damaged_record_is_named_before_a_new_run_replaces_it(tmp_path):
+    specs = [a_spec(seed=seed) for seed in range(3)]
+    paths = [store.save(a_result(spec), tmp_path) for spec in specs[:2]]
+    assert store.damaged(specs, tmp_path) == []
+    paths[0].write_text("{")
+    (problem,) = store.damaged(specs, tmp_path)
+    assert problem.path == paths[0] and "no JSON" in problem.reason
 
 
 def test_missing_lists_the_runs_without_a_readable_record(tmp_path):
