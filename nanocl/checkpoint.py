@@ -7,9 +7,12 @@ code. The data order needs no saving, since it depends on seed and experience on
 from __future__ import annotations
 
 import os
+import random
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any
 
+import numpy
 import torch
 
 from nanocl.drift import DriftMeter
@@ -25,10 +28,11 @@ def save(path: Path, learner: Learner, meter: Meter, drift: DriftMeter, outcome:
         "optimizer": learner.optimizer.state_dict(),
         "strategies": [strategy.state_dict() for strategy in learner.strategies],
         "clock": {name: value for name, value in vars(learner.clock).items() if isinstance(value, int)},
-        "meter": {"seconds": meter.seconds, "steps": meter.steps, "samples": meter.samples},
+        "meter": {name: getattr(meter, name) for name in ("seconds", "steps", "samples", "strategy_bytes")},
         "drift": drift.state_dict(),
         "outcome": asdict(outcome),
-        "random": torch.get_rng_state(),
+        "statistics": learner.statistics.kept if learner.statistics else {},
+        "random": _chance(),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{os.getpid()}")
@@ -49,6 +53,25 @@ def load(path: Path, learner: Learner, meter: Meter, drift: DriftMeter) -> Outco
     vars(meter).update(state["meter"])
     drift.load_state_dict({name: {key: t.cpu() for key, t in tensors.items()}
                            for name, tensors in state["drift"].items()})
-    torch.set_rng_state(state["random"].cpu())
+    if learner.statistics:
+        learner.statistics.kept = state["statistics"]
+    _set_chance(state["random"])
     values = {f.name: state["outcome"][f.name] for f in fields(Outcome)}
     return Outcome(**{**values, "drift": [Drift(**entry) for entry in values["drift"]]})
+
+
+def _chance() -> dict[str, Any]:
+    """The state of every global generator, as tensors and plain values."""
+    name, keys, *rest = numpy.random.get_state()
+    return {"torch": torch.get_rng_state(), "python": random.getstate(),
+            "numpy": [name, torch.from_numpy(keys.astype(numpy.int64)), *rest],
+            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []}
+
+
+def _set_chance(state: dict[str, Any]) -> None:
+    torch.set_rng_state(state["torch"].cpu())
+    random.setstate(state["python"])
+    name, keys, *rest = state["numpy"]
+    numpy.random.set_state((name, keys.cpu().numpy().astype(numpy.uint32), *rest))
+    if state["cuda"] and len(state["cuda"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all([held.cpu() for held in state["cuda"]])

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+import numpy
 import torch
 
-from nanocl import checkpoint, measure, registry, training
+from nanocl import checkpoint, data, measure, pretraining, registry, training
 from nanocl.drift import DriftMeter
 from nanocl.heads import Network, choose
+from nanocl.models._weights import output_layer
 from nanocl.records import Part, Progress, RunResult, RunSpec, UserError
 from nanocl.streams import Scenario
 
@@ -66,16 +71,23 @@ def build(spec: RunSpec, *, data_root: Path | None = None, device: str = "cpu", 
             scenario=spec.scenario, seed=spec.seed, data_root=data_root)
     if spec.training.measured_on not in scenario.streams:
         raise ValueError("training.measured_on=validation needs held-out data, such as stream.validation=0.1")
+    model = _with_weights(spec, data_root, plugins, device)
     torch.manual_seed(spec.seed)
+    random.seed(spec.seed)
+    numpy.random.seed(spec.seed)
     network = Network(
-        make(spec.model, "models", plugins, scenario.inputs), outputs=scenario.outputs, classes=scenario.classes,
+        make(model, "models", plugins, scenario.inputs), outputs=scenario.outputs, classes=scenario.heads,
         kind=choose(spec.training.head, spec.scenario, scenario.measure),
-    ).to(device)
+    )
+    _prepare(network, str(model.options.get("weights", "")), scenario)
+    network = network.to(device)
     strategies = [make(part, "strategies", plugins) for part in spec.strategy]
     learner = training.Learner(
         model=network, optimizer=_optimizer(strategies, network), strategies=strategies, training=spec.training,
         seed=spec.seed, measure=scenario.measure, device=device,
     )
+    if scenario.norm_statistics == "restore":
+        learner.keep_statistics()
     return learner, scenario
 
 
@@ -96,13 +108,39 @@ def check(specs: Iterable[RunSpec], *, data_root: Path | None = None, plugins: S
             _, scenario = build(spec, data_root=data_root, plugins=plugins, scenario=scenario)
         except UserError:
             raise
-        except ValueError as error:
-            raise UserError(f"{spec.strategy_name} on {spec.benchmark}: {error}") from error
+        except (ValueError, RuntimeError, MemoryError, OverflowError) as error:  # a size that no memory holds, too
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise UserError(f"{spec.strategy_name} on {spec.benchmark}: {reason}") from error
 
 
 def make(part: Part, kind: str, plugins: Sequence[Path] = (), *arguments: object):
     """An instance of a part's class with its options."""
     return registry.load(registry.get(kind, part.name, plugins))(*arguments, **part.options)
+
+
+def _with_weights(spec: RunSpec, data_root: Path | None, plugins: Sequence[Path], device: str) -> Part:
+    """The model with its file of weights found, or with one pretrained here."""
+    model = spec.model
+    own = {name: value for name, value in model.options.items() if not name.startswith("pretrain")}
+    if len(own) < len(model.options):
+        backbone = partial(make, replace(model, options=own), "models", plugins)
+        weights = pretraining.weights_of(model, spec.stream.options, backbone, data_root, device)
+        return replace(model, options={**own, "weights": str(weights)})
+    found = data.find_file(str(own["weights"]), data_root) if own.get("weights") else None
+    return replace(model, options={**own, "weights": str(found)}) if found else model
+
+
+def _prepare(network: Network, weights: str, scenario: Scenario) -> None:
+    """Put the heads of experiences that are known from the weights back, and make the stream's switches."""
+    for label in range(max((e.task_label for e in scenario.train_stream[:scenario.start]), default=-1) + 1):
+        head = output_layer(weights, label) if weights else None
+        if head is None:
+            raise UserError(f"stream.start={scenario.start} needs weights with an output layer for each of these "
+                            f"experiences (model.weights=FILE or model.pretrain=DATASET), got {weights or 'none'!r}")
+        network.put_head(label, head, weights)
+    network.frozen_statistics = scenario.norm_statistics == "freeze"
+    if scenario.precision == "bf16":
+        network.cast(torch.bfloat16)
 
 
 def choose_device(device: str) -> str:

@@ -6,11 +6,15 @@ that may not answer holds `CLOSED`, which leaves the softmax untouched and passe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from avalanche.models import MultiTaskModule
 from torch import Tensor, nn
+
+from nanocl.models._weights import fit
+from nanocl.normalisation import tracking
+from nanocl.records import UserError
 
 CLOSED = -1e4  # exp() of it is 0 in every float type, and it stays finite in float16
 HEADS = {"class": ("seen", "all"), "task": ("own", "masked"), "domain": ("shared",)}
@@ -25,7 +29,11 @@ class Network(MultiTaskModule):
         kind: `seen`, `all`, `masked`, `own` or `shared` (see `nanocl.records.Training.head`).
         groups: Classes of each task label, shape (labels, classes), bool.
         seen: Classes met so far, shape (classes,), bool.
+        frozen_statistics: Whether normalisation layers use their running statistics in training too, and keep them.
     """
+
+    frozen_statistics = False
+    precision = torch.float32
 
     def __init__(self, backbone: nn.Module, *, outputs: int, kind: str = "shared",
                  classes: Sequence[Sequence[int]] = ()) -> None:
@@ -46,9 +54,35 @@ class Network(MultiTaskModule):
         if self.training and self.kind == "seen":
             self.seen[list(experience.classes_in_this_experience)] = True
 
+    def train(self, mode: bool = True) -> Network:
+        """Training mode; frozen statistics stay frozen whoever calls this."""
+        super().train(mode)
+        if self.frozen_statistics:
+            for _, layer in tracking(self):
+                layer.eval()
+        return self
+
     def forward(self, inputs: Tensor, task_labels: Tensor | int | None = None) -> Tensor:
-        """Scores of every class, shape (N, classes); closed classes hold `CLOSED`."""
+        """Scores of every class, shape (N, classes), in float32 for weights of less; closed classes hold `CLOSED`."""
+        if self.precision == torch.bfloat16:
+            return self.answer(self.backbone(inputs.to(self.precision)), task_labels).float()
         return self.answer(self.backbone(inputs), task_labels)
+
+    def cast(self, precision: torch.dtype) -> Network:
+        """The same network with weights and statistics of that type."""
+        self.precision = precision
+        return self.to(precision)
+
+    def put_head(self, label: int, state: Mapping[str, Tensor], source: str) -> None:
+        """Give a task label the output layer `state` (weight and perhaps bias), which `source` names in errors.
+
+        Raises:
+            UserError: The layers differ in shape.
+        """
+        if self.kind != "own":
+            raise UserError(f"the output layer of {source} can only be put back where each experience has its own head "
+                            f"(training.head=own), got a {self.kind!r} head")
+        fit(self.head[label], state, source)
 
     def answer(self, features: Tensor, task_labels: Tensor | int | None = None) -> Tensor:
         """Scores from features, shape (N, F) to (N, classes)."""

@@ -30,10 +30,12 @@ class Meter:
         seconds: Wall-clock seconds spent inside `training()` so far.
         steps: Training mini-batches counted so far.
         samples: Training samples counted so far.
+        strategy_bytes: The most that the strategies' tensors have held when it was looked at.
     """
 
     def __init__(self, device: str = "cpu") -> None:
         self.device, self.seconds, self.steps, self.samples = device, 0.0, 0, 0
+        self.strategy_bytes = 0
         self._since: float | None = None
         _forget_peak()
         if device == "cuda":
@@ -54,9 +56,15 @@ class Meter:
         """Seconds of training until now, the block under way included."""
         return self.seconds + (time.perf_counter() - self._since if self._since is not None else 0.0)
 
+    def look_at(self, strategies: Iterable[Any]) -> None:
+        """Note the bytes that the strategies hold now."""
+        held = sum(tensor_bytes(strategy.state_dict()) for strategy in strategies)
+        self.strategy_bytes = max(self.strategy_bytes, held)
+
     def cost(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer, strategies: Iterable[Any], *,
              workers: int) -> Cost:
         """What the run took until now."""
+        self.look_at(strategies)
         parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
         state = tensor_bytes(list(optimizer.state.values()))
         return Cost(
@@ -69,7 +77,7 @@ class Meter:
             optimizer_state_bytes=state,
             parameters=parameters,
             state_bytes_per_parameter=state / max(1, parameters),
-            strategy_state_bytes=sum(tensor_bytes(strategy.state_dict()) for strategy in strategies),
+            strategy_state_bytes=self.strategy_bytes,
             workers=workers,
         )
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from nanocl.records import SCENARIOS, TIERS, UserError
 from nanocl.registry import did_you_mean
+from nanocl.sweeps import arms_rule, sweep_rule
 
 MOST_SEEDS = 1000
 PLAIN = (bool, int, float, str)
@@ -23,7 +24,8 @@ def protocols() -> dict[str, dict[str, Any]]:
 def at(protocol: Mapping[str, Any], tier: str, scenario: str = "") -> dict[str, Any]:
     """The protocol at a tier and scenario, defaults filled in."""
     choice("tier", tier, TIERS)
-    base = {"scenario": "class", "model": "mlp", "strategies": ["adamw"], "seeds": 3, "training": {}, "options": {}}
+    base = {"scenario": "class", "model": "mlp", "strategies": ["adamw"], "seeds": 3, "training": {}, "options": {},
+            "arm": {}, "sweep": {}}
     tiers = protocol.get("tier", {})
     if tiers and tier not in tiers:
         raise UserError(f"this protocol has no tier {tier!r}{did_you_mean(tier, tiers)}")
@@ -179,5 +181,5 @@ def _parts(value: Any) -> str:
 
 RULES: dict[str, Callable[[Any], str]] = {
     "title": _text, "aliases": _texts, "source": _text, "scenario": _scenario, "model": _text, "strategies": _texts,
-    "seeds": _seeds, "stream": _options, "training": _options, "options": _parts,
+    "seeds": _seeds, "stream": _options, "training": _options, "options": _parts, "arm": arms_rule, "sweep": sweep_rule,
 }

@@ -7,6 +7,9 @@ A protocol is `benchmarks/<name>.toml`: WHAT is run for a published table. Its t
     [stream]                     family and its options
     [training]                   fields of nanocl.records.Training
     [options.<part>]             options of a model or strategy that belong to the protocol
+    [arm.<name>]                 strategy (a composition) and options.<part>: a name for `strategies` and --strategy
+    [sweep]                      option = [values]: a run for each, of the part that brings the optimizer
+    [sweep.<arm or composition>] the same for one of them
     [tier.<name>]                any of the above again, for one tier
     [for.<scenario>]             any of the above again, for one scenario
     [tier.<name>.for.<scenario>] any of the above again, for one scenario in this tier
@@ -18,15 +21,15 @@ Later ones win. Tuned options: a `[[recipe]]` with tier, scenario, how and optio
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nanocl import registry
+from nanocl import backbones, registry
 from nanocl.protocol import MOST_SEEDS, at, baseline, check_protocol, choice, protocols, read
 from nanocl.records import TIERS, Part, RunSpec, Training, UserError
+from nanocl.sweeps import composition, points
 
 
 @dataclass(frozen=True)
@@ -76,12 +79,14 @@ def resolve(name: str, protocol: Mapping[str, Any], request: Request) -> list[Ru
     scenario = protocol["scenario"]
     stream = _stream(protocol, request)
     _check_scenario("streams", stream.name, scenario, request.plugins)
-    model = _part("models", request.model or protocol["model"], "model", protocol, request)
-    training = _training({**protocol["training"], **request.settings.get("training", {})})
-    compositions = [_ordered(text.split("+"), request.plugins) for text in request.strategies or protocol["strategies"]]
-    _check_settings(request, compositions)
+    model = _model(request.model or protocol["model"], protocol, request)
+    training = _training(_by_hand(protocol["training"], request.settings.get("training", {})))
+    asked = {text: _ordered(composition(text, protocol).split("+"), request.plugins)
+             for text in request.strategies or protocol["strategies"]}
+    _check_settings(request, asked.values())
     seeds = list(request.seeds) or list(range(protocol["seeds"]))
-    rows = [_composition(names, name, scenario, protocol, request) for names in dict.fromkeys(compositions)]
+    rows = [row for text, names in asked.items() for row in _points(text, names, name, scenario, protocol, request)]
+    rows = [row for place, row in enumerate(rows) if row not in rows[:place]]
     return [RunSpec(name, request.tier, scenario, stream, model, parts, training, seed, recipe=recipe)
             for seed in seeds for parts, recipe in rows]
 
@@ -122,10 +127,13 @@ def pin(runs: Iterable[RunSpec], root: Path | None, *, download: bool = True) ->
     from nanocl import data  # here, because it loads numpy: `--help` and `--list` answer without it
 
     known: dict[tuple[str, int], str] = {}
+    models: dict[str, Part] = {}
     pinned = []
     for run in runs:
         options = run.stream.options
-        names = str(options.get("datasets", options.get("data", "")))
+        names = str(options.get("data", ""))
+        if "datasets" in options:
+            names = ",".join(dict.fromkeys(name for name, _ in data.parse_names(str(options["datasets"]))))
         if not names and {"data", "datasets"} & set(options):
             raise UserError(f"{run.benchmark} needs a data set: --set stream.data=NAME, an image folder or zip of that "
                             "name in the data root")
@@ -133,8 +141,23 @@ def pin(runs: Iterable[RunSpec], root: Path | None, *, download: bool = True) ->
         if key not in known:
             known[key] = "+".join(data.fingerprint(name, root, image_size=key[1], download=download)
                                   for name in names.split(",") if name)
-        pinned.append(run.with_data(known[key]))
+        if repr(run.model) not in models:
+            models[repr(run.model)] = backbones.pinned(run.model, root, image_size=key[1], download=download)
+        pinned.append(dataclasses.replace(run, model=models[repr(run.model)], data=known[key]))
     return pinned
+
+
+def _points(text: str, names: tuple[str, ...], protocol_name: str, scenario: str, protocol: Mapping[str, Any],
+            request: Request) -> Iterable[tuple[tuple[Part, ...], str]]:
+    """The settings of one arm or composition: one, or those of its sweep."""
+    leader = names[-1] if registry.get("strategies", names[-1], request.plugins).brings_optimizer else ""
+    found = points(text, leader, protocol, _of(request.settings, leader))
+    listed = {**protocol, "strategies": [composition(other, protocol) for other in protocol["strategies"]]}
+    for options in found:
+        both = {part: {**listed["options"].get(part, {}), **options.get(part, {})}
+                for part in (*listed["options"], *options)}
+        parts, recipe = _composition(names, protocol_name, scenario, {**listed, "options": both}, request)
+        yield parts, "sweep" if len(found) > 1 else recipe
 
 
 def _composition(names: tuple[str, ...], protocol_name: str, scenario: str, protocol: Mapping[str, Any],
@@ -189,13 +212,16 @@ def _stream(protocol: Mapping[str, Any], request: Request) -> Part:
     return registry.complete("streams", family, values, request.plugins)
 
 
-def _part(kind: str, name: str, label: str, protocol: Mapping[str, Any], request: Request) -> Part:
-    given = {**_of(protocol["options"], name), **request.settings.get(label, {})}
-    part = registry.complete(kind, name, given, request.plugins)
-    weights = Path(str(part.options.get("weights", ""))).expanduser()
-    if weights.is_file():  # other weights under the same name are another run
-        return dataclasses.replace(part, source=hashlib.sha256(weights.read_bytes()).hexdigest()[:12])
-    return part
+def _model(name: str, protocol: Mapping[str, Any], request: Request) -> Part:
+    given = {**_of(protocol["options"], name), **request.settings.get("model", {})}
+    return backbones.complete(name, given, request.plugins)
+
+
+def _by_hand(published: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, Any]:
+    """The training of a protocol with what the caller sets; `epochs` set by the caller puts `iterations` aside."""
+    if {"epochs", "iterations"} <= set(given):
+        raise UserError("training.epochs and training.iterations exclude each other: set one of them")
+    return {**published, **({"iterations": 0} if "epochs" in given else {}), **given}
 
 
 def _training(values: Mapping[str, Any]) -> Training:

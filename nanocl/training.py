@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -17,11 +16,9 @@ from nanocl.batches import MiniBatches, tensor_parts
 from nanocl.drift import DriftMeter
 from nanocl.heads import Network
 from nanocl.measure import Meter
+from nanocl.normalisation import RunningStatistics
+from nanocl.observers import Diverged, Scores, Ticker
 from nanocl.records import Drift, Training
-
-
-class Diverged(Exception):
-    """The loss became infinite or NaN."""
 
 
 class Learner(SupervisedTemplate):
@@ -44,6 +41,7 @@ class Learner(SupervisedTemplate):
             eval_mb_size=training.evaluation_batch_size, evaluator=EvaluationPlugin(),
         )
         self.training, self.seed, self.strategies = training, seed, list(strategies)
+        self.statistics: RunningStatistics | None = None
 
     def check_model_and_optimizer(self, **kwargs) -> None:
         """Open the model to the experience; keep or reset the optimizer's state as the protocol says."""
@@ -61,6 +59,30 @@ class Learner(SupervisedTemplate):
         self.optimized_param_id = update_optimizer(
             self.optimizer, {name: p for name, p in named.items() if name not in self._left_out},
             self.optimized_param_id, reset_state=kwargs.get("reset_optimizer_state", False))
+
+    def keep_statistics(self) -> None:
+        """Let each task label be tested with the running statistics that it was trained with."""
+        self.statistics = RunningStatistics(self.model)
+
+    def _before_training_exp(self, **kwargs) -> None:
+        if self.statistics:
+            self.statistics.put(self.experience.task_label)
+        super()._before_training_exp(**kwargs)
+
+    def _after_training_exp(self, **kwargs) -> None:
+        super()._after_training_exp(**kwargs)
+        if self.statistics:
+            self.statistics.keep(self.experience.task_label)
+
+    def _before_eval_exp(self, **kwargs) -> None:
+        if self.statistics:
+            self.statistics.lend(self.experience.task_label)
+        super()._before_eval_exp(**kwargs)
+
+    def _after_eval_exp(self, **kwargs) -> None:
+        super()._after_eval_exp(**kwargs)
+        if self.statistics:
+            self.statistics.take_back()
 
     def make_train_dataloader(self, **kwargs) -> None:
         """Shuffled mini-batches; the order depends on seed and experience only."""
@@ -127,68 +149,6 @@ class Learner(SupervisedTemplate):
         return self.loss.detach()
 
 
-class Scores(SupervisedPlugin):
-    """Collect the test result of each experience while the learner evaluates.
-
-    Attributes:
-        row: One value per experience of the stream evaluated last: accuracy, or mean squared error.
-        masked: The accuracy with the prediction limited to the experience's own classes.
-    """
-
-    def __init__(self, measure: str) -> None:
-        super().__init__()
-        self.measure = measure
-        self.row: list[float] = []
-        self.masked: list[float] = []
-
-    def before_eval(self, strategy, **kwargs) -> None:
-        self.row, self.masked = [], []
-
-    def before_eval_exp(self, strategy, **kwargs) -> None:
-        self._sum, self._masked, self._count = 0.0, 0.0, 0
-
-    def after_eval_iteration(self, strategy, **kwargs) -> None:
-        output, target = strategy.mb_output, strategy.mb_y
-        if not output.isfinite().all():
-            raise Diverged("the model's answers are infinite or NaN")
-        self._count += len(target)
-        if self.measure == "loss":
-            self._sum += (output - target).square().mean(1).sum().item()
-            return
-        self._sum += (output.argmax(1) == target).sum().item()
-        if strategy.model.kind in ("seen", "all"):
-            limited = strategy.model.limit(output, strategy.mb_task_id)
-            self._masked += (limited.argmax(1) == target).sum().item()
-
-    def after_eval_exp(self, strategy, **kwargs) -> None:
-        self.row.append(self._sum / self._count)
-        self.masked.append(self._masked / self._count)
-
-
-class Ticker(SupervisedPlugin):
-    """Count steps and samples, and tell now and then where the run is.
-
-    Attributes:
-        meter: Takes the counts.
-        tell: Called with (experience, epoch, share of the experience done) at most twice a second.
-    """
-
-    def __init__(self, meter: Meter, tell: Callable[[int, int, float], None] | None = None) -> None:
-        super().__init__()
-        self.meter, self.tell, self._told = meter, tell, 0.0
-
-    def after_training_iteration(self, strategy, **kwargs) -> None:
-        self.meter.steps += 1
-        self.meter.samples += len(strategy.mb_y)
-        now = time.monotonic()
-        if self.tell and now - self._told > 0.5:
-            self._told = now
-            clock = strategy.clock
-            total = max(1, len(strategy.dataloader) * strategy.train_epochs)
-            self.tell(strategy.experience.current_experience, clock.train_exp_epochs,
-                      min(1.0, (clock.train_exp_iterations + 1) / total))
-
-
 @dataclass
 class Outcome:
     """What a run has measured so far; after the last experience, its outcome.
@@ -215,7 +175,8 @@ def train(learner: Learner, scenario, meter: Meter, *, drift: DriftMeter, so_far
 
     Args:
         learner: Model, optimizer, strategies.
-        scenario: What a stream's `build` returned.
+        scenario: What a stream's `build` returned. Experiences before its `start` are known from the weights: strategies
+            see them begin and end, without a mini-batch, and their row is that of the untrained model.
         meter: Takes the seconds of training, evaluation excluded.
         drift: Measures the parameters after each experience.
         so_far: What an interrupted run had measured; training goes on with the next experience.
@@ -232,11 +193,17 @@ def train(learner: Learner, scenario, meter: Meter, *, drift: DriftMeter, so_far
     if not outcome.initial:
         learner.eval(tests)
         outcome.initial, outcome.masked_initial = scores.row, scores.masked
+    epochs = learner.train_epochs
     for experience in list(scenario.train_stream)[len(outcome.evaluation):]:
+        known = experience.current_experience < scenario.start
+        learner.train_epochs = 0 if known else epochs
         try:
             with meter.training():
                 learner.train(experience, eval_streams=[])
-            learner.eval(tests)
+            if known:
+                scores.row, scores.masked = outcome.initial, outcome.masked_initial
+            else:
+                learner.eval(tests)
         except Diverged:
             outcome.status = "diverged"
             break

@@ -17,9 +17,10 @@ from nanocl.data.download import download as fetch
 from nanocl.data.images import resized
 from nanocl.data.missing import DataMissing, data_missing
 from nanocl.data.sources import KNOWN, Source, find
+from nanocl.data.subsets import parse_names
 from nanocl.records import UserError
 
-__all__ = ["KNOWN", "DataMissing", "DataSet", "default_root", "fingerprint", "load"]
+__all__ = ["KNOWN", "DataMissing", "DataSet", "default_root", "find_file", "fingerprint", "load", "parse_names"]
 
 def default_root() -> Path:
     """Where data is looked for: NANOCL_DATA_ROOT, else ./data if there is one, else the user's cache folder."""
@@ -53,6 +54,12 @@ def load(name: str, root: Path | None = None, *, image_size: int = 0, download: 
         data = _decode(name, source, image_size)
         written = cache.write(places, data, identity)
         return (cache.read(written, identity) if written else None) or data
+
+
+def find_file(name: str, root: Path | None = None) -> Path | None:
+    """A file by its path, or by its path below the data root; None where there is neither."""
+    root = default_root() if root is None else Path(root).expanduser()
+    return next((path for path in (Path(name).expanduser(), root / name) if path.is_file()), None)
 
 
 def fingerprint(name: str, root: Path | None = None, *, image_size: int = 0, download: bool = True) -> str:

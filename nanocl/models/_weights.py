@@ -31,6 +31,22 @@ def load_weights(model: nn.Module, weights: str) -> None:
     fit(model, {_short(name, wanted): value for name, value in state.items()}, weights)
 
 
+def output_layer(weights: str, label: int = 0) -> dict[str, Tensor] | None:
+    """The output layer in a file of weights, as `weight` and `bias`; None where there is none.
+
+    A network of ours has a head for each task label, any other file one for label 0.
+    """
+    state = {name.removeprefix("module.").removeprefix("network."): value
+             for name, value in read_state(weights).items()}
+    found = [name for name, value in state.items() if name.split(".")[0] in OUTPUT_LAYERS and name.endswith(".weight")
+             and value.ndim == 2]
+    own = f"head.{label}.weight"
+    if own not in found and (label or not found):
+        return None
+    stem = (own if own in found else found[-1]).removesuffix("weight")
+    return {name: state[stem + name] for name in ("weight", "bias") if stem + name in state}
+
+
 def fit(model: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
     """Copy `state` into `model`, all entries or none; `source` names it in errors.
 

@@ -46,6 +46,10 @@ class Scenario(CLScenario):
         classes: For each experience, its class labels (empty for regression).
         measure: `accuracy`, or `loss` for regression (mean squared error).
         data: Facts of each data set used, for the record.
+        heads: For each task label, the class labels of its head; shorter than `classes` where a head comes back.
+        start: Experiences at the beginning that are tested and not trained: the model knows them from its weights.
+        norm_statistics: Running statistics of normalisation layers (see `nanocl.normalisation`).
+        precision: Type of the weights, `fp32` or `bf16`.
     """
 
     kind: str
@@ -54,6 +58,10 @@ class Scenario(CLScenario):
     classes: tuple[tuple[int, ...], ...]
     measure: str
     data: tuple[dict, ...]
+    heads: tuple[tuple[int, ...], ...]
+    start: int = 0
+    norm_statistics: str = "update"
+    precision: str = "fp32"
 
 
 def make_scenario(*, kind: str, train: Sequence[TensorDataset], test: Sequence[TensorDataset],
@@ -80,6 +88,8 @@ def make_scenario(*, kind: str, train: Sequence[TensorDataset], test: Sequence[T
     scenario = Scenario(list(benchmark.streams.values()))
     scenario.kind, scenario.inputs, scenario.outputs = kind, tuple(inputs), outputs
     scenario.classes, scenario.measure, scenario.data = classes, measure, data
+    heads = {dataset.task_label: members for dataset, members in zip(train, classes, strict=True)}
+    scenario.heads = tuple(heads[label] for label in sorted(heads))
     return scenario
 
 

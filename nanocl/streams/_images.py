@@ -120,7 +120,7 @@ class Images:
                  orders: Sequence[Tensor | None] | None = None) -> Scenario:
         """One experience for each mapping of the classes in it to their targets, with its own order of pixels."""
         orders = orders or [None] * len(targets)
-        parts = {part: [self._experience(part, target, order, label)
+        parts = {part: [self.experience(part, target, order=order, label=label)
                         for label, (target, order) in enumerate(zip(targets, orders, strict=True))]
                  for part in ("train", "validation", "test") if len(self.rows[part])}
         return make_scenario(kind=kind, inputs=self.shape, outputs=outputs, data=(self.facts,), **parts)
@@ -134,7 +134,9 @@ class Images:
         targets = [{label: label + step * i for label in range(self.classes)} for i in range(len(orders))]
         return self.scenario(kind, targets, outputs=self.classes + step * (len(orders) - 1), orders=orders)
 
-    def _experience(self, part: str, targets: Mapping[int, int], order: Tensor | None, label: int) -> TensorDataset:
+    def experience(self, part: str, targets: Mapping[int, int], *, order: Tensor | None = None,
+                   label: int = 0) -> TensorDataset:
+        """The samples of `part` whose classes have a target."""
         lookup = np.full(self.classes, -1, dtype=np.int64)
         lookup[list(targets)] = list(targets.values())
         answers = lookup[self.labels[part]]
