@@ -1,9 +1,10 @@
 """Optimizers with compact state, drop-in for `torch.optim`. Needs torch, numpy and numba, and nothing of nanocl."""
 
 from .lift import LIFT
+from .low_rank import LowRankAdamW
 from .microadam import MicroAdam
 from .mofo import MoFO
 from .nanoadam import NanoAdam
 from .step_in_backward import StepInBackward
 
-__all__ = ["LIFT", "MicroAdam", "MoFO", "NanoAdam", "StepInBackward"]
+__all__ = ["LIFT", "LowRankAdamW", "MicroAdam", "MoFO", "NanoAdam", "StepInBackward"]

@@ -67,6 +67,43 @@ class LIFTReference(Reference):
             moments[i] = torch.where(kept, moments[i], 0)
 
 
+class LowRankAdamWReference(Reference):
+    """LoRA by automatic differentiation of the sum; see `LowRankAdamW` for the source.
+
+    Args:
+        first: The first A of each tensor, shape (rank, columns); None for one that AdamW trains itself.
+    """
+
+    def __init__(self, params, first, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, *, alpha=16.0) -> None:
+        super().__init__(params)
+        self.lr, self.betas, self.eps, self.weight_decay, self.alpha = lr, betas, eps, weight_decay, alpha
+        self.start = [param.clone() for param in self.params]
+        self.trained = [[param] if a is None else [a.double().clone(), a.new_zeros(len(given), len(a)).double()]
+                        for param, a, given in zip(self.params, first, params, strict=True)]
+        self.mean = [[torch.zeros_like(part) for part in parts] for parts in self.trained]
+        self.square = [[torch.zeros_like(part) for part in parts] for parts in self.trained]
+
+    def update(self, i: int, gradient: Tensor) -> None:
+        parts = [part.detach().requires_grad_() for part in self.trained[i]]
+        slopes = torch.autograd.grad((self._sum(i, parts) * gradient).sum(), parts)
+        for j, (part, slope) in enumerate(zip(parts, slopes, strict=True)):
+            self.trained[i][j] = self._adamw(i, j, part.detach(), slope)
+        self.params[i] = self._sum(i, self.trained[i])
+
+    def _sum(self, i: int, parts: list[Tensor]) -> Tensor:
+        if len(parts) == 1:
+            return parts[0]
+        return self.start[i] + self.alpha / len(parts[0]) * (parts[1] @ parts[0]).flatten()
+
+    def _adamw(self, i: int, j: int, part: Tensor, slope: Tensor) -> Tensor:
+        (beta1, beta2), step = self.betas, self.steps[i]
+        self.mean[i][j] = beta1 * self.mean[i][j] + (1 - beta1) * slope
+        self.square[i][j] = beta2 * self.square[i][j] + (1 - beta2) * slope**2
+        root = (self.square[i][j] / (1 - beta2**step)).sqrt()
+        return part * (1 - self.lr * self.weight_decay) - self.lr * self.mean[i][j] / (1 - beta1**step) / (
+            root + self.eps)
+
+
 def share(keys: Tensor, density: float, size: int | None) -> Tensor:
     """The mask of the lowest keys of every piece: a share of it, rounded up."""
     mask = torch.zeros_like(keys, dtype=torch.bool)

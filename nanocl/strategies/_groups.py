@@ -1,4 +1,4 @@
-"""Which parameters a sparse optimizer trains densely."""
+"""Which parameters an optimizer treats apart: norms and head, which sparse ones train densely."""
 
 from __future__ import annotations
 
@@ -15,12 +15,17 @@ def dense_groups(model: nn.Module, dense: str, lr: float) -> list[dict[str, Any]
 
     Every parameter is in one of them, frozen ones too, so that Avalanche finds each where it is and adds none.
     """
-    chosen = norm_parameters(model) if "norms" in dense else set()
-    if "head" in dense:
+    return layer_groups(model, dense, {"density": 1.0, "lr": lr})
+
+
+def layer_groups(model: nn.Module, layers: str, options: dict[str, Any]) -> list[dict[str, Any]]:
+    """Two parameter groups: the rest, and with these options norms, head, both or none."""
+    chosen = norm_parameters(model) if "norms" in layers else set()
+    if "head" in layers:
         chosen |= head_parameters(model)
     groups = [
         {"params": [p for name, p in model.named_parameters() if name not in chosen]},
-        {"params": [p for name, p in model.named_parameters() if name in chosen], "density": 1.0, "lr": lr},
+        {"params": [p for name, p in model.named_parameters() if name in chosen], **options},
     ]
     return [group for group in groups if group["params"]]
 
