@@ -29,7 +29,8 @@ class Evaluation(NamedTuple):
         matrix: T rows, R[i][j].
         measure: `accuracy` or `loss`.
         joint: What joint training reached under the same protocol and seed, or None.
-        masked: R with the prediction limited to each experience's own classes, or None.
+        masked: R with the prediction limited to each experience's own classes, or None. Where classes that were not
+            met are closed, entries j > i are None.
     """
 
     initial: Row

@@ -38,14 +38,16 @@ def at(protocol: Mapping[str, Any], tier: str, scenario: str = "") -> dict[str, 
     return merged
 
 
-def baseline(protocol: str, tier: str, scenario: str, composition: str) -> dict[str, dict[str, Any]]:
-    """Tuned options by part, or nothing: the `[[recipe]]` for this tier and scenario in
-    `baselines/<protocol>/<composition>.toml`.
-    """
+def recipe(protocol: str, tier: str, scenario: str, composition: str) -> dict[str, Any]:
+    """The tuned `[[recipe]]` for this tier and scenario in `baselines/<protocol>/<composition>.toml`, or nothing."""
     path = _folder("baselines") / protocol / f"{composition}.toml"
     recipes = read(path).get("recipe", []) if path.exists() else []
-    fitting = [r["options"] for r in recipes if (r["tier"], r["scenario"]) == (tier, scenario)]
-    return fitting[0] if fitting else {}
+    return next((r for r in recipes if (r["tier"], r["scenario"]) == (tier, scenario)), {})
+
+
+def baseline(protocol: str, tier: str, scenario: str, composition: str) -> dict[str, dict[str, Any]]:
+    """Tuned options by part, or nothing."""
+    return recipe(protocol, tier, scenario, composition).get("options", {})
 
 
 def read(path: Path) -> dict[str, Any]:

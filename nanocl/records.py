@@ -211,7 +211,7 @@ class RunResult:
         initial: The untrained model on each of the T experiences.
         evaluation: T rows; row i is after training on experience i, column j is tested on experience j.
         masked: For class-incremental runs, `initial` and `evaluation` with the prediction limited to each
-            experience's own classes (task-incremental); else None.
+            experience's own classes (task-incremental); else None. With the head `seen`, entries j > i mean nothing.
         drift: One entry per trained experience.
         cost: What it took.
         data: Facts of the data sets: name, fingerprint, `official` or `other`, sizes.

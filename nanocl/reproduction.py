@@ -7,11 +7,11 @@ percent. A row agrees when our mean lies within max(2 points, 3 published standa
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from nanocl import metrics, statistics
-from nanocl.records import RunResult
+from nanocl import metrics, statistics, suite
+from nanocl.records import RunResult, RunSpec
 
 POINTS, DEVIATIONS = 2.0, 3.0
 
@@ -40,12 +40,13 @@ class Comparison:
 
 
 def compare(protocols: Mapping[str, Mapping[str, Any]], results: Sequence[RunResult]) -> list[Comparison]:
-    """Every published number of the protocols with the records that ran its recipe on official data."""
+    """Every published number of the protocols with the records of exactly its protocol and options on official data."""
     rows = []
     for name, protocol in protocols.items():
         for block in protocol.get("published", ()):
             for strategy, (mean, deviation) in block["ACC"].items():
-                runs = [r for r in results if _matches(r, name, block, strategy)]
+                wanted = _wanted(name, protocol, block, strategy)
+                runs = [r for r in results if _is_official(r) and _bare(r.spec) in wanted]
                 ours = tuple(100 * metrics.average_accuracy(metrics.Evaluation(r.initial, r.evaluation)) for r in runs)
                 rows.append(Comparison(name, block["scenario"], strategy, block["source"], mean, deviation, ours))
     return rows
@@ -64,12 +65,19 @@ def page(comparisons: Sequence[Comparison]) -> str:
     return "\n".join(lines)
 
 
-def _matches(result: RunResult, name: str, block: Mapping[str, Any], strategy: str) -> bool:
-    spec = result.spec
-    return ((spec.benchmark, spec.tier, spec.scenario, spec.strategy_name) ==
-            (name, block["tier"], block["scenario"], strategy)
-            and spec.recipe == "published" and result.status == "ok"
-            and all(data.get("release") == "official" for data in result.data))
+def _wanted(name: str, protocol: Mapping[str, Any], block: Mapping[str, Any], strategy: str) -> list[RunSpec]:
+    """What the protocol says of a published row, for any seed."""
+    request = suite.Request(name, (strategy,), (0,), block["scenario"], block["tier"])
+    return [_bare(spec) for spec in suite.resolve(name, protocol, request)]
+
+
+def _bare(spec: RunSpec) -> RunSpec:
+    """A spec without what may differ: the seed, where the options come from, and the data, which must be official."""
+    return replace(spec, seed=0, recipe="default", data="")
+
+
+def _is_official(result: RunResult) -> bool:
+    return result.status == "ok" and all(data.get("release") == "official" for data in result.data)
 
 
 def _line(row: Comparison) -> str:

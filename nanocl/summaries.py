@@ -6,9 +6,9 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from nanocl import metrics, registry, statistics
+from nanocl import metrics, registry
 from nanocl.metrics import Column, Evaluation, Undefined
-from nanocl.records import Option, Part, RunResult, RunSpec, Summary, UserError
+from nanocl.records import Matrix, Option, Part, RunResult, RunSpec, Summary, UserError
 
 UPPER_BOUND = "joint"
 
@@ -38,14 +38,16 @@ def is_upper_bound(result: RunResult) -> bool:
 
 
 def references(results: Iterable[RunResult]) -> dict[int, Evaluation]:
-    """Seed to what joint training reached; of several settings of it, the one that ends best."""
-    runs = [run for run in results if is_upper_bound(run) and run.status == "ok"]
-    if not runs:
+    """Seed to what joint training reached: plain `joint`, else one composed with it; of several that with most seeds.
+
+    How well it did plays no part, so that no reference is picked for its luck.
+    """
+    rows = _grouped((run for run in results if is_upper_bound(run) and run.status == "ok"), _row_order)
+    if not rows:
         return {}
-    sign = 1 if runs[0].measure == "accuracy" else -1
-    best = max(_grouped(runs, _row_order),
-               key=lambda row: sign * statistics.mean([sum(run.evaluation[-1]) for run in row]))
-    return {run.spec.seed: Evaluation(run.initial, run.evaluation, run.measure) for run in best}
+    chosen = max(rows, key=lambda row: (row[0].spec.strategy_name == UPPER_BOUND, len(row),
+                                        row[0].spec.recipe == "default"))
+    return {run.spec.seed: Evaluation(run.initial, run.evaluation, run.measure) for run in chosen}
 
 
 def compute(column: Column, group: str, run: RunResult, joint: Mapping[int, Evaluation]) -> float:
@@ -60,13 +62,26 @@ def compute(column: Column, group: str, run: RunResult, joint: Mapping[int, Eval
         return column.compute(run.cost)
     if is_upper_bound(run):
         joint = {}
-    masked = run.masked["evaluation"] if run.masked else None
-    return column.compute(Evaluation(run.initial, run.evaluation, run.measure, joint.get(run.spec.seed), masked))
+    return column.compute(Evaluation(run.initial, run.evaluation, run.measure, joint.get(run.spec.seed),
+                                     _task_view(run)))
 
 
 def column_name(column: Column, group: str) -> str:
     """The key of `Summary.columns`."""
     return f"{group}.{column.name}" if group else column.name
+
+
+def measure_of(row: Summary) -> str:
+    """`accuracy` or `loss`."""
+    return row.results[0].measure
+
+
+def _task_view(run: RunResult) -> Matrix | None:
+    """The task-incremental view; None for an experience whose classes could not answer yet, whatever was stored."""
+    if run.masked is None or run.spec.training.head == "all":
+        return run.masked and run.masked["evaluation"]
+    return tuple(tuple(value if j <= i else None for j, value in enumerate(row))
+                 for i, row in enumerate(run.masked["evaluation"]))
 
 
 def _summary(runs: Sequence[RunResult], joint: Mapping[int, Evaluation],

@@ -8,13 +8,13 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from nanocl import citation, formats, metrics, statistics
+from nanocl import formats, metrics, notes, statistics
 from nanocl.formats import Table
-from nanocl.metrics import Column, Undefined
+from nanocl.metrics import Column
 from nanocl.records import Part, RunResult, RunSpec, Summary
-from nanocl.summaries import as_text, by_protocol, column_name, compute, references, summarise
+from nanocl.summaries import as_text, by_protocol, column_name, measure_of, summarise
 
-__all__ = ["FORMATS", "by_protocol", "page", "render", "summarise", "table", "text"]
+__all__ = ["FORMATS", "by_protocol", "measure_of", "page", "render", "summarise", "table", "text"]
 
 FORMATS = {"markdown": "md", "csv": "csv", "latex": "tex"}
 _TITLES = {"accuracy": "Accuracy and forgetting", "drift": "Parameter drift", "cost": "Cost"}
@@ -55,13 +55,13 @@ def page(summaries: Sequence[Summary], format: str) -> str:
 def text(summaries: Sequence[Summary], width: int = 100) -> str:
     """The three tables of each protocol for a terminal: the protocol once above them, definitions once at the end."""
     parts: list[str] = []
-    notes: dict[str, None] = {}
+    definitions: dict[str, None] = {}
     for rows in by_protocol(summaries):
         parts.append("\n".join([*formats.wrapped(protocol_lines(rows), width), *_footnotes(rows)]) + "\n")
         for whole in (table(rows, kind, brief=True) for kind in metrics.KINDS):
-            notes.update(dict.fromkeys(whole.below))
+            definitions.update(dict.fromkeys(whole.below))
             parts.append(formats.text(replace(whole, above=(), below=()), width))
-    return "\n".join([*parts, *formats.wrapped([*notes], width)])
+    return "\n".join([*parts, *formats.wrapped([*definitions], width)])
 
 
 def table(summaries: Sequence[Summary], kind: str, *, brief: bool = False) -> Table:
@@ -81,10 +81,8 @@ def table(summaries: Sequence[Summary], kind: str, *, brief: bool = False) -> Ta
     rows = tuple((*(name(row, group) for name in names.values()), *_cells(row, columns, group))
                  for row in summaries for group in groups)
     title = f"{_TITLES[kind]} ({groups[0]})" if brief and kind == "drift" else _TITLES[kind]
-    below = (*_notes(summaries, kind), *(() if brief else _reasons(summaries, columns, groups)),
-             *(_definition(column, brief) for column in columns if not (brief and kind == "cost")))
-    return Table(title, above, (*names, *(column.title for column in columns)), rows, below, len(names),
-                 f"{kind}-{summaries[0].protocol}")
+    return Table(title, above, (*names, *(column.title for column in columns)), rows,
+                 notes.below(summaries, kind, columns, groups, brief), len(names), f"{kind}-{summaries[0].protocol}")
 
 
 def protocol_lines(summaries: Sequence[Summary]) -> tuple[str, ...]:
@@ -131,11 +129,6 @@ def file_stem(spec: RunSpec) -> str:
 def diverged_cell(row: Summary) -> str:
     """`2/5`: runs that diverged, of all."""
     return f"{len(row.diverged)}/{len(row.results)}" if row.diverged else ""
-
-
-def measure_of(row: Summary) -> str:
-    """`accuracy` or `loss`."""
-    return row.results[0].measure
 
 
 def _names(summaries: Sequence[Summary], kind: str, brief: bool) -> dict[str, Callable[[Summary, str], str]]:
@@ -185,50 +178,6 @@ def _part(part: Part) -> str:
     options = ", ".join(f"{name}={as_text(value)}" for name, value in part.options.items())
     file = f" from a file of the user's ({part.source})" if part.source else ""
     return f"{part.name}{file}" + (f" with {options}" if options else "")
-
-
-def _definition(column: Column, brief: bool) -> str:
-    sources = "" if brief else "; ".join(citation.label(key) for key in column.source)
-    formula = set("[]|_") & set(column.definition)
-    definition = f"`{column.definition}`" if formula else column.definition
-    return f"{column.title}: {definition}" + (f" ({sources})" if sources else "")
-
-
-def _notes(summaries: Sequence[Summary], kind: str) -> Iterator[str]:
-    yield "cells are mean ± standard deviation over seeds; `-` is undefined, never 0"
-    if any(row.diverged for row in summaries):
-        yield "diverged: runs whose loss became infinite or NaN; seeds and means leave them out"
-    if any(len(row.seeds) < statistics.FEWEST_SEEDS for row in summaries):
-        yield f"rows with fewer than {statistics.FEWEST_SEEDS} seeds are not tested"
-    if kind == "drift":
-        yield "w: trainable weights, w_i after experience i; backbone leaves out the output layer (head)"
-    if kind == "accuracy" and measure_of(summaries[0]) == "accuracy":
-        yield "R[i][j]: accuracy on experience j after training on experience i, in percent; T experiences"
-    elif kind == "accuracy":
-        yield ("R[i][j]: test loss on experience j after training on experience i, lower is better, so every "
-               "difference changes sign and min ACC is the largest loss; T experiences")
-
-
-def _reasons(summaries: Sequence[Summary], columns: Sequence[Column], groups: Sequence[str]) -> Iterator[str]:
-    """Why a cell is `-`."""
-    joint = references(run for row in summaries for run in row.results)
-    found: dict[str, None] = {}
-    for row in summaries:
-        for column in columns:
-            for group in groups:
-                if None in row.columns[column_name(column, group)]:
-                    found.setdefault(f"`-` in {column.title}: {_reason(row, column, group, joint)}")
-    yield from found
-
-
-def _reason(row: Summary, column: Column, group: str, joint: dict) -> str:
-    for run in row.results:
-        try:
-            if run.status == "ok":
-                compute(column, group, run, joint)
-        except Undefined as reason:
-            return str(reason)
-    return "no run was measured"
 
 
 def _csv(summaries: Sequence[Summary], kinds: Sequence[str]) -> str:

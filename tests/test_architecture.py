@@ -14,7 +14,7 @@ ROOT = Path(nanocl.__file__).parent
 LAYERS = [
     {"run", "report", "tune", "memory", "progress", "commandline"},
     {"engine", "store", "tables", "statistics", "leaderboard", "citation", "site", "suite", "formats", "summaries",
-     "reproduction", "protocol", "schema", "footprint", "studies", "claims", "sweeps", "backbones"},
+     "reproduction", "protocol", "schema", "notes", "footprint", "studies", "claims", "sweeps", "backbones"},
     {"experiment", "testing"},
     {"checkpoint", "pretraining"},
     {"training"},

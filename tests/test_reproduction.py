@@ -4,16 +4,22 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from making import a_result, a_spec
+from making import a_result
 
 from nanocl import reproduction, store, suite
 
-PROTOCOL = {"toy": {"published": [{"source": "A table", "tier": "paper", "scenario": "class",
+PROTOCOL = {"toy": {"stream": {"family": "split"}, "options": {"adam": {"lr": 1e-4}}, "tier": {"cpu": {}, "paper": {}},
+                    "published": [{"source": "A table", "tier": "paper", "scenario": "class",
                                    "ACC": {"adam": [50.0, 0.1], "sgd": [20.0, 4.0]}}]}}
 
 
+def a_published(strategy="adam", seed=0):
+    request = suite.Request("toy", (strategy,), (seed,), "class", "paper")
+    return replace(suite.resolve("toy", PROTOCOL["toy"], request)[0], data="0123456789abcdef")
+
+
 def run(strategy="adam", seed=0, value=0.5, **values):
-    made = a_result(a_spec(strategy, seed, benchmark="toy", tier="paper", recipe="published"))
+    made = a_result(a_published(strategy, seed))
     row = (value,) * len(made.initial)
     official = ({**made.data[0], "release": "official"},)
     return replace(made, evaluation=(row,) * len(made.initial), data=official, **values)
@@ -26,12 +32,19 @@ def test_a_row_agrees_within_two_points_or_three_published_deviations():
     assert [row.agrees for row in rows] == [False, False]
 
 
-def test_runs_of_another_recipe_tier_or_data_do_not_count():
+def test_runs_of_other_options_protocol_or_data_do_not_count_whatever_they_are_called():
     other = run()
-    for wrong in (replace(other, spec=replace(other.spec, recipe="set")), replace(other, status="diverged"),
-                  replace(other, spec=replace(other.spec, tier="cpu")),
+    spec = replace(other.spec, recipe="published")
+    (adam,) = spec.strategy
+    for wrong in (replace(other, status="diverged"), replace(other, spec=replace(spec, tier="cpu")),
+                  replace(other, spec=replace(spec, strategy=(replace(adam, options={**adam.options, "lr": 1e-3}),))),
+                  replace(other, spec=replace(spec, strategy=(replace(adam, source="0" * 12),))),
+                  replace(other, spec=replace(spec, training=replace(spec.training, epochs=9))),
+                  replace(other, spec=replace(spec, model=replace(spec.model, name="small-cnn"))),
                   replace(other, data=({**other.data[0], "release": "other"},))):
         assert reproduction.compare(PROTOCOL, [wrong])[0].agrees is None
+    same = replace(other, spec=replace(other.spec, recipe="set", seed=7))
+    assert reproduction.compare(PROTOCOL, [same])[0].agrees
 
 
 def test_the_page_shows_what_was_not_measured():

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from making import MATRIX, a_result, a_spec, shifted
 
@@ -52,11 +54,24 @@ def test_joint_training_of_the_same_seed_is_the_reference_and_has_none_itself():
     assert joint.columns["gap_to_joint"] == (None, None)
 
 
-def test_of_several_settings_of_joint_training_the_best_is_the_reference():
-    weak, strong = runs("joint", by=0.1, lr=0.1), runs("joint", by=0.2, lr=0.2)
-    assert summaries.references([*weak, *strong])[0].matrix == strong[0].evaluation
-    flipped = [a_result(r.spec, r.evaluation, measure="loss") for r in (*weak, *strong)]
-    assert summaries.references(flipped)[0].matrix == weak[0].evaluation
+def test_plain_joint_training_with_the_most_seeds_is_the_reference_however_well_others_do():
+    few, many = runs("joint", seeds=2, by=0.2, lr=0.1), runs("joint", seeds=3, by=0.1, lr=0.2)
+    composed = runs("joint+adam", seeds=5, by=0.3)
+    chosen = summaries.references([*few, *many, *composed])
+    assert [chosen[seed].matrix for seed in range(3)] == [run.evaluation for run in many] and len(chosen) == 3
+    assert summaries.references([*runs("joint+sgd", seeds=2), *composed])[4].matrix == composed[4].evaluation
+
+
+def test_the_task_incremental_view_leaves_out_what_could_not_be_answered_yet():
+    def view(head):
+        spec = a_spec()
+        result = a_result(replace(spec, training=replace(spec.training, head=head)), masked=MATRIX)
+        seen = []
+        column = replace(next(metrics.columns("accuracy")), compute=lambda run: seen.append(run.masked))
+        summaries.compute(column, "", result, {})
+        return seen[0]
+    assert view("auto") == view("seen") == ((0.9, None, None), (0.7, 0.8, None), (0.5, 0.6, 0.7))
+    assert view("all") == MATRIX
 
 
 def test_joint_training_of_another_protocol_is_no_reference():

@@ -1,0 +1,34 @@
+"""What stands below a table tells how tuned options were found, and only where the record has those options."""
+
+from dataclasses import replace
+
+import pytest
+from making import a_result
+
+from nanocl import notes, protocol, suite, tables
+from nanocl.summaries import summarise
+
+
+def tuned(strategy="adam", **changed):
+    (spec,) = suite.specs(suite.Request("split-mnist", (strategy,), (0,), "task"))
+    assert spec.recipe == "tuned"
+    (part,) = spec.strategy
+    return a_result(replace(spec, strategy=(replace(part, options={**part.options, **changed}),)))
+
+
+def test_a_tuned_row_says_how_it_was_tuned_in_every_format_that_is_kept():
+    rows = summarise([tuned()])
+    how = protocol.recipe("split-mnist", "cpu", "task", "adam")["how"]
+    assert f"- tuned, adam: {how}" in tables.page(rows, "markdown")
+    assert r"tuned, adam: best average accuracy of 6 values" in tables.page(rows, "latex")
+
+
+def test_a_row_with_other_options_does_not_borrow_the_recipe():
+    shown = tables.page(summarise([tuned(lr=0.5)]), "markdown")
+    assert "- tuned, adam: by a recipe that this version of nanocl does not have" in shown
+
+
+@pytest.mark.parametrize("brief", [True, False])
+def test_rows_that_were_not_tuned_have_no_such_note(brief):
+    rows = summarise([replace(result := tuned(), spec=replace(result.spec, recipe="default"))])
+    assert not any("tuned" in line for line in notes.below(rows, "accuracy", (), ("",), brief))
