@@ -5,6 +5,7 @@ from .low_rank import LowRankAdamW
 from .microadam import MicroAdam
 from .mofo import MoFO
 from .nanoadam import NanoAdam
+from .pafi import PaFi
 from .step_in_backward import StepInBackward
 
-__all__ = ["LIFT", "LowRankAdamW", "MicroAdam", "MoFO", "NanoAdam", "StepInBackward"]
+__all__ = ["LIFT", "LowRankAdamW", "MicroAdam", "MoFO", "NanoAdam", "PaFi", "StepInBackward"]

@@ -104,6 +104,28 @@ class LowRankAdamWReference(Reference):
             root + self.eps)
 
 
+class PaFiReference(Reference):
+    """Adam under one mask over all tensors; see `PaFi` for the source."""
+
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, *, density=0.1,
+                 decay_scope="selected") -> None:
+        super().__init__(params)
+        self.lr, self.betas, self.eps, self.weight_decay = lr, betas, eps, weight_decay
+        mask = share(torch.cat(self.params).abs(), density, None)
+        self.masks = mask.split([len(param) for param in self.params])
+        self.decayed = [mask if decay_scope == "selected" else torch.ones_like(mask) for mask in self.masks]
+        self.mean, self.square = self.zeros(), self.zeros()
+
+    def update(self, i: int, gradient: Tensor) -> None:
+        (beta1, beta2), step = self.betas, self.steps[i]
+        self.mean[i] = beta1 * self.mean[i] + (1 - beta1) * gradient
+        self.square[i] = beta2 * self.square[i] + (1 - beta2) * gradient**2
+        update = self.mean[i] / (1 - beta1**step) / ((self.square[i] / (1 - beta2**step)).sqrt() + self.eps)
+        shrunk = self.params[i] * (1 - self.lr * self.weight_decay)
+        param = torch.where(self.decayed[i], shrunk, self.params[i])
+        self.params[i] = torch.where(self.masks[i], param - self.lr * update, param)
+
+
 def share(keys: Tensor, density: float, size: int | None) -> Tensor:
     """The mask of the lowest keys of every piece: a share of it, rounded up."""
     mask = torch.zeros_like(keys, dtype=torch.bool)
