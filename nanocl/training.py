@@ -175,8 +175,8 @@ def train(learner: Learner, scenario, meter: Meter, *, drift: DriftMeter, so_far
 
     Args:
         learner: Model, optimizer, strategies.
-        scenario: What a stream's `build` returned. Experiences before its `start` are known from the weights: strategies
-            see them begin and end, without a mini-batch, and their row is that of the untrained model.
+        scenario: What a stream's `build` returned. Experiences before its `start` are known from the weights:
+            strategies see them begin and end, without a mini-batch, and their row is that of the untrained model.
         meter: Takes the seconds of training, evaluation excluded.
         drift: Measures the parameters after each experience.
         so_far: What an interrupted run had measured; training goes on with the next experience.

@@ -9,6 +9,7 @@ from nanocl.testing import check_model, check_optimizer, check_strategy, check_s
 STREAMS = {
     "split": {"data": "digits", "samples": 200, "test_samples": 100},
     "permuted": {"data": "digits", "experiences": 3, "samples": 200, "test_samples": 100},
+    "finetune": {"datasets": "digits[0-4],digits[5-9]", "image_size": 0, "samples": 200},
     "rotated": {"data": "digits", "experiences": 3, "samples": 200, "test_samples": 100},
 }
 MODELS = {"student": (20,), "mlp": (1, 28, 28)}
@@ -20,6 +21,7 @@ OPTIMIZERS = [
     (optim.MoFO, {}), (optim.MoFO, {"density": 0.3, "chunk_size": 20, "state_dtype": "bfloat16"}),
     (optim.LIFT, {}), (optim.LIFT, {"density": 0.3, "rank": 2, "mask_interval": 2, "moment_policy": "carry"}),
     (optim.LowRankAdamW, {}), (optim.LowRankAdamW, {"rank": 1, "alpha": 1.0}),
+    (optim.CLASSP, {}), (optim.CLASSP, {"threshold": 1e-4, "power": 2.0, "state_dtype": "bfloat16"}),
     (optim.PaFi, {}), (optim.PaFi, {"density": 0.5, "chunk_size": None, "state_dtype": "bfloat16"}),
     (torch.optim.SGD, {"momentum": 0.9}), (torch.optim.AdamW, {}), (torch.optim.Adagrad, {}),
 ]
