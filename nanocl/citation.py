@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import string
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -122,9 +123,9 @@ def cite(names: Sequence[str], results: Sequence[RunResult], identity: str) -> s
     wanted = [part for name in names for part in _parts(name, book)] or [BOARD, *_mentioned(results)]
     entries: dict[str, str] = {}
     for name in wanted:
-        for entry in book.get(name, ()) or (f"% no citation is known for {name}",):
-            entries.setdefault(_key(entry), entry.strip())
-    return "\n\n".join(entries.values()) + "\n"
+        for entry in _entries(name, book) or (f"% no citation is known for {name}",):
+            entries.setdefault(_work(entry), entry.strip())
+    return "\n\n".join(_with_own_keys(entries.values())) + "\n"
 
 
 def _entry(kind: str, key: str, fields: Mapping[str, str]) -> str:
@@ -143,8 +144,17 @@ def _book() -> dict[str, tuple[str, ...]]:
         book[name] = tuple(map(bibtex, keys))
     for kind in ("models", "streams", "strategies"):
         for plugin in registry.plugins(kind).values():
-            book[plugin.name] = (*book.get(plugin.name, ()), *_split(plugin.citation))
+            name = plugin.name.lower()
+            book[name] = (*book.get(name, ()), *_split(plugin.citation))
+            book |= {f"{name}:{text.lower()}": _split(entry) for text, entry in plugin.citations.items()}
     return book
+
+
+def _entries(name: str, book: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """Of `pytorch-optimizer:SAM:AdamW` those of what stands after the colons, then those of the library."""
+    stem, *texts = name.lower().split(":")
+    own = (entry for text in texts for entry in book.get(f"{stem}:{text}", ()))
+    return (*own, *book.get(stem, ()))
 
 
 def _parts(name: str, book: Mapping[str, tuple[str, ...]]) -> list[str]:
@@ -152,10 +162,10 @@ def _parts(name: str, book: Mapping[str, tuple[str, ...]]) -> list[str]:
     found = [text for text in (lowered, lowered.replace("_", "-")) if text in book]
     if found:
         return found[:1]
-    parts = [part.split(":")[0] for part in lowered.split("+")]
-    for part in parts:
-        if part not in book:
-            near = difflib.get_close_matches(part, book, 1)
+    parts = lowered.split("+")
+    for stem in (part.split(":")[0] for part in parts):
+        if stem not in book:
+            near = difflib.get_close_matches(stem, book, 1)
             hint = f"did you mean {near[0]!r}?" if near else (
                 "name strategies, streams, models, data sets or metrics, or leaderboard")
             raise UserError(f"nothing to cite goes by the name {name!r}; {hint}")
@@ -178,6 +188,17 @@ def _split(text: str) -> tuple[str, ...]:
     return tuple(re.findall(r"^@\w+\{.*?^\}", text, re.DOTALL | re.MULTILINE)) or ((text,) if text.strip() else ())
 
 
-def _key(entry: str) -> str:
-    found = re.match(r"@\w+\s*\{\s*([^,\s]+)", entry.strip())
-    return found.group(1) if found else entry
+def _work(entry: str) -> str:
+    """What an entry is of: its title without case and marks, so that a work is cited once under whatever key."""
+    found = re.search(r"^\s*title\s*=\s*(.*?),?$", entry, re.MULTILINE)
+    return re.sub(r"\W|_", "", found.group(1)).lower() if found else entry.strip()
+
+
+def _with_own_keys(entries: Iterable[str]) -> Iterator[str]:
+    """The entries, a key that was used before with a letter behind it."""
+    used: set[str] = set()
+    for entry in entries:
+        key = re.match(r"@\w+\s*\{\s*([^,\s]+)", entry)
+        own = key and next(k for k in (key[1] + letter for letter in ("", *string.ascii_lowercase)) if k not in used)
+        used.add(own or "")
+        yield entry.replace(key[1], own, 1) if key else entry

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,10 @@ BASES = {"strategies": ("Strategy",), "streams": ("Stream",), "models": ("Module
 TYPES = {"bool": bool, "int": int, "float": float, "str": str, "None": type(None)}
 CONSTANTS = {
     "citation": lambda value: isinstance(value, str),
+    "citations": lambda value: isinstance(value, dict) and {str} >= {*map(type, (*value, *value.values()))},
     "scenarios": lambda value: isinstance(value, tuple) and bool(value) and set(value) <= set(SCENARIOS),
 }
-WRITTEN = {"citation": "BibTeX written out in the class",
+WRITTEN = {"citation": "BibTeX written out in the class", "citations": "names with BibTeX written out in the class",
            "scenarios": f"a tuple of some of {', '.join(map(repr, SCENARIOS))}, written out in the class"}
 
 
@@ -34,6 +35,7 @@ class Plugin:
         summary: First line of the class's docstring.
         options: Option name to (types allowed, default).
         citation: BibTeX of its source.
+        citations: BibTeX of what may stand after a colon in its name, by that text.
         scenarios: The scenarios it supports.
         brings_optimizer: Whether it has a method `make_optimizer`.
         is_library: Whether it has a class method `options_of`, see `complete`.
@@ -52,6 +54,7 @@ class Plugin:
     brings_optimizer: bool = False
     is_library: bool = False
     source: str = ""
+    citations: Mapping[str, str] = field(default_factory=dict)
 
 
 def parse(kind: str, path: Path, name: str, module: str = "", class_name: str = "", source: str = "") -> Plugin:
@@ -79,7 +82,7 @@ def parse(kind: str, path: Path, name: str, module: str = "", class_name: str = 
     summary = (ast.get_docstring(node) or "").strip().split("\n")[0]
     return Plugin(kind, name, module, path, node.name, summary, _options(node, path, kind),
                   constants.get("citation", ""), constants.get("scenarios", ("class", "task", "domain")),
-                  "make_optimizer" in methods, "options_of" in methods, source)
+                  "make_optimizer" in methods, "options_of" in methods, source, constants.get("citations", {}))
 
 
 def _tree(path: Path) -> ast.Module:
@@ -101,7 +104,7 @@ def _bases(node: ast.ClassDef) -> set[str]:
 
 
 def _constants(node: ast.ClassDef, path: Path) -> dict[str, Any]:
-    """`citation` and `scenarios` where the class has them."""
+    """Those of `CONSTANTS` that the class has."""
     values = {}
     for item in node.body:
         target = item.targets[0] if isinstance(item, ast.Assign) else getattr(item, "target", None)

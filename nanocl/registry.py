@@ -13,7 +13,7 @@ import importlib.util
 import math
 import sys
 from collections.abc import Iterable, Mapping
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -128,8 +128,13 @@ def _own(kind: str) -> tuple[Plugin, ...]:
 
 
 def _installed(kind: str) -> Iterable[Plugin]:
-    for point in entry_points(group=f"nanocl.{kind}"):
+    for point in _points(f"nanocl.{kind}", tuple(sys.path)):
         yield parse(kind, _file_of(point), point.name, point.module, point.attr)
+
+
+@functools.cache  # reading what is installed takes 10 ms, and a grid of runs asks a hundred times
+def _points(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    return tuple(entry_points(group=group))
 
 
 def _local(kind: str, files: Iterable[Path]) -> Iterable[Plugin]:
@@ -139,7 +144,7 @@ def _local(kind: str, files: Iterable[Path]) -> Iterable[Plugin]:
             yield parse(kind, path, path.stem.replace("_", "-"), source=source)
 
 
-def _file_of(point) -> Path:
+def _file_of(point: EntryPoint) -> Path:
     if point.dist is not None:
         stem = point.module.replace(".", "/")
         for name in (f"{stem}.py", f"{stem}/__init__.py"):

@@ -198,6 +198,8 @@ def _recipe(parts: Sequence[Part], tuned: Mapping[str, Any], published: Mapping[
 
 def _ordered(names: Sequence[str], plugins: Sequence[Path]) -> tuple[str, ...]:
     """The part that brings an optimizer last, the others as given: `adam+ewc` and `ewc+adam` are one composition."""
+    if len(names) == 1:
+        return tuple(names)
     return tuple(sorted(names, key=lambda name: registry.get("strategies", name, plugins).brings_optimizer))
 
 

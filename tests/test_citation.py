@@ -38,7 +38,7 @@ def test_a_metric_goes_by_its_name_and_by_its_column_title():
 def test_a_composition_cites_its_parts_once(monkeypatch):
     class Plugin:
         def __init__(self, name, text):
-            self.name, self.citation = name, text
+            self.name, self.citation, self.citations = name, text, {}
     found = {"strategies": [Plugin("one", "@misc{a,\n  title = {A}\n}\n@misc{b,\n  title = {B}\n}"),
                             Plugin("two", "@misc{b,\n  title = {B}\n}")]}
     monkeypatch.setattr(registry, "plugins", lambda kind: {p.name: p for p in found.get(kind, [])})
@@ -59,6 +59,30 @@ def test_without_names_the_board_and_everything_in_it_is_cited_once():
 def test_the_board_names_the_package_version_and_the_records():
     text = citation.cite(["leaderboard"], [a_result()], "abcdef012345")
     assert f"nanocl {__version__}, records abcdef012345 (1 runs)" in text
+
+
+@pytest.mark.parametrize(("name", "keys"), [
+    ("torchvision:resnet18", ["torchvision2016"]), ("torch:Adafactor", ["shazeer2018adafactor", "paszke2019pytorch"]),
+    ("pytorch-optimizer:SAM:Lion", ["foret2021sharpness", "chen2023symbolic", "kim2021pytorch"]),
+    ("ewc+torch:adafactor", ["kirkpatrick2017overcoming", "shazeer2018adafactor", "paszke2019pytorch"]),
+])
+def test_a_name_with_a_colon_cites_what_stands_after_it_and_the_library(name, keys):
+    assert [key for _, key in entries(citation.cite([name], [], "0"))] == keys
+
+
+def test_the_board_cites_what_stands_after_a_colon():
+    text = citation.cite([], [a_result(a_spec("torch:Muon"))], "0")
+    assert "jordan2024muon" in text and "no citation is known for torch" not in text
+
+
+def test_a_work_is_cited_once_under_whatever_key_and_a_key_is_used_once():
+    book = citation._book()
+    everything = entries(citation.cite(list(book), [], "0"))
+    keys = [key for _, key in everything]
+    titles = re.findall(r"^  title = (.*),$", citation.cite(list(book), [], "0"), re.MULTILINE)
+    assert len(keys) == len(set(keys)) and len(titles) == len({title.lower() for title in titles}) > 40
+    two = ["@misc{a,\n  title = {One}\n}", "@misc{a,\n  title = {Two}\n}"]
+    assert [key for _, key in entries("\n".join(citation._with_own_keys(two)))] == ["a", "aa"]
 
 
 def test_what_has_no_known_source_is_said_in_a_comment():

@@ -86,6 +86,7 @@ def test_a_name_found_twice_is_an_error(tmp_path):
     (TOY.replace('("task",)', '("tasks",)'), r"Toy.scenarios must be a tuple of some of .*got \('tasks',\)"),
     (TOY.replace('("task",)', '"task"'), "Toy.scenarios must be a tuple"),
     (TOY.replace('("task",)', "ALL"), "Toy.scenarios must be a tuple of some of .*got ALL"),
+    (TOY.replace("citation =", "citations ="), "Toy.citations must be names with BibTeX"),
     (TOY.replace('"@misc{toy}"', "BIBTEX"), "Toy.citation must be BibTeX written out in the class, got BIBTEX"),
 ])
 def test_a_file_that_is_no_plugin_is_refused_in_one_sentence(tmp_path, text, message):
