@@ -10,7 +10,7 @@ from statistics import median
 from nanocl import statistics
 
 FOR, AGAINST, OPEN = "for", "against", "open"
-WANTED = ("lower", "not higher")
+WANTED = ("lower", "not higher", "higher", "not lower")
 
 
 @dataclass(frozen=True)
@@ -19,12 +19,15 @@ class Finding:
 
     Attributes:
         what: What was compared, e.g. `A_keep, nano / gradient`.
-        effect: The number: of a ratio the geometric mean over the seeds; None where nothing could be measured.
+        effect: The number: of a ratio the geometric mean over the seeds, of a difference the mean; None where nothing
+            could be measured.
         interval: Its 95 % interval, or None.
         p: Two-sided p-value, after `judged` corrected over the settings; None without a test.
         seeds: Seeds behind it.
-        medians: Of a ratio, those of its two sides.
         state: `for`, `against` or `open`.
+        medians: Of a ratio, those of its two sides.
+        neutral: The effect of no difference: 1 of a ratio, 0 of a difference.
+        unit: Of the effect, empty for a ratio.
     """
 
     what: str
@@ -34,6 +37,8 @@ class Finding:
     seeds: int
     state: str = OPEN
     medians: tuple[float, float] | None = None
+    neutral: float = 1.0
+    unit: str = ""
 
     def __str__(self) -> str:
         if self.effect is None:
@@ -41,7 +46,9 @@ class Finding:
         low_high = f" [{self.interval[0]:.3g}, {self.interval[1]:.3g}]" if self.interval else ""
         p = "" if self.p is None else f", p {'< 0.001' if self.p < 1e-3 else f'= {self.p:.2g}'}"
         sides = f" (medians {self.medians[0]:.2g} and {self.medians[1]:.2g})" if self.medians else ""
-        return f"{self.what}{sides} {self.effect:.3g}{low_high}{p}, {self.seeds} seeds: {self.state}"
+        effect = f"{self.effect:+.3g}" if self.neutral == 0 else f"{self.effect:.3g}"
+        seeds = f", {self.seeds} seeds" if self.seeds else ""
+        return f"{self.what}{sides} {effect}{low_high}{' ' * bool(self.unit)}{self.unit}{p}{seeds}: {self.state}"
 
 
 @dataclass(frozen=True)
@@ -109,7 +116,7 @@ def judged(findings: Mapping[str, Finding], wanted: str) -> dict[str, Finding]:
     Args:
         findings: Setting to the same comparison there.
         wanted: `lower`: significantly below 1 is for, significantly above is against. `not higher`: only
-            significantly above 1 is against, all else that was measured is for.
+            significantly above 1 is against, all else that was measured is for. `higher`, `not lower`: mirrored.
     """
     if wanted not in WANTED:
         raise ValueError(f"wanted must be one of {', '.join(WANTED)}, got {wanted!r}")
@@ -117,6 +124,36 @@ def judged(findings: Mapping[str, Finding], wanted: str) -> dict[str, Finding]:
     corrected = dict(zip(tested, statistics.holm([findings[setting].p for setting in tested]), strict=True))
     return {setting: replace(finding, p=corrected.get(setting), state=_state(finding, corrected.get(setting), wanted))
             for setting, finding in findings.items()}
+
+
+def across(what: str, differences: Mapping[str, Sequence[float]], wanted: str, *, ratio: bool = False,
+           unit: str = "") -> dict[str, Finding]:
+    """One comparison in settings with few seeds each, gated by one exact test over the seeds of all settings.
+
+    The sign-flip test takes all differences, each turned by the sign of its setting's mean, so that effects of
+    opposite directions do not cancel. These signs come from the data, so p is multiplied by the patterns that they
+    could have shown, 2^(settings - 1). A setting speaks only if this p is below 0.05 and its own 95 % interval
+    (Student's t over its seeds) lies on one side.
+
+    Args:
+        what: Name of the comparison.
+        differences: Setting to the paired differences of its seeds, with `ratio` of logarithms.
+        wanted: See `judged`; `higher` and `not lower` are the mirror images.
+    """
+    measured = {setting: row for setting, row in differences.items() if len(row) >= statistics.FEWEST_SEEDS}
+    turned = [math.copysign(1.0, statistics.mean(row)) * value for row in measured.values() for value in row]
+    p = min(1.0, 2 ** (len(measured) - 1) * statistics.sign_flip_p_value(turned)) if measured else None
+    shown = math.exp if ratio else float
+    found = {}
+    for setting, row in differences.items():
+        if setting not in measured:
+            found[setting] = Finding(what, None, None, None, len(row), neutral=float(ratio), unit=unit)
+            continue
+        low, high = map(shown, statistics.interval(row))
+        finding = Finding(what, shown(statistics.mean(row)), (low, high), p, len(row), neutral=float(ratio), unit=unit)
+        clear = p if low > finding.neutral or high < finding.neutral else 1.0
+        found[setting] = replace(finding, state=_state(finding, clear, wanted))
+    return found
 
 
 def joined(*columns: Mapping[str, Finding]) -> dict[str, tuple[Finding, ...]]:
@@ -147,5 +184,5 @@ def _state(finding: Finding, p: float | None, wanted: str) -> str:
     if finding.effect is None or p is None:
         return OPEN
     if p < statistics.LEVEL:
-        return FOR if finding.effect < 1 else AGAINST
-    return OPEN if wanted == "lower" else FOR
+        return FOR if (finding.effect < finding.neutral) == (wanted in ("lower", "not higher")) else AGAINST
+    return FOR if wanted.startswith("not") else OPEN

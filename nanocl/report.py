@@ -6,15 +6,16 @@ import argparse
 import re
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 
 from nanocl import __version__, citation, leaderboard, reproduction, store, suite, tables
 from nanocl.records import RunResult, Summary, UserError
+from nanocl.studies import finetune, verdicts
 
 EPILOG = """\
 examples:
-  python -m nanocl.report                            write results/tables, LEADERBOARD.md, show the tables
+  python -m nanocl.report                            write tables, leaderboard, claims, fronts; show the tables
   python -m nanocl.report --format latex > tables.tex
   python -m nanocl.report --check                    is what is written what the records say?
   python -m nanocl.report cite                       BibTeX of the leaderboard and everything in it
@@ -64,14 +65,28 @@ def pages(summaries: Sequence[Summary], root: Path) -> dict[Path, str]:
     if not summaries:
         return {}
     written = {root / "LEADERBOARD.md": leaderboard.page(summaries)}
-    compared = reproduction.compare(suite.protocols(), [run for row in summaries for run in row.results])
+    results = [run for row in summaries for run in row.results]
+    compared = reproduction.compare(suite.protocols(), results)
     if any(row.ours for row in compared):
         written[root / "REPRODUCTION.md"] = reproduction.page(compared)
     for rows in tables.by_protocol(summaries):
         stem = tables.file_stem(rows[0].results[0].spec)
         written |= {root / "tables" / f"{stem}.{end}": tables.page(rows, format)
                     for format, end in tables.FORMATS.items()}
-    return written
+    comparisons = finetune.comparisons(results)
+    written |= {finetune.folder(found, root) / "README.md": finetune.page(found) for found in comparisons}
+    claims = verdicts.page(results, comparisons, root)
+    return written | ({root / "CLAIMS.md": claims} if claims else {})
+
+
+def draw(summaries: Sequence[Summary], root: Path, anew: Container[Path]) -> dict[Path, bytes]:
+    """The figures of the pages in `anew`, and of every page that lacks one; loads matplotlib only if there are any."""
+    drawn = {}
+    for found in finetune.comparisons([run for row in summaries for run in row.results]):
+        target = finetune.folder(found, root)
+        if target / "README.md" in anew or not all((target / f"{name}.png").exists() for name in finetune.FIGURES):
+            drawn |= {target / name: content for name, content in finetune.draw(found).items()}
+    return drawn
 
 
 def changes(wanted: dict[Path, str], root: Path) -> dict[Path, str]:
@@ -83,7 +98,8 @@ def changes(wanted: dict[Path, str], root: Path) -> dict[Path, str]:
         elif path.read_bytes() != text.encode():
             found[path] = "changed"
     there = [path for path in (root / "tables").glob("*") if _GENERATED.fullmatch(path.name)]
-    board = [path for path in (root / "LEADERBOARD.md", root / "REPRODUCTION.md") if path.exists()]
+    board = [path for name in ("LEADERBOARD.md", "REPRODUCTION.md", "CLAIMS.md") if (path := root / name).exists()]
+    board += [path for path in sorted((root / "studies").glob("*/README.md")) if finetune.GENERATED in path.read_text()]
     return found | {path: "stale" for path in (*sorted(there), *board) if path not in wanted}
 
 
@@ -100,7 +116,10 @@ def _report(arguments: argparse.Namespace) -> int:
     wanted = pages(summaries, root)
     if arguments.check:
         return _check(wanted, root, len(problems))
-    _write(wanted, root)
+    written = _write(wanted, root)
+    for path, content in draw(summaries, root, written).items():
+        path.write_bytes(content)
+        print(f"nanocl: drew {path}", file=sys.stderr)
     _show(summaries, arguments.format, root)
     return 0
 
@@ -120,7 +139,7 @@ def _show(summaries: Sequence[Summary], format: str, root: Path) -> None:
     print(tables.text(summaries, width) if format == "text" else tables.page(summaries, format))
 
 
-def _write(wanted: dict[Path, str], root: Path) -> None:
+def _write(wanted: dict[Path, str], root: Path) -> Container[Path]:
     found = changes(wanted, root)
     try:
         for path, what in found.items():
@@ -135,6 +154,7 @@ def _write(wanted: dict[Path, str], root: Path) -> None:
                         "--results") from error
     if wanted and not found:
         print(f"nanocl: {len(wanted)} files in {root} are up to date", file=sys.stderr)
+    return found
 
 
 def _check(wanted: dict[Path, str], root: Path, problems: int) -> int:

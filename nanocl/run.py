@@ -10,21 +10,12 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
-from nanocl import __version__, registry, store, suite, tables
+from nanocl import registry, store, studies, suite, tables
+from nanocl.commandline import parser, request, seeds
 from nanocl.engine import local
-from nanocl.records import SCENARIOS, TIERS, RunFailure, RunResult, RunSpec, UserError
-
-EPILOG = """\
-examples:
-  python -m nanocl.run                                     digits, every core strategy, 3 seeds, under 3 minutes
-  python -m nanocl.run --stream split-cifar --data-root ~/data
-  python -m nanocl.run --stream split-mnist --scenario task --strategy adam,sgd,ewc+adam --seeds 5
-  python -m nanocl.run --strategy nanoadam --set nanoadam.lr=2e-3 --set training.epochs=5
-  python -m nanocl.run --plugin my_strategy.py --strategy my-strategy
-
-exit codes: 0 all runs measured, 1 some run failed, 2 a mistake in the call, 130 interrupted
-"""
+from nanocl.records import RunFailure, RunResult, RunSpec, UserError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,78 +25,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.list:
             print(listing(arguments.plugin))
             return 0
-        return _run(arguments)
+        if arguments.workers < 0:
+            raise UserError(f"--workers must be at least 1, or 0 for one per core, got {arguments.workers}")
+        study = None if arguments.strategy else studies.find(arguments.stream, arguments.plugin)
+        return _study(study, arguments) if study else _run(arguments)
     except UserError as error:
         print(f"nanocl: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("nanocl: interrupted; measured runs are kept and the next call goes on from there", file=sys.stderr)
         return 130
-
-
-def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    p = argparse.ArgumentParser("python -m nanocl.run", description="Train learners on a stream of tasks and print "
-                                "accuracy, forgetting, parameter drift and cost.", epilog=EPILOG,
-                                formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--stream", default="split-digits", help="protocol or stream to run (see --list), or a TOML file")
-    p.add_argument("--strategy", default="", metavar="A,B,C+D", help="strategies, + composes; default: the protocol's")
-    p.add_argument("--seeds", default="", metavar="N|A,B,C", help="`3` is seeds 0,1,2; `0,4,7` or `5,` are these")
-    p.add_argument("--scenario", default="", help=f"{'|'.join(SCENARIOS)} incremental; default: the protocol's")
-    p.add_argument("--tier", default="cpu", help=f"{'|'.join(TIERS)}: seconds, minutes on 2 cores, as published")
-    p.add_argument("--set", action="append", default=[], metavar="PART.OPTION=VALUE", dest="settings",
-                   help="an option of stream, model, training or a strategy; may be repeated")
-    p.add_argument("--model", default="", help="backbone (see --list), e.g. slim-resnet18 or torchvision:resnet18")
-    p.add_argument("--data-root", type=Path, help="folder with the data sets; default: $NANOCL_DATA_ROOT, ./data")
-    p.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="default: results")
-    p.add_argument("--workers", type=int, default=0, metavar="N", help="runs at a time; default: one per core")
-    p.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="default: auto")
-    p.add_argument("--plugin", action="append", default=[], type=Path, metavar="FILE",
-                   help="a file with a strategy, stream or model of yours; may be repeated")
-    p.add_argument("--list", action="store_true", help="streams, strategies and models with their options")
-    p.add_argument("--dry-run", action="store_true", help="print the runs and which are already measured; train none")
-    p.add_argument("--force", action="store_true", help="run again what is already measured")
-    p.add_argument("--version", action="version", version=f"nanocl {__version__}")
-    return p
-
-
-def request(arguments: argparse.Namespace) -> suite.Request:
-    """What the command line asks for, as plain values.
-
-    Raises:
-        UserError: A malformed --seeds or --set.
-    """
-    settings: dict[str, dict[str, str]] = {}
-    for text in arguments.settings:
-        target, equals, value = text.partition("=")
-        part, dot, option = target.rpartition(".")
-        if not (equals and dot and part and option):
-            raise UserError(f"--set takes PART.OPTION=VALUE, such as nanoadam.lr=2e-3, got {text!r}")
-        settings.setdefault(part.strip(), {})[option.strip()] = value.strip()
-    return suite.Request(
-        stream=arguments.stream, strategies=tuple(filter(None, arguments.strategy.replace(" ", "").split(","))),
-        seeds=seeds(arguments.seeds), scenario=arguments.scenario, tier=arguments.tier, model=arguments.model,
-        settings=settings, plugins=tuple(arguments.plugin),
-    )
-
-
-def seeds(text: str) -> tuple[int, ...]:
-    """`3` is (0, 1, 2); `0,4,7` is (0, 4, 7); nothing is ().
-
-    Raises:
-        UserError: Anything else.
-    """
-    try:
-        values = [int(item) for item in text.split(",") if item.strip()]
-    except ValueError:
-        values = [-1]
-    if not text:
-        return ()
-    if "," not in text and values[0] > 0:
-        return tuple(range(values[0]))
-    if not values or min(values) < 0 or max(values) >= 2**31 or "," not in text:
-        raise UserError(f"--seeds takes a number of seeds such as 3, or a list below 2^31 such as 0,4,7, got {text!r}")
-    return tuple(dict.fromkeys(values))
 
 
 def listing(plugins: Sequence[Path] = ()) -> str:
@@ -125,14 +54,13 @@ def listing(plugins: Sequence[Path] = ()) -> str:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    if arguments.workers < 0:
-        raise UserError(f"--workers must be at least 1, or 0 for one per core, got {arguments.workers}")
     runs = suite.specs(request(arguments))
     if arguments.dry_run:
         return _dry_run(runs, arguments)
     runs = suite.pin(runs, arguments.data_root)
     store.check_writable(arguments.results)
     todo = runs if arguments.force else store.missing(runs, arguments.results)
+    _name_damaged(todo, arguments.results)
     failures = _train(todo, len(runs), arguments) if todo else []
     found = [result for run in runs if (result := store.find(run, arguments.results)) is not None]
     if found:
@@ -142,6 +70,36 @@ def _run(arguments: argparse.Namespace) -> int:
     for failure in failures:
         print(f"nanocl: {_label(failure.spec)} failed: {failure.error}", file=sys.stderr)
     return 1 if failures else 0
+
+
+def _study(study: ModuleType, arguments: argparse.Namespace) -> int:
+    for option, value in (("--set", arguments.settings), ("--model", arguments.model),
+                          ("--scenario", arguments.scenario)):
+        if value:
+            raise UserError(f"the study of {arguments.stream} takes no {option}; name strategies with --strategy to "
+                            "run them one by one")
+    asked = {"tier": arguments.tier, "seeds": seeds(arguments.seeds)}
+    for path in study.damaged(arguments.results, **asked):
+        print(f"nanocl: {path} cannot be read and is measured again", file=sys.stderr)
+    if arguments.dry_run:
+        rows = study.listing(arguments.results, **asked)
+        for digest, words, measured in rows:
+            print(f"{'measured' if measured else 'to run':<9} {digest}  {words}")
+        print(f"{len(rows)} parts of the study, {sum(row[2] for row in rows)} measured")
+        return 0
+    from nanocl.progress import StudyDisplay  # here, because it loads rich
+
+    with StudyDisplay(f"study {arguments.stream}") as display:
+        text = study.run(arguments.results, arguments.workers or _cores(), display.update, force=arguments.force,
+                         **asked)
+    print(text)
+    return 0
+
+
+def _name_damaged(todo: Sequence[RunSpec], root: Path) -> None:
+    """Say which records are there and cannot be trusted: their runs are measured again."""
+    for problem in store.damaged(todo, root):
+        print(f"nanocl: not used, its run is measured again: {problem}", file=sys.stderr)
 
 
 def _train(todo: Sequence[RunSpec], total: int, arguments: argparse.Namespace) -> list[RunFailure]:
@@ -155,7 +113,10 @@ def _train(todo: Sequence[RunSpec], total: int, arguments: argparse.Namespace) -
     device = experiment.choose_device(arguments.device)
     workers = arguments.workers or (1 if device == "cuda" else _cores() // todo[0].training.threads)
     workers = max(1, min(workers, len(todo)))
-    experiment.check(todo, data_root=arguments.data_root, plugins=arguments.plugin)
+    try:
+        experiment.check(todo, data_root=arguments.data_root, plugins=arguments.plugin)
+    except SystemExit as error:
+        raise UserError(f"a plugin called sys.exit({error.code!r}); it should raise an error that says why") from error
     run_one = functools.partial(
         experiment.run_one, data_root=arguments.data_root, device=device, plugins=tuple(arguments.plugin),
         workers=workers, partial=arguments.results / ".part",
@@ -175,7 +136,9 @@ def _dry_run(runs: Sequence[RunSpec], arguments: argparse.Namespace) -> int:
     note = ""
     try:
         runs = suite.pin(runs, arguments.data_root, download=False)
-        missing = {run.digest for run in store.missing(runs, arguments.results)}
+        todo = store.missing(runs, arguments.results)
+        missing = {run.digest for run in todo}
+        _name_damaged(todo, arguments.results)
     except UserError as error:
         missing, note = {run.digest for run in runs}, f"nanocl: {error}"
     for run in runs:

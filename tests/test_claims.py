@@ -70,7 +70,7 @@ def test_the_verdict_names_what_it_depends_on():
 
 
 def test_a_wanted_direction_that_is_none_is_refused():
-    with pytest.raises(ValueError, match="lower, not higher, got 'smaller'"):
+    with pytest.raises(ValueError, match="lower, not higher, higher, not lower, got 'smaller'"):
         judged({}, "smaller")
 
 

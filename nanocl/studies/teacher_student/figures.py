@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import statistics as plain
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-import matplotlib
 from matplotlib.figure import Figure
 
 from nanocl.colours import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILLION, style
+from nanocl.studies.drawing import WIDTH, content, look
 from nanocl.studies.teacher_student.settings import ARMS, condition_label, label
 from nanocl.studies.teacher_student.storage import Record
-
-WIDTH = 3.3
-_LOOK = {"font.size": 7, "axes.titlesize": 7, "legend.fontsize": 6, "axes.linewidth": 0.6, "xtick.major.width": 0.6,
-         "ytick.major.width": 0.6, "lines.linewidth": 1, "lines.markersize": 3.5, "svg.hashsalt": "nanocl",
-         "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False, "savefig.dpi": 200}
-_STAMPS = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
 
 
 def draw(settings: Sequence[Record], conditions: Sequence[Record], kind: str = "png") -> dict[str, bytes]:
@@ -42,8 +34,8 @@ def draw(settings: Sequence[Record], conditions: Sequence[Record], kind: str = "
              and entry["setting"]["heads"] == "shared"]
     if len(alike) > 1:
         plans["forgetting-against-learning"] = lambda: exchange(alike)
-    with _look():
-        return {f"{name}.{kind}": _content(plan(), kind) for name, plan in plans.items()}
+    with look():
+        return {f"{name}.{kind}": content(plan(), kind) for name, plan in plans.items()}
 
 
 def neurons(entry: Record) -> Figure:
@@ -187,18 +179,3 @@ def _median(entry: Record, arm: str, measure: str) -> float | None:
 
 def _columns(points: Collection[Sequence[float]]) -> tuple[Sequence[float], ...]:
     return tuple(zip(*points, strict=True)) if points else ((), ())
-
-
-def _content(figure: Figure, kind: str) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format=kind, metadata=_STAMPS[kind])
-    return buffer.getvalue()
-
-
-@contextmanager
-def _look() -> Iterator[None]:
-    """matplotlib's own defaults with ours: a user's matplotlibrc must not change a published figure."""
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_LOOK)
-        yield

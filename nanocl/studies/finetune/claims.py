@@ -1,0 +1,107 @@
+"""What finetuning says about the claims: rows computed from the points of every protocol, without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from nanocl.claims import Claim, across, joined
+from nanocl.studies.finetune import matched
+from nanocl.studies.finetune.points import Comparison
+
+PAPER = "Zhou et al., 2025, arXiv:2506.21374"
+RULE = "{}, by the rule of the sweeps"
+SWEEPS = """\
+**The rule of the sweeps.** Within a seed each arm gives one number from its whole sweep, so that learning rates are
+never counted as repetitions. A protocol meets a claim if, for each comparison, one exact sign-flip test over the seeds
+of all protocols has p < 0.05 (multiplied by 2^(protocols - 1) for the directions that it could have shown; 5 seeds of
+one protocol alone cannot reach 0.05), and the protocol's own 95 % t interval lies on the claimed side. `not lower`
+fails only where that interval lies below. *At equal new-task accuracy* means: the mean over LEVELS of the new-task
+accuracy that both arms reach in that seed, each arm read at the place of its sweep, lines between neighbouring learning
+rates included, that keeps most of the old task there. The learning rate is chosen by the test data, in every arm alike.
+""".replace("LEVELS", ", ".join(f"{100 * level:g} %" for level in matched.LEVELS))
+# what is measured: (differences of a pair of arms, words, direction, whether a ratio, unit)
+Measure = tuple[Callable[[matched.Seeds, matched.Seeds], tuple[float, ...]], str, bool, str]
+OLD: Measure = (matched.old_difference, "old-task accuracy at equal new-task accuracy, {} - {}", False, "points")
+TUNED: Measure = (matched.tuned_difference, "old-task accuracy where each learns the new task best, {} - {}", False,
+                  "points")
+NEW: Measure = (matched.new_difference, "best new-task accuracy, {} - {}", False, "points")
+DRIFT: Measure = (matched.drift_ratio, "L2 drift at equal new-task accuracy, {} / {}", True, "")
+RATE: Measure = (matched.rate_ratio, f"largest learning rate within {100 * matched.TOLERANCE:g} points of the best, "
+                 "{} / {}", True, "")
+Wanted = tuple[Measure, str, str, str]
+
+
+def claims(comparisons: Sequence[Comparison]) -> list[Claim]:
+    """A row for each claim on finetuning; `not measured` where no protocol has its arms."""
+    return [_claim(comparisons, *row) for row in ROWS]
+
+
+def _claim(comparisons: Sequence[Comparison], text: str, source: str, *wanted: Wanted) -> Claim:
+    arms = {arm for _, first, second, _ in wanted for arm in (first, second)}
+    fitting = [found for found in comparisons if arms <= found.arms.keys()]
+    columns = []
+    for (measure, words, ratio, unit), first, second, direction in wanted:
+        rows = {found.name: measure(found.arms[first], found.arms[second]) for found in fitting}
+        columns.append(across(words.format(first, second), rows, direction, ratio=ratio, unit=unit) if rows else {})
+    named = "; ".join(f"{words.format(first, second)} {direction}"
+                      for (_, words, _, _), first, second, direction in wanted)
+    return Claim(text, source, _ran(fitting, arms), RULE.format(named), joined(*columns))
+
+
+def _ran(comparisons: Sequence[Comparison], arms: set[str]) -> str:
+    rows = []
+    for found in comparisons:
+        points = {arm: [p for seeds in found.arms[arm].values() for p in seeds] for arm in sorted(arms)}
+        seeds = min(len(found.arms[arm]) for arm in arms)
+        rates = {point.lr for row in points.values() for point in row}
+        rows.append(f"{found.name}: {found.title}; {', '.join(points)}; learning rates {min(rates):g} to "
+                    f"{max(rates):g}, {seeds} seeds, {sum(map(len, points.values()))} runs")
+    return "<br>".join(rows) or "nothing yet"
+
+
+_FINETUNE = f"{PAPER}, Table 4 (one seed): forgetting of NanoAdam 0.02 against 0.69 (ViT-L), 12.55 against 68.14 " \
+            "(ResNet101), 28.36 against 68.05 points (ResNet18) of AdamW, at one learning rate each"
+ROWS: tuple[tuple[str, str, str, *tuple[Wanted, ...]], ...] = (
+    ("small beats random beats large: updating the smallest weights learns a new task best, the largest worst",
+     f"{PAPER}, Fig. 4a and 8 (curves, one seed, one learning rate)",
+     (NEW, "nanoadam", "random", "higher"), (NEW, "random", "large", "higher")),
+    ("small beats random beats large in what is kept: at equal new-task accuracy the smallest weights forget least",
+     f"{PAPER}, sections 1 and 5",
+     (OLD, "nanoadam", "random", "higher"), (OLD, "random", "large", "higher")),
+    ("NanoAdam forgets less than AdamW at equal new-task accuracy", _FINETUNE,
+     (OLD, "nanoadam", "adamw", "higher")),
+    ("NanoAdam forgets less than AdamW, each where it learns the new task best, as the paper compares",
+     _FINETUNE, (TUNED, "nanoadam", "adamw", "higher")),
+    ("NanoAdam learns the new task at least as well as AdamW",
+     f"{PAPER}, Table 4: new-task accuracy 98.13 against 92.51 (ViT-L), 81.52 against 52.97 (ResNet101), 70.67 against "
+     "56.58 (ResNet18)", (NEW, "nanoadam", "adamw", "not lower")),
+    ("NanoAdam moves the backbone less than AdamW",
+     f"{PAPER}, Table 5: mean L2 distance per layer 0.68 against 0.83 (ViT-L, one seed)",
+     (DRIFT, "nanoadam", "adamw", "lower")),
+    ("NanoAdam tolerates larger learning rates than AdamW",
+     f"{PAPER}, section 5 (ViT-L on CIFAR-10: NanoAdam is best at 1e-3, AdamW at 1e-4)",
+     (RATE, "nanoadam", "adamw", "higher")),
+    ("the smallest weights tolerate larger learning rates than those with the largest gradients",
+     f"{PAPER}, section 5 (BERT-base on SST-2: 1e-3 against 3e-4)", (RATE, "nanoadam", "gradient", "higher")),
+    ("the smallest weights generalise better than those with the largest gradients, and forget less",
+     f"{PAPER}, Fig. 4b and 9",
+     (NEW, "nanoadam", "gradient", "higher"), (OLD, "nanoadam", "gradient", "higher")),
+    ("a selection made anew now and then learns better than one made once",
+     f"{PAPER}, Table 2 (static mask: 83.54 against 85.65 on BERT-base)",
+     (NEW, "nanoadam", "static-small", "higher")),
+    ("the smallest weights, and not the dense head and norms beside them, do the learning",
+     "ours: the paper trains head and norms densely at NanoAdam's learning rate and has no arm without the weights",
+     (NEW, "nanoadam", "head+norms", "higher")),
+    ("NanoAdam still forgets less than AdamW whose head has NanoAdam's learning rate",
+     "ours: the paper's AdamW trains its head at a learning rate 7 to 20 times smaller",
+     (OLD, "nanoadam", "adamw-head", "higher")),
+    ("NanoAdam forgets less than gradient descent at equal new-task accuracy", "ours: the paper has no such arm",
+     (OLD, "nanoadam", "sgd", "higher")),
+    ("NanoAdam forgets less than MicroAdam at equal new-task accuracy",
+     f"{PAPER}, Table 4: 0.02 against 0.76 (ViT-L), 12.55 against 82.98 (ResNet101), 28.36 against 67.76 (ResNet18)",
+     (OLD, "nanoadam", "microadam", "higher")),
+    ("EWC on NanoAdam forgets less than EWC on AdamW at equal new-task accuracy", "ours",
+     (OLD, "ewc+nanoadam", "ewc+adamw", "higher")),
+)
+
+
