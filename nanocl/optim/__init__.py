@@ -1,5 +1,6 @@
 """Optimizers with compact state, drop-in for `torch.optim`. Needs torch, numpy and numba, and nothing of nanocl."""
 
+from .classp import CLASSP
 from .lift import LIFT
 from .low_rank import LowRankAdamW
 from .microadam import MicroAdam
@@ -8,4 +9,4 @@ from .nanoadam import NanoAdam
 from .pafi import PaFi
 from .step_in_backward import StepInBackward
 
-__all__ = ["LIFT", "LowRankAdamW", "MicroAdam", "MoFO", "NanoAdam", "PaFi", "StepInBackward"]
+__all__ = ["CLASSP", "LIFT", "LowRankAdamW", "MicroAdam", "MoFO", "NanoAdam", "PaFi", "StepInBackward"]

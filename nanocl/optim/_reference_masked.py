@@ -126,6 +126,24 @@ class PaFiReference(Reference):
         self.params[i] = torch.where(self.masks[i], param - self.lr * update, param)
 
 
+class CLASSPReference(Reference):
+    """Entry by entry; see `CLASSP` for the source."""
+
+    def __init__(self, params, lr=1e-2, eps=1e-4, weight_decay=0.0, *, threshold=1e-8, power=1.0,
+                 apply_decay=True) -> None:
+        super().__init__(params)
+        self.lr, self.eps, self.weight_decay = lr, eps, weight_decay
+        self.threshold, self.power, self.apply_decay = threshold, power, apply_decay
+        self.sums = self.zeros()
+
+    def update(self, i: int, gradient: Tensor) -> None:
+        for j, g in enumerate(gradient.tolist()):
+            if g**2 > self.threshold:
+                self.sums[i][j] += abs(g) ** self.power
+                scale = (self.eps + self.sums[i][j].item()) ** (1 / self.power) if self.apply_decay else 1
+                self.params[i][j] -= self.lr * (g / scale + self.weight_decay * self.params[i][j])
+
+
 def share(keys: Tensor, density: float, size: int | None) -> Tensor:
     """The mask of the lowest keys of every piece: a share of it, rounded up."""
     mask = torch.zeros_like(keys, dtype=torch.bool)

@@ -1,0 +1,97 @@
+"""CLASSP: Adagrad of any power on the entries whose gradient passes a threshold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ._base import CompactOptimizer
+from ._options import as_dtype, check_choice, check_integer, check_number
+from ._plain import arithmetic_dtype
+from ._rounding import random_bits, store, stream_key
+from ._threads import Work
+from .nanoadam import ROUNDINGS
+
+
+class CLASSP(CompactOptimizer):
+    """Move an entry only where its squared gradient passes a threshold, and less the more it has been moved.
+
+    Where g^2 > threshold: s <- s + |g|^p and w <- w - lr * g / (eps + s)^(1/p); elsewhere neither changes. With power 2
+    and threshold 0 this is Adagrad with its eps inside the root.
+
+    Args:
+        params: Parameters, named parameters or groups; every option may differ by group.
+        eps: Added to the sum; with a sum of zero the first step would be as long as any.
+        weight_decay: Decoupled, of the entries that move; not in the paper.
+        threshold: Of the squared gradient of one entry, at least 0.
+        power: p, above 0: at 1, the authors' choice, entries that have moved are held hardest.
+        apply_decay: Whether steps shrink with the sum; without it they are those of gradient descent.
+        state_dtype: Of the sum; None is float32, float64 for float64 parameters. bfloat16 is rounded stochastically.
+        seed: Of stochastic rounding.
+        weight_rounding: How bfloat16 parameters are rounded after a step: `nearest` or `stochastic`.
+
+    Raises:
+        ValueError: An option is out of its range.
+
+    Source: Ludwig, "CLASSP: a Biologically-Inspired Approach to Continual Learning through Adjustment Suppression and
+        Sparsity Promotion", 2024, arXiv:2405.09637, in the form of the pseudo-code beside the author's code, where the
+        sum takes in the present gradient. That code departs from it, and we do not follow: it compares the threshold
+        with whether any gradient of a tensor is not zero, so that a threshold below 1 has no effect, and its power has
+        none on the sum. The author's thresholds mean nothing for the formula, so the default is a small one of ours. His
+        vision experiment takes steps without decay, but sums, on the first data set, and no threshold on the second.
+    """
+
+    def __init__(self, params: Any, lr: float = 1e-2, eps: float = 1e-4, weight_decay: float = 0.0, *,
+                 threshold: float = 1e-8, power: float = 1.0, apply_decay: bool = True,
+                 state_dtype: torch.dtype | str | None = None, seed: int = 0,
+                 weight_rounding: str = "nearest") -> None:
+        super().__init__(params, {
+            "lr": lr, "eps": eps, "weight_decay": weight_decay, "threshold": threshold, "power": power,
+            "apply_decay": apply_decay, "state_dtype": state_dtype, "seed": seed, "weight_rounding": weight_rounding})
+
+    @staticmethod
+    def check_options(options: dict[str, Any]) -> None:
+        check_number("lr", options["lr"], 0.0)
+        check_number("eps", options["eps"], 0.0)
+        check_number("weight_decay", options["weight_decay"], 0.0)
+        check_number("threshold", options["threshold"], 0.0)
+        check_number("power", options["power"], 0.0, open_low=True)
+        check_choice("apply_decay", options["apply_decay"], (True, False))
+        check_choice("weight_rounding", options["weight_rounding"], ROUNDINGS)
+        check_integer("seed", options["seed"], 0)
+        as_dtype("state_dtype", options["state_dtype"])
+
+    @staticmethod
+    def bytes_of(param: Tensor, group: dict[str, Any]) -> int:
+        return param.numel() * _sum_dtype(param, group).itemsize
+
+    def update(self, param: Tensor, group: dict[str, Any]) -> list[Work]:
+        state = self.state[param]
+        if not state:
+            state.update(step=0, key=stream_key(group["seed"], len(self.state)),
+                         sum=torch.zeros_like(param, dtype=_sum_dtype(param, group)))
+        state["step"] += 1
+        gradient = param.grad.to(arithmetic_dtype(param))
+        passing = gradient.square() > group["threshold"]
+        sums = state["sum"].to(gradient.dtype)
+        sums = torch.where(passing, sums + gradient.abs().pow_(group["power"]), sums)
+        lr = float(group["lr"])
+        update = gradient * lr
+        if group["apply_decay"]:
+            update.div_((sums + group["eps"]).pow_(1 / group["power"]))
+        entries = param.to(gradient.dtype)
+        moved = torch.where(passing, entries * (1 - lr * group["weight_decay"]) - update, entries)
+        store(state["sum"], sums, _bits(state, 0, param) if state["sum"].dtype == torch.bfloat16 else None)
+        store(param, moved, _bits(state, 1, param) if group["weight_rounding"] == "stochastic" else None)
+        return []
+
+
+def _sum_dtype(param: Tensor, group: dict[str, Any]) -> torch.dtype:
+    return as_dtype("state_dtype", group["state_dtype"]) or arithmetic_dtype(param)
+
+
+def _bits(state: dict[str, Any], purpose: int, param: Tensor) -> Tensor:
+    key = stream_key(state["key"], state["step"], purpose)
+    return (random_bits(key, param.numel(), param.device) & 0xFFFF).view(param.shape)
