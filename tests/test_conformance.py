@@ -21,6 +21,7 @@ OPTIMIZERS = [
     (optim.MoFO, {}), (optim.MoFO, {"density": 0.3, "chunk_size": 20, "state_dtype": "bfloat16"}),
     (optim.LIFT, {}), (optim.LIFT, {"density": 0.3, "rank": 2, "mask_interval": 2, "moment_policy": "carry"}),
     (optim.LowRankAdamW, {}), (optim.LowRankAdamW, {"rank": 1, "alpha": 1.0}),
+    (optim.CautiousAdamW, {}), (optim.CautiousAdamW, {"weight_decay": 0.5, "state_dtype": "bfloat16"}),
     (optim.CLASSP, {}), (optim.CLASSP, {"threshold": 1e-4, "power": 2.0, "state_dtype": "bfloat16"}),
     (optim.PaFi, {}), (optim.PaFi, {"density": 0.5, "chunk_size": None, "state_dtype": "bfloat16"}),
     (torch.optim.SGD, {"momentum": 0.9}), (torch.optim.AdamW, {}), (torch.optim.Adagrad, {}),

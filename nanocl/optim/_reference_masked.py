@@ -144,6 +144,23 @@ class CLASSPReference(Reference):
                 self.params[i][j] -= self.lr * (g / scale + self.weight_decay * self.params[i][j])
 
 
+class CautiousAdamWReference(Reference):
+    """Entry by entry; see `CautiousAdamW` for the source."""
+
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.01) -> None:
+        super().__init__(params)
+        self.lr, self.betas, self.eps, self.weight_decay = lr, betas, eps, weight_decay
+        self.mean, self.square = self.zeros(), self.zeros()
+
+    def update(self, i: int, gradient: Tensor) -> None:
+        (beta1, beta2), step = self.betas, self.steps[i]
+        self.mean[i] = beta1 * self.mean[i] + (1 - beta1) * gradient
+        self.square[i] = beta2 * self.square[i] + (1 - beta2) * gradient**2
+        update = self.mean[i] / (1 - beta1**step) / ((self.square[i] / (1 - beta2**step)).sqrt() + self.eps)
+        for j, (u, w) in enumerate(zip(update.tolist(), self.params[i].tolist(), strict=True)):
+            self.params[i][j] = w - self.lr * (u + self.weight_decay * w if u * w >= 0 else u)
+
+
 def share(keys: Tensor, density: float, size: int | None) -> Tensor:
     """The mask of the lowest keys of every piece: a share of it, rounded up."""
     mask = torch.zeros_like(keys, dtype=torch.bool)

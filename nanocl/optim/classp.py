@@ -39,8 +39,8 @@ class CLASSP(CompactOptimizer):
         Sparsity Promotion", 2024, arXiv:2405.09637, in the form of the pseudo-code beside the author's code, where the
         sum takes in the present gradient. That code departs from it, and we do not follow: it compares the threshold
         with whether any gradient of a tensor is not zero, so that a threshold below 1 has no effect, and its power has
-        none on the sum. The author's thresholds mean nothing for the formula, so the default is a small one of ours. His
-        vision experiment takes steps without decay, but sums, on the first data set, and no threshold on the second.
+        none on the sum. The author's thresholds mean nothing for the formula, so the default is a small one of ours.
+        In the vision experiment steps do not shrink on the first data set, and there is no threshold on the second.
     """
 
     def __init__(self, params: Any, lr: float = 1e-2, eps: float = 1e-4, weight_decay: float = 0.0, *,

@@ -82,7 +82,7 @@ class PytorchOptimizer(Strategy):
     `cautious` (Liang et al., 2024, arXiv:2411.16085, Algorithm 1) is offered where it agrees: Lion, AdamP, ADOPT,
     LaProp, AdaFactor and MARS. It is left out of Muon, where the library masks by the momentum in place of the
     gradient, of AdEMAMix, where it masks one of two momenta, and of those that ignore it. No library here has cautious
-    weight decay (Chen et al., 2025, arXiv:2510.12402).
+    weight decay (Chen et al., 2025, arXiv:2510.12402); it is the strategy `cautious-adamw`.
 
     Args:
         optimizer: Its name there, and after another colon the one that it wraps.

@@ -1,0 +1,88 @@
+"""Cautious weight decay against its formula and against AdamW."""
+
+import pytest
+import torch
+from torch import nn
+
+from nanocl.footprint import state_bytes_of
+from nanocl.footprint.architectures import Weight
+from nanocl.optim import CautiousAdamW
+from nanocl.optim._reference_masked import CautiousAdamWReference
+
+SHAPES = ((17, 9), (13,), (1,), ())
+
+
+def make_params(dtype=torch.float32):
+    generator = torch.Generator().manual_seed(0)
+    return [nn.Parameter(torch.randn(shape, generator=generator).to(dtype)) for shape in SHAPES]
+
+
+def gradients_of(params, step):
+    generator = torch.Generator().manual_seed(1000 + step)
+    return [torch.randn(param.shape, generator=generator).to(param.dtype) for param in params]
+
+
+def train(params, optimizer, steps):
+    for step in range(steps):
+        for param, gradient in zip(params, gradients_of(params, step), strict=True):
+            param.grad = gradient
+        optimizer.step()
+
+
+def test_trajectory_equals_the_formula_entry_by_entry():
+    options = dict(lr=0.05, betas=(0.8, 0.99), weight_decay=0.5)
+    params = make_params(torch.float64)
+    with torch.no_grad():
+        params[0][:5] = 0.0
+    optimizer, reference = CautiousAdamW(params, **options), CautiousAdamWReference(params, **options)
+    for step in range(15):
+        gradients = [None if (step + i) % 5 == 0 else g for i, g in enumerate(gradients_of(params, step))]
+        for param, gradient in zip(params, gradients, strict=True):
+            param.grad = gradient
+        optimizer.step()
+        reference.step(gradients)
+    for param, expected in zip(params, reference.params, strict=True):
+        torch.testing.assert_close(param.detach().flatten(), expected, rtol=0, atol=1e-13)
+
+
+def test_only_entries_that_the_update_moves_towards_zero_decay():
+    param = nn.Parameter(torch.tensor([2.0, 2.0, -2.0, -2.0]))
+    param.grad = torch.tensor([1.0, -1.0, 1.0, -1.0])
+    CautiousAdamW([param], lr=0.1, weight_decay=0.5).step()
+    torch.testing.assert_close(param.detach(), torch.tensor([1.8, 2.1, -2.1, -1.8]))
+
+
+def test_without_weight_decay_it_is_adamw():
+    params, expected = make_params(), make_params()
+    train(params, CautiousAdamW(params, lr=0.01, weight_decay=0.0), 20)
+    train(expected, torch.optim.AdamW(expected, lr=0.01, weight_decay=0.0, foreach=False), 20)
+    for param, other in zip(params, expected, strict=True):
+        torch.testing.assert_close(param, other, rtol=1e-6, atol=1e-7)
+
+
+def test_weights_too_small_for_a_product_are_told_by_their_sign():
+    """1e-30 times a tiny update is zero in float32, which would pass for agreement."""
+    param = nn.Parameter(torch.tensor([-1e-30]))
+    param.grad = torch.tensor([1.0])
+    CautiousAdamW([param], lr=1e-30, weight_decay=5e29).step()  # with decay, half the weight would be lost
+    torch.testing.assert_close(param.detach(), torch.tensor([-2e-30]), rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("state_dtype", [None, "bfloat16"])
+def test_state_takes_the_bytes_that_are_predicted(state_dtype):
+    params = make_params()
+    optimizer = CautiousAdamW(params, state_dtype=state_dtype)
+    train(params, optimizer, 2)
+    predicted = state_bytes_of(CautiousAdamW, {"state_dtype": state_dtype}, torch.float32)
+    counted = [sum(value.nbytes for value in optimizer.state[param].values() if torch.is_tensor(value))
+               for param in params]
+    assert counted == [predicted(Weight("w", tuple(param.shape))) for param in params]
+    assert sum(counted) == optimizer.state_bytes()
+
+
+@pytest.mark.parametrize(("options", "said"), [
+    ({"weight_decay": -0.1}, r"weight_decay must be a number in \[0, inf\), got -0.1"),
+    ({"weight_rounding": "up"}, "weight_rounding must be one of nearest, stochastic, got 'up'")])
+def test_bad_arguments_are_named(options, said):
+    with pytest.raises(ValueError, match=said):
+        CautiousAdamW(make_params(), **options)
