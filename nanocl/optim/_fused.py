@@ -12,11 +12,14 @@ from . import _plain
 from ._corrections import corrections
 from ._kernel_adamw import BLOCK, adamw_all, adamw_selected
 from ._kernel_select import carry, select_bits, select_random_bits
-from ._plain import OLDEST, AdamW, arithmetic_dtype
+from ._plain import OLDEST, AdamW
 from ._selection import even_starts, offset_dtype
 from ._threads import Work, run
 
 TYPES = (torch.float32, torch.bfloat16, torch.float64)
+KINDS = {torch.float32: np.empty(0, np.float32), torch.bfloat16: np.empty(0, np.uint16),
+         torch.float64: np.empty(0, np.float64), torch.int16: np.empty(0, np.int16),
+         torch.int32: np.empty(0, np.int32), torch.int64: np.empty(0, np.int64)}
 _UNSIGNED = {2: np.uint16, 4: np.uint32, 8: np.uint64}
 
 
@@ -28,8 +31,19 @@ def fits(param: Tensor) -> bool:
 
 def array(tensor: Tensor) -> np.ndarray:
     """The tensor's memory as a flat array; bfloat16 as its bits."""
-    flat = tensor.detach().view(-1)
-    return (flat.view(torch.uint16) if flat.dtype == torch.bfloat16 else flat).numpy()
+    tensor = tensor.detach()
+    return (tensor.view(torch.uint16) if tensor.dtype == torch.bfloat16 else tensor).numpy().reshape(-1)
+
+
+def address(tensor: Tensor) -> int:
+    """Where the tensor's memory begins, for less than an array takes.
+
+    Raises:
+        RuntimeError: It is not an array in the computer's own memory.
+    """
+    if not (tensor.is_cpu and tensor.is_contiguous()):
+        raise RuntimeError(f"state of a CPU parameter must be contiguous and on the CPU, got it on {tensor.device}")
+    return tensor.data_ptr()
 
 
 def select(values: Tensor, density: float, chunk: int, *, largest: bool = False) -> Tensor:
@@ -68,14 +82,16 @@ def reselect(state: dict[str, Any], start: Tensor, offset: Tensor, policy: str) 
 
 def adamw(param: Tensor, state: dict[str, Any], step: AdamW) -> list[Work]:
     """See `_plain.adamw`; here the work is left to do."""
-    real = np.float64 if arithmetic_dtype(param) == torch.float64 else np.float32
-    arrays = [array(tensor) for tensor in (param, param.grad, state["mean"], state["square"])]
+    real = np.float64 if param.dtype == torch.float64 else np.float32
     numbers = tuple(map(real, (step.lr, 1 - step.beta1, step.beta2, 1 - step.beta2, step.eps, step.decay)))
     keys = np.uint32(step.key), np.uint32(step.weight_key or 0), step.weight_key is not None
-    factors = corrections(step.beta1, step.beta2, step.since, real, by_age="age" in state)
+    age = state.get("age")
+    rest = *corrections(step.beta1, step.beta2, step.since, real, by_age=age is not None), numbers, keys
     if "offset" not in state:
-        return [Work(adamw_all, (*arrays, *factors, numbers, keys), -(-param.numel() // BLOCK),
-                     max(1, param.numel()))]
-    start, offset, age = array(state["start"]), array(state["offset"]), array(state.get("age", state["offset"][:0]))
-    return [Work(adamw_selected, (*arrays, start, offset, state["chunk"], age, step.since, *factors, numbers, keys),
-                 len(start) - 1, max(1, len(offset)))]
+        arrays = [array(tensor) for tensor in (param, param.grad, state["mean"], state["square"])]
+        return [Work(adamw_all, (*arrays, *rest), -(-param.numel() // BLOCK), max(1, param.numel()))]
+    mean, start, offset = state["mean"], state["start"], state["offset"]
+    tensors = param, param.grad, mean, state["square"], start, offset, offset if age is None else age
+    lengths = param.numel(), len(mean), len(start), 0 if age is None else len(age)
+    args = tuple(map(address, tensors)), tuple(KINDS[tensor.dtype] for tensor in tensors), lengths, state["chunk"]
+    return [Work(adamw_selected, (*args, step.since, *rest), len(start) - 1, max(1, len(mean)))]

@@ -9,25 +9,32 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from ._kernel_floats import COMPILE, INLINE, load, noise, prefetch, store
+from ._kernel_floats import COMPILE, INLINE, array_at, load, noise, prefetch, store
 
 BLOCK = 64  # entries gathered, computed and scattered together
 AHEAD = 128  # entries between the one asked for and the one in use
 
 
 @njit(**COMPILE)
-def adamw_selected(param, grad, mean, square, start, offset, chunk, age, since, inverse1, inverse2, numbers, keys,
-                   first, last):
+def adamw_selected(addresses, kinds, lengths, chunk, since, inverse1, inverse2, numbers, keys, first, last):
     """Update the selected entries of the chunks first ... last - 1.
 
+    Addresses instead of arrays, since making seven arrays of tensors takes longer than the loop for a small parameter.
+
     Args:
-        age: Ages when they were counted, empty where all entries have one age.
-        since: Updates since then.
+        addresses: Of param, grad, mean, square, start, offset and age.
+        kinds: Arrays of the types of those.
+        lengths: Of param, mean, start and age.
+        since: Updates since ages were counted; where there are none, all entries have this one age.
         inverse1: 1 / (1 - beta1 ** age) for each age, or for the one age.
         inverse2: The same for beta2, square root taken.
         numbers: lr, 1 - beta1, beta2, 1 - beta2, eps, decay in the type of the arithmetic.
         keys: Of the random bits for the moments and for the parameter, and whether the latter are used.
     """
+    param, grad = array_at(addresses[0], lengths[0], kinds[0]), array_at(addresses[1], lengths[0], kinds[1])
+    mean, square = array_at(addresses[2], lengths[1], kinds[2]), array_at(addresses[3], lengths[1], kinds[3])
+    start, offset = array_at(addresses[4], lengths[2], kinds[4]), array_at(addresses[5], lengths[1], kinds[5])
+    age = array_at(addresses[6], lengths[3], kinds[6])
     entries, gradient = np.empty(BLOCK, inverse1.dtype), np.empty(BLOCK, inverse1.dtype)
     scale1, scale2 = np.full(BLOCK, inverse1[0]), np.full(BLOCK, inverse2[0])
     for c in range(first, last):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import carray, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
@@ -79,6 +79,19 @@ def _noise(array, key, place):
     if array.dtype == types.uint16:
         return lambda array, key, place: random_bits(key, place)
     return lambda array, key, place: np.uint32(0)
+
+
+@njit(**INLINE)
+def array_at(address, length, like):
+    """The flat array of the type of `like` whose memory begins at an address."""
+    return carray(_pointer(address, like), length)
+
+
+@intrinsic
+def _pointer(typing, address, like):
+    def generate(context, builder, signature, args):
+        return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
+    return types.CPointer(like.dtype)(address, like), generate
 
 
 @intrinsic

@@ -76,7 +76,8 @@ def _numbers(state: dict[str, Any], group: dict[str, Any]) -> AdamW:
     lr = float(group["lr"])
     counts_all = "offset" not in state or group["moment_policy"] in ("slot", "keep")
     stochastic = group["weight_rounding"] == "stochastic"
+    rounded = state["mean"].dtype == torch.bfloat16
     return AdamW(lr, *group["betas"], group["eps"], decay=1 - lr * group["weight_decay"],
                  since=state["step"] - (0 if counts_all else state["chosen"]),
-                 key=stream_key(state["key"], state["step"], MOMENTS_KEY),
+                 key=stream_key(state["key"], state["step"], MOMENTS_KEY) if rounded else 0,
                  weight_key=stream_key(state["key"], state["step"], WEIGHTS_KEY) if stochastic else None)

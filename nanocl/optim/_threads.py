@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import torch
 
 WORTHWHILE = 32768  # entries a thread; for less, waking it takes longer than the loop
+PROCESS = os.getpid()  # OpenMP's threads are not there in a forked child
+_Body = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 
 class Work(NamedTuple):
@@ -28,34 +30,90 @@ class Work(NamedTuple):
     cost: int
 
 
+Share = list[tuple[Work, int, int]]
+
+
 def run(works: Sequence[Work]) -> None:
     """Do all the work on at most `torch.get_num_threads()` threads, the calling one among them."""
     total = sum(work.cost for work in works)
     threads = max(1, min(torch.get_num_threads(), total // WORTHWHILE))
-    mine, *others = _shares(works, total, threads)
-    futures = [_pool(os.getpid(), threads - 1).submit(_do, share) for share in others]
-    _do(mine)
-    for future in futures:
-        future.result()
+    shares = _shares(works, total, threads)
+    if threads == 1:
+        _do(shares[0])
+    elif _openmp() is not None and os.getpid() == PROCESS:
+        _run_in_team(shares)
+    else:
+        _run_in_pool(shares)
 
 
-def _shares(works: Sequence[Work], total: int, threads: int) -> list[list[tuple[Work, int, int]]]:
+def _shares(works: Sequence[Work], total: int, threads: int) -> list[Share]:
     """For each thread its works, with the first and behind the last piece of each."""
-    shares: list[list[tuple[Work, int, int]]] = [[] for _ in range(threads)]
+    shares: list[Share] = [[] for _ in range(threads)]
     before = 0
     for work in works:
-        shown = ((total * t / threads - before) / work.cost for t in range(threads + 1))
-        edges = [round(min(max(share, 0.0), 1.0) * work.pieces) for share in shown]
-        for share, (first, last) in zip(shares, pairwise(edges), strict=True):
+        begin, before = before, before + work.cost
+        first, thread = 0, begin * threads // total
+        while first < work.pieces:
+            end = total * (thread + 1) / threads  # where the thread's share of the cost ends
+            last = work.pieces if end >= before else round((end - begin) / work.cost * work.pieces)
             if first < last:
-                share.append((work, first, last))
-        before += work.cost
+                shares[thread].append((work, first, last))
+                first = last
+            thread += 1
     return shares
 
 
-def _do(share: list[tuple[Work, int, int]]) -> None:
+def _do(share: Share) -> None:
     for work, first, last in share:
         work.loop(*work.args, first, last)
+
+
+def _run_in_team(shares: list[Share]) -> None:
+    """On torch's own threads: after torch's last operation they wait for the next by spinning, and another thread would
+    have to share a core with them for milliseconds."""
+    waiting, errors = iter(shares), []
+
+    def take(_: int | None) -> None:
+        try:
+            for share in waiting:  # not one each: the team may be smaller than asked for
+                _do(share)
+        except BaseException as error:  # it cannot pass through C
+            errors.append(error)
+
+    start, end = _openmp()
+    body, team = _Body(take), torch.get_num_threads()  # all threads: a smaller team would end the others
+    try:
+        start(body, None, team)  # the calling thread's own part is not inside, where an interrupt would be lost
+        for share in waiting:
+            _do(share)
+    finally:
+        end()
+    if errors:
+        raise errors[0]
+
+
+@lru_cache(maxsize=1)
+def _openmp() -> tuple[Any, Any] | None:
+    """What begins and ends a parallel region in the OpenMP library that torch is linked with; None without the two.
+
+    They are what GCC compiles a region to: in libgomp, and for that reason in Intel's and LLVM's libraries for Linux.
+    """
+    try:
+        library = ctypes.CDLL(torch._C.__file__)  # names are looked up in what it depends on, too
+        start, end = library.GOMP_parallel_start, library.GOMP_parallel_end
+    except (OSError, AttributeError):
+        return None
+    start.argtypes, start.restype = (_Body, ctypes.c_void_p, ctypes.c_uint), None
+    end.argtypes, end.restype = (), None
+    return start, end
+
+
+def _run_in_pool(shares: list[Share]) -> None:
+    mine, *others = shares
+    futures = [_pool(os.getpid(), len(others)).submit(_do, share) for share in others]
+    _do(mine)
+    for future in futures:
+        future.result()
 
 
 @lru_cache(maxsize=4)

@@ -1,0 +1,119 @@
+"""Sharing compiled loops out: on torch's own OpenMP threads, on a pool where there are none, the same bits on both."""
+
+import _ctypes
+import multiprocessing
+import signal
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+from torch import nn
+
+from nanocl.optim import MicroAdam, NanoAdam, _threads
+from nanocl.optim._threads import Work, run
+
+BIG = 4 * _threads.WORTHWHILE
+
+
+@pytest.fixture(params=["team", "pool"])
+def two_threads(request, monkeypatch):
+    """Two threads of torch's team, where there is one, or of a pool."""
+    if request.param == "pool":
+        monkeypatch.setattr(_threads, "_openmp", lambda: None)
+    elif _threads._openmp() is None:
+        pytest.skip("torch is linked with no OpenMP library that has GOMP_parallel")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(threads)
+
+
+def trained(make, steps=5):
+    """Weights after a few steps, between which torch uses its threads too."""
+    generator = torch.Generator().manual_seed(0)
+    params = [nn.Parameter(torch.randn(numel, generator=generator)) for numel in (150_001, 7, 90_000, 0)]
+    optimizer = make(params)
+    for _ in range(steps):
+        for param in params:
+            param.grad = torch.randn(len(param), generator=generator) + param.detach().sin()
+        optimizer.step()
+    return params
+
+
+MAKERS = [lambda params: NanoAdam(params, lr=0.01, mask_interval=2, density=0.5),
+          lambda params: NanoAdam(params, lr=0.01, density=1.0), lambda params: MicroAdam(params, lr=0.01)]
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_two_threads_give_the_bits_of_one(two_threads, make):
+    both = trained(make)
+    torch.set_num_threads(1)
+    assert all(torch.equal(one, other) for one, other in zip(both, trained(make), strict=True))
+
+
+def test_every_piece_is_done_once(two_threads):
+    done = []
+    run([Work(lambda number, first, last: done.extend((number, i) for i in range(first, last)), (number,), 10, BIG)
+         for number in range(5)])
+    assert sorted(done) == [(number, i) for number in range(5) for i in range(10)]
+
+
+def test_an_error_reaches_the_caller_and_the_next_run_works(two_threads):
+    def fail(first, last):
+        raise RuntimeError(f"piece {first}")
+
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="piece"):
+            run([Work(fail, (), 2, BIG)])
+    test_every_piece_is_done_once(None)
+
+
+def test_an_interrupt_reaches_the_caller(two_threads):
+    def interrupt(first, last):
+        if last == 2:
+            signal.raise_signal(signal.SIGINT)  # handled by the main thread, wherever it is then
+
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        for _ in range(20):
+            with pytest.raises(KeyboardInterrupt):
+                run([Work(interrupt, (), 2, BIG)])
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+def test_several_threads_may_run_work_at_once(two_threads):
+    with ThreadPoolExecutor(3) as callers:
+        found = list(callers.map(lambda _: trained(MAKERS[0], steps=2), range(3)))
+    assert all(torch.equal(one, other) for params in found for one, other in zip(params, found[0], strict=True))
+
+
+def test_a_forked_child_steps_though_it_has_none_of_its_parents_threads(two_threads):
+    param = nn.Parameter(torch.randn(4 * BIG, generator=torch.Generator().manual_seed(0)))
+    param.grad = torch.ones_like(param)
+    optimizer = NanoAdam([param], density=0.5)
+    optimizer.step()
+    context = multiprocessing.get_context("fork")
+    queue = context.SimpleQueue()
+    child = context.Process(target=lambda: (optimizer.step(), queue.put(param.detach().numpy()[::50].tobytes())))
+    child.start()
+    child.join(30)
+    finished = child.exitcode == 0
+    child.kill()
+    optimizer.step()
+    assert finished and queue.get() == param.detach().numpy()[::50].tobytes()
+
+
+def test_a_team_smaller_than_asked_for_does_all_the_work(monkeypatch):
+    monkeypatch.setattr(_threads, "_openmp", lambda: (lambda body, data, threads: None, lambda: None))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        test_every_piece_is_done_once(None)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_a_torch_without_openmp_is_no_error(monkeypatch):
+    monkeypatch.setattr(torch._C, "__file__", _ctypes.__file__)
+    assert _threads._openmp.__wrapped__() is None
