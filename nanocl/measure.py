@@ -20,6 +20,7 @@ from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 from nanocl import __version__
 from nanocl.records import Cost, Environment
 
+LIBRARIES = ("bitsandbytes", "pytorch-optimizer", "timm", "torchao")  # extras that decide what a run computes
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
@@ -117,6 +118,7 @@ def environment(device: str) -> Environment:
         avalanche=version("avalanche-lib"), numpy=numpy.__version__, platform=platform.system().lower(),
         processor=processor(), device=torch.cuda.get_device_name() if device == "cuda" else "cpu",
         threads=torch.get_num_threads(),
+        libraries={package: version(package) for package in LIBRARIES if package.replace("-", "_") in sys.modules},
     )
 
 

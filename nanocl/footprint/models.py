@@ -13,9 +13,8 @@ from torch import nn
 from nanocl import registry
 from nanocl.footprint import architectures
 from nanocl.footprint.architectures import BUNDLED, Weight
+from nanocl.optim._norms import NORMS
 from nanocl.records import UserError
-
-NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.LocalResponseNorm, nn.RMSNorm)
 
 
 def weights_of(model: str, *, inputs: tuple[int, ...] = (), outputs: int = 0, options: Mapping[str, Any] | None = None,

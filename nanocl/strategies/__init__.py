@@ -6,10 +6,10 @@ import copy
 import difflib
 from typing import Any, ClassVar
 
-import torch
 from avalanche.training.plugins import SupervisedPlugin
+from torch import Tensor  # not torch: the file torch.py beside this one would take the name
 
-_PLAIN = (bool, int, float, str, type(None), torch.Tensor)
+_PLAIN = (bool, int, float, str, type(None), Tensor)
 
 
 class Strategy(SupervisedPlugin):

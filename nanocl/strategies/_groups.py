@@ -6,7 +6,8 @@ from typing import Any
 
 from torch import nn
 
-NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.LocalResponseNorm, nn.RMSNorm)
+from nanocl.optim._norms import NORMS
+
 DENSE = ("norms+head", "norms", "head", "none")
 
 

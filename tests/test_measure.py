@@ -1,0 +1,89 @@
+"""Seconds, memory and bytes of state are those of the run, and the record says where it ran."""
+
+import time
+import types
+from importlib.metadata import version
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from nanocl import measure
+from nanocl.measure import Meter, tensor_bytes
+
+
+def trained(optimizer, model):
+    model(torch.ones(2, 3)).sum().backward()
+    optimizer.step()
+    return optimizer
+
+
+def test_only_the_time_inside_training_counts():
+    meter = Meter()
+    with meter.training():
+        time.sleep(0.02)
+        inside = meter.elapsed()
+    after = meter.seconds
+    time.sleep(0.02)
+    assert 0.02 <= inside <= after and meter.elapsed() == after
+    with meter.training():
+        time.sleep(0.01)
+    assert meter.seconds >= after + 0.01
+
+
+def test_an_error_in_training_still_stops_the_clock():
+    meter = Meter()
+    with pytest.raises(ValueError), meter.training():
+        raise ValueError
+    assert meter.seconds == meter.elapsed()
+
+
+def test_costs_are_counts_per_step_second_and_parameter():
+    model = nn.Linear(3, 4)
+    model.bias.requires_grad_(False)
+    optimizer = trained(torch.optim.Adam([model.weight]), model)
+    meter = Meter()
+    meter.seconds, meter.steps, meter.samples = 4.0, 8, 100
+    held = types.SimpleNamespace(state_dict=lambda: {"fisher": {"weight": torch.zeros(5, dtype=torch.float64)}})
+    cost = meter.cost(model, optimizer, [held], workers=2)
+    assert (cost.train_seconds, cost.seconds_per_step, cost.samples_per_second) == (4.0, 0.5, 25.0)
+    assert cost.parameters == 12 and cost.workers == 2 and cost.device_memory_bytes == 0
+    assert cost.optimizer_state_bytes == 2 * 12 * 4 + 4  # two moments in float32, and the step count
+    assert cost.state_bytes_per_parameter == (2 * 12 * 4 + 4) / 12
+    assert cost.strategy_state_bytes == 5 * 8
+
+
+def test_a_run_without_steps_or_parameters_divides_by_nothing():
+    cost = Meter().cost(nn.Identity(), torch.optim.SGD([torch.zeros(1, requires_grad=True)]), [], workers=1)
+    assert (cost.seconds_per_step, cost.samples_per_second, cost.state_bytes_per_parameter) == (0.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize(("value", "count"), [
+    (torch.zeros(3, dtype=torch.bfloat16), 6), ({"a": torch.zeros(2), "b": [torch.zeros(1), (torch.zeros(1),)]}, 16),
+    ({"step": 3, "name": "x", "none": None}, 0), (torch.zeros(4)[:1], 4),
+])
+def test_bytes_are_counted_over_nested_values(value, count):
+    assert tensor_bytes(value) == count
+
+
+def test_peak_memory_is_that_since_the_meter_began():
+    before = np.ones(2**24)  # 128 MiB, gone before the meter begins
+    high = measure.peak_memory()
+    del before
+    Meter()
+    low = measure.peak_memory()
+    if low >= high:
+        pytest.skip("this system does not let the mark be put back")
+    block = np.ones(2**23)
+    assert measure.peak_memory() >= low + block.nbytes // 2
+
+
+def test_the_environment_tells_versions_and_the_optional_libraries_in_use(monkeypatch):
+    for package in measure.LIBRARIES:
+        monkeypatch.delitem(measure.sys.modules, package.replace("-", "_"), raising=False)
+    bare = measure.environment("cpu")
+    assert (bare.torch, bare.device, bare.libraries) == (torch.__version__, "cpu", {})
+    assert bare.threads == torch.get_num_threads() and bare.processor
+    monkeypatch.setitem(measure.sys.modules, "timm", types.ModuleType("timm"))
+    assert measure.environment("cpu").libraries == {"timm": version("timm")}
