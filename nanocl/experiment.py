@@ -121,8 +121,9 @@ def make(part: Part, kind: str, plugins: Sequence[Path] = (), *arguments: object
 def _with_weights(spec: RunSpec, data_root: Path | None, plugins: Sequence[Path], device: str) -> Part:
     """The model with its file of weights found, or with one pretrained here."""
     model = spec.model
-    own = {name: value for name, value in model.options.items() if not name.startswith("pretrain")}
-    if len(own) < len(model.options):
+    own = {name: value for name, value in model.options.items()
+           if name != "pretrain" and not name.startswith("pretrain_")}
+    if "pretrain" in model.options:
         backbone = partial(make, replace(model, options=own), "models", plugins)
         weights = pretraining.weights_of(model, spec.stream.options, backbone, data_root, device)
         return replace(model, options={**own, "weights": str(weights)})

@@ -240,6 +240,14 @@ def test_a_pretraining_that_makes_no_sense_is_refused(root, model, message):
         spec(root, model=model)
 
 
+def test_an_option_that_is_only_called_alike_stays_the_models_own(root):
+    options = {"stream": {"datasets": "first", "image_size": "32"}}
+    run = suite.specs(suite.Request(stream="finetune", seeds=(0,), model="torchvision:squeezenet1_1",
+                                    settings=options))[0]
+    assert run.model.options["pretrained"] is False
+    experiment.build(run, data_root=root)
+
+
 def test_no_option_of_pretraining_enters_a_spec_that_has_none(root):
     assert set(spec(root).model.options) == {"width", "norm", "weights"}
 
