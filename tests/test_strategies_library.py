@@ -15,6 +15,7 @@ from torch import nn
 
 from nanocl import experiment, registry, suite
 from nanocl.records import Part, UserError, hash_of
+from nanocl.strategies._hybrid import matrices_of
 from nanocl.testing import small_stream
 
 LIBRARIES = {"torch": "torch", "pytorch-optimizer": "pytorch_optimizer", "torchao": "torchao",
@@ -180,6 +181,17 @@ def test_a_loaded_state_is_no_wipe_even_where_it_is_empty():
     resumed.load_state_dict(optimizer.state_dict())
     steps(resumed, model, 2, seed=1)
     assert not resumed.state and equal(weights(plain), weights(model))
+
+
+def test_the_first_projection_of_a_language_model_is_a_hidden_matrix():
+    """Its input layer is the embedding, wherever position embeddings stand."""
+    model = nn.Sequential(nn.Embedding(10, 4), nn.Embedding(5, 4), nn.Linear(4, 4), nn.LayerNorm(4), nn.Linear(4, 4),
+                          nn.Linear(4, 10))
+    for input_layer in (False, True):
+        assert matrices_of(model, input_layer=input_layer, convolutions=False) == {"2.weight", "4.weight"}
+    plain = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 4), nn.Linear(4, 2))
+    assert matrices_of(plain, input_layer=False, convolutions=False) == {"1.weight"}
+    assert matrices_of(plain, input_layer=True, convolutions=False) == {"0.weight", "1.weight"}
 
 
 def test_muon_leaves_all_but_hidden_matrices_to_adamw():

@@ -25,17 +25,18 @@ def matrices_of(model: nn.Module, *, input_layer: bool, convolutions: bool) -> s
 
     Args:
         model: The network.
-        input_layer: Whether the weight of its first layer is one of them.
+        input_layer: Whether the weight of its first layer is one of them. The first layer of a network that begins with
+            an embedding is that, and never one of them.
         convolutions: Whether kernels are, which have more than two dimensions.
 
     Raises:
         ValueError: There is none.
     """
-    weights = {f"{path}.{name}" if path else name: p for path, module in model.named_modules()
-               if not isinstance(module, nn.Embedding)
-               for name, p in module.named_parameters(recurse=False) if "weight" in name and p.ndim > 1}
-    names = list(weights) if input_layer else list(weights)[1:]
-    found = {name for name in names if convolutions or weights[name].ndim == 2} - head_parameters(model)
+    layers = [(module, f"{path}.{name}" if path else name, p) for path, module in model.named_modules()
+              for name, p in module.named_parameters(recurse=False) if "weight" in name and p.ndim > 1]
+    inner = layers if input_layer else layers[1:]
+    found = {name for module, name, p in inner if not isinstance(module, nn.Embedding)
+             and (convolutions or p.ndim == 2)} - head_parameters(model)
     if not found:
         kind = "weight matrix or convolution" if convolutions else "weight matrix of two dimensions"
         where = "before its output layer" if input_layer else "between its first and its output layer"
