@@ -136,3 +136,51 @@ def test_tuning_measures_on_held_out_training_data():
     assert result.evaluation != experiment.run_one(spec(settings={"stream": {"validation": "0.2"}})).evaluation
     with pytest.raises(UserError, match=r"such as stream.validation=0.1"):
         experiment.check([spec(settings={"training": {"measured_on": "validation"}})])
+
+
+NOISY = '''
+import random
+
+import numpy
+
+from nanocl.strategies import Strategy
+
+
+class Noisy(Strategy):
+    """Weight each loss by chance from the generators of Python and numpy.
+
+    Source: made up.
+    """
+
+    def before_backward(self, strategy, **kwargs):
+        strategy.loss = strategy.loss * (random.random() + numpy.random.rand())
+'''
+
+
+def test_chance_of_python_and_numpy_goes_on_after_a_cut_and_depends_on_the_seed_alone(tmp_path, monkeypatch):
+    plugin = tmp_path / "noisy.py"
+    plugin.write_text(NOISY)
+    run = spec("noisy+sgd", plugins=(plugin,))
+    whole = experiment.run_one(run, plugins=(plugin,))
+    assert numbers(experiment.run_one(run, plugins=(plugin,))) == numbers(whole)
+    save = experiment.checkpoint.save
+
+    def save_then_die(path, learner, meter, drift, outcome):
+        save(path, learner, meter, drift, outcome)
+        raise Killed
+
+    monkeypatch.setattr(experiment.checkpoint, "save", save_then_die)
+    with pytest.raises(Killed):
+        experiment.run_one(run, plugins=(plugin,), partial=tmp_path)
+    monkeypatch.setattr(experiment.checkpoint, "save", save)
+    assert numbers(experiment.run_one(run, plugins=(plugin,), partial=tmp_path)) == numbers(whole)
+
+
+def test_what_a_strategy_holds_in_training_only_counts_too():
+    cost = experiment.run_one(spec("si+sgd")).cost
+    assert cost.strategy_state_bytes >= 5 * 4 * cost.parameters, "omega, anchor, path, gradient and weight of SI"
+
+
+def test_a_size_that_no_memory_holds_is_a_mistake_in_one_sentence():
+    with pytest.raises(UserError, match="adamw on split-digits: "):
+        experiment.check([spec(settings={"model": {"width": str(10**15)}})])

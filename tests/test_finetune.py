@@ -266,3 +266,18 @@ def test_the_public_resnet_20_reaches_what_was_published(data_root):
         for inputs, targets, _ in MiniBatches(tensor_parts(part), 100):
             right += int((torch.nn.functional.linear(backbone(inputs), **head).argmax(1) == targets).sum())
     assert abs(right / 1000 - 0.9173) < 0.01
+
+
+def test_the_dense_layers_of_adamw_dense_have_a_learning_rate_of_their_own(root):
+    """Its first step is of the size lr everywhere, as Adam's is; the dense layers take dense_lr instead."""
+    run = spec(root, "adamw-dense", datasets="first", model={"norm": "batch"})
+    options = {**run.strategy[0].options, "lr": 1e-4, "dense_lr": 1e-2, "weight_decay": 0.0}
+    run = dataclasses.replace(run, strategy=(dataclasses.replace(run.strategy[0], options=options),),
+                              training=dataclasses.replace(run.training, batch_size=24))
+    learner, scenario = experiment.build(run, data_root=root)
+    before = {name: p.detach().clone() for name, p in learner.model.named_parameters()}
+    learner.train(scenario.train_stream[0], eval_streams=[])
+    for name, p in learner.model.named_parameters():
+        largest = float((p - before[name]).abs().max())
+        dense = "norm" in name or name.startswith("head")
+        assert largest == pytest.approx(1e-2 if dense else 1e-4, rel=0.01), name
