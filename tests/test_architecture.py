@@ -23,7 +23,7 @@ LAYERS = [
     {"normalisation"},
     {"streams", "models", "strategies"},
     {"optim", "data", "batches"},
-    {"registry", "metrics", "declaration", "colours"},
+    {"registry", "metrics", "columns", "declaration", "colours"},
     {"records", "spec"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
