@@ -34,9 +34,9 @@ _STYLES = {
     "adam": Style(PURPLE, "X", "--"), "adamw": Style(PURPLE, "s", "-"),
     "microadam": Style(GREEN, "s", "--"), "ewc": Style(ORANGE, "D", "--"), "online-ewc": Style(ORANGE, "X", ":"),
     "er": Style(VERMILLION, "P", ":"), "joint": Style(GREY, "*", ":"), "lwf": Style(SKY, "^", ":"),
-    "adamw-head": Style(PURPLE, "P", ":"), "head+norms": Style(GREY, "D", "--"), "mofo": Style(VERMILLION, "s", "--"),
+    "adamw-dense": Style(PURPLE, "P", ":"), "head+norms": Style(GREY, "D", "--"), "mofo": Style(VERMILLION, "s", "--"),
     "lift": Style(ORANGE, "P", "-."), "lora": Style(GREEN, "X", ":"), "ewc+adamw": Style(PURPLE, "D", "--"),
-    "ewc+nanoadam": Style(SKY, "s", "--"),
+    "ewc+nanoadam": Style(SKY, "s", "--"), "pafi": Style(SKY, "v", "-."), "classp": Style(GREEN, "D", "-"),
     "si": Style(GREEN, "v", "-."), "agem": Style(VERMILLION, "X", "-."), "der": Style(PURPLE, "^", "-."),
 }
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from nanocl import __version__, suite
 from nanocl.protocol import MOST_SEEDS
 from nanocl.records import SCENARIOS, TIERS, UserError
 
+PROBE = "probe"
 EPILOG = """\
 examples:
   python -m nanocl.run                                     digits, every core strategy, 3 seeds, under 3 minutes
@@ -35,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--scenario", default="", help=f"{'|'.join(SCENARIOS)} incremental; default: the protocol's")
     p.add_argument("--tier", default="cpu", help=f"{'|'.join(TIERS)}: seconds, minutes on 2 cores, as published")
     p.add_argument("--set", action="append", default=[], metavar="PART.OPTION=VALUE", dest="settings",
-                   help="an option of stream, model, training or a strategy; may be repeated")
+                   help="an option of stream, model, training or a strategy, or probe.magnitude=true; may be repeated")
     p.add_argument("--model", default="", help="backbone (see --list), e.g. slim-resnet18 or torchvision:resnet18")
     p.add_argument("--data-root", type=Path, help="folder with the data sets; default: $NANOCL_DATA_ROOT, ./data")
     p.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="default: results")
@@ -56,18 +58,36 @@ def request(arguments: argparse.Namespace) -> suite.Request:
     Raises:
         UserError: A malformed --seeds or --set.
     """
-    settings: dict[str, dict[str, str]] = {}
-    for text in arguments.settings:
-        target, equals, value = text.partition("=")
-        part, dot, option = target.rpartition(".")
-        if not (equals and dot and part and option):
-            raise UserError(f"--set takes PART.OPTION=VALUE, such as nanoadam.lr=2e-3, got {text!r}")
-        settings.setdefault(part.strip(), {})[option.strip()] = value.strip()
+    settings = _settings(arguments.settings)
+    settings.pop(PROBE, None)
     return suite.Request(
         stream=arguments.stream, strategies=tuple(filter(None, arguments.strategy.replace(" ", "").split(","))),
         seeds=seeds(arguments.seeds), scenario=arguments.scenario, tier=arguments.tier, model=arguments.model,
         settings=settings, plugins=tuple(arguments.plugin),
     )
+
+
+def probing(arguments: argparse.Namespace) -> bool:
+    """Whether `--set probe.magnitude=true` was given: look at gradients and magnitudes while training.
+
+    Raises:
+        UserError: Another option of the probe, or another value.
+    """
+    options = {"magnitude": "false", **_settings(arguments.settings).get(PROBE, {})}
+    if set(options) > {"magnitude"} or options["magnitude"].lower() not in ("true", "false"):
+        raise UserError(f"the probe has one option, probe.magnitude=true or false, got {options}")
+    return options["magnitude"].lower() == "true"
+
+
+def _settings(texts: Sequence[str]) -> dict[str, dict[str, str]]:
+    settings: dict[str, dict[str, str]] = {}
+    for text in texts:
+        target, equals, value = text.partition("=")
+        part, dot, option = target.rpartition(".")
+        if not (equals and dot and part and option):
+            raise UserError(f"--set takes PART.OPTION=VALUE, such as nanoadam.lr=2e-3, got {text!r}")
+        settings.setdefault(part.strip(), {})[option.strip()] = value.strip()
+    return settings
 
 
 def seeds(text: str) -> tuple[int, ...]:

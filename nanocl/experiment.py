@@ -15,6 +15,7 @@ from nanocl import checkpoint, data, measure, pretraining, registry, training
 from nanocl.drift import DriftMeter
 from nanocl.heads import Network, choose
 from nanocl.models._weights import output_layer
+from nanocl.probe import MagnitudeProbe
 from nanocl.records import Part, Progress, RunResult, RunSpec, UserError
 from nanocl.streams import Scenario
 
@@ -22,7 +23,8 @@ Tell = Callable[[Progress], None]
 
 
 def run_one(spec: RunSpec, *, data_root: Path | None = None, device: str = "auto", plugins: Sequence[Path] = (),
-            workers: int = 1, partial: Path | None = None, tell: Tell | None = None) -> RunResult:
+            workers: int = 1, partial: Path | None = None, probe: Path | None = None,
+            tell: Tell | None = None) -> RunResult:
     """Train and test one learner, from nothing or from its checkpoint.
 
     Args:
@@ -32,6 +34,7 @@ def run_one(spec: RunSpec, *, data_root: Path | None = None, device: str = "auto
         plugins: Files of the caller's own plugins.
         workers: Runs that share the machine, for the record.
         partial: Folder for checkpoints; None writes none.
+        probe: Folder for what a `MagnitudeProbe` sees; the run then begins from nothing. None probes nothing.
         tell: Called now and then with where the run is.
     """
     torch.set_num_threads(spec.training.threads)
@@ -39,7 +42,10 @@ def run_one(spec: RunSpec, *, data_root: Path | None = None, device: str = "auto
     learner, scenario = build(spec, data_root=data_root, device=device, plugins=plugins)
     meter = measure.Meter(device)
     drift = DriftMeter(learner.model, learner.model.head_parameters())
-    path = partial / f"{spec.digest}.pt" if partial else None
+    path = partial / f"{spec.digest}.pt" if partial and not probe else None
+    watch = MagnitudeProbe()
+    if probe:
+        learner.plugins.append(watch)
     so_far = None
     if path and path.exists():
         try:
@@ -56,6 +62,8 @@ def run_one(spec: RunSpec, *, data_root: Path | None = None, device: str = "auto
     cost = meter.cost(learner.model, learner.optimizer, learner.strategies, workers=workers)
     if path:
         path.unlink(missing_ok=True)
+    if probe:
+        watch.save(probe, spec)
     return _result(spec, scenario, learner, outcome, cost, device)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from nanocl import __version__, citation, leaderboard, reproduction, store, suite, tables
 from nanocl.records import RunResult, Summary, UserError
-from nanocl.studies import finetune, verdicts
+from nanocl.studies import pages as studies
 
 EPILOG = """\
 examples:
@@ -62,10 +62,11 @@ def parser() -> argparse.ArgumentParser:
 
 def pages(summaries: Sequence[Summary], root: Path) -> dict[Path, str]:
     """Every generated file and its text."""
-    if not summaries:
-        return {}
-    written = {root / "LEADERBOARD.md": leaderboard.page(summaries)}
     results = [run for row in summaries for run in row.results]
+    written = studies.pages(results, root)
+    if not summaries:
+        return written
+    written[root / "LEADERBOARD.md"] = leaderboard.page(summaries)
     compared = reproduction.compare(suite.protocols(), results)
     if any(row.ours for row in compared):
         written[root / "REPRODUCTION.md"] = reproduction.page(compared)
@@ -73,20 +74,7 @@ def pages(summaries: Sequence[Summary], root: Path) -> dict[Path, str]:
         stem = tables.file_stem(rows[0].results[0].spec)
         written |= {root / "tables" / f"{stem}.{end}": tables.page(rows, format)
                     for format, end in tables.FORMATS.items()}
-    comparisons = finetune.comparisons(results)
-    written |= {finetune.folder(found, root) / "README.md": finetune.page(found) for found in comparisons}
-    claims = verdicts.page(results, comparisons, root)
-    return written | ({root / "CLAIMS.md": claims} if claims else {})
-
-
-def draw(summaries: Sequence[Summary], root: Path, anew: Container[Path]) -> dict[Path, bytes]:
-    """The figures of the pages in `anew`, and of every page that lacks one; loads matplotlib only if there are any."""
-    drawn = {}
-    for found in finetune.comparisons([run for row in summaries for run in row.results]):
-        target = finetune.folder(found, root)
-        if target / "README.md" in anew or not all((target / f"{name}.png").exists() for name in finetune.FIGURES):
-            drawn |= {target / name: content for name, content in finetune.draw(found).items()}
-    return drawn
+    return written
 
 
 def changes(wanted: dict[Path, str], root: Path) -> dict[Path, str]:
@@ -98,9 +86,8 @@ def changes(wanted: dict[Path, str], root: Path) -> dict[Path, str]:
         elif path.read_bytes() != text.encode():
             found[path] = "changed"
     there = [path for path in (root / "tables").glob("*") if _GENERATED.fullmatch(path.name)]
-    board = [path for name in ("LEADERBOARD.md", "REPRODUCTION.md", "CLAIMS.md") if (path := root / name).exists()]
-    board += [path for path in sorted((root / "studies").glob("*/README.md")) if finetune.GENERATED in path.read_text()]
-    return found | {path: "stale" for path in (*sorted(there), *board) if path not in wanted}
+    board = [path for path in (root / "LEADERBOARD.md", root / "REPRODUCTION.md") if path.exists()]
+    return found | {path: "stale" for path in (*sorted(there), *board, *studies.there(root)) if path not in wanted}
 
 
 def _report(arguments: argparse.Namespace) -> int:
@@ -117,7 +104,7 @@ def _report(arguments: argparse.Namespace) -> int:
     if arguments.check:
         return _check(wanted, root, len(problems))
     written = _write(wanted, root)
-    for path, content in draw(summaries, root, written).items():
+    for path, content in studies.figures(results, root, written).items():
         path.write_bytes(content)
         print(f"nanocl: drew {path}", file=sys.stderr)
     _show(summaries, arguments.format, root)

@@ -13,9 +13,10 @@ from pathlib import Path
 from types import ModuleType
 
 from nanocl import registry, store, studies, suite, tables
-from nanocl.commandline import parser, request, seeds
+from nanocl.commandline import parser, probing, request, seeds
 from nanocl.engine import local
-from nanocl.records import RunFailure, RunResult, RunSpec, UserError
+from nanocl.records import RunFailure, RunSpec, UserError
+from nanocl.studies import mechanism
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -59,6 +60,8 @@ def _run(arguments: argparse.Namespace) -> int:
         return _dry_run(runs, arguments)
     runs = suite.pin(runs, arguments.data_root)
     store.check_writable(arguments.results)
+    if probing(arguments):
+        return _probe(runs, arguments)
     todo = runs if arguments.force else store.missing(runs, arguments.results)
     _name_damaged(todo, arguments.results)
     failures = _train(todo, len(runs), arguments) if todo else []
@@ -67,6 +70,18 @@ def _run(arguments: argparse.Namespace) -> int:
         print(tables.text(tables.summarise(found), max(60, shutil.get_terminal_size((100, 24)).columns)))
     print(f"{len(found)} of {len(runs)} runs measured, {len(todo) - len(failures)} of them now; "
           f"records in {arguments.results / 'runs'}; python -m nanocl.report writes tables and leaderboard")
+    for failure in failures:
+        print(f"nanocl: {_label(failure.spec)} failed: {failure.error}", file=sys.stderr)
+    return 1 if failures else 0
+
+
+def _probe(runs: Sequence[RunSpec], arguments: argparse.Namespace) -> int:
+    """Train with a probe. Only what it saw is kept: it takes time and memory, which a record must not show."""
+    folder = arguments.results / "probes"
+    todo = [run for run in runs if arguments.force or not mechanism.path_of(run, arguments.results).exists()]
+    failures = _train(todo, len(runs), arguments, probe=folder) if todo else []
+    print(f"{len(runs) - len(failures)} of {len(runs)} runs probed, {len(todo) - len(failures)} of them now, in "
+          f"{folder}; python -m nanocl.report draws what they saw")
     for failure in failures:
         print(f"nanocl: {_label(failure.spec)} failed: {failure.error}", file=sys.stderr)
     return 1 if failures else 0
@@ -102,7 +117,8 @@ def _name_damaged(todo: Sequence[RunSpec], root: Path) -> None:
         print(f"nanocl: not used, its run is measured again: {problem}", file=sys.stderr)
 
 
-def _train(todo: Sequence[RunSpec], total: int, arguments: argparse.Namespace) -> list[RunFailure]:
+def _train(todo: Sequence[RunSpec], total: int, arguments: argparse.Namespace,
+           probe: Path | None = None) -> list[RunFailure]:
     # what Avalanche's own imports warn of is no concern of the caller's; the environment reaches the workers
     os.environ.setdefault("PYTHONWARNINGS", "ignore")
     warnings.simplefilter("ignore")
@@ -119,15 +135,15 @@ def _train(todo: Sequence[RunSpec], total: int, arguments: argparse.Namespace) -
         raise UserError(f"a plugin called sys.exit({error.code!r}); it should raise an error that says why") from error
     run_one = functools.partial(
         experiment.run_one, data_root=arguments.data_root, device=device, plugins=tuple(arguments.plugin),
-        workers=workers, partial=arguments.results / ".part",
+        workers=workers, partial=arguments.results / ".part", probe=probe,
     )
     failures = []
     with Display(todo, measured=total - len(todo)) as display:
         for outcome in local.run_all(run_one, todo, workers=workers, on_progress=display.update):
-            if isinstance(outcome, RunResult):
-                store.save(outcome, arguments.results)
-            else:
+            if isinstance(outcome, RunFailure):
                 failures.append(outcome)
+            elif not probe:
+                store.save(outcome, arguments.results)
             display.finish(outcome)
     return failures
 

@@ -14,7 +14,7 @@ from nanocl.studies.finetune.points import Comparison, Point
 
 RATES = (1e-4, 1e-3, 1e-2)
 ARMS = ("adamw", "nanoadam", "large", "random", "gradient", "static-small", "head+norms", "sgd", "microadam", "lora",
-        "adamw-head", "ewc+adamw", "ewc+nanoadam")
+        "adamw-dense", "ewc+adamw", "ewc+nanoadam")
 
 
 def point(lr, new, old, *, drift=1.0, curve="", before=0.9):
@@ -55,13 +55,21 @@ def test_lines_join_the_rates_of_one_curve_only_and_a_diverged_run_is_no_place()
     apart = [point(1e-3, 0.2, 0.9, curve="strength=1"), point(1e-3, 0.6, 0.5, curve="strength=9")]
     assert matched.reading(apart, 0.4).old == 0.5
     gone = [point(1e-3, 0.2, 0.9), replace(point(1e-2, 0.0, 0.0), new=None, old=None, drift=None)]
-    assert matched.best(gone) == 0.2 and matched.largest_rate(gone) == 1e-3 and matched.reading(gone, 0.3) is None
+    assert matched.best(gone) == 0.2 and matched.largest_rate(gone, RATES) == 1e-3
+    assert matched.reading(gone, 0.3) is None
     assert matched.best(gone[1:]) is None
 
 
 def test_the_largest_rate_is_the_largest_one_near_the_best():
     points = [point(1e-4, 0.70, 0.9), point(1e-3, 0.72, 0.8), point(1e-2, 0.705, 0.7), point(1e-1, 0.6, 0.6)]
-    assert matched.largest_rate(points) == 1e-2
+    assert matched.largest_rate(points, (1e-3, 1e-2, 1e-1)) == 1e-2 and matched.largest_rate(points, (1e-1,)) is None
+
+
+def test_rates_that_only_one_arm_ran_say_nothing_about_tolerance():
+    wide = (point(1e-3, 0.7, 0.9), point(1e-2, 0.7, 0.9), point(1e-1, 0.7, 0.9))
+    assert matched.rate_ratio({0: wide}, {0: wide[:2]}) == (0.0,)
+    narrow = (wide[0], point(1e-2, 0.5, 0.9), point(1e-1, 0.5, 0.9))
+    assert matched.rate_ratio({0: wide}, {0: narrow}) == pytest.approx((math.log(100),))
 
 
 def test_arms_pair_seed_by_seed_at_the_accuracy_that_both_reach():
@@ -69,7 +77,7 @@ def test_arms_pair_seed_by_seed_at_the_accuracy_that_both_reach():
     second = {0: sweep(), 1: sweep()[:2]}
     assert matched.old_difference(first, second) == pytest.approx((10.0, 10.0), abs=1.0)
     assert matched.new_difference(first, second)[1] == pytest.approx(10.0, abs=1.0)
-    assert matched.rate_ratio(first, second) == pytest.approx((0.0, math.log(10)))
+    assert matched.rate_ratio(first, second) == pytest.approx((0.0,))
     assert matched.drift_ratio(first, first) == (0.0, 0.0, 0.0)
 
 

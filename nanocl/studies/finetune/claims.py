@@ -26,8 +26,8 @@ TUNED: Measure = (matched.tuned_difference, "old-task accuracy where each learns
                   "points")
 NEW: Measure = (matched.new_difference, "best new-task accuracy, {} - {}", False, "points")
 DRIFT: Measure = (matched.drift_ratio, "L2 drift at equal new-task accuracy, {} / {}", True, "")
-RATE: Measure = (matched.rate_ratio, f"largest learning rate within {100 * matched.TOLERANCE:g} points of the best, "
-                 "{} / {}", True, "")
+RATE: Measure = (matched.rate_ratio, f"largest learning rate, of those that both ran, within "
+                 f"{100 * matched.TOLERANCE:g} points of the arm's best, {{}} / {{}}", True, "")
 Wanted = tuple[Measure, str, str, str]
 
 
@@ -92,9 +92,9 @@ ROWS: tuple[tuple[str, str, str, *tuple[Wanted, ...]], ...] = (
     ("the smallest weights, and not the dense head and norms beside them, do the learning",
      "ours: the paper trains head and norms densely at NanoAdam's learning rate and has no arm without the weights",
      (NEW, "nanoadam", "head+norms", "higher")),
-    ("NanoAdam still forgets less than AdamW whose head has NanoAdam's learning rate",
+    ("NanoAdam still forgets less than AdamW whose head and norms have a large learning rate too",
      "ours: the paper's AdamW trains its head at a learning rate 7 to 20 times smaller",
-     (OLD, "nanoadam", "adamw-head", "higher")),
+     (OLD, "nanoadam", "adamw-dense", "higher")),
     ("NanoAdam forgets less than gradient descent at equal new-task accuracy", "ours: the paper has no such arm",
      (OLD, "nanoadam", "sgd", "higher")),
     ("NanoAdam forgets less than MicroAdam at equal new-task accuracy",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from nanocl.statistics import mean
@@ -44,10 +44,10 @@ def best(points: Sequence[Point]) -> float | None:
     return max((point.new for point in points if point.new is not None), default=None)
 
 
-def largest_rate(points: Sequence[Point]) -> float | None:
-    """Largest learning rate whose new-task accuracy is within `TOLERANCE` of the best of the sweep."""
+def largest_rate(points: Sequence[Point], among: Container[float]) -> float | None:
+    """Largest learning rate of `among` whose new-task accuracy is within `TOLERANCE` of the best of the sweep."""
     top = best(points)
-    return max((p.lr for p in points if p.new is not None and p.new >= top - TOLERANCE), default=None)
+    return max((p.lr for p in points if p.lr in among and p.new is not None and p.new >= top - TOLERANCE), default=None)
 
 
 def pairs(first: Seeds, second: Seeds) -> dict[int, list[tuple[Reading, Reading]]]:
@@ -86,8 +86,14 @@ def tuned_difference(first: Seeds, second: Seeds) -> tuple[float, ...]:
 
 
 def rate_ratio(first: Seeds, second: Seeds) -> tuple[float, ...]:
-    """Logarithm of the ratio of their largest tolerated learning rates, for each seed."""
-    rates = [(largest_rate(first[seed]), largest_rate(second[seed])) for seed in sorted(first.keys() & second.keys())]
+    """Logarithm of the ratio of their largest tolerated learning rates, of those that both ran, for each seed.
+
+    A seed in which an arm tolerates none of these is left out. An arm that tolerates the largest of them may tolerate
+    more: the ratio is then nearer to 1 than it would be on a wider sweep.
+    """
+    shared = sorted(first.keys() & second.keys())
+    both = {seed: {p.lr for p in first[seed]} & {p.lr for p in second[seed]} for seed in shared}
+    rates = [(largest_rate(first[seed], both[seed]), largest_rate(second[seed], both[seed])) for seed in shared]
     return tuple(math.log(a / b) for a, b in rates if a and b)
 
 

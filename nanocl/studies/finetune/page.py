@@ -38,7 +38,7 @@ def page(found: Comparison) -> str:
                   f"## Against {REFERENCE} at the accuracy that both reach\n\nMean over "
                   f"{', '.join(f'{100 * level:g} %' for level in matched.LEVELS)} of the new-task accuracy that the "
                   f"arm and {REFERENCE} both reach: difference in old-task accuracy, ratio of drifts, ratio of the "
-                  "largest learning rates within 2 points of the best.", _against(found)]
+                  "largest learning rates, of those that both ran, within 2 points of the best.", _against(found)]
     parts += ["## Every point of the sweep", _sweeps(found)]
     return "\n\n".join(part.rstrip() for part in parts) + "\n"
 

@@ -1,0 +1,107 @@
+"""The probe looks and touches nothing; what it saw is drawn."""
+
+import json
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from nanocl import experiment, run, suite
+from nanocl.commandline import parser, probing, request
+from nanocl.probe import look
+from nanocl.records import UserError
+from nanocl.studies import mechanism, pages
+
+
+def spec(*strategies, seed=0):
+    return suite.specs(suite.Request(strategies=strategies, seeds=(seed,), tier="smoke"))[0]
+
+
+@pytest.fixture(scope="module")
+def probed(tmp_path_factory):
+    root = tmp_path_factory.mktemp("probed")
+    runs = [spec("adamw"), spec("nanoadam"), spec("nanoadam", seed=1)]
+    return root, runs, [experiment.run_one(one, device="cpu", probe=root / "probes") for one in runs]
+
+
+def test_a_probed_run_has_the_same_numbers_bit_for_bit_and_the_same_digest(probed):
+    _, runs, results = probed
+    for one, seen in zip(runs[:2], results[:2], strict=True):
+        plain = experiment.run_one(one, device="cpu")
+        assert (plain.initial, plain.evaluation, plain.masked) == (seen.initial, seen.evaluation, seen.masked)
+        assert plain.drift == seen.drift and plain.spec == seen.spec
+        assert plain.cost.optimizer_state_bytes == seen.cost.optimizer_state_bytes
+
+
+def test_the_setting_of_the_probe_does_not_reach_the_spec():
+    words = ["--strategy", "adamw", "--tier", "smoke", "--set", "adamw.lr=0.1"]
+    plain, seen = (parser().parse_args([*words, *more]) for more in ((), ("--set", "probe.magnitude=true")))
+    assert not probing(plain) and probing(seen)
+    assert suite.specs(request(plain)) == suite.specs(request(seen))
+    for text in ("probe.magnitude=yes", "probe.size=1"):
+        with pytest.raises(UserError, match=r"one option, probe\.magnitude"):
+            probing(parser().parse_args([*words, "--set", text]))
+
+
+def test_a_probe_is_small_and_holds_every_layer_but_the_head(probed):
+    root, runs, _ = probed
+    path = mechanism.path_of(runs[1], root)
+    entry = json.loads(path.read_text())
+    assert path.stat().st_size < 64 * 1024 and entry["digest"] == runs[1].digest
+    assert [(one["experience"], one["step"]) for one in entry["looks"]][:2] in ([(0, 0), (0, 10)], [(0, 0), (1, 0)])
+    assert all(name.startswith("backbone.") and len(layer["magnitude"]) == 10
+               for one in entry["looks"] for name, layer in one["layers"].items())
+
+
+def test_a_look_finds_the_smallest_weights_with_the_largest_gradients():
+    torch.manual_seed(0)
+    w = torch.randn(20, 500)
+    found = look(w, 1 / w)
+    assert found["overlap"] == {"0.001": 1, "0.01": 1, "0.1": 1} and found["low"] == 1
+    assert found["gradient"] == sorted(found["gradient"], reverse=True)
+    order = w.abs().flatten().sort().values
+    assert found["ratio"] == pytest.approx(float(order[0] / order[-1]), rel=1e-3)
+    assert found["magnitude"][0] == pytest.approx(float(order[499]), rel=1e-3)
+
+
+def test_gradients_that_ignore_magnitude_overlap_by_chance():
+    torch.manual_seed(1)
+    found = look(torch.randn(300, 300), torch.randn(300, 300))
+    chance, entries = 0.1, 90000  # hypergeometric: deviation of the share among 9000 draws
+    deviation = math.sqrt(chance * (1 - chance) / (chance * entries))
+    assert abs(found["overlap"]["0.1"] - chance) < 5 * deviation
+    assert look(torch.zeros(50, 50), torch.ones(50, 50))["ratio"] is None
+
+
+def test_seeds_become_one_group_whose_numbers_are_means(probed):
+    root, runs, _ = probed
+    adamw, nano = mechanism.groups(root)
+    assert (adamw.title, nano.seeds) == ("split-digits adamw, from scratch", (0, 1))
+    alone = [json.loads(mechanism.path_of(one, root).read_text()) for one in runs[1:]]
+    name = next(iter(nano.looks[0].layers))
+    ratios = [entry["looks"][0]["layers"][name]["ratio"] for entry in alone]
+    assert nano.looks[0].layers[name]["ratio"] == pytest.approx(sum(ratios) / 2)
+    changes = [entry["changes"][-1]["layers"][name] for entry in alone]
+    assert nano.changes[max(nano.changes)][name] == pytest.approx([(a + b) / 2 for a, b in zip(*changes, strict=True)])
+
+
+def test_nanoadam_changes_the_smallest_weights_alone(probed):
+    _, nano = mechanism.groups(probed[0])
+    rows = [row for row in nano.changes[min(nano.changes)].values() if any(row)]
+    assert rows and all(row[0] > 0 and row[0] > 5 * max(row[3:]) for row in rows)
+
+
+def test_the_report_writes_page_and_figures_of_probes_without_any_record(probed, capsys):
+    root, runs, _ = probed
+    written = pages.pages([], root)
+    assert list(written) == [root / "studies" / "mechanism" / "README.md"]
+    assert "split-digits nanoadam, from scratch" in next(iter(written.values()))
+    drawn = pages.figures([], root, written)
+    assert {path.stem for path in drawn} == set(mechanism.FIGURES)
+    broken = mechanism.path_of(replace(runs[0], seed=9), root)
+    broken.write_text("{")
+    assert len(mechanism.groups(root)) == 2
+    assert run.main(["--tier", "smoke", "--strategy", "adamw", "--seeds", "0,", "--results", str(root), "--set",
+                     "probe.magnitude=maybe"]) == 2
+    broken.unlink()
