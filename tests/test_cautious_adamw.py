@@ -29,12 +29,13 @@ def train(params, optimizer, steps):
         optimizer.step()
 
 
-def test_trajectory_equals_the_formula_entry_by_entry():
+@pytest.mark.parametrize("fused", [True, False])
+def test_trajectory_equals_the_formula_entry_by_entry(fused):
     options = dict(lr=0.05, betas=(0.8, 0.99), weight_decay=0.5)
     params = make_params(torch.float64)
     with torch.no_grad():
         params[0][:5] = 0.0
-    optimizer, reference = CautiousAdamW(params, **options), CautiousAdamWReference(params, **options)
+    optimizer, reference = CautiousAdamW(params, fused=fused, **options), CautiousAdamWReference(params, **options)
     for step in range(15):
         gradients = [None if (step + i) % 5 == 0 else g for i, g in enumerate(gradients_of(params, step))]
         for param, gradient in zip(params, gradients, strict=True):
@@ -45,10 +46,11 @@ def test_trajectory_equals_the_formula_entry_by_entry():
         torch.testing.assert_close(param.detach().flatten(), expected, rtol=0, atol=1e-13)
 
 
-def test_only_entries_that_the_update_moves_towards_zero_decay():
+@pytest.mark.parametrize("fused", [True, False])
+def test_only_entries_that_the_update_moves_towards_zero_decay(fused):
     param = nn.Parameter(torch.tensor([2.0, 2.0, -2.0, -2.0]))
     param.grad = torch.tensor([1.0, -1.0, 1.0, -1.0])
-    CautiousAdamW([param], lr=0.1, weight_decay=0.5).step()
+    CautiousAdamW([param], lr=0.1, weight_decay=0.5, fused=fused).step()
     torch.testing.assert_close(param.detach(), torch.tensor([1.8, 2.1, -2.1, -1.8]))
 
 
@@ -60,11 +62,12 @@ def test_without_weight_decay_it_is_adamw():
         torch.testing.assert_close(param, other, rtol=1e-6, atol=1e-7)
 
 
-def test_weights_too_small_for_a_product_are_told_by_their_sign():
+@pytest.mark.parametrize("fused", [True, False])
+def test_weights_too_small_for_a_product_are_told_by_their_sign(fused):
     """1e-30 times a tiny update is zero in float32, which would pass for agreement."""
     param = nn.Parameter(torch.tensor([-1e-30]))
     param.grad = torch.tensor([1.0])
-    CautiousAdamW([param], lr=1e-30, weight_decay=5e29).step()  # with decay, half the weight would be lost
+    CautiousAdamW([param], lr=1e-30, weight_decay=5e29, fused=fused).step()  # with decay, half the weight would be lost
     torch.testing.assert_close(param.detach(), torch.tensor([-2e-30]), rtol=1e-5, atol=0)
 
 

@@ -31,13 +31,14 @@ def train(params, optimizer, steps, first=0):
         optimizer.step()
 
 
+@pytest.mark.parametrize("fused", [True, False])
 @pytest.mark.parametrize("scope", ["all", "selected"])
 @pytest.mark.parametrize(("density", "chunk_size"), [(0.3, None), (0.07, None), (0.3, 20), (0.0, None)])
-def test_trajectory_equals_the_slow_reference(density, chunk_size, scope):
+def test_trajectory_equals_the_slow_reference(density, chunk_size, scope, fused):
     options = dict(lr=0.05, betas=(0.8, 0.99), density=density, chunk_size=chunk_size, weight_decay=0.1,
                    decay_scope=scope)
     params = make_params(dtype=torch.float64)
-    optimizer, reference = MoFO(params, **options), MoFOReference(params, **options)
+    optimizer, reference = MoFO(params, fused=fused, **options), MoFOReference(params, **options)
     for step in range(20):
         gradients = [None if (step + i) % 5 == 0 else g for i, g in enumerate(gradients_of(params, step))]
         for param, gradient in zip(params, gradients, strict=True):
@@ -93,13 +94,17 @@ def test_each_parameter_filters_for_itself():
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("state_dtype", [None, "bfloat16"])
-def test_the_compiled_selection_takes_the_steps_of_the_plain_one(dtype, state_dtype):
+def test_the_compiled_loops_take_the_steps_of_the_plain_ones(dtype, state_dtype):
+    """The same entries; for these, numbers of float32 rounded at other places."""
     steps = []
     for fused in (True, False):
         params = make_params(dtype=dtype)
-        train(params, MoFO(params, lr=0.05, density=0.2, state_dtype=state_dtype, fused=fused), 10)
+        train(params, MoFO(params, lr=0.05, density=0.2, weight_decay=0.1, decay_scope="selected",
+                           state_dtype=state_dtype, fused=fused), 10)
         steps.append(params)
-    assert all(torch.equal(one, other) for one, other in zip(*steps, strict=True))
+    for one, other, start in zip(*steps, make_params(dtype=dtype), strict=True):
+        assert torch.equal(one == start, other == start)
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
 
 
 def test_a_transposed_parameter_takes_the_same_steps():

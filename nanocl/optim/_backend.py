@@ -8,10 +8,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from . import _plain, _plain_microadam
+from . import _plain, _plain_filtered, _plain_microadam
 
 try:
-    from . import _fused, _fused_microadam
+    from . import _fused, _fused_filtered, _fused_microadam
 except ImportError:  # no numba here
     _fused = None
 
@@ -25,18 +25,22 @@ except ImportError:
 
 
 class Backend(NamedTuple):
-    """The functions that exist in each kind; `_plain` documents them."""
+    """The functions that exist in each kind; `_plain` and `_plain_...` document them."""
 
     select: Callable
     select_random: Callable
     reselect: Callable
     adamw: Callable
     microadam: Callable
+    mofo: Callable
+    cautious: Callable
 
 
-PLAIN = Backend(_plain.select, _plain.select_random, _plain.reselect, _plain.adamw, _plain_microadam.microadam)
+PLAIN = Backend(_plain.select, _plain.select_random, _plain.reselect, _plain.adamw, _plain_microadam.microadam,
+                _plain_filtered.mofo, _plain_filtered.cautious)
 FUSED = None if _fused is None else Backend(
-    _fused.select, _fused.select_random, _fused.reselect, _fused.adamw, _fused_microadam.microadam)
+    _fused.select, _fused.select_random, _fused.reselect, _fused.adamw, _fused_microadam.microadam,
+    _fused_filtered.mofo, _fused_filtered.cautious)
 TRITON = None if _triton is None else PLAIN._replace(adamw=_triton.adamw)
 
 

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ._backend import backend
 from ._base import CompactOptimizer
 from ._masked_adamw import advance, masked_bytes, start_dense
 from ._options import as_dtype, check_adam, check_choice, check_integer
-from ._plain import AdamW, arithmetic_dtype, moments, move
 from ._threads import Work
 from .nanoadam import ROUNDINGS
 
@@ -26,6 +26,7 @@ class CautiousAdamW(CompactOptimizer):
             stochastically.
         seed: Of stochastic rounding.
         weight_rounding: How bfloat16 parameters are rounded after a step: `nearest` or `stochastic`.
+        fused: True for the compiled loop (numba on the CPU), False for plain PyTorch, None for whichever fits.
 
     Raises:
         ValueError: An option is out of its range.
@@ -37,16 +38,17 @@ class CautiousAdamW(CompactOptimizer):
 
     def __init__(self, params: Any, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
                  weight_decay: float = 0.01, *, state_dtype: torch.dtype | str | None = None, seed: int = 0,
-                 weight_rounding: str = "nearest") -> None:
+                 weight_rounding: str = "nearest", fused: bool | None = None) -> None:
         super().__init__(params, {
             "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "state_dtype": state_dtype,
-            "seed": seed, "weight_rounding": weight_rounding,
+            "seed": seed, "weight_rounding": weight_rounding, "fused": fused,
             "decay_scope": "selected"})  # the decay is this optimizer's own
 
     @staticmethod
     def check_options(options: dict[str, Any]) -> None:
         check_adam(options)
         check_choice("weight_rounding", options["weight_rounding"], ROUNDINGS)
+        check_choice("fused", options["fused"], (None, True, False))
         check_integer("seed", options["seed"], 0)
         as_dtype("state_dtype", options["state_dtype"])
 
@@ -58,13 +60,4 @@ class CautiousAdamW(CompactOptimizer):
         state = self.state[param]
         if not state:
             start_dense(param, state, group, len(self.state))
-        return advance(param, state, group, _cautious)
-
-
-def _cautious(param: Tensor, state: dict[str, Any], step: AdamW) -> list[Work]:
-    def decay(entries: Tensor, update: Tensor) -> Tensor:
-        return torch.ones_like(entries).masked_fill_(entries.sign() * update.sign() >= 0, step.decay)
-
-    first, second = moments(param.grad.reshape(-1).to(arithmetic_dtype(param)), state, step)
-    move(param, slice(None), first, second, step.since, step, decay)
-    return []
+        return advance(param, state, group, backend(param, group["fused"]).cautious)

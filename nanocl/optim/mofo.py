@@ -11,8 +11,7 @@ from ._backend import backend
 from ._base import CompactOptimizer
 from ._masked_adamw import advance, masked_bytes, start_dense
 from ._options import as_dtype, check_adam, check_choice, check_integer, check_number
-from ._plain import AdamW, arithmetic_dtype, moments, move
-from ._selection import chunk_length, even_starts, flat_index
+from ._selection import chunk_length
 from ._threads import Work
 from .nanoadam import DECAY_SCOPES, ROUNDINGS
 
@@ -30,7 +29,7 @@ class MoFO(CompactOptimizer):
         chunk_size: Entries of a chunk, each of which gives its own share; None is the whole parameter, as in the paper.
         decay_scope: Which entries the decoupled weight decay shrinks: `all` as in the authors' code, or `selected`.
         state_dtype, seed, weight_rounding: See `NanoAdam`.
-        fused: True for the compiled selection (numba on the CPU), False for plain PyTorch, None for whichever fits.
+        fused: True for the compiled loops (numba on the CPU), False for plain PyTorch, None for whichever fits.
 
     Raises:
         ValueError: An option is out of its range.
@@ -73,13 +72,5 @@ class MoFO(CompactOptimizer):
             start_dense(param, state, group, len(self.state))
         if group["density"] == 1:
             return advance(param, state, group)
-        return advance(param, state, group, lambda *given: _filtered(*given, group))
-
-
-def _filtered(param: Tensor, state: dict[str, Any], step: AdamW, group: dict[str, Any]) -> list[Work]:
-    first, second = moments(param.grad.reshape(-1).to(arithmetic_dtype(param)), state, step)
-    density, chunk = group["density"], chunk_length(param.numel(), group["chunk_size"])
-    offset = backend(param, group["fused"]).select(state["mean"], density, chunk, largest=True)
-    index = flat_index(even_starts(param.numel(), density, chunk, param.device), offset, chunk)
-    move(param, index, first[index], second[index], step.since, step)
-    return []
+        chunk, rule = chunk_length(param.numel(), group["chunk_size"]), backend(param, group["fused"]).mofo
+        return advance(param, state, group, lambda *given: rule(*given, group["density"], chunk))

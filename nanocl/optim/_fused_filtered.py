@@ -1,0 +1,49 @@
+"""The functions of `_plain_filtered` as compiled loops on the CPU; where types are mixed, the plain ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from . import _plain_filtered
+from ._fused import array, select
+from ._kernel_filtered import PIECE, cautious_all, moments_all, move_chosen
+from ._plain import AdamW
+from ._selection import even_starts
+from ._threads import Work, run
+
+
+def mofo(param: Tensor, state: dict[str, Any], step: AdamW, density: float, chunk: int) -> list[Work]:
+    """See `_plain_filtered.mofo`; the last loop is left to do."""
+    if not _one_type(param, state):
+        return _plain_filtered.mofo(param, state, step, density, chunk)
+    mean, square = array(state["mean"]), array(state["square"])
+    taking, moving = _numbers(param, step)
+    run([Work(moments_all, (array(param.grad), mean, square, taking), -(-len(mean) // PIECE), max(1, len(mean)))])
+    start = even_starts(len(mean), density, chunk)
+    offset = select(state["mean"], density, chunk, largest=True)
+    return [Work(move_chosen, (array(param), mean, square, array(start), array(offset), chunk, moving),
+                 len(start) - 1, max(1, len(offset)))]
+
+
+def cautious(param: Tensor, state: dict[str, Any], step: AdamW) -> list[Work]:
+    """See `_plain_filtered.cautious`; here the work is left to do."""
+    if not _one_type(param, state):
+        return _plain_filtered.cautious(param, state, step)
+    arrays = [array(tensor) for tensor in (param, param.grad, state["mean"], state["square"])]
+    taking, moving = _numbers(param, step)
+    return [Work(cautious_all, (*arrays, taking + moving), -(-param.numel() // PIECE), max(1, param.numel()))]
+
+
+def _one_type(param: Tensor, state: dict[str, Any]) -> bool:
+    return param.dtype in (torch.float32, torch.float64) and state["mean"].dtype == param.dtype
+
+
+def _numbers(param: Tensor, step: AdamW) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """What the moments take in a gradient with, and what entries move by."""
+    real = np.float64 if param.dtype == torch.float64 else np.float32
+    moving = (step.lr / (1 - step.beta1**step.since), (1 - step.beta2**step.since) ** -0.5, step.eps, step.decay)
+    return tuple(map(real, (1 - step.beta1, step.beta2, 1 - step.beta2))), tuple(map(real, moving))
