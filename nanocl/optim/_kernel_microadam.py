@@ -10,7 +10,7 @@ from numba import njit, types
 from numba.extending import overload
 
 from ._kernel_floats import COMPILE, INLINE, load, prefetch, store
-from ._kernel_select import RADIX, lowest
+from ._kernel_select import COUNTERS, lowest
 
 EXACT = {**COMPILE, "fastmath": False}
 EXACT_INLINE = {**INLINE, "fastmath": False}
@@ -35,7 +35,7 @@ def microadam(param, grad, codes, low, high, offset, value, row, block, bucket, 
     total, pairs = np.empty((rows, bucket), numbers.dtype), np.zeros((rows, bucket // 2), np.uint8)
     mean, square = np.zeros(block, numbers.dtype), np.zeros(block, numbers.dtype)
     keys, rest = np.empty(block, bits_of(mean).dtype), np.empty(block, bits_of(mean).dtype)
-    places, counts = np.empty(block, np.int32), np.empty(RADIX, np.int64)
+    places, counts = np.empty(block, np.int32), np.empty(COUNTERS, np.int32)
     for c in range(first, last):
         place, sent = slice(c * block, (c + 1) * block), slice(c * quota, (c + 1) * quota)
         buckets = slice(c * block // bucket, c * block // bucket + rows)

@@ -8,9 +8,9 @@ from numba import njit
 
 from ._kernel_floats import COMPILE, random_bits
 
-DIGIT = 11  # bits of a key counted at once: 2048 counters fit the fastest cache
+DIGIT = 11  # bits of a key counted at once: two sets of 2048 counters fit the fastest cache
 SHORT_DIGIT, MANY = 7, 4096  # of few keys it takes longer to look through the counters than to count
-RADIX = 1 << DIGIT
+COUNTERS = 2 << DIGIT
 GROUPS, SHORTEST = 4, 8  # so many groups for each key wanted, and no shorter ones
 OLDEST = 32767  # ages are int16
 
@@ -25,7 +25,7 @@ def select_bits(bits, mask, flip, width, start, chunk, offset, first, last):
         offset: Output; the chunk c has its place at start[c] ... start[c + 1] - 1.
     """
     keys, rest = np.empty(chunk, bits.dtype), np.empty(chunk, bits.dtype)
-    places, counts = np.empty(chunk, np.int32), np.empty(RADIX, np.int64)
+    places, counts = np.empty(chunk, np.int32), np.empty(COUNTERS, np.int32)
     for c in range(first, last):
         values = bits[c * chunk:(c + 1) * chunk]
         for i in range(len(values)):
@@ -37,7 +37,7 @@ def select_bits(bits, mask, flip, width, start, chunk, offset, first, last):
 def select_random_bits(key, numel, start, chunk, offset, first, last):
     """`select_bits` of keys that are the random bits of each place."""
     keys, rest = np.empty(chunk, np.uint32), np.empty(chunk, np.uint32)
-    places, counts = np.empty(chunk, np.int32), np.empty(RADIX, np.int64)
+    places, counts = np.empty(chunk, np.int32), np.empty(COUNTERS, np.int32)
     for c in range(first, last):
         length = min(chunk, numel - c * chunk)
         for i in range(length):
@@ -53,25 +53,33 @@ def lowest(keys, rest, places, counts, width, chosen):
         keys: Unsigned integers of `width` bits.
         rest: Room for as many.
         places: Room for as many int32.
-        counts: Room for `RADIX` counters.
+        counts: Room for `COUNTERS` numbers.
     """
     if len(chosen) == 0:
         return
     left = _candidates(keys, rest, places, counts, width, len(chosen))
     if left == 0:
         threshold, equal = _threshold(keys, rest, counts, width, len(chosen))
+        left = _up_to(keys, threshold, places)
     else:
         threshold, equal = _threshold(rest[:left], rest, counts, width, len(chosen))
     taken = 0
-    for j in range(left or len(keys)):
-        i = np.intp(places[j]) if left else j
-        if keys[i] <= threshold:
-            if keys[i] == threshold:
-                if equal == 0:
-                    continue
-                equal -= 1
+    for j in range(left):
+        i = np.intp(places[j])
+        if keys[i] < threshold or (keys[i] == threshold and equal > 0):
+            equal -= keys[i] == threshold
             chosen[taken] = i
             taken += 1
+
+
+@njit(**COMPILE)
+def _up_to(keys, threshold, places):
+    """Write the ascending places of the keys up to a threshold, without a branch to guess; returns how many."""
+    left = 0
+    for i in range(len(keys)):
+        places[left] = i
+        left += keys[i] <= threshold
+    return left
 
 
 @njit(**COMPILE)
@@ -119,10 +127,15 @@ def _threshold(keys, rest, counts, width, wanted):
     while shift > 0:
         bits = min(shift, DIGIT if len(pool) > MANY else SHORT_DIGIT)
         shift -= bits
+        mask, half = (1 << bits) - 1, len(pool) // 2
+        counts[:2 << bits] = 0
+        for i in range(half):  # on two sets of counters, as equal digits in a row would wait for each other
+            counts[np.intp(pool[i] >> shift) & mask] += 1
+            counts[(1 << bits) + (np.intp(pool[half + i] >> shift) & mask)] += 1
+        for i in range(2 * half, len(pool)):
+            counts[np.intp(pool[i] >> shift) & mask] += 1
         for digit in range(1 << bits):
-            counts[digit] = 0
-        for i in range(len(pool)):
-            counts[np.intp(pool[i] >> shift) & ((1 << bits) - 1)] += 1
+            counts[digit] += counts[(1 << bits) + digit]
         digit = 0
         while counts[digit] < wanted:
             wanted -= counts[digit]
@@ -130,9 +143,8 @@ def _threshold(keys, rest, counts, width, wanted):
         prefix = (prefix << bits) | digit
         left = 0
         for i in range(len(pool)):
-            if np.intp(pool[i] >> shift) == prefix:
-                rest[left] = pool[i]
-                left += 1
+            rest[left] = pool[i]  # without a branch to guess
+            left += np.intp(pool[i] >> shift) == prefix
         pool = rest[:left]
     return keys.dtype.type(prefix), wanted
 
