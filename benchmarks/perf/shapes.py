@@ -1,0 +1,40 @@
+"""Sets of parameter shapes that optimizers are timed on: even tensors, and real architectures without weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import nn
+
+from nanocl.footprint import models
+from nanocl.footprint.architectures import BUNDLED, Weight, from_config
+
+DENSE = ("norm", "head")  # what NanoAdam's paper trains densely
+
+
+def even(total: int, tensors: int = 10) -> tuple[Weight, ...]:
+    """Square-ish matrices of 1000 columns with so many entries in all."""
+    return tuple(Weight(f"weight{i}", (total // tensors // 1000, 1000)) for i in range(tensors))
+
+
+SETS: Mapping[str, Callable[[], tuple[Weight, ...]]] = {
+    "1M": lambda: even(1_000_000),
+    "20M": lambda: even(20_000_000),
+    "100M": lambda: even(100_000_000),
+    "resnet-18": lambda: models.weights_of("torchvision:resnet18"),
+    "vit-b-16": lambda: from_config({**BUNDLED["vit-l-16"], "hidden_size": 768, "num_hidden_layers": 12,
+                                     "intermediate_size": 3072}),
+    "bert-base": lambda: from_config(BUNDLED["bert-base"]),
+}
+
+
+def parameters(name: str, device: str) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """Parameters with gradients, of the size of weights and gradients in training: the bulk, and norms and head."""
+    generator = torch.Generator(device).manual_seed(0)
+    parts: tuple[list[nn.Parameter], list[nn.Parameter]] = [], []
+    for weight in SETS[name]():
+        param = nn.Parameter(torch.randn(weight.shape, generator=generator, device=device) * 0.02)
+        param.grad = torch.randn(weight.shape, generator=generator, device=device) * 0.001
+        parts[weight.role in DENSE].append(param)
+    return parts
