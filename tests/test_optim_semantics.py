@@ -13,7 +13,7 @@ from nanocl import optim
 SMALL = {"NanoAdam": {"chunk_size": 50, "mask_interval": 3, "density": 0.3},
          "MicroAdam": {"block_size": 50, "quant_block": 8, "density": 0.1, "window": 4}, "MoFO": {"density": 0.3},
          "LIFT": {"density": 0.3, "mask_interval": 3, "rank": 1}, "LowRankAdamW": {"rank": 3},
-         "PaFi": {"density": 0.3, "chunk_size": 50}, "CLASSP": {"threshold": 0.25, "power": 4.0}}
+         "PaFi": {"density": 0.9, "chunk_size": 50}, "CLASSP": {"threshold": 0.25, "power": 4.0}}
 
 
 OPTIMIZERS = [name for name in optim.__all__ if issubclass(getattr(optim, name), torch.optim.Optimizer)]
