@@ -1,15 +1,17 @@
 """The finetuning study: points, comparison at equal accuracy, verdicts, pages."""
 
 import itertools
+import json
 import math
 from dataclasses import replace
 
 import pytest
 from making import a_result, a_spec, shifted
 
+from nanocl import suite
 from nanocl.claims import AGAINST, FOR, OPEN
 from nanocl.studies import cost, verdicts
-from nanocl.studies.finetune import claims, draw, matched, page
+from nanocl.studies.finetune import claims, comparisons, draw, matched, page
 from nanocl.studies.finetune.points import Comparison, Point
 
 RATES = (1e-4, 1e-3, 1e-2)
@@ -149,3 +151,38 @@ def test_memory_is_judged_from_the_bytes_of_the_records(tmp_path):
     measured = {setting: found for setting, found in memory.findings.items() if setting.startswith("measured")}
     (states,) = [[finding.state for finding in found] for found in measured.values()]
     assert states == [FOR, AGAINST] and memory.verdict.startswith("depends")
+
+
+def test_time_is_judged_from_the_timings_of_optimizers(tmp_path):
+    def row(optimizer, amortised):
+        return {"shapes": "1M", "optimizer": optimizer, "amortised": amortised}
+    path = tmp_path / "perf" / "optimizers-cpu.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps({"machine": {"processor": "a processor", "threads": 2}, "rows": [
+        row("NanoAdam 10 %", 0.5), row("NanoAdam 10 %, plain PyTorch", 4.0), row("MicroAdam 1 %", 2.0),
+        row("NanoAdam 1 %", None)]}))
+    time = cost.claims([], tmp_path)[1]
+    assert {setting: [f.effect for f in found] for setting, found in time.findings.items()} == {
+        "1M parameters, CPU, NanoAdam 10 %": [0.5, 0.25],
+        "1M parameters, CPU, NanoAdam 10 %, plain PyTorch": [4.0, 2.0]}
+    assert "a processor, 2 threads" in time.ran and time.verdict.startswith("depends")
+    path.write_text("{}")
+    assert cost.claims([], tmp_path)[1].verdict == "not measured"
+
+
+def test_the_records_of_a_protocol_become_points_of_its_arms_wherever_they_were_measured():
+    runs = suite.specs(suite.Request(stream="finetune-flowers"))
+    kept = [run for run in runs if run.seed < 2]
+    results = [a_result(replace(run, data="other machine", model=replace(run.model, source="0123")),
+                        ((0.9, 0.01), (0.5, 0.4)), initial=(0.9, 0.01), status="ok") for run in kept]
+    results[0] = replace(results[0], status="diverged", evaluation=((0.9, 0.01),), drift=results[0].drift[:1])
+    results.append(replace(results[1], spec=replace(results[1].spec, data="another data set")))
+    (found,) = comparisons([*results, a_result()])
+    assert (found.measured, found.wanted) == (len(kept), len(runs))
+    assert {"adamw", "nanoadam", "random", "large", "gradient", "static-small", "head+norms"} <= found.arms.keys()
+    for seeds in found.arms.values():
+        rates = [p.lr for p in seeds[0]]
+        assert list(seeds) == [0, 1] and rates == sorted(set(rates)) and len(rates) > 1
+    assert sum(p.new is None for seeds in found.arms.values() for points in seeds.values() for p in points) == 1
+    assert {(p.before, p.old) for p in found.arms["sgd"][1]} == {(0.9, 0.5)}
+    assert all(claim.verdict != "not measured" for claim in claims.claims([found]))

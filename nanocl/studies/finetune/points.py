@@ -66,16 +66,19 @@ def comparisons(results: Iterable[RunResult]) -> list[Comparison]:
     names = {result.spec.benchmark for result in known.values()}
     found = []
     for name, values in protocol.protocols().items():
-        if name in names and "sweep" in values and values["stream"].get("start"):
+        if name in names:
             found += [made for tier in values["tier"] if tier != "smoke"
                       if (made := _comparison(name, tier, values, known)) is not None]
     return found
 
 
 def _comparison(name: str, tier: str, values: Mapping[str, Any], known: Mapping[str, RunResult]) -> Comparison | None:
+    settled = protocol.at(values, tier)
+    if not (settled["sweep"] and settled["stream"].get("start")):
+        return None
     arms: dict[str, dict[int, tuple[Point, ...]]] = {}
     wanted, spec = 0, None
-    for arm in protocol.at(values, tier)["strategies"]:
+    for arm in settled["strategies"]:
         specs = suite.specs(suite.Request(stream=name, tier=tier, strategies=(arm,)))
         wanted += len(specs)
         swept, seeds = _swept(specs), {}
@@ -84,8 +87,8 @@ def _comparison(name: str, tier: str, values: Mapping[str, Any], known: Mapping[
                 seeds.setdefault(run.seed, []).append(_point(result, run, swept))
                 spec = result.spec
         if seeds:
-            name = arm_name(arm, specs[0].strategy)
-            arms[arm if name in arms else name] = {seed: tuple(sorted(points, key=lambda p: (p.curve, p.lr)))
+            called = arm_name(arm, specs[0].strategy)
+            arms[arm if called in arms else called] = {seed: tuple(sorted(points, key=lambda p: (p.curve, p.lr)))
                          for seed, points in sorted(seeds.items())}
     if spec is None:
         return None
