@@ -28,7 +28,10 @@ def check_stream(cls: type, options: Mapping[str, Any] | None = None, *, data_ro
     """
     claim(isinstance(cls, type) and issubclass(cls, Stream), f"{cls!r} must be a class derived from Stream")
     declared(cls)
-    for scenario in scenarios_of(cls):
+    scenarios = scenarios_of(cls)
+    # decodes and imports for the first time; some libraries draw from the global generators when they are imported
+    cls(**(options or {})).build(scenario=scenarios[0], seed=0, data_root=data_root)
+    for scenario in scenarios:
         where = f"{cls.__name__} as a {scenario}-incremental stream"
         with silence(cls):
             first = _build(cls, options, scenario, data_root, 1, where)
