@@ -78,6 +78,9 @@ class CompactOptimizer(Optimizer):
         ready = [(param, group) for group in self.param_groups for param in group["params"] if param.grad is not None]
         if any(param.grad.is_sparse for param, _ in ready):
             raise RuntimeError(f"{type(self).__name__} does not support sparse gradients")
+        if ready and ready[0][0].is_cuda and torch.cuda.is_current_stream_capturing():
+            raise RuntimeError(f"{type(self).__name__} counts its steps in Python, which no CUDA graph would repeat: "
+                               "capture forward and backward, and call step() after each replay")
         run([work for param, group in ready for work in self.update(param, group)])
         return loss
 
