@@ -71,17 +71,26 @@ class Claim:
 
     @property
     def verdict(self) -> str:
-        """`holds` where every setting meets the claim, `does not hold` where none does, else what it depends on."""
-        met = [setting for setting, found in self.findings.items() if all(f.state == FOR for f in found)]
-        missed = [setting for setting in self.findings if setting not in met]
+        """`holds` where every setting meets the claim, `does not hold` where none does and one contradicts it,
+        `undecided` where none does either, else what it depends on.
+        """
+        met, against, undecided = (self.settings(state) for state in (FOR, AGAINST, OPEN))
         if not self.findings:
             return "not measured"
-        if not missed:
+        if len(met) == len(self.findings):
             return "holds"
         if not met:
-            contradicted = any(f.state == AGAINST for found in self.findings.values() for f in found)
-            return "does not hold" if contradicted else "undecided"
-        return f"depends on the setting: holds with {'; '.join(met)}. Not with {'; '.join(missed)}"
+            return "does not hold" if against else "undecided"
+        parts = [("holds", met), ("does not hold", against), ("undecided", undecided)]
+        return "depends on the setting: " + ". ".join(
+            f"{word[:1].upper() * bool(place) or word[:1]}{word[1:]} with {'; '.join(settings)}"
+            for place, (word, settings) in enumerate(parts) if settings)
+
+    def settings(self, state: str) -> list[str]:
+        """Settings that meet the claim (`for`), contradict it in a comparison (`against`), or neither (`open`)."""
+        states = {setting: {f.state for f in found} for setting, found in self.findings.items()}
+        return [setting for setting, seen in states.items() if state == (
+            FOR if seen == {FOR} else AGAINST if AGAINST in seen else OPEN)]
 
     @property
     def tally(self) -> str:

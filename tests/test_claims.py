@@ -63,7 +63,8 @@ def test_the_verdict_names_what_it_depends_on():
     assert claim(a=(FOR, FOR), b=(FOR, FOR)).verdict == "holds"
     assert claim(a=(FOR, AGAINST), b=(OPEN, FOR)).verdict == "does not hold"
     assert claim(a=(FOR, OPEN)).verdict == "undecided"
-    assert claim(a=(FOR,), b=(AGAINST,), c=(OPEN,)).verdict == "depends on the setting: holds with a. Not with b; c"
+    assert claim(a=(FOR,), b=(AGAINST,), c=(OPEN,)).verdict == (
+        "depends on the setting: holds with a. Does not hold with b. Undecided with c")
     assert claim().verdict == "not measured"
     mixed = claim(a=(FOR, AGAINST), b=(OPEN, FOR))
     assert mixed.tally == "f0: for in 1, against in 0 of 2; f1: for in 1, against in 1 of 2"

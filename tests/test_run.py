@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from nanocl import run
+from nanocl import progress, run, suite
 from nanocl.engine import local
-from nanocl.records import RunFailure, UserError
+from nanocl.records import Progress, RunFailure, UserError
 
 
 def door(*arguments, cwd, **environment):
@@ -220,3 +220,15 @@ def test_an_interrupt_while_the_workers_are_warming_up_shows_no_traceback(tmp_pa
     time.sleep(0.3)
     os.killpg(call.pid, signal.SIGKILL)  # the server of the workers would go on loading torch
     assert "Traceback" not in call.stderr.read()
+
+
+def test_off_a_terminal_a_line_tells_where_the_runs_are_after_a_silence(monkeypatch, capsys):
+    spec = suite.specs(suite.Request(tier="smoke", strategies=("adamw",), seeds=(3,)))[0]
+    monkeypatch.setattr(progress, "SILENCE", -1.0)
+    with progress.Display([spec]) as display:
+        display.update(Progress(spec.digest, 2, 5, 1, 1, 0.25, 1234.0))
+    with progress.StudyDisplay("study x") as display:
+        display.update(0.5, "a setting")
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "1 runs to go" and said[1].startswith("[0/1] 25 % done, about ") and "adamw seed 3" in said[1]
+    assert said[2].startswith("study x: 50 % done, a setting, about ")

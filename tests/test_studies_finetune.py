@@ -92,7 +92,7 @@ def test_a_verdict_needs_more_seeds_than_one_protocol_of_five_has():
     assert verdict(better, comparison("c", nanoadam=0.04)).verdict == "holds"
     assert verdict(worse, comparison("c", nanoadam=-0.04)).verdict == "does not hold"
     mixed = verdict(better, worse)
-    assert mixed.verdict == "depends on the setting: holds with a. Not with b"
+    assert mixed.verdict == "depends on the setting: holds with a. Does not hold with b"
     assert [mixed.findings[name][0].state for name in "ab"] == [FOR, AGAINST]
     assert verdict(comparison("a"), comparison("c")).findings["a"][0].state == OPEN
 

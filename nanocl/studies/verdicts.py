@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from nanocl.claims import AGAINST, FOR, Claim
+from nanocl.claims import AGAINST, FOR, OPEN, Claim
 from nanocl.records import RunResult
 from nanocl.studies import cost
 from nanocl.studies.finetune import claims as finetune
@@ -57,12 +57,11 @@ def _verdict(claim: Claim) -> str:
     verdict = claim.verdict
     if not verdict.startswith("depends"):
         return verdict
-    met = [setting for setting, found in claim.findings.items() if all(f.state == FOR for f in found)]
-    rest = [setting for setting in claim.findings if setting not in met]
     if len(claim.findings) <= 4:
         return verdict
-    return f"depends on the setting: holds in {len(met)} of {len(claim.findings)}, " + (
-        f"not with {'; '.join(rest)}" if len(rest) <= 3 else f"such as {'; '.join(met[:3])}")
+    met, against, undecided = (claim.settings(state) for state in (FOR, AGAINST, OPEN))
+    return (f"depends on the setting: holds in {len(met)} of {len(claim.findings)}, does not hold in {len(against)}, "
+            f"undecided in {len(undecided)}")
 
 
 def _section(claim: Claim) -> str:
@@ -74,7 +73,8 @@ def _section(claim: Claim) -> str:
         _cell(f.what) for f in next(iter(claim.findings.values()))) + " | meets it |",
         "|---" * (2 + len(next(iter(claim.findings.values())))) + "|"]
     for setting, found in claim.findings.items():
-        meets = "yes" if all(f.state == FOR for f in found) else "no" if any(f.state == AGAINST for f in found) else "?"
+        meets = next(word for word, state in (("yes", FOR), ("no", AGAINST), ("undecided", OPEN))
+                     if setting in claim.settings(state))
         lines.append(f"| {_cell(setting)} | " + " | ".join(_cell(str(f).removeprefix(f.what).lstrip(": "))
                                                            for f in found) + f" | {meets} |")
     return "\n".join([*lines, *_both_right(claim)])
@@ -82,7 +82,7 @@ def _section(claim: Claim) -> str:
 
 def _both_right(claim: Claim) -> list[str]:
     """Where some settings meet the claim and others contradict it, the conditions under which each side is right."""
-    met = [setting for setting, found in claim.findings.items() if all(f.state == FOR for f in found)]
+    met = claim.settings(FOR)
     against = {setting: [f.what for f in found if f.state == AGAINST] for setting, found in claim.findings.items()}
     against = {setting: whats for setting, whats in against.items() if whats}
     if not against:

@@ -49,14 +49,12 @@ def _claim(comparisons: Sequence[Comparison], text: str, source: str, *wanted: W
 
 
 def _ran(comparisons: Sequence[Comparison], arms: set[str]) -> str:
-    rows = []
-    for found in comparisons:
-        points = {arm: [p for seeds in found.arms[arm].values() for p in seeds] for arm in sorted(arms)}
-        seeds = min(len(found.arms[arm]) for arm in arms)
-        rates = {point.lr for row in points.values() for point in row}
-        rows.append(f"{found.name}: {found.title}; {', '.join(points)}; learning rates {min(rates):g} to "
-                    f"{max(rates):g}, {seeds} seeds, {sum(map(len, points.values()))} runs")
-    return "<br>".join(rows) or "nothing yet"
+    points = [p for found in comparisons for arm in arms for row in found.arms[arm].values() for p in row]
+    if not points:
+        return "nothing yet"
+    names = ", ".join(f"{found.name} ({min(len(found.arms[arm]) for arm in arms)} seeds)" for found in comparisons)
+    rates = [point.lr for point in points]
+    return f"{names}; learning rates {min(rates):g} to {max(rates):g}, {len(points)} runs of {', '.join(sorted(arms))}"
 
 
 _FINETUNE = f"{PAPER}, Table 4 (one seed): forgetting of NanoAdam 0.02 against 0.69 (ViT-L), 12.55 against 68.14 " \

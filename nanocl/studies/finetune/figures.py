@@ -79,7 +79,7 @@ def deciles(found: Comparison) -> Figure:
                 axis.plot(range(1, 11), [value or math.nan for value in means], color=mark.colour, marker=mark.marker,
                           ls=mark.dash, label=arm)
         axis.set(yscale="log", ylabel="mean absolute change\nof a weight", xticks=range(1, 11))
-    panels[-1][0].set(xlabel="tenth of the backbone's weights by magnitude (1: smallest)")
+    panels[-1][0].set(xlabel="tenth of the weights by magnitude (1: smallest)")
     return _with_legend(figure, panels)
 
 
