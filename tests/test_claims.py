@@ -2,9 +2,10 @@
 
 import math
 
+import numpy as np
 import pytest
 
-from nanocl.claims import AGAINST, FOR, OPEN, Claim, Finding, joined, judged, markdown, ratio
+from nanocl.claims import AGAINST, FOR, OPEN, Claim, Finding, across, joined, judged, markdown, ratio
 
 
 def values(middle: float, seeds: int = 12, spread: float = 0.1) -> dict[int, float]:
@@ -79,3 +80,26 @@ def test_a_row_of_markdown_has_the_cells_of_its_head():
     column = judged({"a | b": ratio("|a| of x", values(1.0), values(2.0))}, "lower")
     head, _, row = markdown([Claim("c", "s", "r", "u", joined(column))]).splitlines()
     assert row.replace("\\|", "").count("|") == head.count("|") and "**holds**" in row and "12 seeds: for" in row
+
+
+def test_few_seeds_of_several_settings_are_decided_together_and_directions_need_not_agree():
+    up, down = (0.5, 0.6, 0.4, 0.7, 0.5), (-0.4, -0.6, -0.5, -0.3, -0.6)
+    alone = across("x", {"a": up}, "higher")["a"]
+    assert alone.p == 0.0625 and alone.state == OPEN and (alone.neutral, alone.seeds) == (0, 5)
+    both = across("x", {"a": up, "b": up}, "higher", unit="points")
+    assert {f.state for f in both.values()} == {FOR} and both["a"].p == 2 * 2 / 2**10
+    mixed = across("x", {"a": up, "b": down}, "higher")
+    assert (mixed["a"].state, mixed["b"].state) == (FOR, AGAINST) and mixed["a"].p == 2 * 2 / 2**10
+    assert across("x", {"a": up, "b": down}, "not lower")["b"].state == AGAINST
+    assert across("x", {"a": up, "b": (0.1, -0.1, 0.0, 0.2, -0.2)}, "not lower")["b"].state == FOR
+    assert str(both["a"]) == "x +0.54 [0.398, 0.682] points, p = 0.0039, 5 seeds: for"
+    ratios = across("x", {"a": down, "b": down}, "lower", ratio=True)["a"]
+    assert ratios.effect == pytest.approx(math.exp(-0.48)) and ratios.state == FOR and ratios.neutral == 1
+    assert across("x", {"a": up, "b": (1.0, 2.0)}, "higher")["b"].effect is None
+
+
+def test_without_any_effect_a_joint_test_speaks_in_one_case_of_twenty_at_most():
+    draws = np.random.default_rng(0).standard_t(3, size=(100, 2, 5)) * [[1.0], [20.0]]
+    spoken = sum(any(f.p < 0.05 for f in across("x", {"a": a, "b": b}, "higher").values())
+                 for a, b in draws.tolist())
+    assert spoken <= 5 + 5 * math.sqrt(100 * 0.05 * 0.95)  # five standard deviations above one in twenty
