@@ -20,6 +20,7 @@ TYPES = (torch.float32, torch.bfloat16, torch.float64)
 KINDS = {torch.float32: np.empty(0, np.float32), torch.bfloat16: np.empty(0, np.uint16),
          torch.float64: np.empty(0, np.float64), torch.int16: np.empty(0, np.int16),
          torch.int32: np.empty(0, np.int32), torch.int64: np.empty(0, np.int64)}
+LINE, FETCH = 64, 8  # bytes of a cache line; fetching the lines of an entry that lies alone takes as long as 8 steps
 _UNSIGNED = {2: np.uint16, 4: np.uint32, 8: np.uint64}
 
 
@@ -92,6 +93,8 @@ def adamw(param: Tensor, state: dict[str, Any], step: AdamW) -> list[Work]:
         return [Work(adamw_all, (*arrays, *rest), -(-param.numel() // BLOCK), max(1, param.numel()))]
     mean, start, offset = state["mean"], state["start"], state["offset"]
     tensors = param, param.grad, mean, state["square"], start, offset, offset if age is None else age
-    lengths = param.numel(), len(mean), len(start), 0 if age is None else len(age)
-    args = tuple(map(address, tensors)), tuple(KINDS[tensor.dtype] for tensor in tensors), lengths, state["chunk"]
-    return [Work(adamw_selected, (*args, step.since, *rest), len(start) - 1, max(1, len(mean)))]
+    numel, selected, edges = param.numel(), mean.numel(), start.numel()
+    args = (tuple(map(address, tensors)), tuple([KINDS[tensor.dtype] for tensor in tensors]),
+            (numel, selected, edges, 0 if age is None else selected), state["chunk"], step.since, *rest)
+    lines = min(selected, numel * param.element_size() // LINE)
+    return [Work(adamw_selected, args, edges - 1, max(1, selected + FETCH * lines))]

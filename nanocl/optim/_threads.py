@@ -21,7 +21,7 @@ class Work(NamedTuple):
 
     Attributes:
         loop: Called as `loop(*args, first, last)`.
-        cost: Entries touched in all, at least 1, to share the pieces out fairly.
+        cost: Of all pieces, at least 1, in entries that are updated one behind the other, to share them out fairly.
     """
 
     loop: Callable[..., None]
