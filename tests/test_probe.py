@@ -12,6 +12,7 @@ from nanocl.commandline import parser, probing, request
 from nanocl.probe import look
 from nanocl.records import UserError
 from nanocl.studies import mechanism, pages
+from nanocl.studies.mechanism import claims
 
 
 def spec(*strategies, seed=0):
@@ -84,6 +85,20 @@ def test_seeds_become_one_group_whose_numbers_are_means(probed):
     assert nano.looks[0].layers[name]["ratio"] == pytest.approx(sum(ratios) / 2)
     changes = [entry["changes"][-1]["layers"][name] for entry in alone]
     assert nano.changes[max(nano.changes)][name] == pytest.approx([(a + b) / 2 for a, b in zip(*changes, strict=True)])
+
+
+def test_the_claim_on_the_mechanism_is_judged_over_the_seeds_of_the_streams_of_one_strategy(probed):
+    adamw, nano = mechanism.groups(probed[0])
+    assert adamw.overlaps[0] == pytest.approx(10 * sum(
+        layer["overlap"]["0.1"] for one in adamw.looks if one.experience == adamw.last().experience
+        for layer in one.layers.values()) / sum(
+        len(one.layers) for one in adamw.looks if one.experience == adamw.last().experience))
+    few = dict(enumerate((0.5, 0.6, 0.55, 0.45, 0.5)))
+    streams = [replace(adamw, name=name, start="pretrained", overlaps=few) for name in "ab"]
+    finetuned, scratch = claims.claims([*streams, adamw, replace(nano, start="pretrained")])
+    assert finetuned.verdict == "does not hold" and list(finetuned.findings) == ["a, pretrained", "b, pretrained"]
+    assert scratch.findings["split-digits adamw, from scratch"][0].effect is None
+    assert [claim.verdict for claim in claims.claims([])] == ["not measured", "not measured"]
 
 
 def test_nanoadam_changes_the_smallest_weights_alone(probed):

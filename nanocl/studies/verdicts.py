@@ -11,6 +11,8 @@ from nanocl.records import RunResult
 from nanocl.studies import cost
 from nanocl.studies.finetune import claims as finetune
 from nanocl.studies.finetune.points import Comparison
+from nanocl.studies.mechanism import claims as mechanism
+from nanocl.studies.mechanism.probes import groups as probes
 from nanocl.studies.teacher_student import claims as teacher_student
 
 _INTRODUCTION = """\
@@ -26,7 +28,8 @@ records yet. Effects are shown for the first setting, which is the one nearest t
 
 def page(results: Sequence[RunResult], comparisons: Sequence[Comparison], root: Path) -> str:
     """Markdown of all claims, from the records and the studies in a results folder; empty if no study is in it."""
-    groups = {"Finetuning": finetune.claims(comparisons), "Teachers and students": teacher_student.rows(root),
+    groups = {"Finetuning": finetune.claims(comparisons), "Mechanism": mechanism.claims(probes(root)),
+              "Teachers and students": teacher_student.rows(root),
               "Memory and time": cost.claims(results, root)}
     if not comparisons and not groups["Teachers and students"]:
         return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,6 +40,9 @@ class Group:
         seeds: Ascending.
         looks: In order.
         changes: Experience to layer to the mean absolute change in each tenth by magnitude.
+        overlaps: Seed to the share of the largest 10 % of gradients in the smallest 10 % of weights over chance, mean
+            over the layers and looks of the last experience.
+        ratios: Seed to r, the geometric mean over the same.
     """
 
     name: str
@@ -47,6 +51,8 @@ class Group:
     seeds: tuple[int, ...]
     looks: tuple[Look, ...]
     changes: Mapping[int, Mapping[str, Sequence[float]]]
+    overlaps: Mapping[int, float]
+    ratios: Mapping[int, float]
 
     @property
     def title(self) -> str:
@@ -102,7 +108,17 @@ def _group(entries: Sequence[Mapping[str, Any]]) -> Group:
     return Group(f"{spec.benchmark} {spec.strategy_name}", "pretrained" if pretrained else "from scratch", spec,
                  tuple(entry["spec"]["seed"] for entry in entries), looks,
                  {when: _means([change[when] for change in changes]) for when in changes[0]
-                  if all(when in change for change in changes)})
+                  if all(when in change for change in changes)},
+                 {entry["spec"]["seed"]: mean([layer["overlap"]["0.1"] for layer in _last(entry)]) / 0.1
+                  for entry in entries},
+                 {entry["spec"]["seed"]: math.exp(mean([math.log(layer["ratio"]) for layer in _last(entry)
+                                                        if layer["ratio"]])) for entry in entries})
+
+
+def _last(entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The layers of all looks of the last experience."""
+    last = entry["looks"][-1]["experience"]
+    return [layer for look in entry["looks"] if look["experience"] == last for layer in look["layers"].values()]
 
 
 def _means(values: Sequence[Any]) -> Any:
