@@ -226,7 +226,9 @@ def test_every_float_type_descends(make, dtype):
 
 
 def test_a_scaled_loss_under_autocast_trains(make):
-    model = nn.Linear(6, 1)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = nn.Linear(6, 1)
     optimizer = make(model.parameters(), lr=0.02)
     scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
     inputs = torch.randn(32, 6, generator=torch.Generator().manual_seed(0))
