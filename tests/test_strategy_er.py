@@ -123,7 +123,7 @@ def test_a_memory_goes_on_from_its_state_bit_for_bit():
 
 
 def test_data_that_is_not_in_tensors_is_refused_in_one_sentence():
-    with pytest.raises(ValueError, match=r"er needs a stream of nanocl.batches.TensorDataset, got list"):
+    with pytest.raises(ValueError, match=r"replay needs a stream of nanocl.batches.TensorDataset, got list"):
         Memory(3).add([1, 2, 3], 0)
 
 

@@ -51,7 +51,7 @@ class Memory:
         """
         parts = tensor_parts(dataset)
         if parts is None:
-            raise ValueError(f"er needs a stream of nanocl.batches.TensorDataset, got {type(dataset).__name__}")
+            raise ValueError(f"replay needs a stream of nanocl.batches.TensorDataset, got {type(dataset).__name__}")
         chance = torch.Generator().manual_seed(seed)
         targets = torch.cat([part.targets[rows] for part, rows in parts])
         group = self._group(targets)
