@@ -117,3 +117,27 @@ def test_a_team_smaller_than_asked_for_does_all_the_work(monkeypatch):
 def test_a_torch_without_openmp_is_no_error(monkeypatch):
     monkeypatch.setattr(torch._C, "__file__", _ctypes.__file__)
     assert _threads._openmp.__wrapped__() is None
+
+
+def cost_of_an_entry(density):
+    param = nn.Parameter(torch.randn(100_000, generator=torch.Generator().manual_seed(0)))
+    param.grad = torch.ones_like(param)
+    optimizer = NanoAdam([param], density=density)
+    (work,) = optimizer.update(param, optimizer.param_groups[0])
+    return work.cost / (density * len(param))
+
+
+def test_an_entry_that_lies_alone_is_reckoned_to_take_longer_than_one_among_neighbours():
+    with torch.no_grad():
+        costs = [cost_of_an_entry(density) for density in (0.01, 0.1, 0.5, 1.0)]
+    assert costs == sorted(costs, reverse=True) and costs[0] > 4 * costs[-1] == 4
+
+
+def test_state_that_was_left_on_another_device_is_refused():
+    param = nn.Parameter(torch.ones(100))
+    param.grad = torch.ones(100)
+    optimizer = NanoAdam([param], density=0.5, fused=True)
+    optimizer.step()
+    optimizer.state[param]["mean"] = optimizer.state[param]["mean"].to("meta")
+    with pytest.raises(RuntimeError, match="on the CPU, got it on meta"):
+        optimizer.step()

@@ -97,9 +97,8 @@ def _write(rows: list[Row], rivals: list[Rival], machine: dict[str, Any], left_o
            device: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     name = folder / f"optimizers-{'gpu' if device == 'cuda' else 'cpu'}"
-    record = {"machine": machine, "left_out": left_out,
-              "rows": [{key: round(value, 4) if isinstance(value, float) else value
-                        for key, value in row._asdict().items()} for row in rows]}
+    rows = [Row(*(round(value, 4) if isinstance(value, float) else value for value in row)) for row in rows]
+    record = {"machine": machine, "left_out": left_out, "rows": [row._asdict() for row in rows]}
     name.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
     name.with_suffix(".md").write_text(markdown(rows, machine, left_out))
     figure(rows, rivals, machine, name.with_suffix(".svg"))

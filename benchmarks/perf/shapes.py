@@ -14,8 +14,8 @@ DENSE = ("norm", "head")  # what NanoAdam's paper trains densely
 
 
 def even(total: int, tensors: int = 10) -> tuple[Weight, ...]:
-    """Square-ish matrices of 1000 columns with so many entries in all."""
-    return tuple(Weight(f"weight{i}", (total // tensors // 1000, 1000)) for i in range(tensors))
+    """Matrices of 1024 columns, since some 8-bit states want whole blocks, with about so many entries in all."""
+    return tuple(Weight(f"weight{i}", (round(total / tensors / 1024), 1024)) for i in range(tensors))
 
 
 SETS: Mapping[str, Callable[[], tuple[Weight, ...]]] = {

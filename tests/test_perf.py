@@ -1,0 +1,69 @@
+"""The benchmark of optimizers in benchmarks/perf: what it counts, and that its pages are those of its record."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def perf(monkeypatch):
+    """The modules of the benchmark, found as when it is run as a program."""
+    names = ("shapes", "rivals", "timing", "drawing")
+    monkeypatch.syspath_prepend(ROOT / "benchmarks" / "perf")
+    yield {name: __import__(name) for name in names}
+    for name in names:
+        sys.modules.pop(name)
+
+
+def tiny():
+    params = [nn.Parameter(torch.arange(4096.0).sin().view(64, 64)), nn.Parameter(torch.ones(64))]
+    for param in params:
+        param.grad = torch.ones_like(param)
+    return params
+
+
+def test_a_row_counts_the_state_of_the_optimizer(perf):
+    rivals = {rival.name: rival for rival in perf["rivals"].listed()}
+    bulk, rest = tiny()
+    base = rivals[perf["rivals"].BASE].make([bulk], [rest])
+    rival = rivals["NanoAdam 10 %"]
+    found = perf["timing"].row("tiny", rival.name, [bulk, rest], base, lambda: rival.make([bulk], [rest]),
+                               selects=True, budget=0.0, device="cpu")
+    made = rival.make([bulk], [rest])
+    assert found.state_bytes == made.state_bytes() / (64 * 65)
+    assert found.ms > 0 and found.base_ms > 0 and found.amortised == found.ratio + found.selection_steps / 100
+
+
+def test_architectures_have_the_sizes_of_their_papers(perf):
+    millions = {name: sum(weight.numel for weight in make()) / 1e6 for name, make in perf["shapes"].SETS.items()}
+    assert millions == pytest.approx({"1M": 1, "20M": 20, "100M": 100, "resnet-18": 11.69, "vit-b-16": 86.57,
+                                      "bert-base": 109.48}, rel=0.005)
+
+
+def test_norms_and_head_are_apart_from_the_bulk(perf):
+    bulk, rest = perf["shapes"].parameters("resnet-18", "cpu")
+    assert len(rest) == 2 * 20 + 2 and all(param.ndim > 1 for param in bulk)
+    assert all(param.grad.shape == param.shape for param in bulk + rest)
+
+
+@pytest.mark.parametrize("record", sorted((ROOT / "results" / "perf").glob("*.json")), ids=lambda path: path.stem)
+def test_the_page_is_that_of_the_record(perf, record):
+    kept = json.loads(record.read_text())
+    rows = [perf["timing"].Row(**row) for row in kept["rows"]]
+    page = perf["drawing"].markdown(rows, kept["machine"], kept["left_out"])
+    assert page == record.with_suffix(".md").read_text()
+
+
+def test_the_figure_is_drawn_from_rows(perf, tmp_path):
+    row = perf["timing"].Row("20M", "NanoAdam 1 %", 1.0, 0.1, 5.0, 1.0, 0.11, 0.12, 0.2)
+    rows = [row, row._replace(optimizer="SGD fused", state_bytes=0.0), row._replace(shapes="1M")]
+    machine = {"processor": "some", "threads": 2, "torch": "2"}
+    perf["drawing"].figure(rows, perf["rivals"].listed(), machine, tmp_path / "figure.svg")
+    drawn = (tmp_path / "figure.svg").read_text()
+    assert drawn.startswith("<?xml") and len(drawn) > 10_000
