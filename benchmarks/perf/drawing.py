@@ -58,11 +58,14 @@ def figure(rows: Sequence[Row], rivals: Sequence[Rival], machine: Mapping[str, A
 
 def _time_and_memory(axis: Any, rows: Sequence[Row], styles: Mapping[str, colours.Style], main: str) -> None:
     shown = [row for row in rows if "," not in row.optimizer]  # variants lie upon each other; they are in the table
-    for number, row in enumerate(sorted(shown, key=lambda row: (row.state_bytes, row.amortised))):
+    shown.sort(key=lambda row: (row.state_bytes, row.amortised))
+    for number, row in enumerate(shown):
         style, state = styles[row.optimizer], max(row.state_bytes, EDGE)
+        crowded = any(other.state_bytes < 4 * state and 1 / 1.3 < other.amortised / row.amortised < 1.3
+                      for other in shown[number + 1:])  # then the name goes to the other side
         axis.plot(state, row.amortised, color=style.colour, marker=style.marker, linestyle="")
-        axis.annotate(row.optimizer, (state, row.amortised), fontsize=8, xytext=(6, 3 if number % 2 else -9),
-                      textcoords="offset points")
+        axis.annotate(row.optimizer, (state, row.amortised), fontsize=8, xytext=(-6 if crowded else 6, -3),
+                      ha="right" if crowded else "left", textcoords="offset points")
     axis.set(xscale="log", title=f"{main} parameters", xlim=(0.8 * EDGE, 100),
              xlabel=f"optimizer state [bytes per parameter]; none is drawn at {EDGE}")
     axis.set_xticks([0.05, 0.1, 0.2, 0.5, 1, 2, 4, 8], ["0.05", "0.1", "0.2", "0.5", "1", "2", "4", "8"])
