@@ -39,8 +39,9 @@ class Table:
 
 
 def markdown(table: Table, level: int = 2) -> str:
-    """A section with a pipe table."""
-    parts = [f"{'#' * level} {table.title}", _bullets(table.above), _pipes(table), _bullets(table.below)]
+    """A section with a pipe table; without one where the header is empty."""
+    pipes = _pipes(table) if table.header else ""
+    parts = [f"{'#' * level} {table.title}", _bullets(table.above), pipes, _bullets(table.below)]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 

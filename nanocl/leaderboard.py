@@ -12,6 +12,7 @@ from nanocl.records import RunResult, Summary, hash_of
 from nanocl.summaries import by_protocol, is_upper_bound
 
 SCORE = "average_accuracy"
+SWEEP = "sweep"
 RULE = f"""\
 Rows are ranked by ACC, the mean over all experiences at the end of the stream, averaged over seeds; for regression by
 the loss, lowest first. Brackets hold the 95 % interval of the mean over seeds: Student's t below \
@@ -28,6 +29,8 @@ the loss, lowest first. Brackets hold the 95 % interval of the mean over seeds: 
 - Joint training sees all data at once: it is shown as an upper bound and not ranked. A row with diverged seeds is not
   ranked either, because the seeds that are left are the lucky ones.
 - Rows of different protocols (stream, model, training, scenario, data fingerprint) never share a section.
+- A sweep over learning rates is not ranked, because its best point would be chosen on the test data: its section says
+  where its page of whole curves is.
 """
 
 
@@ -89,17 +92,27 @@ def page(summaries: Sequence[Summary]) -> str:
 
 
 def section(summaries: Sequence[Summary]) -> str:
-    """One protocol: accuracy with interval, forgetting, drift, cost, seeds, recipe."""
+    """One protocol: accuracy with interval, forgetting, drift, cost, seeds, recipe; of a sweep, where to read on."""
     spec, measure = summaries[0].results[0].spec, tables.measure_of(summaries[0])
+    stem = tables.file_stem(spec)
+    below = (f"all columns, with their definitions: [tables/{stem}.md](tables/{stem}.md)",)
+    if any(row.recipe == SWEEP for row in summaries):
+        return formats.markdown(Table(tables.heading(spec), tables.protocol_lines(summaries), (), (),
+                                      (_sweep_line(summaries), *below)))
     options = any(row.options for row in summaries)
     header = ("rank", "strategy", *(["options"] if options else []), "recipe", "seeds",
               "ACC [95 %]" if measure == "accuracy" else "loss [95 %]", "vs best [95 %]", "F", "relative drift",
               "train s", "state bytes / weight", "note")
     rows = tuple(tuple(_row(place, options)) for place in rank(summaries))
-    below = (f"all columns, with their definitions: [tables/{tables.file_stem(spec)}.md]"
-             f"(tables/{tables.file_stem(spec)}.md)",)
     return formats.markdown(Table(tables.heading(spec), tables.protocol_lines(summaries), header, rows, below,
                                   names=header.index("seeds")))
+
+
+def _sweep_line(summaries: Sequence[Summary]) -> str:
+    spec = summaries[0].results[0].spec
+    page = f"studies/{spec.benchmark}"
+    line = f"a sweep of {_count([run for row in summaries for run in row.results], 'run')}, not ranked"
+    return f"{line}: [{page}]({page}/README.md)" if spec.stream.options.get("start") else line
 
 
 def _row(place: Place, options: bool) -> Iterator[str]:

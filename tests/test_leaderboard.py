@@ -100,3 +100,10 @@ def test_the_two_protocols_of_one_stream_do_not_meet_in_a_ranking():
 def test_a_single_seed_has_a_score_without_interval():
     (place,) = ranking([a_result(a_spec(), MATRIX)])
     assert place.ranks is None and " 60.00 |" in leaderboard.section([place.row])
+
+
+def test_a_sweep_is_not_ranked_because_its_best_point_would_be_chosen_on_the_test_data():
+    swept = [run for lr in (0.1, 0.3) for run in runs("a", lr, lr=lr, recipe="sweep")]
+    page = leaderboard.section(summarise(swept))
+    assert "a sweep of 16 runs, not ranked" in page and "| rank" not in page
+    assert "[tables/" in page and "protocol `" in page
