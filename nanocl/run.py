@@ -62,7 +62,7 @@ def _run(arguments: argparse.Namespace) -> int:
     store.check_writable(arguments.results)
     if probing(arguments):
         return _probe(runs, arguments)
-    todo = runs if arguments.force else store.missing(runs, arguments.results)
+    todo = runs if arguments.force else _missing(runs, arguments)
     _name_damaged(todo, arguments.results)
     failures = _train(todo, len(runs), arguments) if todo else []
     found = [result for run in runs if (result := store.find(run, arguments.results)) is not None]
@@ -78,7 +78,7 @@ def _run(arguments: argparse.Namespace) -> int:
 def _probe(runs: Sequence[RunSpec], arguments: argparse.Namespace) -> int:
     """Train with a probe. Only what it saw is kept: it takes time and memory, which a record must not show."""
     folder = arguments.results / "probes"
-    todo = [run for run in runs if arguments.force or not mechanism.path_of(run, arguments.results).exists()]
+    todo = list(runs) if arguments.force else _missing(runs, arguments)
     failures = _train(todo, len(runs), arguments, probe=folder) if todo else []
     print(f"{len(runs) - len(failures)} of {len(runs)} runs probed, {len(todo) - len(failures)} of them now, in "
           f"{folder}; python -m nanocl.report draws what they saw")
@@ -109,6 +109,13 @@ def _study(study: ModuleType, arguments: argparse.Namespace) -> int:
                          **asked)
     print(text)
     return 0
+
+
+def _missing(runs: Sequence[RunSpec], arguments: argparse.Namespace) -> list[RunSpec]:
+    """Runs without a record, or without a probe where that is asked for."""
+    if probing(arguments):
+        return [run for run in runs if not mechanism.path_of(run, arguments.results).exists()]
+    return store.missing(runs, arguments.results)
 
 
 def _name_damaged(todo: Sequence[RunSpec], root: Path) -> None:
@@ -152,7 +159,7 @@ def _dry_run(runs: Sequence[RunSpec], arguments: argparse.Namespace) -> int:
     note = ""
     try:
         runs = suite.pin(runs, arguments.data_root, download=False)
-        todo = store.missing(runs, arguments.results)
+        todo = _missing(runs, arguments)
         missing = {run.digest for run in todo}
         _name_damaged(todo, arguments.results)
     except UserError as error:

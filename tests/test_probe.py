@@ -16,7 +16,7 @@ from nanocl.studies.mechanism import claims
 
 
 def spec(*strategies, seed=0):
-    return suite.specs(suite.Request(strategies=strategies, seeds=(seed,), tier="smoke"))[0]
+    return suite.pin(suite.specs(suite.Request(strategies=strategies, seeds=(seed,), tier="smoke")), None)[0]
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +114,10 @@ def test_the_report_writes_page_and_figures_of_probes_without_any_record(probed,
     assert "split-digits nanoadam, from scratch" in next(iter(written.values()))
     drawn = pages.figures([], root, written)
     assert {path.stem for path in drawn} == set(mechanism.FIGURES)
+    words = ["--tier", "smoke", "--strategy", "adamw,nanoadam", "--seeds", "2", "--results", str(root), "--dry-run"]
+    assert run.main([*words, "--set", "probe.magnitude=true"]) == 0
+    assert "4 runs, 3 measured" in capsys.readouterr().out
+    assert run.main(words) == 0 and "4 runs, 0 measured" in capsys.readouterr().out
     broken = mechanism.path_of(replace(runs[0], seed=9), root)
     broken.write_text("{")
     assert len(mechanism.groups(root)) == 2

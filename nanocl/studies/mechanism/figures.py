@@ -63,6 +63,7 @@ def ratio(found: Sequence[Group]) -> Figure:
             axis.plot(*zip(*points, strict=True), **line, label=group.title)
     axis.set(yscale="log", xlabel="depth of the layer (0: first, 1: last)",
              ylabel="ratio r: |w| at the largest gradients\nover |w| at the others")
+    axis.set(ylim=_decades(axis.get_ylim()))
     return _named(figure, axis)
 
 
