@@ -75,7 +75,7 @@ class Claim:
         `undecided` where none does either, else what it depends on.
         """
         met, against, undecided = (self.settings(state) for state in (FOR, AGAINST, OPEN))
-        if not self.findings:
+        if all(f.effect is None for found in self.findings.values() for f in found):
             return "not measured"
         if len(met) == len(self.findings):
             return "holds"

@@ -67,6 +67,8 @@ def test_the_verdict_names_what_it_depends_on():
     assert claim(a=(FOR,), b=(AGAINST,), c=(OPEN,)).verdict == (
         "depends on the setting: holds with a. Does not hold with b. Undecided with c")
     assert claim().verdict == "not measured"
+    few = Claim("c", "s", "r", "u", {"a": (Finding("f", None, None, None, 2),)})
+    assert few.verdict == "not measured"
     mixed = claim(a=(FOR, AGAINST), b=(OPEN, FOR))
     assert mixed.tally == "f0: for in 1, against in 0 of 2; f1: for in 1, against in 1 of 2"
 

@@ -52,7 +52,7 @@ def _ran(comparisons: Sequence[Comparison], arms: set[str]) -> str:
     points = [p for found in comparisons for arm in arms for row in found.arms[arm].values() for p in row]
     if not points:
         return "nothing yet"
-    names = ", ".join(f"{found.name} ({min(len(found.arms[arm]) for arm in arms)} seeds)" for found in comparisons)
+    names = ", ".join(f"{found.name} (seeds: {min(len(found.arms[arm]) for arm in arms)})" for found in comparisons)
     rates = [point.lr for point in points]
     return f"{names}; learning rates {min(rates):g} to {max(rates):g}, {len(points)} runs of {', '.join(sorted(arms))}"
 

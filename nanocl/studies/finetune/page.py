@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import exp
 
-from nanocl.statistics import interval, mean
+from nanocl.statistics import FEWEST_SEEDS, interval, mean
 from nanocl.studies.finetune import matched
 from nanocl.studies.finetune.points import Comparison, Point
 
@@ -16,8 +16,8 @@ GENERATED = "Generated from the records by `python -m nanocl.report`; do not edi
 _INTRODUCTION = GENERATED + """
 {title}. {measured} of {wanted} runs are measured.
 The model knows the old task before it is finetuned on the new one: {before:.2f} % there. Means over the seeds with 95 %
-intervals (Student's t); accuracies in percent of the test data. Learning rates were chosen on no other data: every arm
-is shown over its whole sweep, and read the same way."""
+intervals (Student's t, from 3 seeds on); accuracies in percent of the test data. No learning rate was chosen
+beforehand: every arm is shown over its whole sweep, and its best place is read off the test data in the same way."""
 
 
 def page(found: Comparison) -> str:
@@ -120,12 +120,12 @@ def _sweeps(found: Comparison) -> str:
 def _cell(values: Sequence[float], form: str = "{:.2f}") -> str:
     if not values:
         return "–"
-    ends = ", ".join(map(form.format, interval(values) or ()))
+    ends = ", ".join(map(form.format, interval(values))) if len(values) >= FEWEST_SEEDS else ""
     return form.format(mean(values)) + (f" [{ends}]" if ends else "")
 
 
 def _ratio(logs: Sequence[float]) -> str:
     if not logs:
         return "–"
-    low_high = interval(logs)
-    return f"{exp(mean(logs)):.3g}" + (f" [{exp(low_high[0]):.3g}, {exp(low_high[1]):.3g}]" if low_high else "")
+    ends = ", ".join(f"{exp(end):.3g}" for end in interval(logs)) if len(logs) >= FEWEST_SEEDS else ""
+    return f"{exp(mean(logs)):.3g}" + (f" [{ends}]" if ends else "")
