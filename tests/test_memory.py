@@ -71,7 +71,7 @@ def test_total_is_the_sum_of_its_parts(capsys):
     (["--optimizer", ""], "got none"),
     (["--set", "nanoadam.densty=1"], "did you mean 'density'"),
     (["--set", "nanoadam.density=2"], "density must be a number in [0, 1], got 2.0"),
-    (["--set", "nanoadam.density=much"], "must be of type float, got 'much'"),
+    (["--set", "nanoadam.density=much"], "must be of type float (finite), got 'much'"),
     (["--set", "nanoadam.dense=heads"], "did you mean 'head'"),
     (["--set", "nanadam.density=0.1"], "did you mean 'nanoadam'"),
     (["--set", "adamw8bit.lr=1"], "no option 'lr'"),

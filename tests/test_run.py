@@ -209,7 +209,8 @@ def test_a_run_that_calls_exit_is_told_as_what_it_is():
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of a process group")
 def test_an_interrupt_while_the_workers_are_warming_up_shows_no_traceback(tmp_path):
-    code = ("import sys, time\nfrom nanocl.engine import local\nlocal.warm_up()\nprint('ready', flush=True)\n"
+    code = ("import signal, sys, time\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"  # may be ignored
+            "from nanocl.engine import local\nlocal.warm_up()\nprint('ready', flush=True)\n"
             "try:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    sys.exit(130)\n")
     call = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                             start_new_session=True)

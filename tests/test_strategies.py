@@ -259,3 +259,14 @@ def test_a_misspelt_hook_is_an_error_that_names_the_right_one(name, near):
 def test_an_option_out_of_range_is_named_with_value_and_range(make, said):
     with pytest.raises(ValueError, match=said):
         make()
+
+
+def test_the_state_of_a_strategy_leaves_out_what_hangs_on_the_graph_of_a_mini_batch():
+    class Keeps(Strategy):
+        def __init__(self):
+            super().__init__()
+            self.anchor = torch.ones(3, requires_grad=True)
+            self.features = {"last": self.anchor * 2}
+
+    state = Keeps().state_dict()
+    assert torch.equal(state["anchor"], torch.ones(3)) and "features" not in state

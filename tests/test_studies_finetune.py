@@ -12,7 +12,7 @@ from nanocl import suite
 from nanocl.claims import AGAINST, FOR, OPEN
 from nanocl.studies import cost, verdicts
 from nanocl.studies.finetune import claims, comparisons, draw, matched, page
-from nanocl.studies.finetune.points import Comparison, Point
+from nanocl.studies.finetune.points import SWITCHES, Comparison, Point
 
 RATES = (1e-4, 1e-3, 1e-2)
 ARMS = ("adamw", "nanoadam", "large", "random", "gradient", "static-small", "head+norms", "sgd", "microadam", "lora",
@@ -185,4 +185,18 @@ def test_the_records_of_a_protocol_become_points_of_its_arms_wherever_they_were_
         assert list(seeds) == [0, 1, 2] and rates == sorted(set(rates)) and len(rates) > 1
     assert sum(p.new is None for seeds in found.arms.values() for points in seeds.values() for p in points) == 1
     assert {(p.before, p.old) for p in found.arms["sgd"][1]} == {(0.9, 0.5)}
-    assert all(claim.verdict != "not measured" for claim in claims.claims([found]))
+    both = [found, *(replace(found, switch=switch) for switch in SWITCHES)]
+    assert all(claim.verdict != "not measured" for claim in claims.claims(both))
+
+
+def test_a_switch_of_the_stream_makes_a_comparison_of_its_own_that_no_other_claim_counts():
+    def records(**settings):
+        runs = suite.specs(suite.Request(stream="finetune-halves", strategies=("adamw", "nanoadam"), settings=settings))
+        return [a_result(run, ((0.9, 0.01), (0.5, 0.4)), initial=(0.9, 0.01)) for run in runs]
+
+    plain, frozen = comparisons([*records(), *records(stream={"norm_statistics": "freeze"})])
+    assert (plain.name, frozen.name) == ("finetune-halves", "finetune-halves-freeze")
+    assert plain.measured == frozen.measured == frozen.wanted < plain.wanted
+    assert "frozen" in page(frozen) and "frozen" not in page(plain)
+    rows = claims.claims([plain, frozen])
+    assert [len(row.findings) for row in rows if "nanoadam - adamw higher" in row.rule] == [1, 1, 1, 0, 0]

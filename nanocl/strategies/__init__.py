@@ -37,7 +37,10 @@ class Strategy(SupervisedPlugin):
                 raise TypeError(f"{cls.__name__}.{name} is no hook of Avalanche's{hint}")
 
     def state_dict(self) -> dict[str, Any]:
-        """Every attribute that is a tensor, a plain value, or a dict, list or tuple of those."""
+        """Every attribute that is a tensor, a plain value, or a dict, list or tuple of those.
+
+        Not what hangs on the graph of a backward pass: it belongs to one mini-batch.
+        """
         return {name: copy.deepcopy(value) for name, value in vars(self).items() if _is_plain(value)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -50,4 +53,4 @@ def _is_plain(value: Any) -> bool:
         return all(_is_plain(k) and _is_plain(v) for k, v in value.items())
     if isinstance(value, list | tuple):
         return all(_is_plain(v) for v in value)
-    return isinstance(value, _PLAIN)
+    return isinstance(value, _PLAIN) and getattr(value, "grad_fn", None) is None

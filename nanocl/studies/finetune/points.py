@@ -10,6 +10,10 @@ from nanocl import protocol, suite
 from nanocl.records import Option, Part, RunResult, RunSpec, hash_of
 
 RATE = "lr"
+# settings of the stream that are compared on pages of their own: they pass for forgetting, or hide it
+SWITCHES = {"norm_statistics=freeze": "running statistics frozen",
+            "norm_statistics=restore": "each task tested with its own running statistics",
+            "precision=bf16": "weights in bfloat16"}
 
 
 @dataclass(frozen=True)
@@ -41,11 +45,12 @@ class Comparison:
     """The measured runs of a protocol at a tier.
 
     Attributes:
-        name: The protocol, with its tier unless that is `cpu`.
+        name: The protocol, with its tier unless that is `cpu`, and what a switch is set to.
         title: What it is, for people.
         spec: One of its runs.
         arms: Arm to seed to its points, by curve and ascending learning rate; in the protocol's order of arms.
-        wanted: Runs that the protocol asks for.
+        wanted: Runs that the protocol asks for; with a switch, of the arms that were run.
+        switch: Which of `SWITCHES` was set, empty for none.
     """
 
     name: str
@@ -53,6 +58,7 @@ class Comparison:
     spec: RunSpec
     arms: Mapping[str, Mapping[int, tuple[Point, ...]]]
     wanted: int
+    switch: str = ""
 
     @property
     def measured(self) -> int:
@@ -67,32 +73,43 @@ def comparisons(results: Iterable[RunResult]) -> list[Comparison]:
     found = []
     for name, values in protocol.protocols().items():
         if name in names:
-            found += [made for tier in values["tier"] if tier != "smoke"
-                      if (made := _comparison(name, tier, values, known)) is not None]
+            found += [made for tier in values["tier"] if tier != "smoke" for switch in _switches(name, known.values())
+                      if (made := _comparison(name, tier, switch, values, known)) is not None]
     return found
 
 
-def _comparison(name: str, tier: str, values: Mapping[str, Any], known: Mapping[str, RunResult]) -> Comparison | None:
+def _switches(name: str, results: Iterable[RunResult]) -> list[str]:
+    """No switch, and those that records of the protocol have."""
+    options = [result.spec.stream.options for result in results if result.spec.benchmark == name]
+    return ["", *(switch for switch in SWITCHES if any(
+        str(given.get(switch.split("=")[0])) == switch.split("=")[1] for given in options))]
+
+
+def _comparison(name: str, tier: str, switch: str, values: Mapping[str, Any],
+                known: Mapping[str, RunResult]) -> Comparison | None:
     settled = protocol.at(values, tier)
     if not (settled["sweep"] and settled["stream"].get("start")):
         return None
+    settings = {"stream": dict([switch.split("=")])} if switch else {}
     arms: dict[str, dict[int, tuple[Point, ...]]] = {}
     wanted, spec = 0, None
     for arm in settled["strategies"]:
-        specs = suite.specs(suite.Request(stream=name, tier=tier, strategies=(arm,)))
-        wanted += len(specs)
+        specs = suite.specs(suite.Request(stream=name, tier=tier, strategies=(arm,), settings=settings))
         swept, seeds = _swept(specs), {}
         for run in specs:
             if (result := known.get(_key(run))) is not None:
                 seeds.setdefault(run.seed, []).append(_point(result, run, swept))
                 spec = result.spec
+        wanted += len(specs) if seeds or not switch else 0
         if seeds:
             called = arm_name(arm, specs[0].strategy)
             arms[arm if called in arms else called] = {seed: tuple(sorted(points, key=lambda p: (p.curve, p.lr)))
                          for seed, points in sorted(seeds.items())}
     if spec is None:
         return None
-    return Comparison(name if tier == "cpu" else f"{name}-{tier}", values.get("title", name), spec, arms, wanted)
+    named = "-".join([name, *([tier] if tier != "cpu" else []), *([switch.split("=")[1]] if switch else [])])
+    title = values.get("title", name) + (f"; {SWITCHES[switch]}" if switch else "")
+    return Comparison(named, title, spec, arms, wanted, switch)
 
 
 def arm_name(text: str, parts: Sequence[Part]) -> str:
