@@ -11,6 +11,7 @@ from nanocl import statistics
 
 FOR, AGAINST, OPEN = "for", "against", "open"
 WANTED = ("lower", "not higher", "higher", "not lower")
+MARGIN, MARGIN_RATIO = 2.0, 1.1  # of a difference in points and of a ratio: what `across` calls no worse
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,8 @@ def across(what: str, differences: Mapping[str, Sequence[float]], wanted: str, *
     The sign-flip test takes all differences, each turned by the sign of its setting's mean, so that effects of
     opposite directions do not cancel. These signs come from the data, so p is multiplied by the patterns that they
     could have shown, 2^(settings - 1). A setting speaks only if this p is below 0.05 and its own 95 % interval
-    (Student's t over its seeds) lies on one side.
+    (Student's t over its seeds) lies on one side. A few seeds that show no difference are no proof that there is none:
+    `not lower` and `not higher` are otherwise met only where that interval stays within `MARGIN` or `MARGIN_RATIO`.
 
     Args:
         what: Name of the comparison.
@@ -158,10 +160,9 @@ def across(what: str, differences: Mapping[str, Sequence[float]], wanted: str, *
         if setting not in measured:
             found[setting] = Finding(what, None, None, None, len(row), neutral=float(ratio), unit=unit)
             continue
-        low, high = map(shown, statistics.interval(row))
-        finding = Finding(what, shown(statistics.mean(row)), (low, high), p, len(row), neutral=float(ratio), unit=unit)
-        clear = p if low > finding.neutral or high < finding.neutral else 1.0
-        found[setting] = replace(finding, state=_state(finding, clear, wanted))
+        ends = tuple(map(shown, statistics.interval(row)))
+        finding = Finding(what, shown(statistics.mean(row)), ends, p, len(row), neutral=float(ratio), unit=unit)
+        found[setting] = replace(finding, state=_gated(finding, wanted))
     return found
 
 
@@ -187,6 +188,15 @@ def _medians(*sides: Mapping[int, float | None]) -> tuple[float, ...]:
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _gated(finding: Finding, wanted: str) -> str:
+    low, high = finding.interval
+    if finding.p < statistics.LEVEL and (low > finding.neutral or high < finding.neutral):
+        return _state(finding, finding.p, wanted)
+    least, most = (1 / MARGIN_RATIO, MARGIN_RATIO) if finding.neutral else (-MARGIN, MARGIN)
+    within = {"not lower": low >= least, "not higher": high <= most}
+    return FOR if within.get(wanted) else OPEN
 
 
 def _state(finding: Finding, p: float | None, wanted: str) -> str:

@@ -100,6 +100,19 @@ def test_few_seeds_of_several_settings_are_decided_together_and_directions_need_
     assert across("x", {"a": up, "b": (1.0, 2.0)}, "higher")["b"].effect is None
 
 
+def test_few_seeds_that_show_nothing_are_no_proof_that_nothing_is_lost():
+    wide, near = (-6.0, 4.0, -3.0, 5.0, 1.0), (-0.9, 0.4, -0.3, 0.6, 0.1)
+    found = across("x", {"wide": wide, "near": near}, "not lower")
+    assert (found["wide"].state, found["near"].state) == (OPEN, FOR)
+    lost = across("x", {"alone": (-5.0, -5.1, -4.9, -5.0, -5.2)}, "not lower")["alone"]
+    assert lost.p == 0.0625 and lost.state == OPEN  # one setting of 5 seeds can never be significant
+    mirror = across("x", {"wide": [-v for v in wide], "near": [-v for v in near]}, "not higher")
+    assert (mirror["wide"].state, mirror["near"].state) == (OPEN, FOR)
+    ratios = {"wide": [math.log(1.2)] * 4 + [0.0], "near": [math.log(1.05)] * 4 + [0.0]}
+    assert [f.state for f in across("x", ratios, "not higher", ratio=True).values()] == [AGAINST, AGAINST]
+    assert [f.state for f in across("x", {"near": ratios["near"]}, "not higher", ratio=True).values()] == [FOR]
+
+
 def test_without_any_effect_a_joint_test_speaks_in_one_case_of_twenty_at_most():
     draws = np.random.default_rng(0).standard_t(3, size=(100, 2, 5)) * [[1.0], [20.0]]
     spoken = sum(any(f.p < 0.05 for f in across("x", {"a": a, "b": b}, "higher").values())

@@ -70,6 +70,14 @@ def test_parts_of_a_data_set_have_heads_of_their_own_and_every_sample_of_their_c
     assert [len(e.dataset) for e in scenario.test_stream] == [4, 8]
 
 
+def test_a_head_has_every_class_of_its_data_set_even_where_few_samples_lack_one(root):
+    scenario = Finetune(datasets="first,second", image_size=8, samples=1).build(scenario="task", seed=0, data_root=root)
+    assert [len(classes) for classes in scenario.classes] == [1, 1]
+    assert scenario.heads == ((0, 1, 2), (3, 4))
+    learner, _ = experiment.build(spec(root, model=weights(root), start=1, samples=1), data_root=root)
+    assert learner.model.head[0].out_features == 3
+
+
 def test_the_subsets_depend_on_the_seed_and_the_limits_hold_for_each_data_set(root):
     def targets(seed):
         stream = Finetune(datasets="first,second", image_size=8, samples=10, test_samples=5)

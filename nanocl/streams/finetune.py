@@ -75,6 +75,7 @@ class Finetune(Stream):
                  for part in PARTS if part != "validation" or self.selection.validation}
         made = make_scenario(kind=scenario, inputs=shape, outputs=first, **parts,
                              data=tuple({found.facts["name"]: found.facts for found in images.values()}.values()))
+        made.heads = tuple(tuple(targets[head].values()) for head in heads)  # few samples may lack a class
         made.start, made.norm_statistics, made.precision = self.start, self.norm_statistics, self.precision
         return made
 

@@ -13,7 +13,7 @@ RATE = "lr"
 # settings of the stream that are compared on pages of their own: they pass for forgetting, or hide it
 SWITCHES = {"norm_statistics=freeze": "running statistics frozen",
             "norm_statistics=restore": "each task tested with its own running statistics",
-            "precision=bf16": "weights in bfloat16"}
+            "precision=bf16": "weights and statistics in bfloat16, moments as each optimizer keeps them"}
 
 
 @dataclass(frozen=True)
