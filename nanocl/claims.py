@@ -29,6 +29,7 @@ class Finding:
         medians: Of a ratio, those of its two sides.
         neutral: The effect of no difference: 1 of a ratio, 0 of a difference.
         unit: Of the effect, empty for a ratio.
+        joint: Whether `p` is of one test over the seeds of all settings.
     """
 
     what: str
@@ -40,12 +41,13 @@ class Finding:
     medians: tuple[float, float] | None = None
     neutral: float = 1.0
     unit: str = ""
+    joint: bool = False
 
     def __str__(self) -> str:
         if self.effect is None:
             return f"{self.what}: not measured ({self.seeds} seeds)"
         low_high = f" [{self.interval[0]:.3g}, {self.interval[1]:.3g}]" if self.interval else ""
-        p = "" if self.p is None else f", p {'< 0.001' if self.p < 1e-3 else f'= {self.p:.2g}'}"
+        p = "" if self.p is None else f", {'joint ' * self.joint}p {'< 0.001' if self.p < 1e-3 else f'= {self.p:.2g}'}"
         sides = f" (medians {self.medians[0]:.2g} and {self.medians[1]:.2g})" if self.medians else ""
         effect = f"{self.effect:+.3g}" if self.neutral == 0 else f"{self.effect:.3g}"
         seeds = f", {self.seeds} seeds" if self.seeds else ""
@@ -161,7 +163,8 @@ def across(what: str, differences: Mapping[str, Sequence[float]], wanted: str, *
             found[setting] = Finding(what, None, None, None, len(row), neutral=float(ratio), unit=unit)
             continue
         ends = tuple(map(shown, statistics.interval(row)))
-        finding = Finding(what, shown(statistics.mean(row)), ends, p, len(row), neutral=float(ratio), unit=unit)
+        finding = Finding(what, shown(statistics.mean(row)), ends, p, len(row), neutral=float(ratio), unit=unit,
+                          joint=len(measured) > 1)
         found[setting] = replace(finding, state=_gated(finding, wanted))
     return found
 

@@ -79,6 +79,7 @@ def build(spec: RunSpec, *, data_root: Path | None = None, device: str = "cpu", 
             scenario=spec.scenario, seed=spec.seed, data_root=data_root)
     if spec.training.measured_on not in scenario.streams:
         raise ValueError("training.measured_on=validation needs held-out data, such as stream.validation=0.1")
+    _check_known(spec)
     model = _with_weights(spec, data_root, plugins, device)
     torch.manual_seed(spec.seed)
     random.seed(spec.seed)
@@ -137,6 +138,14 @@ def _with_weights(spec: RunSpec, data_root: Path | None, plugins: Sequence[Path]
         return replace(model, options={**own, "weights": str(weights)})
     found = data.find_file(str(own["weights"]), data_root) if own.get("weights") else None
     return replace(model, options={**own, "weights": str(found)}) if found else model
+
+
+def _check_known(spec: RunSpec) -> None:
+    """A head of the right shape that knows other classes would be put back without a sign."""
+    base, first = str(spec.model.options.get("pretrain", "")), str(spec.stream.options.get("datasets", ""))
+    if base and spec.stream.options.get("start") and data.parse_names(base)[0] != data.parse_names(first)[0]:
+        raise UserError(f"with stream.start the first of stream.datasets={first} must be what the model is pretrained "
+                        f"on, got model.pretrain={base}")
 
 
 def _prepare(network: Network, weights: str, scenario: Scenario) -> None:

@@ -94,7 +94,7 @@ def test_few_seeds_of_several_settings_are_decided_together_and_directions_need_
     assert (mixed["a"].state, mixed["b"].state) == (FOR, AGAINST) and mixed["a"].p == 2 * 2 / 2**10
     assert across("x", {"a": up, "b": down}, "not lower")["b"].state == AGAINST
     assert across("x", {"a": up, "b": (0.1, -0.1, 0.0, 0.2, -0.2)}, "not lower")["b"].state == FOR
-    assert str(both["a"]) == "x +0.54 [0.398, 0.682] points, p = 0.0039, 5 seeds: for"
+    assert str(both["a"]) == "x +0.54 [0.398, 0.682] points, joint p = 0.0039, 5 seeds: for"
     ratios = across("x", {"a": down, "b": down}, "lower", ratio=True)["a"]
     assert ratios.effect == pytest.approx(math.exp(-0.48)) and ratios.state == FOR and ratios.neutral == 1
     assert across("x", {"a": up, "b": (1.0, 2.0)}, "higher")["b"].effect is None

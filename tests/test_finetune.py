@@ -137,6 +137,12 @@ def test_a_known_experience_needs_a_file_with_its_head(root, model, message):
         experiment.check([run], data_root=root)
 
 
+def test_what_a_model_is_pretrained_on_must_be_what_the_stream_takes_for_known(root):
+    run = spec(root, start=1, model={"norm": "batch", "pretrain": "first[0-1]"})
+    with pytest.raises(UserError, match=r"datasets=first,second must be what .* got model.pretrain=first\[0-1\]"):
+        experiment.build(run, data_root=root)
+
+
 def test_the_digest_depends_on_the_weights_and_not_on_the_folder(root, tmp_path_factory):
     here = spec(root, start=1, model=weights(root))
     assert here.model.source and here.model.options["weights"] == "first.pt"

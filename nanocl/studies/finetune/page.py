@@ -27,12 +27,14 @@ def page(found: Comparison) -> str:
         title=found.title[:1].upper() + found.title[1:], measured=found.measured, wanted=found.wanted,
         before=100 * mean(before))]
     parts += [f"![{name}]({name}.png)" for name in FIGURES]
+    parts += ["Bars are standard errors. The change by magnitude is of all of the backbone's weights together, norms "
+              "included, each arm at its best rate for the new task."]
     parts += ["## Each arm at its best learning rate for the new task", _best(found)]
     if REFERENCE in found.arms:
         parts += [f"## Old-task accuracy at equal new-task accuracy\n\nThe new-task accuracies are shares of what "
                   f"{REFERENCE} reaches at its best, seed by seed. An arm is read at the place of its sweep, lines "
                   "between neighbouring learning rates included, that keeps most of the old task; `–`: not reached in "
-                  "every seed.", _at_targets(found, "old"),
+                  "every seed (in how many it was).", _at_targets(found, "old"),
                   "## Drift of the backbone at equal new-task accuracy\n\nL2 distance from the start, at the same "
                   "places.", _at_targets(found, "drift"),
                   f"## Against {REFERENCE} at the accuracy that both reach\n\nMean over "
@@ -82,7 +84,8 @@ def _at_targets(found: Comparison, what: str) -> str:
         for target in TARGETS:
             places = [matched.reading(seeds[seed], target * (matched.best(reference[seed]) or 2.0)) for seed in shared]
             if not places or None in places:
-                cells.append("–")
+                reached = sum(place is not None for place in places)
+                cells.append(f"– ({reached} of {len(places)})" if reached else "–")
             else:
                 values = [100 * p.old if what == "old" else p.drift for p in places]
                 cells.append(_cell(values, "{:.2f}" if what == "old" else "{:.3g}"))

@@ -12,8 +12,7 @@ from nanocl.records import Option, Part, RunResult, RunSpec, hash_of
 RATE = "lr"
 # settings of the stream that are compared on pages of their own: they pass for forgetting, or hide it
 SWITCHES = {"norm_statistics=freeze": "running statistics frozen",
-            "norm_statistics=restore": "each task tested with its own running statistics",
-            "precision=bf16": "weights and statistics in bfloat16, moments as each optimizer keeps them"}
+            "norm_statistics=restore": "each task tested with its own running statistics"}
 
 
 @dataclass(frozen=True)
