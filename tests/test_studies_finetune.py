@@ -11,7 +11,7 @@ from making import a_result, a_spec, shifted
 from nanocl import suite
 from nanocl.claims import AGAINST, FOR, OPEN
 from nanocl.studies import cost, verdicts
-from nanocl.studies.finetune import claims, comparisons, draw, matched, page
+from nanocl.studies.finetune import claims, comparisons, draw, figures, matched, page
 from nanocl.studies.finetune.points import SWITCHES, Comparison, Point
 
 RATES = (1e-4, 1e-3, 1e-2)
@@ -200,3 +200,9 @@ def test_a_switch_of_the_stream_makes_a_comparison_of_its_own_that_no_other_clai
     assert "frozen" in page(frozen) and "frozen" not in page(plain)
     rows = claims.claims([plain, frozen])
     assert [len(row.findings) for row in rows if "nanoadam - adamw higher" in row.rule] == [1, 1, 1, 0]
+
+
+def test_a_front_keeps_the_rates_that_no_other_beats_on_both_tasks():
+    rows = [(10.0, 80.0, 0, 0), (20.0, 70.0, 0, 0), (15.0, 60.0, 0, 0), (20.0, 65.0, 0, 0), (5.0, 80.0, 0, 0)]
+    assert figures.unbeaten(rows) == rows[:2]
+    assert figures.unbeaten(rows[:1] * 2) == rows[:1] * 2

@@ -17,6 +17,8 @@ from nanocl.studies.finetune.points import Comparison, Point
 SELECTIONS = ("nanoadam", "large", "random", "gradient", "static-small", "head+norms")
 SHARED = ("adamw", "nanoadam")
 Value = Callable[[Point], float | None]
+Row = tuple[float, float, float, float]
+NEAR = 15.0  # points below the best new-task accuracy, where the figure of the fronts begins
 
 
 def draw(found: Comparison, kind: str = "png") -> dict[str, bytes]:
@@ -32,16 +34,26 @@ def draw(found: Comparison, kind: str = "png") -> dict[str, bytes]:
 
 
 def fronts(found: Comparison) -> Figure:
-    """Old-task against new-task accuracy along the sweep of each arm."""
-    figure, panels = _panels(found, 5.2)
+    """Old-task against new-task accuracy: of each arm the learning rates that none of its others beats on both."""
+    figure, panels = _panels(found, 6.4)
+    top = 0.0
+    before = 100 * mean([p.before for seeds in found.arms.values() for points in seeds.values() for p in points])
     for axis, arms in panels:
         for arm in arms:
-            _sweep(axis, found, arm, lambda p: _percent(p.new), lambda p: _percent(p.old))
-        before = [p.before for seeds in found.arms.values() for points in seeds.values() for p in points]
-        axis.axhline(100 * mean(before), color=BLACK, lw=0.6, ls=":")
+            rows = _sweep(axis, found, arm, lambda p: _percent(p.new), lambda p: _percent(p.old), unbeaten)
+            top = max([top, *(row[0] + row[2] for row in rows)])
+        axis.axhline(before, color=BLACK, lw=0.6, ls=":")
         axis.set(ylabel="accuracy on the old task (%)")
-    panels[-1][0].set(xlabel="accuracy on the new task (%); dotted: old task before")
+    panels[-1][0].set(xlabel="accuracy on the new task (%); dotted: old task before", xlim=(top - NEAR, top + 0.5))
+    for axis, _ in panels:
+        _fit_height(axis, before)
     return _with_legend(figure, panels)
+
+
+def unbeaten(curve: Sequence[Row]) -> list[Row]:
+    """The rows (new, old, errors) of a curve that no other row beats on both tasks."""
+    return [row for row in curve if not any(
+        other[0] >= row[0] and other[1] >= row[1] and other[:2] != row[:2] for other in curve)]
 
 
 def learning_rates(found: Comparison) -> Figure:
@@ -104,20 +116,32 @@ def _with_legend(figure: Figure, panels: Sequence[tuple[Any, list[str]]]) -> Fig
     return figure
 
 
-def _sweep(axis: Any, found: Comparison, arm: str, x: Value, y: Value) -> None:
+def _fit_height(axis: Any, top: float) -> None:
+    """Give the axis the height of what stands in its width, up to `top`."""
+    left, right = axis.get_xlim()
+    heights = [y for line in axis.lines for x, y in zip(*map(list, line.get_data()), strict=True)
+               if len(line.get_xdata()) and (left <= x <= right)]
+    if heights:
+        axis.set_ylim(min(heights) - 3, max(top, *heights) + 1)
+
+
+def _sweep(axis: Any, found: Comparison, arm: str, x: Value, y: Value,
+           keep: Callable[[Sequence[Row]], list[Row]] = list) -> list[Row]:
     """A line for each curve of an arm; a point is the mean over the seeds that did not diverge at a learning rate."""
-    mark, named = style(arm), False
-    for curve in _means(found, arm, x, y):
+    mark, named, drawn = style(arm), False, []
+    for curve in map(keep, _means(found, arm, x, y)):
         if curve:
+            drawn += curve
             places, spreads = zip(*[((a, b), (c, d)) for a, b, c, d in curve], strict=True)
             xs, ys = zip(*places, strict=True)
             across, along = zip(*spreads, strict=True)
             axis.errorbar(xs, ys, along, across if any(across) else None, color=mark.colour, marker=mark.marker,
                           ls=mark.dash, elinewidth=0.5, label=None if named else arm)
             named = True
+    return drawn
 
 
-def _means(found: Comparison, arm: str, x: Value, y: Value) -> list[list[tuple[float, float, float, float]]]:
+def _means(found: Comparison, arm: str, x: Value, y: Value) -> list[list[Row]]:
     """For each curve its points: means of x and y, and their standard errors."""
     points = sorted((p for row in found.arms[arm].values() for p in row if p.new is not None),
                     key=lambda p: (p.curve, p.lr))

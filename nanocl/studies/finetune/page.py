@@ -27,7 +27,8 @@ def page(found: Comparison) -> str:
         title=found.title[:1].upper() + found.title[1:], measured=found.measured, wanted=found.wanted,
         before=100 * mean(before))]
     parts += [f"![{name}]({name}.png)" for name in FIGURES]
-    parts += ["Bars are standard errors. The change by magnitude is of all of the backbone's weights together, norms "
+    parts += ["Bars are standard errors. The fronts leave out rates that another rate of the same arm beats on both "
+              "tasks, and places far below the best new-task accuracy; every point is in the last table. The change by magnitude is of all of the backbone's weights together, norms "
               "included, each arm at its best rate for the new task."]
     parts += ["## Each arm at its best learning rate for the new task", _best(found)]
     if REFERENCE in found.arms:
