@@ -19,6 +19,11 @@ The model knows the old task before it is finetuned on the new one: {before:.2f}
 intervals (Student's t, from 3 seeds on); accuracies in percent of the test data. No learning rate was chosen
 beforehand: every arm is shown over its whole sweep, and its best place is read off the test data in the same way."""
 
+_FIGURE_NOTE = """\
+Bars are standard errors. The fronts leave out rates that another rate of the same arm beats on both tasks, and places far
+below the best new-task accuracy; every point is in the last table. The change by magnitude is of all of the backbone's
+weights together, norms included, each arm at its best rate for the new task."""
+
 
 def page(found: Comparison) -> str:
     """Markdown."""
@@ -27,9 +32,7 @@ def page(found: Comparison) -> str:
         title=found.title[:1].upper() + found.title[1:], measured=found.measured, wanted=found.wanted,
         before=100 * mean(before))]
     parts += [f"![{name}]({name}.png)" for name in FIGURES]
-    parts += ["Bars are standard errors. The fronts leave out rates that another rate of the same arm beats on both "
-              "tasks, and places far below the best new-task accuracy; every point is in the last table. The change by magnitude is of all of the backbone's weights together, norms "
-              "included, each arm at its best rate for the new task."]
+    parts += [_FIGURE_NOTE]
     parts += ["## Each arm at its best learning rate for the new task", _best(found)]
     if REFERENCE in found.arms:
         parts += [f"## Old-task accuracy at equal new-task accuracy\n\nThe new-task accuracies are shares of what "
