@@ -12,6 +12,7 @@ from nanocl import registry
 from nanocl.records import Part, UserError
 
 RECIPE = {"pretrain_epochs": 10, "pretrain_lr": 0.1, "pretrain_batch_size": 128}
+PUBLIC = {"cifar10_resnets": "https://github.com/akamaster/pytorch_resnet_cifar10/tree/master/pretrained_models"}
 
 
 def complete(name: str, given: Mapping[str, Any], plugins: tuple[Path, ...]) -> Part:
@@ -40,6 +41,9 @@ def pinned(part: Part, root: Path | None, *, image_size: int = 0, download: bool
     """The part with the hash of its file of weights, or the fingerprint of the data set it is pretrained on.
 
     A file below the data root is named from there, so that the run is the same wherever the data lies.
+
+    Raises:
+        UserError: The data set or the file of weights is missing.
     """
     from nanocl import data  # here, because it loads numpy
 
@@ -49,12 +53,22 @@ def pinned(part: Part, root: Path | None, *, image_size: int = 0, download: bool
             data.fingerprint(name, root, image_size=image_size, download=download) for name in names))
     weights = str(part.options.get("weights", ""))
     path = data.find_file(weights, root) if weights else None
+    root = data.default_root() if root is None else Path(root).expanduser()
     if path is None:
+        if weights and not part.source:  # a plugin file of the user's may mean something else by it
+            raise UserError(_missing(weights, root))
         return part
-    below = (data.default_root() if root is None else Path(root)).expanduser().absolute()
+    below = root.absolute()
     if path.absolute().is_relative_to(below):
         part = replace(part, options={**part.options, "weights": path.absolute().relative_to(below).as_posix()})
     return _hashed(part, path)
+
+
+def _missing(weights: str, root: Path) -> str:
+    folder = next((origin for name, origin in PUBLIC.items() if name in weights), "")
+    get = f"get it from {folder} and " if folder else ""
+    return (f"no file of weights {weights}, neither at that path nor at {root / weights}; {get}put it there, or name "
+            "another with --set model.weights=FILE")
 
 
 def _hashed(part: Part, path: Path) -> Part:

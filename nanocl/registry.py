@@ -114,7 +114,7 @@ def load(plugin: Plugin) -> type:
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:
     """`; did you mean 'x'?` for the nearest name, else the list of all."""
-    names = list(known)
+    names = list(dict.fromkeys(known))
     near = difflib.get_close_matches(given, names, 1, 0.5)
     if near:
         return f"; did you mean {near[0]!r}?"

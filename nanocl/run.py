@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-from nanocl import registry, store, studies, suite, tables
+from nanocl import backbones, registry, store, studies, suite, tables
 from nanocl.commandline import parser, probing, request, seeds
 from nanocl.engine import local
 from nanocl.records import RunFailure, RunSpec, UserError
@@ -51,11 +51,16 @@ def listing(plugins: Sequence[Path] = ()) -> str:
             lines.append(f"  {plugin.name:<28} {plugin.summary}")
             if plugin.options:
                 lines.append(" " * 31 + ", ".join(f"{n}={v[1]}" for n, v in plugin.options.items()))
+    recipe = ", ".join(f"{name}={value}" for name, value in backbones.RECIPE.items())
+    lines.append(f"  {'with weights= and none given':<28} pretrain=DATASET trains the backbone here first: {recipe}")
     return "\n".join(lines)
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    runs = suite.specs(request(arguments))
+    # what Avalanche's own imports warn of is no concern of the caller's; the environment reaches the workers
+    os.environ.setdefault("PYTHONWARNINGS", "ignore")
+    warnings.simplefilter("ignore")
+    runs = suite.specs(request(arguments))  # a library's adapter is imported here, to know its options
     if arguments.dry_run:
         return _dry_run(runs, arguments)
     runs = suite.pin(runs, arguments.data_root)
@@ -126,9 +131,6 @@ def _name_damaged(todo: Sequence[RunSpec], root: Path) -> None:
 
 def _train(todo: Sequence[RunSpec], total: int, arguments: argparse.Namespace,
            probe: Path | None = None) -> list[RunFailure]:
-    # what Avalanche's own imports warn of is no concern of the caller's; the environment reaches the workers
-    os.environ.setdefault("PYTHONWARNINGS", "ignore")
-    warnings.simplefilter("ignore")
     local.warm_up()
     from nanocl import experiment  # here, because it loads torch: the calls that train nothing stay quick
     from nanocl.progress import Display

@@ -68,6 +68,8 @@ def test_a_dry_run_works_without_the_data(tmp_path):
     (("--strategy", "+"), "unknown strategy ''"),
     (("--stream", "split-folder"), "split-folder needs a data set"),
     (("--stream", "split-folder", "--set", "stream.data=birds", "--data-root", "."), "birds"),
+    (("--set", "model.weights=cifar10_resnets/x.th", "--data-root", "there"),
+     "x.th, neither at that path nor at there/cifar10_resnets/x.th; get it from https://github.com/akamaster/"),
 ])
 def test_a_mistake_is_one_clear_line_and_exit_code_2(tmp_path, arguments, words):
     shown = door("--tier", "smoke", *arguments, cwd=tmp_path)
@@ -120,8 +122,14 @@ def test_help_and_list_answer_within_half_a_second_of_the_interpreters_start(tmp
 def test_the_list_names_everything():
     shown = run.listing()
     for name in ("split-digits", "split-cifar", "permuted-mnist", "teacher-student", "nanoadam", "online-ewc", "joint",
-                 "mlp", "resnet32", "torchvision", "lr="):
+                 "mlp", "resnet32", "torchvision", "lr=", "pretrain=DATASET", "pretrain_epochs=10"):
         assert name in shown
+
+
+def test_no_warning_of_a_dependency_stands_before_the_message_that_matters(tmp_path):
+    shown = door("--strategy", "torch:Nope", cwd=tmp_path, PYTHONWARNINGS="")
+    assert shown.returncode == 2 and shown.stderr.startswith("nanocl: torch has no optimizer 'Nope'"), shown.stderr
+    assert shown.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(("text", "seeds"), [("", ()), ("3", (0, 1, 2)), ("0,4,7", (0, 4, 7)), ("5,", (5,)),

@@ -70,6 +70,12 @@ def test_a_mistake_is_named_with_what_would_be_right(values, message):
         specs(**values)
 
 
+def test_a_name_that_is_a_protocol_and_a_family_is_proposed_once():
+    with pytest.raises(UserError, match="unknown stream 'xyz'; known are") as error:
+        specs(stream="xyz")
+    assert str(error.value).count("teacher-student") == 1
+
+
 def test_a_choice_lists_what_is_allowed_once():
     with pytest.raises(UserError) as error:
         specs(tier="nonsense")
