@@ -20,9 +20,9 @@ intervals (Student's t, from 3 seeds on); accuracies in percent of the test data
 beforehand: every arm is shown over its whole sweep, and its best place is read off the test data in the same way."""
 
 _FIGURE_NOTE = """\
-Bars are standard errors. The fronts leave out rates that another rate of the same arm beats on both tasks, and places far
-below the best new-task accuracy; every point is in the last table. The change by magnitude is of all of the backbone's
-weights together, norms included, each arm at its best rate for the new task."""
+Bars are standard errors. The fronts leave out rates that another rate of the same arm beats on both tasks, and places
+far below the best new-task accuracy; every point is in the last table. The change by magnitude is of all weights of the
+backbone together, norms included, each arm at its best rate for the new task."""
 
 
 def page(found: Comparison) -> str:
