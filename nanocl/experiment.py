@@ -40,6 +40,8 @@ def run_one(spec: RunSpec, *, data_root: Path | None = None, device: str = "auto
     torch.set_num_threads(spec.training.threads)
     device = choose_device(device)
     learner, scenario = build(spec, data_root=data_root, device=device, plugins=plugins)
+    if hasattr(learner.optimizer, "compile_ahead"):
+        learner.optimizer.compile_ahead()  # seconds, once on a machine: no part of what a step costs
     meter = measure.Meter(device)
     drift = DriftMeter(learner.model, learner.model.head_parameters())
     path = partial / f"{spec.digest}.pt" if partial and not probe else None

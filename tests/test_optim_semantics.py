@@ -288,3 +288,15 @@ def test_stepping_in_the_backward_pass_is_the_same_training_without_gradients(ma
 def test_only_optimizers_of_this_package_step_in_the_backward_pass():
     with pytest.raises(TypeError, match="SGD"):
         optim.StepInBackward(torch.optim.SGD(make_params()))
+
+
+def test_compiling_ahead_changes_no_weight_no_state_no_generator_and_no_later_step(make):
+    ahead, plain = make_params(), make_params()
+    optimizers = make(ahead), make(plain)
+    chance = torch.get_rng_state()
+    optimizers[0].compile_ahead()
+    assert not optimizers[0].state and torch.equal(torch.get_rng_state(), chance)
+    assert all(param.grad is None for param in ahead)
+    for params, optimizer in zip((ahead, plain), optimizers, strict=True):
+        train(params, optimizer, 4)
+    assert_same(ahead, plain)

@@ -49,6 +49,20 @@ class CompactOptimizer(Optimizer):
         """Bytes of all state tensors once every parameter has had a step; parameters may lie on the meta device."""
         return sum(self.bytes_of(param, group) for group in self.param_groups for param in group["params"])
 
+    def compile_ahead(self) -> None:
+        """Compile what the first steps need, so that they are not timed with it; no weight and no state changes."""
+        groups = []
+        for group in self.param_groups:
+            kinds = dict.fromkeys((param.dtype, param.device) for param in group["params"])
+            spare = [torch.nn.Parameter(torch.zeros(8, 8, dtype=dtype, device=device)) for dtype, device in kinds]
+            groups += [{**group, "params": spare}] if spare else []
+        other = type(self).__new__(type(self))
+        CompactOptimizer.__init__(other, groups, dict(self.defaults))
+        for group in other.param_groups:
+            for param in group["params"]:
+                param.grad = torch.zeros_like(param)
+        other.step()
+
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group; options that it leaves out take the optimizer's defaults.
 
