@@ -60,10 +60,12 @@ def request(arguments: argparse.Namespace) -> suite.Request:
     """
     settings = _settings(arguments.settings)
     settings.pop(PROBE, None)
+    strategies = tuple(filter(None, arguments.strategy.replace(" ", "").split(",")))
+    if arguments.strategy and not strategies:
+        raise UserError(f"--strategy takes names between commas, as in adamw,ewc+adamw; got {arguments.strategy!r}")
     return suite.Request(
-        stream=arguments.stream, strategies=tuple(filter(None, arguments.strategy.replace(" ", "").split(","))),
-        seeds=seeds(arguments.seeds), scenario=arguments.scenario, tier=arguments.tier, model=arguments.model,
-        settings=settings, plugins=tuple(arguments.plugin),
+        stream=arguments.stream, strategies=strategies, seeds=seeds(arguments.seeds), scenario=arguments.scenario,
+        tier=arguments.tier, model=arguments.model, settings=settings, plugins=tuple(arguments.plugin),
     )
 
 

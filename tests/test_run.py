@@ -66,6 +66,7 @@ def test_a_dry_run_works_without_the_data(tmp_path):
     (("--seeds", "99999999999,"), "--seeds takes"),
     (("--workers", "-3"), "--workers must be at least 1"),
     (("--strategy", "+"), "unknown strategy ''"),
+    (("--strategy", ","), "--strategy takes names"),
     (("--stream", "split-folder"), "split-folder needs a data set"),
     (("--stream", "split-folder", "--set", "stream.data=birds", "--data-root", "."), "birds"),
     (("--set", "model.weights=cifar10_resnets/x.th", "--data-root", "there"),

@@ -51,6 +51,9 @@ def resolve(name: str, given: Mapping[str, Any], dtype: torch.dtype,
         return _with_adamw(optimizer, footprint.state_bytes_of(optimizer, options, dtype), dtype), options
     name, fixed = SHORTHANDS.get(name, (name, {}))
     strategies = _strategies(plugins)
+    if name not in strategies and name in registry.plugins("strategies", plugins):
+        raise UserError(f"the strategy {name!r} has no optimizer whose bytes can be told from the shapes of weights "
+                        f"alone; known are {', '.join(sorted(names(plugins)))}")
     if name not in strategies:
         raise registry.UnknownPlugin(f"unknown optimizer {name!r}{registry.did_you_mean(name, names(plugins))}")
     optimizer = strategies[name]
@@ -92,8 +95,8 @@ def _of_library(library: str, wanted: str) -> type[torch.optim.Optimizer]:
     try:
         module = importlib.import_module(LIBRARIES[library])
     except ImportError as error:
-        raise UserError(f"{library}:{wanted} needs the package {library}; install it with: pip install {library}"
-                        ) from error
+        raise UserError(f"{library}:{wanted} needs the package {library}; install it with: "
+                        f"pip install 'nanocl[{library}]'") from error
     known = {name: value for name, value in vars(module).items()
              if isinstance(value, type) and issubclass(value, torch.optim.Optimizer)
              and value is not torch.optim.Optimizer}
