@@ -76,7 +76,8 @@ def test_peak_memory_is_that_since_the_meter_began():
     if low >= high:
         pytest.skip("this system does not let the mark be put back")
     block = np.ones(2**23)
-    assert measure.peak_memory() >= low + block.nbytes // 2
+    resident = next(line for line in measure._STATUS.read_text().splitlines() if line.startswith("VmRSS"))
+    assert measure.peak_memory() >= int(resident.split()[1]) * 1024 - block.nbytes // 8  # the kernel counts in batches
 
 
 def test_the_environment_tells_versions_and_the_optional_libraries_in_use(monkeypatch):
