@@ -110,7 +110,8 @@ def section(summaries: Sequence[Summary]) -> str:
 
 def _sweep_line(summaries: Sequence[Summary]) -> str:
     spec = summaries[0].results[0].spec
-    page = f"studies/{spec.benchmark}"
+    statistics_of_norms = str(spec.stream.options.get("norm_statistics", "update"))
+    page = f"studies/{spec.benchmark}" + (f"-{statistics_of_norms}" if statistics_of_norms != "update" else "")
     line = f"a sweep of {_count([run for row in summaries for run in row.results], 'run')}, not ranked"
     return f"{line}: [{page}]({page}/README.md)" if spec.stream.options.get("start") else line
 
