@@ -102,7 +102,8 @@ def test_every_committed_record_has_the_digest_that_is_asked_for_today():
     assert not problems
     recipes = {}
     for name, tier, scenario in {(run.spec.benchmark, run.spec.tier, run.spec.scenario) for run in found}:
-        for settings in ({}, {"stream": {"norm_statistics": "freeze"}}) if "finetune" in name else ({},):
+        switches = ("update", "freeze", "restore") if "finetune" in name else ()
+        for settings in [{"stream": {"norm_statistics": value}} for value in switches] or [{}]:
             named = {run.spec.strategy_name for run in found if run.spec.benchmark == name}
             for strategies in ((), tuple(named)):
                 recipes |= {anywhere(spec): spec.recipe for spec in specs(
