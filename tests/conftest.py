@@ -21,5 +21,5 @@ def data_root() -> Path:
         pytest.skip("real data is needed: set NANOCL_DATA_ROOT to a folder with MNIST/raw, cifar10.zip and so on")
     root = Path(named)
     if not root.is_dir():
-        pytest.skip(f"real data is needed: NANOCL_DATA_ROOT names {root}, which is not a folder")
+        pytest.fail(f"NANOCL_DATA_ROOT names {root}, which is not a folder: no real data would be tested")
     return root

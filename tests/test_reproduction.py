@@ -3,7 +3,6 @@
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
 from making import a_result
 
 from nanocl import reproduction, store, suite
@@ -55,7 +54,5 @@ def test_the_page_shows_what_was_not_measured():
 
 def test_every_published_number_of_the_committed_records_agrees():
     results = Path(__file__).parent.parent / "results"
-    if not (results / "runs").is_dir():
-        pytest.skip("this copy has no records")
     rows = reproduction.compare(suite.protocols(), store.load_all(results)[0])
     assert rows and all(row.agrees for row in rows), [row for row in rows if not row.agrees]

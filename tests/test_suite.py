@@ -96,10 +96,8 @@ def anywhere(spec):
 def test_every_committed_record_has_the_digest_that_is_asked_for_today():
     """Whatever is still in a protocol finds its records, so that nothing that was measured is measured again."""
     results = Path(__file__).parent.parent / "results"
-    if not (results / "runs").is_dir():
-        pytest.skip("this copy has no records")
     found, problems = store.load_all(results)
-    assert not problems
+    assert found and not problems
     recipes = {}
     for name, tier, scenario in {(run.spec.benchmark, run.spec.tier, run.spec.scenario) for run in found}:
         switches = ("update", "freeze", "restore") if "finetune" in name else ()

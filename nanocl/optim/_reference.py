@@ -7,13 +7,14 @@ tensor (None skips it) and updates `params`, which are flat copies in double pre
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
 
-class Reference:
+class Reference(ABC):
     """Flat double-precision copies of the tensors, and a step count for each."""
 
     def __init__(self, params: Sequence[Tensor]) -> None:
@@ -26,8 +27,9 @@ class Reference:
                 self.steps[i] += 1
                 self.update(i, gradient.detach().reshape(-1).double())
 
+    @abstractmethod
     def update(self, i: int, gradient: Tensor) -> None:
-        raise NotImplementedError
+        """One step of parameter `i` with its flat gradient."""
 
     def zeros(self) -> list[Tensor]:
         """One tensor of zeros for each parameter."""
