@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from trajectories import gradients_of, train
 
 from nanocl.footprint import state_bytes_of
 from nanocl.footprint.architectures import Weight
@@ -17,18 +18,6 @@ SHAPES = ((17, 9), (13,), (1,), ())
 def make_params(shapes=SHAPES, dtype=torch.float32):
     generator = torch.Generator().manual_seed(0)
     return [nn.Parameter(torch.randn(shape, generator=generator).to(dtype)) for shape in shapes]
-
-
-def gradients_of(params, step):
-    generator = torch.Generator().manual_seed(1000 + step)
-    return [torch.randn(param.shape, generator=generator).to(param.dtype) for param in params]
-
-
-def train(params, optimizer, steps):
-    for step in range(steps):
-        for param, gradient in zip(params, gradients_of(params, step), strict=True):
-            param.grad = gradient
-        optimizer.step()
 
 
 @pytest.mark.parametrize("options", [

@@ -3,12 +3,12 @@
 import pytest
 import torch
 from torch import nn
+from trajectories import gradients_of, selected, train
 
 from nanocl.footprint import state_bytes_of
 from nanocl.footprint.architectures import Weight
 from nanocl.optim import LIFT
 from nanocl.optim._reference_masked import LIFTReference
-from nanocl.optim._selection import flat_index
 from nanocl.optim.lift import low_rank
 
 SHAPES = ((17, 9), (6, 3, 2, 2), (13,), ())
@@ -17,23 +17,6 @@ SHAPES = ((17, 9), (6, 3, 2, 2), (13,), ())
 def make_params(shapes=SHAPES, dtype=torch.float32, seed=0):
     generator = torch.Generator().manual_seed(seed)
     return [nn.Parameter(torch.randn(shape, generator=generator).to(dtype)) for shape in shapes]
-
-
-def gradients_of(params, step):
-    generator = torch.Generator().manual_seed(1000 + step)
-    return [torch.randn(param.shape, generator=generator).to(param.dtype) for param in params]
-
-
-def train(params, optimizer, steps, first=0):
-    for step in range(first, first + steps):
-        for param, gradient in zip(params, gradients_of(params, step), strict=True):
-            param.grad = gradient
-        optimizer.step()
-
-
-def selected(optimizer, param):
-    state = optimizer.state[param]
-    return flat_index(state["start"], state["offset"], state["chunk"])
 
 
 @pytest.mark.parametrize("policy", ["keep", "carry", "reset"])

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn.utils import parametrize
+from trajectories import gradients_of, train
 
 from nanocl.optim import LowRankAdamW
 from nanocl.optim._reference_masked import LowRankAdamWReference
@@ -17,18 +18,6 @@ SHAPES = ((17, 9), (6, 3, 2, 2), (4, 30), (13,), ())
 def make_params(shapes=SHAPES, dtype=torch.float32, seed=0):
     generator = torch.Generator().manual_seed(seed)
     return [nn.Parameter(torch.randn(shape, generator=generator).to(dtype)) for shape in shapes]
-
-
-def gradients_of(params, step):
-    generator = torch.Generator().manual_seed(1000 + step)
-    return [torch.randn(param.shape, generator=generator).to(param.dtype) for param in params]
-
-
-def train(params, optimizer, steps, first=0):
-    for step in range(first, first + steps):
-        for param, gradient in zip(params, gradients_of(params, step), strict=True):
-            param.grad = gradient
-        optimizer.step()
 
 
 def first_factors(params, rank):

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from torch import nn
+from trajectories import gradients_of, train
 
 from nanocl.footprint import state_bytes_of
 from nanocl.footprint.architectures import Weight
@@ -17,18 +18,6 @@ SHAPES = ((17, 9), (13,), (1,), ())
 def make_params(shapes=SHAPES, dtype=torch.float32, seed=0):
     generator = torch.Generator().manual_seed(seed)
     return [nn.Parameter(torch.randn(shape, generator=generator).to(dtype)) for shape in shapes]
-
-
-def gradients_of(params, step):
-    generator = torch.Generator().manual_seed(1000 + step)
-    return [torch.randn(param.shape, generator=generator).to(param.dtype) for param in params]
-
-
-def train(params, optimizer, steps, first=0):
-    for step in range(first, first + steps):
-        for param, gradient in zip(params, gradients_of(params, step), strict=True):
-            param.grad = gradient
-        optimizer.step()
 
 
 @pytest.mark.parametrize("fused", [True, False])

@@ -5,12 +5,12 @@ import copy
 import pytest
 import torch
 from torch import nn
+from trajectories import gradients_of, selected, train
 
 from nanocl.footprint import state_bytes_of
 from nanocl.footprint.architectures import Weight
 from nanocl.optim import NanoAdam, PaFi
 from nanocl.optim._reference_masked import PaFiReference
-from nanocl.optim._selection import flat_index
 
 SHAPES = ((17, 9), (13,), (1,), ())
 
@@ -19,23 +19,6 @@ def make_params(shapes=SHAPES, dtype=torch.float32, scales=(1.0, 1.0, 1.0, 1.0))
     generator = torch.Generator().manual_seed(0)
     return [nn.Parameter((torch.randn(shape, generator=generator) * scale).to(dtype))
             for shape, scale in zip(shapes, scales, strict=False)]
-
-
-def gradients_of(params, step):
-    generator = torch.Generator().manual_seed(1000 + step)
-    return [torch.randn(param.shape, generator=generator).to(param.dtype) for param in params]
-
-
-def train(params, optimizer, steps, first=0):
-    for step in range(first, first + steps):
-        for param, gradient in zip(params, gradients_of(params, step), strict=True):
-            param.grad = gradient
-        optimizer.step()
-
-
-def selected(optimizer, param):
-    state = optimizer.state[param]
-    return flat_index(state["start"], state["offset"], state["chunk"])
 
 
 @pytest.mark.parametrize("scope", ["selected", "all"])
