@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+DECAY_SCOPES = ("selected", "all")
+ROUNDINGS = ("nearest", "stochastic")
 STATE_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64}
 
 
@@ -57,3 +59,16 @@ def as_dtype(name: str, value: torch.dtype | str | None) -> torch.dtype | None:
     if dtype is not None and dtype not in STATE_DTYPES.values():
         raise ValueError(f"{name} must be one of None, {', '.join(STATE_DTYPES)}, got {value!r}")
     return dtype
+
+
+def check_masked(options: dict[str, Any]) -> None:
+    """The checks that every AdamW on a selection shares."""
+    check_adam(options)
+    check_number("density", options["density"], 0.0, 1.0)
+    if options["chunk_size"] is not None:
+        check_integer("chunk_size", options["chunk_size"], 1)
+    check_choice("decay_scope", options["decay_scope"], DECAY_SCOPES)
+    check_choice("weight_rounding", options["weight_rounding"], ROUNDINGS)
+    check_choice("fused", options["fused"], (None, True, False))
+    check_integer("seed", options["seed"], 0)
+    as_dtype("state_dtype", options["state_dtype"])

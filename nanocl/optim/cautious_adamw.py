@@ -10,9 +10,8 @@ from torch import Tensor
 from ._backend import backend
 from ._base import CompactOptimizer
 from ._masked_adamw import advance, masked_bytes, start_dense
-from ._options import as_dtype, check_adam, check_choice, check_integer
+from ._options import ROUNDINGS, as_dtype, check_adam, check_choice, check_integer
 from ._threads import Work
-from .nanoadam import ROUNDINGS
 
 
 class CautiousAdamW(CompactOptimizer):

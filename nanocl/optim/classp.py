@@ -8,11 +8,10 @@ import torch
 from torch import Tensor
 
 from ._base import CompactOptimizer
-from ._options import as_dtype, check_choice, check_integer, check_number
+from ._options import ROUNDINGS, as_dtype, check_choice, check_integer, check_number
 from ._plain import arithmetic_dtype
 from ._rounding import random_bits, store, stream_key
 from ._threads import Work
-from .nanoadam import ROUNDINGS
 
 
 class CLASSP(CompactOptimizer):

@@ -11,11 +11,10 @@ from torch import Tensor
 from ._backend import backend
 from ._base import CompactOptimizer
 from ._masked_adamw import advance, masked_bytes, start_dense, start_selection
-from ._options import as_dtype, check_adam, check_choice, check_integer, check_number
+from ._options import check_choice, check_integer, check_masked, check_number
 from ._plain import arithmetic_dtype
 from ._selection import even_starts, selected_count
 from ._threads import Work
-from .nanoadam import DECAY_SCOPES, ROUNDINGS
 
 MOMENT_POLICIES = ("keep", "carry", "reset")
 
@@ -65,20 +64,12 @@ class LIFT(CompactOptimizer):
 
     @staticmethod
     def check_options(options: dict[str, Any]) -> None:
-        check_adam(options)
-        check_number("density", options["density"], 0.0, 1.0)
+        check_masked(options)
         check_number("rank", options["rank"], 0.0, open_low=True)
         if options["rank"] > 1 and options["rank"] % 1:
             raise ValueError(f"rank must be a whole number or a share in (0, 1), got {options['rank']!r}")
         check_integer("mask_interval", options["mask_interval"], 1)
-        if options["chunk_size"] is not None:
-            check_integer("chunk_size", options["chunk_size"], 1)
         check_choice("moment_policy", options["moment_policy"], MOMENT_POLICIES)
-        check_choice("decay_scope", options["decay_scope"], DECAY_SCOPES)
-        check_choice("weight_rounding", options["weight_rounding"], ROUNDINGS)
-        check_choice("fused", options["fused"], (None, True, False))
-        check_integer("seed", options["seed"], 0)
-        as_dtype("state_dtype", options["state_dtype"])
 
     @staticmethod
     def bytes_of(param: Tensor, group: dict[str, Any]) -> int:

@@ -10,15 +10,18 @@ from torch import Tensor
 from ._backend import backend
 from ._base import CompactOptimizer
 from ._masked_adamw import SELECTION_KEY, advance, masked_bytes, start_dense, start_selection
-from ._options import as_dtype, check_adam, check_choice, check_integer, check_number
+from ._options import (
+    check_choice,
+    check_integer,
+    check_masked,
+    check_number,
+)
 from ._rounding import stream_key
 from ._selection import even_starts, selected_count
 from ._threads import Work
 
 SELECTIONS = ("small", "large", "random", "gradient", "static-small")
 MOMENT_POLICIES = ("carry", "reset", "slot")
-DECAY_SCOPES = ("selected", "all")
-ROUNDINGS = ("nearest", "stochastic")
 
 
 class NanoAdam(CompactOptimizer):
@@ -75,19 +78,13 @@ class NanoAdam(CompactOptimizer):
 
     @staticmethod
     def check_options(options: dict[str, Any]) -> None:
-        check_adam(options)
-        check_number("density", options["density"], 0.0, 1.0)
+        check_masked(options)
         check_integer("mask_interval", options["mask_interval"], 1)
-        for name in ("density_interval", "total_steps", "chunk_size"):
+        for name in ("density_interval", "total_steps"):
             if options[name] is not None:
                 check_integer(name, options[name], 1)
         check_choice("select", options["select"], SELECTIONS)
         check_choice("moment_policy", options["moment_policy"], MOMENT_POLICIES)
-        check_choice("decay_scope", options["decay_scope"], DECAY_SCOPES)
-        check_choice("weight_rounding", options["weight_rounding"], ROUNDINGS)
-        check_choice("fused", options["fused"], (None, True, False))
-        check_integer("seed", options["seed"], 0)
-        as_dtype("state_dtype", options["state_dtype"])
         if options["final_density"] is not None:
             check_number("final_density", options["final_density"], 0.0, 1.0)
             if options["total_steps"] is None:

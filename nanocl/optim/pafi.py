@@ -12,10 +12,9 @@ from torch import Tensor
 from ._backend import backend
 from ._base import CompactOptimizer
 from ._masked_adamw import advance, masked_bytes, start_dense, start_selection
-from ._options import as_dtype, check_adam, check_choice, check_integer, check_number
+from ._options import check_masked
 from ._selection import from_flat_index, quota
 from ._threads import Work
-from .nanoadam import DECAY_SCOPES, ROUNDINGS
 
 
 class PaFi(CompactOptimizer):
@@ -56,15 +55,7 @@ class PaFi(CompactOptimizer):
 
     @staticmethod
     def check_options(options: dict[str, Any]) -> None:
-        check_adam(options)
-        check_number("density", options["density"], 0.0, 1.0)
-        if options["chunk_size"] is not None:
-            check_integer("chunk_size", options["chunk_size"], 1)
-        check_choice("decay_scope", options["decay_scope"], DECAY_SCOPES)
-        check_choice("weight_rounding", options["weight_rounding"], ROUNDINGS)
-        check_choice("fused", options["fused"], (None, True, False))
-        check_integer("seed", options["seed"], 0)
-        as_dtype("state_dtype", options["state_dtype"])
+        check_masked(options)
 
     @staticmethod
     def bytes_of(param: Tensor, group: dict[str, Any]) -> int:
