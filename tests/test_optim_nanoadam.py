@@ -370,7 +370,9 @@ def test_stochastic_weights_move_by_steps_that_nearest_rounding_loses():
     ("density_interval", 0, "at least 1"), ("total_steps", 0, "at least 1"), ("chunk_size", 0, "at least 1"),
     ("select", "smallest", "static-small"), ("moment_policy", "keep", "carry"), ("decay_scope", "none", "selected"),
     ("state_dtype", torch.int8, "bfloat16"), ("state_dtype", "half", "bfloat16"), ("seed", -1, "at least 0"),
-    ("weight_rounding", "up", "stochastic"), ("fused", "yes", "True")])
+    ("weight_rounding", "up", "stochastic"), ("fused", "yes", "True"), ("fused", 1, "True"), ("fused", 0, "False"),
+    ("lr", True, "[0, inf)"), ("lr", torch.ones(2), "[0, inf)"), ("weight_decay", "0.1", "[0, inf)"),
+    ("density", "0.1", "[0, 1]"), ("density", False, "[0, 1]")])
 def test_a_bad_option_is_named_with_its_value_and_its_range(option, value, bounds):
     for make in (lambda: NanoAdam(make_params(), **{option: value}),
                  lambda: NanoAdam([{"params": make_params(), option: value}])):

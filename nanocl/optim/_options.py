@@ -15,11 +15,14 @@ STATE_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64":
 
 def check_number(name: str, value: Any, low: float, high: float = math.inf, *, open_low: bool = False,
                  open_high: bool = False) -> None:
-    """Raise ValueError unless `value` lies in the range; an infinite end is always open, NaN never lies in it."""
+    """Raise ValueError unless `value` lies in the range; an infinite end is always open, NaN never lies in it.
+
+    A tensor of one entry is a number, a bool or a text that spells one is not: arithmetic would fail at a step.
+    """
     open_high = open_high or math.isinf(high)
     try:
-        number = float(value)
-    except (TypeError, ValueError):
+        number = math.nan if isinstance(value, bool | str | bytes) else float(value)
+    except (TypeError, ValueError, RuntimeError):  # the last for tensors of several entries
         number = math.nan
     above = number > low if open_low else number >= low
     below = number < high if open_high else number <= high
@@ -37,8 +40,8 @@ def check_integer(name: str, value: Any, low: int, high: int | None = None) -> N
 
 
 def check_choice(name: str, value: Any, choices: Sequence[Any]) -> None:
-    """Raise ValueError unless `value` is one of `choices`."""
-    if value not in choices:
+    """Raise ValueError unless `value` is one of `choices` and of their types: 1 is not True here."""
+    if not isinstance(value, tuple(map(type, choices))) or value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(map(str, choices))}, got {value!r}")
 
 
