@@ -134,8 +134,9 @@ def rows(weights: Sequence[Weight], names: Sequence[str], given: Mapping[str, Ma
             chosen = dict(zip(options, values, strict=True))
             state_bytes, complete = optimizers.resolve(name, chosen, getattr(torch, dtype), plugins)
             needs = footprint(weights, state_bytes, getattr(torch, dtype))
+            shown = (*SHOWN, "rank") if ":" in name else SHOWN  # of a library: of a projection
             decided = {option: value for option, value in complete.items()
-                       if option in SHOWN and option not in chosen and value is not None}
+                       if option in shown and option not in chosen and value is not None}
             found.append(Row(name, _spelled(chosen), _spelled(decided), needs))
     return found
 

@@ -170,17 +170,42 @@ def test_an_optimizer_of_torch_stores_what_is_predicted(name, dtype):
     assert sum(predicted(Weight("w", shape)) for shape in shapes) == counted(real)
 
 
-def test_an_optimizer_of_matrices_leaves_all_other_weights_to_adamw_as_in_a_run():
-    strategies = registry.plugins("strategies")
-    part = registry.complete("strategies", "torch:Muon", {})
-    strategy = registry.load(strategies["torch"])(**part.options)
-    predicted, _ = optimizers.resolve("torch:Muon", {}, torch.float32)
-    for model, inputs, options in (("mlp", (1, 28, 28), {"depth": 3}), ("timm:vit_tiny_patch16_224", (3, 32, 32), {})):
-        if model.startswith("timm"):
-            pytest.importorskip("timm")
-        weights = models.weights_of(model, inputs=inputs, outputs=10, options=options)
-        real = counted(strategy.make_optimizer(network(model, inputs, 10, **options)))
-        assert footprint(weights, predicted, torch.float32).state == real
+@pytest.mark.parametrize(("name", "options"), [
+    ("torch:Muon", {}), ("torch:Muon", {"input_layer": True}), ("pytorch-optimizer:Muon", {}),
+    ("pytorch-optimizer:Muon", {"input_layer": True}), ("pytorch-optimizer:AdaMuon", {}),
+    ("pytorch-optimizer:NorMuon", {}), ("pytorch-optimizer:SpectralSphere", {}), ("pytorch-optimizer:GaLore", {}),
+    *((f"pytorch-optimizer:{name}", {"rank": 5}) for name in ("GaLore", "Fira", "APOLLO"))], ids=str)
+def test_an_optimizer_of_matrices_gets_those_that_it_gets_in_a_run(name, options):
+    assert_predicted_as_in_a_run(name, options, "mlp", (1, 12, 12), {"depth": 3})
+
+
+@pytest.mark.parametrize("name", ["torch:Muon", "pytorch-optimizer:Muon"])
+def test_the_matrices_of_a_network_with_loose_parameters_are_those_of_a_run(name):
+    pytest.importorskip("timm")
+    assert_predicted_as_in_a_run(name, {}, "timm:vit_tiny_patch16_224", (3, 32, 32), {})
+
+
+def assert_predicted_as_in_a_run(name, options, model, inputs, chosen):
+    library = name.split(":")[0]
+    if library != "torch":
+        pytest.importorskip(library.replace("-", "_"))
+    part = registry.complete("strategies", name, options)
+    strategy = registry.load(registry.plugins("strategies")[library])(**part.options)
+    optimizer = strategy.make_optimizer(network(model, inputs, 10, **chosen))
+    counted(optimizer)
+    tensors = [v for state in optimizer.state.values() for held in state.values()
+               for v in (vars(held).values() if hasattr(held, "ortho_matrix") else [held]) if torch.is_tensor(v)]
+    predicted, _ = optimizers.resolve(name, options, torch.float32)
+    weights = models.weights_of(model, inputs=inputs, outputs=10, options=chosen)
+    assert footprint(weights, predicted, torch.float32).state == sum(v.numel() * v.element_size() for v in tensors)
+
+
+def test_galore_has_less_state_than_adam_by_its_rank():
+    pytest.importorskip("pytorch_optimizer")
+    predicted, complete = optimizers.resolve("pytorch-optimizer:GaLore", {"rank": "8"}, torch.float32)
+    assert complete["rank"] == 8
+    assert predicted(Weight("w.weight", (100, 60))) == 4 * (2 * 100 * 8 + 60 * 8)
+    assert predicted(Weight("w.bias", (100,))) == predicted(Weight("e.weight", (10, 10), "embedding")) == 8 * 100
 
 
 def test_adamw8bit_is_what_torchao_stores():

@@ -58,21 +58,20 @@ def footprint(weights: Iterable[Weight], state_bytes: StateBytes, dtype: torch.d
 
 
 def state_bytes_of(optimizer: type[Optimizer], options: Mapping[str, Any], dtype: torch.dtype,
-                   dense: Iterable[str] = ()) -> StateBytes:
+                   group_of: Callable[[Weight], Mapping[str, Any]] = lambda weight: {}) -> StateBytes:
     """How many bytes of state an optimizer keeps for a weight.
 
     Args:
         optimizer: Its class.
         options: Arguments of its constructor beside the parameters.
         dtype: Of the weights.
-        dense: Roles of weights that lie in a group with density 1.
+        group_of: Options of the parameter group that a weight lies in, where they are not those of the optimizer.
 
     Returns:
         A function that raises UserError for a weight that the optimizer refuses.
     """
-    dense = frozenset(dense)
     count = functools.cache(functools.partial(_state_bytes, optimizer, tuple(options.items()), dtype))
-    return lambda weight: count(weight.shape, weight.role in dense)
+    return lambda weight: count(weight.shape, tuple(group_of(weight).items()))
 
 
 def adamw8bit(dtype: torch.dtype) -> StateBytes:
@@ -91,8 +90,8 @@ def adamw8bit(dtype: torch.dtype) -> StateBytes:
 
 
 def _state_bytes(optimizer: type[Optimizer], options: tuple[tuple[str, Any], ...], dtype: torch.dtype,
-                 shape: tuple[int, ...], dense: bool) -> int:
-    make = functools.partial(_make, optimizer, dict(options), dense)
+                 shape: tuple[int, ...], group: tuple[tuple[str, Any], ...]) -> int:
+    make = functools.partial(_make, optimizer, dict(options), dict(group))
     if optimizer in FORMULAS:
         param, made = make(shape, dtype, "meta")
         return FORMULAS[optimizer](param, made.param_groups[0])
@@ -108,13 +107,12 @@ def _state_bytes(optimizer: type[Optimizer], options: tuple[tuple[str, Any], ...
     return found
 
 
-def _make(optimizer: type[Optimizer], options: dict[str, Any], dense: bool, shape: tuple[int, ...], dtype: torch.dtype,
-          device: str) -> tuple[Tensor, Optimizer]:
+def _make(optimizer: type[Optimizer], options: dict[str, Any], group: dict[str, Any], shape: tuple[int, ...],
+          dtype: torch.dtype, device: str) -> tuple[Tensor, Optimizer]:
     param = nn.Parameter(torch.ones(shape, dtype=dtype, device=device))
     param.grad = torch.full_like(param, 0.01)
-    group = {"params": [param], **({"density": 1.0} if dense else {})}
     try:
-        return param, optimizer([group], **options)
+        return param, optimizer([{"params": [param], **group}], **options)
     except (ValueError, TypeError, ImportError) as error:
         raise UserError(f"{optimizer.__name__} cannot be made for a weight of shape {shape}: {error}") from error
 
@@ -129,7 +127,12 @@ def _after_steps(param: Tensor, optimizer: Optimizer) -> tuple[int, Exception | 
             optimizer.step()
         except Exception as problem:  # anybody's optimizer may fail in any way on tensors without data
             error = problem
-    return tensor_bytes(optimizer.state.get(param, {})), error
+    return sum(tensor_bytes(_opened(value)) for value in optimizer.state.get(param, {}).values()), error
+
+
+def _opened(value: Any) -> Any:
+    """What a holder of values in a state holds, such as the projection of GaLore; anything else as it is."""
+    return value if isinstance(value, Tensor) else getattr(value, "__dict__", value)
 
 
 def _nanoadam(param: Tensor, group: Mapping[str, Any]) -> int:

@@ -40,8 +40,9 @@ class Weight:
     """One parameter of an architecture.
 
     Attributes:
-        role: `norm`, `head` (output layer), `input` (embeddings, first layer), `frozen` (not trained), or `body` for
-            all others. An output layer that shares the embedding's matrix is no parameter of its own.
+        role: `norm`, `head` (output layer), `embedding`, `input` (the first layer, if it is none), `frozen` (not
+            trained), or `body` for all others. An output layer that shares the embedding's matrix is no parameter of
+            its own.
     """
 
     name: str
@@ -53,10 +54,10 @@ class Weight:
         """Its number of entries."""
         return math.prod(self.shape)
 
-    @property
-    def is_hidden_matrix(self) -> bool:
-        """Whether it is what optimizers of matrices, such as Muon, are made for."""
-        return self.role == "body" and len(self.shape) == 2 and "weight" in self.name
+    def is_matrix(self, *, input_layer: bool = False, convolutions: bool = False) -> bool:
+        """Whether a run gives it to an optimizer of matrices, such as Muon: hidden ones, and which of the others."""
+        inside = self.role == "body" or (input_layer and self.role == "input")
+        return inside and "weight" in self.name and (len(self.shape) == 2 or (convolutions and len(self.shape) > 2))
 
 
 def from_file(path: str, outputs: int = 0) -> tuple[Weight, ...]:
@@ -97,7 +98,7 @@ def _bert(config: Mapping[str, Any], outputs: int) -> Iterator[Weight]:
     width, wide = _size(config, "hidden_size"), _size(config, "intermediate_size")
     for name, rows in (("word", "vocab_size"), ("position", "max_position_embeddings"),
                        ("token_type", "type_vocab_size")):
-        yield Weight(f"embeddings.{name}_embeddings.weight", (_size(config, rows), width), "input")
+        yield Weight(f"embeddings.{name}_embeddings.weight", (_size(config, rows), width), "embedding")
     yield from _norm("embeddings.LayerNorm", width)
     for layer in _layers("encoder.layer", config):
         for name in ("query", "key", "value"):
@@ -115,9 +116,10 @@ def _bert(config: Mapping[str, Any], outputs: int) -> Iterator[Weight]:
 def _opt(config: Mapping[str, Any], outputs: int) -> Iterator[Weight]:
     width, wide = _size(config, "hidden_size"), _size(config, "ffn_dim")
     narrow = _size(config, "word_embed_proj_dim", width)
-    yield Weight("decoder.embed_tokens.weight", (_size(config, "vocab_size"), narrow), "input")
+    yield Weight("decoder.embed_tokens.weight", (_size(config, "vocab_size"), narrow), "embedding")
     # transformers' OPTLearnedPositionalEmbedding keeps two positions in front of the first
-    yield Weight("decoder.embed_positions.weight", (_size(config, "max_position_embeddings") + 2, width), "input")
+    positions = _size(config, "max_position_embeddings") + 2
+    yield Weight("decoder.embed_positions.weight", (positions, width), "embedding")
     if narrow != width:
         yield from _linear("decoder.project_out", width, narrow, bias=False)
         yield from _linear("decoder.project_in", narrow, width, bias=False)
@@ -139,7 +141,7 @@ def _llama(config: Mapping[str, Any], outputs: int) -> Iterator[Weight]:
     head = _size(config, "head_dim", width // heads)
     queries, keys = heads * head, _size(config, "num_key_value_heads", heads) * head
     attention, hidden = config.get("attention_bias", False), config.get("mlp_bias", False)
-    yield Weight("embed_tokens.weight", (_size(config, "vocab_size"), width), "input")
+    yield Weight("embed_tokens.weight", (_size(config, "vocab_size"), width), "embedding")
     for layer in _layers("layers", config):
         for name, inputs, units in (("q", width, queries), ("k", width, keys), ("v", width, keys),
                                     ("o", queries, width)):
@@ -155,8 +157,8 @@ def _llama(config: Mapping[str, Any], outputs: int) -> Iterator[Weight]:
 def _timm_vit(config: Mapping[str, Any], outputs: int) -> Iterator[Weight]:
     width, wide, patch = _size(config, "hidden_size"), _size(config, "intermediate_size"), _size(config, "patch_size")
     patches = (_size(config, "image_size") // patch) ** 2
-    yield Weight("cls_token", (1, 1, width), "input")
-    yield Weight("pos_embed", (1, patches + 1, width), "input")
+    yield Weight("cls_token", (1, 1, width), "embedding")
+    yield Weight("pos_embed", (1, patches + 1, width), "embedding")
     yield Weight("patch_embed.proj.weight", (width, _size(config, "num_channels"), patch, patch), "input")
     yield Weight("patch_embed.proj.bias", (width,), "input")
     for layer in _layers("blocks", config):

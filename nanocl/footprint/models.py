@@ -57,11 +57,11 @@ def of_modules(backbone: nn.Module, head: nn.Module) -> tuple[Weight, ...]:
 
 
 def _roles(backbone: nn.Module) -> dict[nn.Parameter, str]:
-    owned = [(module, p) for module in backbone.modules() for p in module.parameters(recurse=False)]
-    roles = {p: "norm" for module, p in owned if isinstance(module, NORMS)}
-    roles |= {p: "input" for module, p in owned if isinstance(module, nn.Embedding)}
-    first = [p for module, p in owned if p.ndim > 1 and p not in roles][:1]
-    return roles | dict.fromkeys(first, "input")
+    owned = [(module, name, p) for module in backbone.modules() for name, p in module.named_parameters(recurse=False)]
+    first = [p for _, name, p in owned if "weight" in name and p.ndim > 1][:1]
+    roles = dict.fromkeys(first, "input")
+    roles |= {p: "norm" for module, _, p in owned if isinstance(module, NORMS)}
+    return roles | {p: "embedding" for module, _, p in owned if isinstance(module, nn.Embedding)}
 
 
 def build(model: str, inputs: tuple[int, ...], outputs: int, options: Mapping[str, Any],

@@ -14,12 +14,19 @@ import torch
 from nanocl import footprint, optim, registry
 from nanocl.declaration import Plugin
 from nanocl.footprint import StateBytes
+from nanocl.footprint.architectures import Weight
 from nanocl.records import Option, UserError
 
 LIBRARIES = {"torch": "torch.optim", "pytorch-optimizer": "pytorch_optimizer", "torchao": "torchao.optim",
              "bitsandbytes": "bitsandbytes.optim"}
 SHORTHANDS: Mapping[str, tuple[str, Mapping[str, Option]]] = {"sgd-momentum": ("sgd", {"momentum": 0.9})}
 EIGHT_BIT = "adamw8bit"
+HYBRIDS = ("torch:Muon", "pytorch-optimizer:SpectralSphere")
+MUONS = tuple(f"pytorch-optimizer:{name}" for name in ("Muon", "AdaMuon", "AdaGO", "NorMuon"))
+PROJECTIONS: Mapping[str, Mapping[str, Option]] = {
+    f"pytorch-optimizer:{name}": {"rank": rank, "update_proj_gap": 200, "scale": scale, "projection_type": kind}
+    for name, rank, scale, kind in (("GaLore", 128, 0.25, "std"), ("Fira", 128, 0.25, "std"),
+                                    ("APOLLO", 256, 1.0, "random"))}
 DENSE = {"norms+head": ("norm", "head"), "norms": ("norm",), "head": ("head",), "none": ()}
 
 
@@ -46,9 +53,7 @@ def resolve(name: str, given: Mapping[str, Any], dtype: torch.dtype,
         _known_options(name, given, ())
         return footprint.adamw8bit(dtype), {}
     if ":" in name and name.split(":")[0] in LIBRARIES:
-        optimizer = _of_library(*name.split(":", 1))
-        options = _arguments(name, optimizer, given)
-        return _with_adamw(optimizer, footprint.state_bytes_of(optimizer, options, dtype), dtype), options
+        return _resolve_library(name, given, dtype)
     name, fixed = SHORTHANDS.get(name, (name, {}))
     strategies = _strategies(plugins)
     if name not in strategies and name in registry.plugins("strategies", plugins):
@@ -59,7 +64,8 @@ def resolve(name: str, given: Mapping[str, Any], dtype: torch.dtype,
     optimizer = strategies[name]
     options = dict(registry.complete("strategies", name, {**fixed, **given}, plugins).options)
     dense = _dense(name, options)
-    return footprint.state_bytes_of(optimizer, _for_constructor(optimizer, options), dtype, dense), options
+    return footprint.state_bytes_of(optimizer, _for_constructor(optimizer, options), dtype,
+                                    lambda weight: {"density": 1.0} if weight.role in dense else {}), options
 
 
 def _strategies(plugins: Iterable[Path]) -> dict[str, type[torch.optim.Optimizer]]:
@@ -105,19 +111,26 @@ def _of_library(library: str, wanted: str) -> type[torch.optim.Optimizer]:
     return known[wanted]
 
 
-def _with_adamw(optimizer: type[torch.optim.Optimizer], state_bytes: StateBytes, dtype: torch.dtype) -> StateBytes:
-    """For an optimizer of matrices alone: it on the hidden ones, torch's AdamW on all other weights, as in a run."""
-    if optimizer is not getattr(torch.optim, "Muon", None):
-        return state_bytes
-    adamw = footprint.state_bytes_of(torch.optim.AdamW, {}, dtype)
-    return lambda weight: (state_bytes if weight.is_hidden_matrix else adamw)(weight)
-
-
-def _arguments(name: str, optimizer: type, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Text as the plain values it spells, `0.9` or `(0.9, 0.99)`, and as itself where it spells none."""
+def _resolve_library(name: str, given: Mapping[str, Any], dtype: torch.dtype) -> tuple[StateBytes, dict[str, Any]]:
+    """An optimizer of a library, the weights divided as in a run between one of matrices and another or none."""
+    optimizer = _of_library(*name.split(":", 1))
+    extra = {"input_layer": False} if name in (*HYBRIDS, *MUONS) else dict(PROJECTIONS.get(name, {}))
     taken = [parameter for parameter in inspect.signature(optimizer).parameters if parameter != "params"]
-    _known_options(name, given, taken)
-    return {option: _literal(value) for option, value in given.items()}
+    _known_options(name, given, (*taken, *extra))
+    options = {**extra, **{option: _literal(value) for option, value in given.items()}}
+    own = {option: value for option, value in options.items() if option not in extra}
+    wide = options.get("input_layer", False)
+    if name in HYBRIDS:
+        inside = footprint.state_bytes_of(optimizer, own, dtype)
+        outside = footprint.state_bytes_of(torch.optim.AdamW, {}, dtype)
+        return lambda weight: (inside if weight.is_matrix(input_layer=wide) else outside)(weight), options
+
+    def group_of(weight: Weight) -> dict[str, Any]:
+        if name in MUONS:
+            return {"use_muon": weight.is_matrix(input_layer=wide, convolutions=True)}
+        return {option: options[option] for option in extra} if weight.is_matrix(input_layer=True) else {}
+
+    return footprint.state_bytes_of(optimizer, own, dtype, group_of), options
 
 
 def _known_options(name: str, given: Iterable[str], known: Iterable[str]) -> None:
