@@ -134,7 +134,7 @@ def rows(weights: Sequence[Weight], names: Sequence[str], given: Mapping[str, Ma
             chosen = dict(zip(options, values, strict=True))
             state_bytes, complete = optimizers.resolve(name, chosen, getattr(torch, dtype), plugins)
             needs = footprint(weights, state_bytes, getattr(torch, dtype))
-            shown = (*SHOWN, "rank") if ":" in name else SHOWN  # of a library: of a projection
+            shown = SHOWN if name == "lift" else (*SHOWN, "rank")  # LIFT's decides what is selected, not how much
             decided = {option: value for option, value in complete.items()
                        if option in shown and option not in chosen and value is not None}
             found.append(Row(name, _spelled(chosen), _spelled(decided), needs))

@@ -125,6 +125,7 @@ def test_microadam_stores_what_is_predicted(dtype, options):
     ("nanoadam", {}), ("nanoadam", {"density": 0.01, "dense": "none", "state_dtype": "bfloat16"}),
     ("mofo", {"density": 0.2, "state_dtype": "bfloat16"}), ("lift", {}), ("lift", {"moment_policy": "carry"}),
     ("nanoadam", {"dense": "norms"}), ("nanoadam", {"dense": "head", "moment_policy": "reset"}), ("microadam", {}),
+    ("lora", {}), ("lora", {"dense": "norms+head", "rank": 3}), ("classp", {}), ("cautious-adamw", {}),
     ("adamw", {}), ("adam", {}), ("adagrad", {}), ("sgd", {}), ("sgd", {"momentum": 0.9})], ids=str)
 def test_a_strategy_in_a_run_stores_what_is_predicted(model, inputs, outputs, chosen, name, options):
     part = registry.complete("strategies", name, options)

@@ -66,7 +66,7 @@ def test_total_is_the_sum_of_its_parts(capsys):
     (["--model", "lama-2-7b"], "did you mean 'llama-2-7b'"),
     (["--model", "torchvision:resnet19"], "did you mean 'resnet18'"),
     (["--optimizer", "nanoadm"], "did you mean 'nanoadam'"),
-    (["--optimizer", "lora"], "the strategy 'lora' has no optimizer whose bytes can be told"),
+    (["--optimizer", "ewc"], "the strategy 'ewc' has no optimizer whose bytes can be told"),
     (["--optimizer", "torch:RMSprob"], "did you mean 'RMSprop'"),
     (["--optimizer", "torch:LBFGS", "--model", "mlp"], "closure"),
     (["--optimizer", ""], "got none"),

@@ -18,7 +18,7 @@ from torch.optim import Optimizer
 
 from nanocl.footprint.architectures import Weight
 from nanocl.measure import tensor_bytes
-from nanocl.optim import LIFT, MicroAdam, MoFO, NanoAdam, PaFi
+from nanocl.optim import LIFT, LowRankAdamW, MicroAdam, MoFO, NanoAdam, PaFi
 from nanocl.optim._options import as_dtype
 from nanocl.optim._selection import SHORT_CHUNK, chunk_length, offset_dtype, selected_count
 from nanocl.records import UserError
@@ -159,4 +159,4 @@ def _arithmetic(param: Tensor) -> torch.dtype:
 
 FORMULAS: Mapping[type[Optimizer], Callable[[Tensor, Mapping[str, Any]], int]] = {
     NanoAdam: _nanoadam, MicroAdam: _microadam, MoFO: MoFO.bytes_of, LIFT: LIFT.bytes_of,
-    PaFi: PaFi.bytes_of}
+    PaFi: PaFi.bytes_of, LowRankAdamW: LowRankAdamW.bytes_of}

@@ -20,6 +20,7 @@ from nanocl.records import Option, UserError
 LIBRARIES = {"torch": "torch.optim", "pytorch-optimizer": "pytorch_optimizer", "torchao": "torchao.optim",
              "bitsandbytes": "bitsandbytes.optim"}
 SHORTHANDS: Mapping[str, tuple[str, Mapping[str, Option]]] = {"sgd-momentum": ("sgd", {"momentum": 0.9})}
+NAMESAKES = {"LoRA": "LowRankAdamW"}
 EIGHT_BIT = "adamw8bit"
 HYBRIDS = ("torch:Muon", "pytorch-optimizer:SpectralSphere")
 MUONS = tuple(f"pytorch-optimizer:{name}" for name in ("Muon", "AdaMuon", "AdaGO", "NorMuon"))
@@ -63,9 +64,15 @@ def resolve(name: str, given: Mapping[str, Any], dtype: torch.dtype,
         raise registry.UnknownPlugin(f"unknown optimizer {name!r}{registry.did_you_mean(name, names(plugins))}")
     optimizer = strategies[name]
     options = dict(registry.complete("strategies", name, {**fixed, **given}, plugins).options)
-    dense = _dense(name, options)
-    return footprint.state_bytes_of(optimizer, _for_constructor(optimizer, options), dtype,
-                                    lambda weight: {"density": 1.0} if weight.role in dense else {}), options
+    dense, low_rank = _dense(name, options), optimizer is optim.LowRankAdamW
+
+    def group_of(weight: Weight) -> dict[str, Any]:
+        if weight.role in dense:
+            return {"rank": None} if low_rank else {"density": 1.0}
+        adapted = weight.is_matrix(input_layer=True, convolutions=True)
+        return {"rank": 0} if low_rank and not adapted else {}
+
+    return footprint.state_bytes_of(optimizer, _for_constructor(optimizer, options), dtype, group_of), options
 
 
 def _strategies(plugins: Iterable[Path]) -> dict[str, type[torch.optim.Optimizer]]:
@@ -77,7 +84,8 @@ def _strategies(plugins: Iterable[Path]) -> dict[str, type[torch.optim.Optimizer
 def _namesake(plugin: Plugin) -> type[torch.optim.Optimizer] | None:
     if not plugin.brings_optimizer or plugin.is_library:
         return None
-    return getattr(optim, plugin.class_name, None) or getattr(torch.optim, plugin.class_name, None)
+    name = NAMESAKES.get(plugin.class_name, plugin.class_name)
+    return getattr(optim, name, None) or getattr(torch.optim, name, None)
 
 
 def _dense(name: str, options: Mapping[str, Any]) -> tuple[str, ...]:
