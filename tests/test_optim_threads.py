@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from nanocl.optim import MicroAdam, NanoAdam, _threads
+from nanocl.optim._kernel_adamw import HEAD, part
 from nanocl.optim._threads import Work, run
 
 BIG = 4 * _threads.WORTHWHILE
@@ -56,6 +57,20 @@ def test_every_piece_is_done_once(two_threads):
     run([Work(lambda number, first, last: done.extend((number, i) for i in range(first, last)), (number,), 10, BIG)
          for number in range(5)])
     assert sorted(done) == [(number, i) for number in range(5) for i in range(10)]
+
+
+def test_parameters_with_one_loop_and_one_set_of_arguments_are_done_in_one_call_a_thread(two_threads):
+    done, calls = [], []
+
+    def loop(table, done, calls, first, last):
+        calls.append(len(table))
+        for row in table:
+            done.extend((row[HEAD], i) for i in range(*part.py_func(row, first, last)))
+
+    args, pieces = (done, calls), (10, 0, 3, 1, 999)
+    run([Work(loop, args, count, max(1, 7 * count * BIG // 100), (number,)) for number, count in enumerate(pieces)])
+    assert sorted(done) == [(number, i) for number, count in enumerate(pieces) for i in range(count)]
+    assert calls == [5, 5]
 
 
 def test_an_error_reaches_the_caller_and_the_next_run_works(two_threads):

@@ -10,9 +10,9 @@ import numpy as np
 LONGEST = 1 << 19  # ages told apart; enough for a beta of 0.9999
 
 
-def corrections(beta1: float, beta2: float, since: int, real: type, *, by_age: bool) -> tuple[np.ndarray, np.ndarray]:
-    """1 / (1 - beta1 ** age) and (1 - beta2 ** age) ** -0.5, for each age or only for `since`."""
-    if by_age:
+def corrections(beta1: float, beta2: float, since: int | None, real: type) -> tuple[np.ndarray, np.ndarray]:
+    """1 / (1 - beta1 ** age) and (1 - beta2 ** age) ** -0.5, for each age, or for the one age `since`."""
+    if since is None:
         return _table(beta1, beta2, real)
     return np.array([1 / (1 - beta1**since)], real), np.array([(1 - beta2**since) ** -0.5], real)
 

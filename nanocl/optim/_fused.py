@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -26,8 +27,9 @@ _UNSIGNED = {2: np.uint16, 4: np.uint32, 8: np.uint64}
 
 def fits(param: Tensor) -> bool:
     """Whether the loops can read and write the parameter and its gradient as they are."""
-    return param.dtype in TYPES and param.grad.dtype == param.dtype and all(
-        tensor.device.type == "cpu" and tensor.is_contiguous() for tensor in (param, param.grad))
+    grad, kind = param.grad, param.dtype
+    return (param.is_cpu and grad.is_cpu and kind in TYPES and grad.dtype == kind and param.is_contiguous()
+            and grad.is_contiguous())
 
 
 def array(tensor: Tensor) -> np.ndarray:
@@ -83,18 +85,35 @@ def reselect(state: dict[str, Any], start: Tensor, offset: Tensor, policy: str) 
 
 def adamw(param: Tensor, state: dict[str, Any], step: AdamW) -> list[Work]:
     """See `_plain.adamw`; here the work is left to do."""
-    real = np.float64 if param.dtype == torch.float64 else np.float32
-    numbers = tuple(map(real, (step.lr, 1 - step.beta1, step.beta2, 1 - step.beta2, step.eps, step.decay)))
-    keys = np.uint32(step.key), np.uint32(step.weight_key or 0), step.weight_key is not None
-    age = state.get("age")
-    rest = *corrections(step.beta1, step.beta2, step.since, real, by_age=age is not None), numbers, keys
-    if "offset" not in state:
-        arrays = [array(tensor) for tensor in (param, param.grad, state["mean"], state["square"])]
-        return [Work(adamw_all, (*arrays, *rest), -(-param.numel() // BLOCK), max(1, param.numel()))]
-    mean, start, offset = state["mean"], state["start"], state["offset"]
-    tensors = param, param.grad, mean, state["square"], start, offset, offset if age is None else age
-    numel, selected, edges = param.numel(), mean.numel(), start.numel()
-    args = (tuple(map(address, tensors)), tuple([KINDS[tensor.dtype] for tensor in tensors]),
-            (numel, selected, edges, 0 if age is None else selected), state["chunk"], step.since, *rest)
+    mean, offset, age = state["mean"], state.get("offset"), state.get("age")
+    types = param.dtype, mean.dtype, None if offset is None else offset.dtype
+    args = _arguments(types, step.lr, step.beta1, step.beta2, step.eps, step.decay,
+                      step.since if age is None else None, step.weight_key is not None)
+    numel, keys = param.numel(), (step.key, step.weight_key or 0)
+    places = param.data_ptr(), param.grad.data_ptr(), address(mean), address(state["square"])
+    if offset is None:
+        return [Work(adamw_all, args, -(-numel // BLOCK), max(1, numel), (*places, numel, *keys))]
+    start, selected = state["start"], mean.numel()
+    edges, aged = start.numel(), 0 if age is None else selected
+    row = (*places, address(start), address(offset), address(offset if age is None else age), numel, selected, edges,
+           aged, state["chunk"], step.since, *keys)
     lines = min(selected, numel * param.element_size() // LINE)
-    return [Work(adamw_selected, args, edges - 1, max(1, selected + FETCH * lines))]
+    return [Work(adamw_selected, args, edges - 1, max(1, selected + FETCH * lines), row)]
+
+
+@lru_cache(maxsize=64)
+def _arguments(types: tuple[torch.dtype, torch.dtype, torch.dtype | None], lr: float, beta1: float, beta2: float,
+               eps: float, decay: float, since: int | None, stochastic: bool) -> tuple[Any, ...]:
+    """What the loops of `_kernel_adamw` take beside the table, one object for parameters that have it in common.
+
+    Args:
+        types: Of parameter, moments and offsets; None for the last without a selection.
+        since: Age of all entries; None where each has its own.
+    """
+    real = np.float64 if types[0] == torch.float64 else np.float32
+    numbers = tuple(map(real, (lr, 1 - beta1, beta2, 1 - beta2, eps, decay)))
+    param, moments, offset = (KINDS.get(kind) for kind in types)
+    kinds = (param, param, moments, moments)
+    if offset is not None:
+        kinds += KINDS[torch.int64], offset, offset if since is not None else KINDS[torch.int16]
+    return kinds, *corrections(beta1, beta2, since, real), numbers, stochastic

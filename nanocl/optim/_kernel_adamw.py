@@ -13,30 +13,49 @@ from ._kernel_floats import COMPILE, INLINE, array_at, load, noise, prefetch, st
 
 BLOCK = 64  # entries gathered, computed and scattered together
 AHEAD = 128  # entries between the one asked for and the one in use
+HEAD = 3  # columns of a table that `Work` puts before each row
 
 
 @njit(**COMPILE)
-def adamw_selected(addresses, kinds, lengths, chunk, since, inverse1, inverse2, numbers, keys, first, last):
-    """Update the selected entries of the chunks first ... last - 1.
+def adamw_selected(table, kinds, inverse1, inverse2, numbers, stochastic, first, last):
+    """Update the selected entries of many parameters, those whose cost lies in first ... last - 1.
 
     Addresses instead of arrays, since making seven arrays of tensors takes longer than the loop for a small parameter.
 
     Args:
-        addresses: Of param, grad, mean, square, start, offset and age.
-        kinds: Arrays of the types of those.
-        lengths: Of param, mean, start and age.
-        since: Updates since ages were counted; where there are none, all entries have this one age.
-        inverse1: 1 / (1 - beta1 ** age) for each age, or for the one age.
+        table: For each parameter what `Work` puts first; the addresses of param, grad, mean, square, start, offset and
+            age; the lengths of param, mean, start and age; entries of a chunk; updates since ages were counted; the
+            keys of the random bits for the moments and for the parameter.
+        kinds: Arrays of the types behind the addresses.
+        inverse1: 1 / (1 - beta1 ** age) for each age, or for the one age of all entries where there are no ages.
         inverse2: The same for beta2, square root taken.
         numbers: lr, 1 - beta1, beta2, 1 - beta2, eps, decay in the type of the arithmetic.
-        keys: Of the random bits for the moments and for the parameter, and whether the latter are used.
+        stochastic: Whether the parameter is rounded stochastically.
     """
-    param, grad = array_at(addresses[0], lengths[0], kinds[0]), array_at(addresses[1], lengths[0], kinds[1])
-    mean, square = array_at(addresses[2], lengths[1], kinds[2]), array_at(addresses[3], lengths[1], kinds[3])
-    start, offset = array_at(addresses[4], lengths[2], kinds[4]), array_at(addresses[5], lengths[1], kinds[5])
-    age = array_at(addresses[6], lengths[3], kinds[6])
-    entries, gradient = np.empty(BLOCK, inverse1.dtype), np.empty(BLOCK, inverse1.dtype)
+    room = np.empty((2, BLOCK), inverse1.dtype)
     scale1, scale2 = np.full(BLOCK, inverse1[0]), np.full(BLOCK, inverse2[0])
+    for i in range(len(table)):
+        row, (begin, end) = table[i, HEAD:], part(table[i], first, last)
+        if begin < end:
+            _selected(row, kinds, inverse1, inverse2, numbers, stochastic, begin, end, room, scale1, scale2)
+
+
+@njit(**INLINE)
+def part(row, first, last):
+    """The pieces of a parameter in a part of the cost of all parameters; parts that meet there meet here."""
+    begin, cost, pieces = row[0], row[1], row[2]
+    return (min(max(first - begin, 0), cost) * pieces // cost, min(max(last - begin, 0), cost) * pieces // cost)
+
+
+@njit(**COMPILE)
+def _selected(row, kinds, inverse1, inverse2, numbers, stochastic, first, last, room, scale1, scale2):
+    """Update the chunks first ... last - 1 of one parameter."""
+    param, grad = array_at(row[0], row[7], kinds[0]), array_at(row[1], row[7], kinds[1])
+    mean, square = array_at(row[2], row[8], kinds[2]), array_at(row[3], row[8], kinds[3])
+    start, offset = array_at(row[4], row[9], kinds[4]), array_at(row[5], row[8], kinds[5])
+    age, chunk, since = array_at(row[6], row[10], kinds[6]), row[11], row[12]
+    key, weight_key = np.uint32(row[13]), np.uint32(row[14])
+    entries, gradient = room[0], room[1]
     for c in range(first, last):
         base, end = c * chunk, start[c + 1]
         for j in range(start[c], end, BLOCK):
@@ -51,10 +70,10 @@ def adamw_selected(addresses, kinds, lengths, chunk, since, inverse1, inverse2, 
                 entries[i], gradient[i] = load(param, place), load(grad, place)
             if len(age):
                 _look_up(age[j:j + count], since, inverse1, inverse2, scale1, scale2)
-            _update(entries, gradient, mean[j:j + count], square[j:j + count], scale1, scale2, numbers, keys[0], j)
+            _update(entries, gradient, mean[j:j + count], square[j:j + count], scale1, scale2, numbers, key, j)
             for i in range(count):
                 place = np.uintp(base + np.intp(offset[j + i]))
-                store(param, place, entries[i], noise(param, keys[1], j + i), keys[2])
+                store(param, place, entries[i], noise(param, weight_key, j + i), stochastic)
 
 
 @njit(**INLINE)
@@ -80,15 +99,32 @@ def _update(entries, gradient, mean, square, scale1, scale2, numbers, key, place
 
 
 @njit(**COMPILE)
-def adamw_all(param, grad, mean, square, inverse1, inverse2, numbers, keys, first, last):
-    """Update every entry of the blocks first ... last - 1; see `adamw_selected`."""
+def adamw_all(table, kinds, inverse1, inverse2, numbers, stochastic, first, last):
+    """Update every entry of many parameters, those whose cost lies in first ... last - 1; see `adamw_selected`.
+
+    Args:
+        table: For each parameter what `Work` puts first; the addresses of param, grad, mean and square; their length;
+            the keys of the random bits.
+    """
     entries = np.empty(BLOCK, inverse1.dtype)
     scale1, scale2 = np.full(BLOCK, inverse1[0]), np.full(BLOCK, inverse2[0])
+    for i in range(len(table)):
+        row, (begin, end) = table[i, HEAD:], part(table[i], first, last)
+        if begin < end:
+            _all(row, kinds, numbers, stochastic, begin, end, entries, scale1, scale2)
+
+
+@njit(**COMPILE)
+def _all(row, kinds, numbers, stochastic, first, last, entries, scale1, scale2):
+    """Update the blocks first ... last - 1 of one parameter."""
+    param, grad = array_at(row[0], row[4], kinds[0]), array_at(row[1], row[4], kinds[1])
+    mean, square = array_at(row[2], row[4], kinds[2]), array_at(row[3], row[4], kinds[3])
+    key, weight_key = np.uint32(row[5]), np.uint32(row[6])
     for j in range(first * BLOCK, min(last * BLOCK, len(param)), BLOCK):
         block = slice(j, min(j + BLOCK, len(param)))
         weights = param[block]
         for i in range(len(weights)):
             entries[i] = load(weights, i)
-        _update(entries, grad[block], mean[block], square[block], scale1, scale2, numbers, keys[0], j)
+        _update(entries, grad[block], mean[block], square[block], scale1, scale2, numbers, key, j)
         for i in range(len(weights)):
-            store(weights, i, entries[i], noise(param, keys[1], j + i), keys[2])
+            store(weights, i, entries[i], noise(param, weight_key, j + i), stochastic)

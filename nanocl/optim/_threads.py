@@ -7,8 +7,10 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from itertools import accumulate, groupby
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 
 WORTHWHILE = 32768  # entries a thread; for less, waking it takes longer than the loop
@@ -22,12 +24,16 @@ class Work(NamedTuple):
     Attributes:
         loop: Called as `loop(*args, first, last)`.
         cost: Of all pieces, at least 1, in entries that are updated one behind the other, to share them out fairly.
+        row: What differs from parameter to parameter, as integers. Then works that follow one another with one loop and
+            the very same `args` become one call, as `loop(table, *args, first, last)`: a row each, before it
+            where its cost begins among that of all, its cost and its pieces; `first` and `last` are places in the cost.
     """
 
     loop: Callable[..., None]
     args: tuple[Any, ...]
     pieces: int
     cost: int
+    row: tuple[int, ...] = ()
 
 
 Share = list[tuple[Work, int, int]]
@@ -35,6 +41,7 @@ Share = list[tuple[Work, int, int]]
 
 def run(works: Sequence[Work]) -> None:
     """Do all the work on at most `torch.get_num_threads()` threads, the calling one among them."""
+    works = _joined(works)
     total = sum(work.cost for work in works)
     threads = max(1, min(torch.get_num_threads(), total // WORTHWHILE))
     shares = _shares(works, total, threads)
@@ -44,6 +51,21 @@ def run(works: Sequence[Work]) -> None:
         _run_in_team(shares)
     else:
         _run_in_pool(shares)
+
+
+def _joined(works: Sequence[Work]) -> list[Work]:
+    """A call takes longer than the loop for a small parameter, so those with rows are called together."""
+    joined: list[Work] = []
+    for _, alike in groupby(works, lambda work: (id(work.loop), id(work.args))):
+        first, *others = alike
+        if first.row:
+            ends = list(accumulate(work.cost for work in (first, *others)))
+            table = [(end - work.cost, work.cost, work.pieces, *work.row)
+                     for end, work in zip(ends, (first, *others), strict=True)]
+            joined.append(Work(first.loop, (np.array(table, np.int64), *first.args), ends[-1], ends[-1]))
+        else:
+            joined += first, *others
+    return joined
 
 
 def _shares(works: Sequence[Work], total: int, threads: int) -> list[Share]:

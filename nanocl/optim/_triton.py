@@ -53,13 +53,13 @@ def _bits(tensor: Tensor) -> Tensor:
 def _on_device(step: AdamW, by_age: bool, device: torch.device) -> tuple[Tensor, Tensor]:
     if by_age:
         return _table(step.beta1, step.beta2, device)
-    found = corrections(step.beta1, step.beta2, step.since, np.float32, by_age=False)
+    found = corrections(step.beta1, step.beta2, step.since, np.float32)
     return tuple(torch.from_numpy(factors).to(device) for factors in found)
 
 
 @lru_cache(maxsize=8)
 def _table(beta1: float, beta2: float, device: torch.device) -> tuple[Tensor, Tensor]:
-    found = corrections(beta1, beta2, 0, np.float32, by_age=True)
+    found = corrections(beta1, beta2, None, np.float32)
     return tuple(torch.from_numpy(factors).to(device) for factors in found)
 
 
