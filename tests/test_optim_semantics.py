@@ -285,6 +285,25 @@ def test_stepping_in_the_backward_pass_is_the_same_training_without_gradients(ma
     assert all(param.grad is not None for param in models[1].parameters())
 
 
+def test_frozen_parameters_and_a_second_hook_do_not_disturb_stepping_in_the_backward_pass(make):
+    model = nn.Linear(6, 4)
+    model.bias.requires_grad_(False)
+    before = model.bias.clone()
+    optimizer = make(model.parameters())
+    for _ in range(2):
+        optim.StepInBackward(optimizer)
+    model(torch.ones(2, 6)).sum().backward()
+    assert optimizer.state[model.weight]["step"] == 1
+    assert torch.equal(model.bias, before) and model.weight.grad is None
+
+
+def test_a_sparse_gradient_is_refused_in_the_backward_pass_too(make):
+    embedding = nn.Embedding(5, 3, sparse=True)
+    optim.StepInBackward(make(embedding.parameters()))
+    with pytest.raises(RuntimeError, match="does not support sparse"):
+        embedding(torch.tensor([1])).sum().backward()
+
+
 def test_only_optimizers_of_this_package_step_in_the_backward_pass():
     with pytest.raises(TypeError, match="SGD"):
         optim.StepInBackward(torch.optim.SGD(make_params()))

@@ -18,10 +18,12 @@ class StepInBackward:
     its `step` finds no gradient and does nothing, so a training loop need not be changed. What needs all gradients at
     once does not work: clipping by the global norm, a gradient scaler, several backward passes for one step.
 
-    Parameters that the optimizer is given later are not stepped in the backward pass, but by `optimizer.step()`.
+    Parameters that the optimizer is given later, or that are frozen now and trained later, are not stepped in the
+    backward pass, but by `optimizer.step()`.
 
     Raises:
         TypeError: The optimizer is not one of this package.
+        RuntimeError: In the backward pass, if a gradient is sparse.
 
     Source: Lv et al., "Full Parameter Fine-tuning for Large Language Models with Limited Resources", 2023,
         arXiv:2306.09782 (there for SGD), by `torch.Tensor.register_post_accumulate_grad_hook`.
@@ -32,7 +34,8 @@ class StepInBackward:
             raise TypeError(f"optimizer must be one of nanocl.optim, got {type(optimizer).__name__}")
         self.optimizer = optimizer
         self._hooks = [param.register_post_accumulate_grad_hook(partial(self._step, number))
-                       for number, group in enumerate(optimizer.param_groups) for param in group["params"]]
+                       for number, group in enumerate(optimizer.param_groups) for param in group["params"]
+                       if param.requires_grad]
 
     def remove(self) -> None:
         """Leave the gradients to `optimizer.step()` again."""
@@ -41,5 +44,9 @@ class StepInBackward:
 
     @torch.no_grad()
     def _step(self, group: int, param: Tensor) -> None:
+        if param.grad is None:  # another hook has used it
+            return
+        if param.grad.is_sparse:
+            raise RuntimeError(f"{type(self.optimizer).__name__} does not support sparse gradients")
         run(self.optimizer.update(param, self.optimizer.param_groups[group]))
         param.grad = None
