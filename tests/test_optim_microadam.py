@@ -222,6 +222,39 @@ def test_codes_are_never_further_than_half_a_level(numel, dtype):
     assert (low.float() <= values.min()).any() and (high.float() >= values.max()).any()
 
 
+def bit_patterns(numel, dtype):
+    """Finite numbers of every exponent, some of them zeros of both signs."""
+    generator = torch.Generator().manual_seed(numel)
+    width = dtype.itemsize * 8
+    drawn = torch.randint(-2**(width - 1), 2**(width - 1) - 1, (numel,), generator=generator)
+    values = drawn.to({16: torch.int16, 32: torch.int32, 64: torch.int64}[width]).view(dtype)
+    values[::11], values[5::11] = 0.0, -0.0
+    return torch.where(values.isfinite(), values, 1)
+
+
+@pytest.mark.parametrize("numel", [33_001, 32_768 * 2 + 64 + 63])
+@pytest.mark.parametrize("bucket", [2, 64])
+@pytest.mark.parametrize(("dtype", "state_dtype"), [
+    (torch.float32, None), (torch.float32, torch.float32), (torch.float64, None),
+    (torch.bfloat16, None)])
+def test_compiled_codes_bounds_and_window_are_the_plain_ones_bit_for_bit(numel, bucket, dtype, state_dtype):
+    gradients = [torch.randn(numel, generator=torch.Generator().manual_seed(step)).to(dtype) for step in range(2)]
+    gradients.append(bit_patterns(numel, dtype))
+    states = []
+    for fused in (None, False):
+        param = nn.Parameter(torch.ones(numel, dtype=dtype))
+        optimizer = MicroAdam([param], quant_block=bucket, window=2, state_dtype=state_dtype, fused=fused)
+        states.append([])
+        for gradient in gradients:
+            param.grad = gradient
+            optimizer.step()
+            states[-1].append({name: value.clone() for name, value in optimizer.state[param].items()
+                               if isinstance(value, torch.Tensor)})
+    for ours, plain in zip(*states, strict=True):
+        for name, value in plain.items():
+            assert torch.equal(ours[name], value), name
+
+
 @pytest.mark.parametrize("shape", [(), (1,), (3,), (63,), (101,), (7, 13)])
 def test_odd_and_tiny_parameters_train(shape):
     param = nn.Parameter(torch.ones(shape))

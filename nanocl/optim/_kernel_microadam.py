@@ -15,6 +15,8 @@ from ._kernel_select import COUNTERS, lowest
 EXACT = {**COMPILE, "fastmath": False}
 EXACT_INLINE = {**INLINE, "fastmath": False}
 LEVELS = 15
+COMMON = 64  # the usual bucket; where the compiler knows the length, a loop over so few entries takes half the time
+LINE = 16  # float32 numbers of a cache line
 
 
 @njit(**EXACT)
@@ -32,19 +34,19 @@ def microadam(param, grad, codes, low, high, offset, value, row, block, bucket, 
         numbers: lr, eps, decay and the factors of the bias correction of both moments, in the type of the arithmetic.
     """
     rows = -(-block // bucket)
-    total, pairs = np.empty((rows, bucket), numbers.dtype), np.zeros((rows, bucket // 2), np.uint8)
+    total, levels = np.empty(block, numbers.dtype), np.zeros(rows * bucket, np.uint8)
     mean, square = np.zeros(block, numbers.dtype), np.zeros(block, numbers.dtype)
-    keys, rest = np.empty(block, bits_of(mean).dtype), np.empty(block, bits_of(mean).dtype)
-    places, counts = np.empty(block, np.int32), np.empty(COUNTERS, np.int32)
+    rest, places = np.empty(block, bits_of(total).dtype), np.empty(block, np.int32)
+    counts = np.empty(COUNTERS, np.int32)
     for c in range(first, last):
         place, sent = slice(c * block, (c + 1) * block), slice(c * quota, (c + 1) * quota)
         buckets = slice(c * block // bucket, c * block // bucket + rows)
         halves = slice(buckets.start * bucket // 2, buckets.stop * bucket // 2)
         gradient = grad[place]
-        sums = total.reshape(rows * bucket)[:len(gradient)]
-        _add_error(gradient, codes[halves], low[buckets], high[buckets], total, pairs)
-        _send(sums, keys[:len(sums)], rest, places, counts, offset[row, sent], value[row, sent])
-        _quantise(total, len(sums), codes[halves], low[buckets], high[buckets], pairs)
+        sums = total[:len(gradient)]
+        _add_error(gradient, codes[halves], low[buckets], high[buckets], bucket, levels, sums)
+        _send(sums, rest, places, counts, offset[row, sent], value[row, sent])
+        _quantise(sums, codes[halves], low[buckets], high[buckets], bucket, levels, grad[(c + 1) * block:])
         _sum_window(param[place], offset[:, sent], value[:, sent], weight1, weight2, mean, square)
         if numbers[2] == 1:
             _step_sent(param[place], offset[:len(weight1), sent], mean, square, numbers)
@@ -86,31 +88,35 @@ def _real_of(integer):
 
 
 @njit(**EXACT)
-def _add_error(grad, codes, low, high, total, pairs):
-    """Fill `total` with gradient plus error, a row a bucket; behind the last entry it holds anything."""
-    real = total.dtype.type
-    flat, flat_pairs = total.reshape(total.size), pairs.reshape(pairs.size)
-    for i in range(len(grad)):
-        flat[i] = load(grad, i)
+def _add_error(grad, codes, low, high, bucket, levels, total):
+    """Fill `total` with gradient plus error."""
+    pairs = levels.view(np.uint16)
     for i in range(len(codes)):
-        flat_pairs[i] = codes[i]
-    for b in range(len(low)):
-        floor = real(load(low, b))
-        unit = (real(load(high, b)) - floor) / real(LEVELS)
-        for i in range(pairs.shape[1]):
-            total[b, 2 * i] += real(pairs[b, i] & 15) * unit + floor
-            total[b, 2 * i + 1] += real(pairs[b, i] >> 4) * unit + floor
+        code = np.uint16(codes[i])
+        pairs[i] = (code | (code << np.uint16(4))) & np.uint16(0x0F0F)
+    whole = len(grad) // COMMON if bucket == COMMON else 0
+    for b in range(whole):
+        _add_bucket(grad, low, high, b, b * COMMON, COMMON, levels, total)
+    for b in range(whole, len(low)):
+        _add_bucket(grad, low, high, b, b * bucket, min(bucket, len(grad) - b * bucket), levels, total)
+
+
+@njit(**EXACT_INLINE)
+def _add_bucket(grad, low, high, b, first, length, levels, total):
+    real = total.dtype.type
+    floor = real(load(low, b))
+    unit = (real(load(high, b)) - floor) / real(LEVELS)
+    for i in range(np.uintp(first), np.uintp(first + length)):
+        total[i] = real(load(grad, i)) + (real(levels[i]) * unit + floor)
 
 
 @njit(**EXACT)
-def _send(total, keys, rest, places, counts, offset, value):
+def _send(total, rest, places, counts, offset, value):
     """Move the largest sums to a row of the window; what rounding loses stays."""
     bits = bits_of(total)
     width = bits.itemsize * 8 - 1
     mask = bits.dtype.type((1 << width) - 1)
-    for i in range(len(total)):
-        keys[i] = (bits[i] & mask) ^ mask
-    lowest(keys, rest, places, counts, width, offset)
+    lowest(bits, mask, mask, rest, places, counts, offset)
     for j in range(len(offset)):
         i = np.uintp(offset[j])
         store(value, j, total[i], np.uint32(0), False)
@@ -118,35 +124,43 @@ def _send(total, keys, rest, places, counts, offset, value):
 
 
 @njit(**EXACT)
-def _quantise(total, length, codes, low, high, pairs):
-    real = total.dtype.type
-    flat, flat_pairs = total.reshape(total.size), pairs.reshape(pairs.size)
-    for i in range(length, len(flat)):
-        flat[i] = flat[length - 1]  # moves no bound
+def _quantise(total, codes, low, high, bucket, levels, ahead):
+    """Turn `total` into codes and bounds, and ask for the lines of the gradient `ahead` on the way."""
     integers = signed(total)
-    for b in range(len(low)):
-        least, most = _bounds(integers, b)
-        store_outward(low, b, least, False)
-        store_outward(high, b, most, True)
-        floor = real(load(low, b))
-        unit = (real(load(high, b)) - floor) / real(LEVELS)
-        unit = unit if unit > 0 else real(np.inf)
-        for i in range(pairs.shape[1]):
-            pairs[b, i] = _code(total[b, 2 * i], floor, unit) | (_code(total[b, 2 * i + 1], floor, unit) << 4)
+    whole = len(total) // COMMON if bucket == COMMON else 0
+    for b in range(whole):
+        for i in range(b * COMMON, (b + 1) * COMMON, LINE):
+            prefetch(ahead, i)
+        _quantise_bucket(total, integers, low, high, b, b * COMMON, COMMON, levels)
+    for b in range(whole, len(low)):
+        _quantise_bucket(total, integers, low, high, b, b * bucket, min(bucket, len(total) - b * bucket), levels)
+    levels[len(total):] = 0
+    pairs = levels.view(np.uint16)
     for i in range(len(codes)):
-        codes[i] = flat_pairs[i]
-    if length % 2:
-        codes[-1] &= 15
+        codes[i] = np.uint8(pairs[i] | (pairs[i] >> np.uint16(4)))
 
 
 @njit(**EXACT_INLINE)
-def _bounds(integers, b):
-    """Lowest and highest of a row of floats given as signed integers, which are compared in vector registers."""
+def _quantise_bucket(total, integers, low, high, b, first, length, levels):
+    real = total.dtype.type
+    least, most = _bounds(integers, first, length)
+    store_outward(low, b, least, False)
+    store_outward(high, b, most, True)
+    floor = real(load(low, b))
+    unit = (real(load(high, b)) - floor) / real(LEVELS)
+    unit = unit if unit > 0 else real(np.inf)
+    for i in range(np.uintp(first), np.uintp(first + length)):
+        levels[i] = _code(total[i], floor, unit)
+
+
+@njit(**EXACT_INLINE)
+def _bounds(integers, first, length):
+    """Lowest and highest of floats given as signed integers, which are compared in vector registers."""
     integer = integers.dtype.type
     sign, rest = integers.itemsize * 8 - 1, np.iinfo(integers.dtype).max
-    least = most = integer(integers[b, 0] ^ ((integers[b, 0] >> sign) & rest))
-    for i in range(integers.shape[1]):
-        ordered = integer(integers[b, i] ^ ((integers[b, i] >> sign) & rest))
+    least, most = integer(rest), integer(-rest - 1)
+    for i in range(np.uintp(first), np.uintp(first + length)):
+        ordered = integer(integers[i] ^ ((integers[i] >> sign) & rest))
         least = ordered if ordered < least else least
         most = ordered if ordered > most else most
     return real_of(least), real_of(most)
@@ -172,14 +186,11 @@ def _store_outward(array, i, bound, upward):
         return put
 
     def put_bfloat16(array, i, bound, upward):
-        store(array, i, bound, np.uint32(0), False)
-        rounded = load(array, i)
-        if rounded < bound if upward else rounded > bound:
-            if rounded == 0:
-                array[i] = 0x0001 if upward else 0x8001
-            else:
-                away = (rounded > 0) == upward
-                array[i] = array[i] + 1 if away else array[i] - 1
+        near = np.float32(bound)
+        inside = near < bound if upward else near > bound  # only where the bound is a float64
+        raw = np.int64(near.view(np.uint32))
+        raw += 0xFFFF + inside if (raw < 1 << 31) == upward else -inside
+        array[i] = np.uint16(raw >> 16) if bound == bound else 0x7FC0  # a branch could not be guessed
     return put_bfloat16
 
 
