@@ -197,6 +197,43 @@ def test_a_transposed_or_channels_last_parameter_trains_like_a_contiguous_one(ma
         torch.testing.assert_close(plain, strided.contiguous(), rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("options", [{}, {"density": 1.0}], ids=str)
+def test_a_parameter_resized_in_place_is_refused_until_its_state_is_empty(make, options):
+    for size in (50, 500):
+        param = nn.Parameter(torch.ones(20, 10))
+        optimizer = make([param], **(options if "density" in make([param]).defaults else {}))
+        train([param], optimizer, 2)
+        param.data = torch.ones(size, 10)
+        with pytest.raises(RuntimeError, match=rf"200 entries for one of shape \({size}, 10\)"):
+            train([param], optimizer, 1)
+        optimizer.state[param] = {}
+        train([param], optimizer, 2)
+
+
+def test_a_gradient_of_another_size_is_refused(make):
+    param = nn.Parameter(torch.ones(500, 10))
+    param.grad = torch.ones(500, 10)
+    param.data = torch.ones(5000, 10)
+    with pytest.raises(RuntimeError, match=r"\(500, 10\) for a parameter of shape \(5000, 10\)"):
+        make([param]).step()
+
+
+def test_a_state_of_another_model_is_refused(make):
+    large, small = nn.Parameter(torch.ones(90)), nn.Parameter(torch.ones(9))
+    first, second = make([large]), make([small])
+    train([large], first, 2)
+    second.load_state_dict(first.state_dict())
+    with pytest.raises(RuntimeError, match="90 entries"):
+        train([small], second, 1)
+
+
+def test_a_group_that_is_refused_leaves_the_optimizer_as_it_was(make):
+    optimizer = make(make_params())
+    with pytest.raises(ValueError, match="complex64"):
+        optimizer.add_param_group({"params": [nn.Parameter(torch.zeros(2, dtype=torch.complex64))]})
+    assert len(optimizer.param_groups) == 1
+
+
 def test_an_empty_parameter_is_no_error(make):
     param = nn.Parameter(torch.empty(0, 3))
     optimizer = make([param])

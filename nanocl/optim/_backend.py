@@ -12,8 +12,9 @@ from . import _plain, _plain_filtered, _plain_microadam
 
 try:
     from . import _fused, _fused_filtered, _fused_microadam
+    from ._fused_steady import Steady
 except ImportError:  # no numba here
-    _fused = None
+    _fused = Steady = None
 
 try:
     if torch.cuda.is_available():  # it takes a second to load

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from ._backend import Steady
 from ._threads import Work, run
 
 
@@ -25,7 +26,12 @@ class CompactOptimizer(Optimizer):
 
     def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
         self.check_options(defaults)
+        self._steady: dict[int, Steady] = {}  # by the number of the group
         super().__init__(params, defaults)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._steady = {}
 
     @staticmethod
     @abstractmethod
@@ -39,6 +45,28 @@ class CompactOptimizer(Optimizer):
         Returns:
             Loops that are left to run, at once for many parameters.
         """
+
+    def work_on(self, param: Tensor, group: dict[str, Any]) -> list[Work]:
+        """See `update`; refuses a parameter that has not the size of its state: a loop would write beyond an end.
+
+        Raises:
+            RuntimeError: The parameter was resized in place, or the state that was loaded is that of another model.
+        """
+        state, numel = self.state[param], param.numel()
+        if param.grad.numel() != numel:
+            raise RuntimeError(f"{type(self).__name__} has a gradient of shape {tuple(param.grad.shape)} for a "
+                               f"parameter of shape {tuple(param.shape)}")
+        if state.get("numel", numel) != numel:
+            raise RuntimeError(f"{type(self).__name__} has the state of a parameter of {state['numel']} entries for "
+                               f"one of shape {tuple(param.shape)}: empty state[param] when its size changes")
+        work = self.update(param, group)
+        if state:
+            state["numel"] = numel
+        return work
+
+    def is_due(self, step: int, group: dict[str, Any]) -> bool:
+        """Whether a parameter with a selection gets a new one after so many steps."""
+        return False
 
     @staticmethod
     @abstractmethod
@@ -73,6 +101,7 @@ class CompactOptimizer(Optimizer):
         super().add_param_group(param_group)
         for param in self.param_groups[-1]["params"]:
             if not param.is_floating_point():
+                self.param_groups.pop()
                 raise ValueError(f"{type(self).__name__} takes real floating-point parameters, got {param.dtype}")
 
     @torch.no_grad()
@@ -89,14 +118,30 @@ class CompactOptimizer(Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        ready = [(param, group) for group in self.param_groups for param in group["params"] if param.grad is not None]
-        if any(param.grad.is_sparse for param, _ in ready):
+        ready = [[param for param in group["params"] if param.grad is not None] for group in self.param_groups]
+        self._check(list(chain(*ready)))
+        run([work for number, params in enumerate(ready) if params for work in self._update_all(number, params)])
+        return loss
+
+    def _check(self, params: list[Tensor]) -> None:
+        if any(param.grad.is_sparse for param in params):
             raise RuntimeError(f"{type(self).__name__} does not support sparse gradients")
-        if ready and ready[0][0].is_cuda and torch.cuda.is_current_stream_capturing():
+        if params and params[0].is_cuda and torch.cuda.is_current_stream_capturing():
             raise RuntimeError(f"{type(self).__name__} counts its steps in Python, which no CUDA graph would repeat: "
                                "capture forward and backward, and call step() after each replay")
-        run([work for param, group in ready for work in self.update(param, group)])
-        return loss
+
+    def _update_all(self, number: int, params: list[Tensor]) -> list[Work]:
+        """One step of the parameters of a group that have a gradient."""
+        group, steady = self.param_groups[number], self._steady.pop(number, None)
+        due = steady is not None and steady.selected and any(self.is_due(step, group) for step in steady.steps)
+        works = None if steady is None or due else steady.again(params, self.state, group)
+        if works is None:
+            del steady  # it keeps arrays that may now be replaced
+            works = [work for param in params for work in self.work_on(param, group)]
+            steady = Steady.of(params, self.state, group, works) if Steady is not None else None
+        if steady is not None:
+            self._steady[number] = steady
+        return works
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load a state, every tensor in the dtype it was saved in.

@@ -52,10 +52,9 @@ def address(tensor: Tensor) -> int:
 def select(values: Tensor, density: float, chunk: int, *, largest: bool = False) -> Tensor:
     """See `_plain.select`."""
     unsigned = _UNSIGNED[values.element_size()]
-    width = values.element_size() * 8 - 1
-    mask = unsigned((1 << width) - 1)
+    mask = unsigned((1 << (values.element_size() * 8 - 1)) - 1)
     bits = array(values).view(unsigned)
-    return _selected(select_bits, (bits, mask, mask if largest else unsigned(0), width), len(bits), density, chunk)
+    return _selected(select_bits, (bits, mask, mask if largest else unsigned(0)), len(bits), density, chunk)
 
 
 def select_random(key: int, numel: int, density: float, chunk: int, device: torch.device) -> Tensor:
@@ -86,9 +85,7 @@ def reselect(state: dict[str, Any], start: Tensor, offset: Tensor, policy: str) 
 def adamw(param: Tensor, state: dict[str, Any], step: AdamW) -> list[Work]:
     """See `_plain.adamw`; here the work is left to do."""
     mean, offset, age = state["mean"], state.get("offset"), state.get("age")
-    types = param.dtype, mean.dtype, None if offset is None else offset.dtype
-    args = _arguments(types, step.lr, step.beta1, step.beta2, step.eps, step.decay,
-                      step.since if age is None else None, step.weight_key is not None)
+    args = arguments(param.dtype, state, step)
     numel, keys = param.numel(), (step.key, step.weight_key or 0)
     places = param.data_ptr(), param.grad.data_ptr(), address(mean), address(state["square"])
     if offset is None:
@@ -101,10 +98,17 @@ def adamw(param: Tensor, state: dict[str, Any], step: AdamW) -> list[Work]:
     return [Work(adamw_selected, args, edges - 1, max(1, selected + FETCH * lines), row)]
 
 
+def arguments(kind: torch.dtype, state: dict[str, Any], step: AdamW) -> tuple[Any, ...]:
+    """What the loops of `_kernel_adamw` take beside the table, one object for parameters that have it in common."""
+    offset = state["offset"].dtype if "offset" in state else None
+    return _arguments((kind, state["mean"].dtype, offset), step.lr, step.beta1, step.beta2, step.eps, step.decay,
+                      None if "age" in state else step.since, step.weight_key is not None)
+
+
 @lru_cache(maxsize=64)
 def _arguments(types: tuple[torch.dtype, torch.dtype, torch.dtype | None], lr: float, beta1: float, beta2: float,
                eps: float, decay: float, since: int | None, stochastic: bool) -> tuple[Any, ...]:
-    """What the loops of `_kernel_adamw` take beside the table, one object for parameters that have it in common.
+    """See `arguments`.
 
     Args:
         types: Of parameter, moments and offsets; None for the last without a selection.

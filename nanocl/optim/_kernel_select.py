@@ -17,12 +17,11 @@ OLDEST = 32767  # ages are int16
 
 
 @njit(**COMPILE)
-def select_bits(bits, mask, flip, width, start, chunk, offset, first, last):
+def select_bits(bits, mask, flip, start, chunk, offset, first, last):
     """Write the ascending offsets of the chunks first ... last - 1; equal keys go by the lower offset.
 
     Args:
         bits: Unsigned bits of the values; the key of a value is (its bits & mask) ^ flip.
-        width: Bits of a key; the search finds the range of the keys by itself.
         offset: Output; the chunk c has its place at start[c] ... start[c + 1] - 1.
     """
     rest, places, counts = np.empty(chunk, bits.dtype), np.empty(chunk, np.int32), np.empty(COUNTERS, np.int32)

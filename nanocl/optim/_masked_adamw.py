@@ -10,13 +10,12 @@ from torch import Tensor
 
 from ._backend import backend
 from ._options import as_dtype
-from ._plain import AdamW, arithmetic_dtype
+from ._plain import AdamW, arithmetic_dtype, numbers
 from ._rounding import stream_key
 from ._selection import chunk_length, even_starts, offset_dtype
 from ._threads import Work
 
 Rule = Callable[[Tensor, dict[str, Any], AdamW], list[Work]]
-MOMENTS_KEY, WEIGHTS_KEY, SELECTION_KEY = range(3)  # random bits for one purpose tell nothing of another
 
 
 def masked_bytes(param: Tensor, group: dict[str, Any], selected: int, *, dense: bool = False) -> int:
@@ -65,19 +64,8 @@ def advance(param: Tensor, state: dict[str, Any], group: dict[str, Any], rule: R
         rule: What moves the entries and updates the moments, where it is not AdamW.
     """
     state["step"] += 1
-    step = _numbers(state, group)
+    step = numbers(state, group)
     if group["decay_scope"] == "all" and step.decay != 1:
         param.mul_(step.decay)
         step = step._replace(decay=1.0)
     return (rule or backend(param, group["fused"]).adamw)(param, state, step)
-
-
-def _numbers(state: dict[str, Any], group: dict[str, Any]) -> AdamW:
-    lr = float(group["lr"])
-    counts_all = "offset" not in state or group["moment_policy"] in ("slot", "keep")
-    stochastic = group["weight_rounding"] == "stochastic"
-    rounded = state["mean"].dtype == torch.bfloat16
-    return AdamW(lr, *group["betas"], group["eps"], decay=1 - lr * group["weight_decay"],
-                 since=state["step"] - (0 if counts_all else state["chosen"]),
-                 key=stream_key(state["key"], state["step"], MOMENTS_KEY) if rounded else 0,
-                 weight_key=stream_key(state["key"], state["step"], WEIGHTS_KEY) if stochastic else None)

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from ._rounding import MOMENTS_KEY, WEIGHTS_KEY, store, stream_key
 from ._rounding import random_bits as random_numbers
-from ._rounding import store
 from ._selection import chunk_of, flat_index, offset_dtype, quota
 from ._threads import Work
 
@@ -38,6 +38,18 @@ class AdamW(NamedTuple):
     since: int
     key: int
     weight_key: int | None
+
+
+def numbers(state: dict[str, Any], group: dict[str, Any]) -> AdamW:
+    """Those of the step that the state counted last, by the options of the group."""
+    lr = float(group["lr"])
+    counts_all = "offset" not in state or group["moment_policy"] in ("slot", "keep")
+    stochastic = group["weight_rounding"] == "stochastic"
+    rounded = state["mean"].dtype == torch.bfloat16
+    return AdamW(lr, *group["betas"], group["eps"], decay=1 - lr * group["weight_decay"],
+                 since=state["step"] - (0 if counts_all else state["chosen"]),
+                 key=stream_key(state["key"], state["step"], MOMENTS_KEY) if rounded else 0,
+                 weight_key=stream_key(state["key"], state["step"], WEIGHTS_KEY) if stochastic else None)
 
 
 def arithmetic_dtype(param: Tensor) -> torch.dtype:

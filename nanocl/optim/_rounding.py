@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 MASK = 0xFFFFFFFF
+MOMENTS_KEY, WEIGHTS_KEY, SELECTION_KEY = range(3)  # random bits for one purpose tell nothing of another
 GOLDEN = 0x9E3779B9  # 2**32 over the golden ratio: consecutive counters land far apart
 
 

@@ -57,15 +57,20 @@ def _joined(works: Sequence[Work]) -> list[Work]:
     """A call takes longer than the loop for a small parameter, so those with rows are called together."""
     joined: list[Work] = []
     for _, alike in groupby(works, lambda work: (id(work.loop), id(work.args))):
-        first, *others = alike
-        if first.row:
-            ends = list(accumulate(work.cost for work in (first, *others)))
-            table = [(end - work.cost, work.cost, work.pieces, *work.row)
-                     for end, work in zip(ends, (first, *others), strict=True)]
-            joined.append(Work(first.loop, (np.array(table, np.int64), *first.args), ends[-1], ends[-1]))
+        same = list(alike)
+        if same[0].row:
+            cost = sum(work.cost for work in same)
+            joined.append(Work(same[0].loop, (table_of(same), *same[0].args), cost, cost))
         else:
-            joined += first, *others
+            joined += same
     return joined
+
+
+def table_of(works: Sequence[Work]) -> np.ndarray:
+    """The table of works that are called together; see `Work`."""
+    ends = accumulate(work.cost for work in works)
+    return np.array([(end - work.cost, work.cost, work.pieces, *work.row)
+                     for end, work in zip(ends, works, strict=True)], np.int64)
 
 
 def _shares(works: Sequence[Work], total: int, threads: int) -> list[Share]:

@@ -76,11 +76,14 @@ class LIFT(CompactOptimizer):
         return masked_bytes(param, group, selected_count(param.numel(), group["density"], group["chunk_size"]),
                             dense=group["density"] == 1)
 
+    def is_due(self, step: int, group: dict[str, Any]) -> bool:
+        return step % group["mask_interval"] == 0
+
     def update(self, param: Tensor, group: dict[str, Any]) -> list[Work]:
         state = self.state[param]
         if not state:
             (start_dense if group["density"] == 1 else start_selection)(param, state, group, len(self.state))
-        if "offset" in state and state["step"] % group["mask_interval"] == 0:
+        if "offset" in state and self.is_due(state["step"], group):
             _choose(param, state, group)
         return advance(param, state, group)
 

@@ -9,14 +9,14 @@ from torch import Tensor
 
 from ._backend import backend
 from ._base import CompactOptimizer
-from ._masked_adamw import SELECTION_KEY, advance, masked_bytes, start_dense, start_selection
+from ._masked_adamw import advance, masked_bytes, start_dense, start_selection
 from ._options import (
     check_choice,
     check_integer,
     check_masked,
     check_number,
 )
-from ._rounding import stream_key
+from ._rounding import SELECTION_KEY, stream_key
 from ._selection import even_starts, selected_count
 from ._threads import Work
 
@@ -98,24 +98,23 @@ class NanoAdam(CompactOptimizer):
         return masked_bytes(param, group, selected_count(param.numel(), group["density"], group["chunk_size"]),
                             dense=_is_dense(group))
 
+    def is_due(self, step: int, group: dict[str, Any]) -> bool:
+        if group["select"] == "static-small":
+            return step == 0
+        return step % group["mask_interval"] == 0 or (
+            group["density_interval"] is not None and step % group["density_interval"] == 0)
+
     def update(self, param: Tensor, group: dict[str, Any]) -> list[Work]:
         state = self.state[param]
         if not state:
             (start_dense if _is_dense(group) else start_selection)(param, state, group, len(self.state))
-        if "offset" in state and _is_due(state["step"], group):
+        if "offset" in state and self.is_due(state["step"], group):
             _choose(param, state, group)
         return advance(param, state, group)
 
 
 def _is_dense(group: dict[str, Any]) -> bool:
     return group["density"] == 1 and group["final_density"] in (None, 1)
-
-
-def _is_due(step: int, group: dict[str, Any]) -> bool:
-    if group["select"] == "static-small":
-        return step == 0
-    return step % group["mask_interval"] == 0 or (
-        group["density_interval"] is not None and step % group["density_interval"] == 0)
 
 
 def _choose(param: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:

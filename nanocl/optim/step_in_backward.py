@@ -48,5 +48,5 @@ class StepInBackward:
             return
         if param.grad.is_sparse:
             raise RuntimeError(f"{type(self.optimizer).__name__} does not support sparse gradients")
-        run(self.optimizer.update(param, self.optimizer.param_groups[group]))
+        run(self.optimizer.work_on(param, self.optimizer.param_groups[group]))
         param.grad = None
