@@ -40,6 +40,24 @@ def test_a_row_counts_the_state_of_the_optimizer(perf):
     assert found.ms > 0 and found.base_ms > 0 and found.amortised == found.ratio + found.selection_steps / 100
 
 
+def test_a_ratio_is_the_median_of_those_of_the_rounds(perf, monkeypatch):
+    seconds = iter([1.0, 2.0, 2.0, 1.0, 4.0, 8.0] + [1.0, 2.0, 4.0, 2.0] * 2)
+    monkeypatch.setattr(perf["timing"], "seconds", lambda step, device: next(seconds))
+    times = perf["timing"].in_turn(None, None, 0.0, "cpu")
+    assert times == (2.0, 2.0, 2.0)  # whose quotient is 1
+
+
+def test_steps_in_a_row_are_timed_when_the_caches_are_full(perf, monkeypatch):
+    order = []
+    monkeypatch.setattr(perf["timing"], "seconds", lambda step, device: step())
+
+    def late(name):
+        order.append(name)
+        return 1.0 if order[-3:] == [name] * 3 else 9.0
+    assert perf["timing"].in_a_row(lambda: late("a"), lambda: late("b"), 0.0, "cpu") == (1.0, 1.0, 1.0)
+    assert "".join(order) == 3 * (8 * "a" + 8 * "b")
+
+
 def test_architectures_have_the_sizes_of_their_papers(perf):
     millions = {name: sum(weight.numel for weight in make()) / 1e6 for name, make in perf["shapes"].SETS.items()}
     assert millions == pytest.approx({"1M": 1, "20M": 20, "100M": 100, "resnet-18": 11.69, "vit-b-16": 86.57,
@@ -61,7 +79,7 @@ def test_the_page_is_that_of_the_record(perf, record):
 
 
 def test_the_figure_is_drawn_from_rows(perf, tmp_path):
-    row = perf["timing"].Row("20M", "NanoAdam 1 %", 1.0, 0.1, 5.0, 1.0, 0.11, 0.12, 0.2)
+    row = perf["timing"].Row("20M", "NanoAdam 1 %", 1.0, 10.0, 0.1, 0.08, 5.0, 1.0, 0.11, 0.12, 0.2)
     rows = [row, row._replace(optimizer="SGD fused", state_bytes=0.0), row._replace(shapes="1M")]
     machine = {"processor": "some", "threads": 2, "torch": "2"}
     perf["drawing"].figure(rows, perf["rivals"].listed(), machine, tmp_path / "figure.svg")

@@ -12,18 +12,21 @@ from timing import Row
 from nanocl import colours
 
 EDGE = 0.05
-HEADER = ("| optimizer | ms a step | AdamW's, ms | ratio | selection, ms | in AdamW steps | amortised ratio "
-          "| state, B/param | peak, B/param |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|")
+HEADER = ("| optimizer | ms a step | AdamW's, ms | ratio | in a row | selection, ms | in AdamW steps | amortised ratio "
+          "| state, B/param | peak, B/param |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
 
 
 def markdown(rows: Sequence[Row], machine: Mapping[str, Any], left_out: Mapping[str, str]) -> str:
     """A table for each set of shapes."""
     lines = ["# Optimizers: time and memory of a step", "", "Made by `python benchmarks/perf/optimizers.py`.", "",
              "Machine: " + ", ".join(f"{key} {value}" for key, value in machine.items()) + ".", "",
-             f"Ratios are to `{BASE}` stepping in turn with the optimizer in the same process. A selection is what a "
-             "step that selects takes more; the amortised ratio has one in 100 steps. Peak is the memory that appears "
-             "with the optimizer and its first steps. Weights and gradients are float32. AdamW's own time differs from "
-             "row to row where the machine is shared with others; it is that of the same rounds."]
+             f"Ratios are to `{BASE}` in the same process, medians over rounds. `ratio`: the optimizer and AdamW step "
+             "in turn, so that neither finds its data in the caches, as after a backward pass. `in a row`: each takes "
+             "8 steps in a row, as loops are often timed, and finds in the caches what fits into them. A selection is "
+             "what a step that selects takes more; the amortised ratio has one in 100 steps, which are taken in turn. "
+             "Peak is the memory that appears with the optimizer and its first steps. Weights and gradients are "
+             "float32. AdamW's own time differs from row to row where the machine is shared with others; it is that of "
+             "the same rounds."]
     for shapes in dict.fromkeys(row.shapes for row in rows):
         lines += ["", f"## {shapes}", "", HEADER]
         lines += [_line(row) for row in rows if row.shapes == shapes]
@@ -34,8 +37,8 @@ def markdown(rows: Sequence[Row], machine: Mapping[str, Any], left_out: Mapping[
 
 def _line(row: Row) -> str:
     selection = f"{row.selection_ms:.1f} | {row.selection_steps:.2f}" if row.selection_ms else "– | –"
-    return (f"| {row.optimizer} | {row.ms:.2f} | {row.base_ms:.2f} | {row.ratio:.2f} | {selection} "
-            f"| {row.amortised:.2f} | {row.state_bytes:.3f} | {row.peak_bytes:.1f} |")
+    return (f"| {row.optimizer} | {row.ms:.2f} | {row.base_ms:.2f} | {row.ratio:.2f} | {row.in_a_row:.2f} "
+            f"| {selection} | {row.amortised:.2f} | {row.state_bytes:.3f} | {row.peak_bytes:.1f} |")
 
 
 def figure(rows: Sequence[Row], rivals: Sequence[Rival], machine: Mapping[str, Any], path: Path) -> None:
