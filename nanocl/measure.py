@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -84,14 +85,21 @@ class Meter:
 
 
 def tensor_bytes(value: Any) -> int:
-    """Bytes of all tensors in nested mappings, lists and tuples; of a tensor made of others (8-bit), of those."""
+    """Bytes of all tensors in nested mappings, lists and tuples; of a tensor made of others (8-bit), of those.
+
+    Of another object, such as the projection that GaLore keeps, of the tensors that are its attributes.
+    """
     if isinstance(value, Tensor) and is_traceable_wrapper_subclass(value):
         return sum(tensor_bytes(getattr(value, name)) for name in value.__tensor_flatten__()[0])
     if isinstance(value, Tensor):
         return value.numel() * value.element_size()
     if isinstance(value, Mapping):
         return sum(map(tensor_bytes, value.values()))
-    return sum(map(tensor_bytes, value)) if isinstance(value, list | tuple) else 0
+    if isinstance(value, list | tuple):
+        return sum(map(tensor_bytes, value))
+    attributes = getattr(value, "__dict__", {}).values()
+    held = chain.from_iterable(one if isinstance(one, list | tuple) else [one] for one in attributes)
+    return sum(tensor_bytes(one) for one in held if isinstance(one, Tensor))
 
 
 def peak_memory() -> int:

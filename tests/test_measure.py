@@ -62,6 +62,7 @@ def test_a_run_without_steps_or_parameters_divides_by_nothing():
 @pytest.mark.parametrize(("value", "count"), [
     (torch.zeros(3, dtype=torch.bfloat16), 6), ({"a": torch.zeros(2), "b": [torch.zeros(1), (torch.zeros(1),)]}, 16),
     ({"step": 3, "name": "x", "none": None}, 0), (torch.zeros(4)[:1], 4),
+    ({"projector": types.SimpleNamespace(matrix=torch.zeros(3), pair=[torch.zeros(1), 2], rank=8)}, 16),
 ])
 def test_bytes_are_counted_over_nested_values(value, count):
     assert tensor_bytes(value) == count

@@ -388,3 +388,15 @@ def test_a_density_schedule_needs_its_length_and_a_selection_that_changes():
         NanoAdam(make_params(), final_density=0.1)
     with pytest.raises(ValueError, match="static-small"):
         NanoAdam(make_params(), final_density=0.1, total_steps=5, select="static-small")
+
+
+def test_ages_cannot_be_asked_for_after_a_start_without_them():
+    param = nn.Parameter(torch.linspace(-1, 1, 100))
+    param.grad = torch.ones(100)
+    optimizer = NanoAdam([param], density=0.5, mask_interval=2, moment_policy="reset")
+    optimizer.step()
+    optimizer.param_groups[0].update(moment_policy="carry", mask_interval=1)
+    with pytest.raises(ValueError, match=r"moment_policy cannot become 'carry' .*1 steps ago"):
+        optimizer.step()
+    optimizer.state.clear()
+    optimizer.step()

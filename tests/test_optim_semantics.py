@@ -89,6 +89,19 @@ def test_a_wiped_state_starts_as_a_fresh_optimizer(make):
     assert_same(params, fresh)
 
 
+def test_no_two_parameters_have_the_same_random_bits_where_heads_come_and_go(make):
+    params = make_params()
+    optimizer = make(params)
+    train(params, optimizer, 1)
+    for _ in range(3):  # as where an output layer is replaced and the state of the old one dropped
+        new = nn.Parameter(torch.ones_like(params[0]))
+        del optimizer.state[params[0]]
+        optimizer.param_groups[0]["params"][0] = params[0] = new
+        train(params, optimizer, 1)
+    keys = [state["key"] for state in optimizer.state.values() if "key" in state]
+    assert len(set(keys)) == len(keys)
+
+
 def test_a_grown_head_with_an_empty_state_goes_on_beside_the_others(make):
     params = make_params()
     optimizer = make(params)

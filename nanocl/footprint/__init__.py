@@ -127,12 +127,7 @@ def _after_steps(param: Tensor, optimizer: Optimizer) -> tuple[int, Exception | 
             optimizer.step()
         except Exception as problem:  # anybody's optimizer may fail in any way on tensors without data
             error = problem
-    return sum(tensor_bytes(_opened(value)) for value in optimizer.state.get(param, {}).values()), error
-
-
-def _opened(value: Any) -> Any:
-    """What a holder of values in a state holds, such as the projection of GaLore; anything else as it is."""
-    return value if isinstance(value, Tensor) else getattr(value, "__dict__", value)
+    return tensor_bytes(optimizer.state.get(param, {})), error
 
 
 def _nanoadam(param: Tensor, group: Mapping[str, Any]) -> int:

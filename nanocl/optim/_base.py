@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from abc import abstractmethod
 from collections.abc import Callable
-from itertools import chain
+from itertools import chain, count
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from ._backend import Steady
+from ._rounding import stream_key
 from ._threads import Work, run
 
 
@@ -67,6 +68,14 @@ class CompactOptimizer(Optimizer):
     def is_due(self, step: int, group: dict[str, Any]) -> bool:
         """Whether a parameter with a selection gets a new one after so many steps."""
         return False
+
+    def ordinal(self, seed: int) -> int:
+        """Number of a parameter that begins: how many have, or the next whose random bits no other uses.
+
+        An emptied state makes room for a number that is in use, where heads come and go.
+        """
+        keys = {state.get("key") for state in self.state.values()}
+        return next(number for number in count(len(self.state)) if stream_key(seed, number) not in keys)
 
     @staticmethod
     @abstractmethod

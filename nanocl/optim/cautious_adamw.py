@@ -58,5 +58,5 @@ class CautiousAdamW(CompactOptimizer):
     def update(self, param: Tensor, group: dict[str, Any]) -> list[Work]:
         state = self.state[param]
         if not state:
-            start_dense(param, state, group, len(self.state))
+            start_dense(param, state, group, self.ordinal(group["seed"]))
         return advance(param, state, group, backend(param, group["fused"]).cautious)

@@ -69,7 +69,7 @@ class CLASSP(CompactOptimizer):
     def update(self, param: Tensor, group: dict[str, Any]) -> list[Work]:
         state = self.state[param]
         if not state:
-            state.update(step=0, key=stream_key(group["seed"], len(self.state)),
+            state.update(step=0, key=stream_key(group["seed"], self.ordinal(group["seed"])),
                          sum=torch.zeros_like(param, dtype=_sum_dtype(param, group)))
         state["step"] += 1
         gradient = param.grad.to(arithmetic_dtype(param))

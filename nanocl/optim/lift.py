@@ -82,7 +82,8 @@ class LIFT(CompactOptimizer):
     def update(self, param: Tensor, group: dict[str, Any]) -> list[Work]:
         state = self.state[param]
         if not state:
-            (start_dense if group["density"] == 1 else start_selection)(param, state, group, len(self.state))
+            start = start_dense if group["density"] == 1 else start_selection
+            start(param, state, group, self.ordinal(group["seed"]))
         if "offset" in state and self.is_due(state["step"], group):
             _choose(param, state, group)
         return advance(param, state, group)

@@ -77,7 +77,7 @@ class LowRankAdamW(CompactOptimizer):
             return []
         if group["rank"] is None or param.ndim < 2:
             if not state:
-                start_dense(param, state, group, len(self.state))
+                start_dense(param, state, group, self.ordinal(group["seed"]))
             return advance(param, state, group)
         if not state:
             _start_factors(param, state, group, self._place(param))

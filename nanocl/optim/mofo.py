@@ -60,7 +60,7 @@ class MoFO(CompactOptimizer):
     def update(self, param: Tensor, group: dict[str, Any]) -> list[Work]:
         state = self.state[param]
         if not state:
-            start_dense(param, state, group, len(self.state))
+            start_dense(param, state, group, self.ordinal(group["seed"]))
         if group["density"] == 1:
             return advance(param, state, group)
         chunk, rule = chunk_length(param.numel(), group["chunk_size"]), backend(param, group["fused"]).mofo

@@ -107,7 +107,7 @@ class NanoAdam(CompactOptimizer):
     def update(self, param: Tensor, group: dict[str, Any]) -> list[Work]:
         state = self.state[param]
         if not state:
-            (start_dense if _is_dense(group) else start_selection)(param, state, group, len(self.state))
+            (start_dense if _is_dense(group) else start_selection)(param, state, group, self.ordinal(group["seed"]))
         if "offset" in state and self.is_due(state["step"], group):
             _choose(param, state, group)
         return advance(param, state, group)
@@ -118,6 +118,9 @@ def _is_dense(group: dict[str, Any]) -> bool:
 
 
 def _choose(param: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
+    if group["moment_policy"] == "carry" and "age" not in state:
+        raise ValueError(f"moment_policy cannot become 'carry' for a parameter that began without ages "
+                         f"({state['step']} steps ago): empty the optimizer's state of it first")
     kind, select, chunk = backend(param, group["fused"]), group["select"], state["chunk"]
     density = scheduled_density(state["step"], group)
     if select == "random":

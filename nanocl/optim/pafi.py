@@ -76,7 +76,7 @@ class PaFi(CompactOptimizer):
     def update(self, param: Tensor, group: dict[str, Any]) -> list[Work]:
         state = self.state[param]
         if not state and group["density"] == 1:
-            start_dense(param, state, group, len(self.state))
+            start_dense(param, state, group, self.ordinal(group["seed"]))
         elif not state:
             self._start(param, state, group)
         return advance(param, state, group)
@@ -90,7 +90,7 @@ class PaFi(CompactOptimizer):
         numbers = {id(other): number for number, other in enumerate(chain(*(g["params"] for g in self.param_groups)))}
         if group["cut"] is None:
             _cut([peer for peer in groups if peer["cut"] is None], numbers)
-        start_selection(param, state, group, len(self.state))
+        start_selection(param, state, group, self.ordinal(group["seed"]))
         index = _below(param, group["cut"], numbers[id(param)])
         start, offset = from_flat_index(index, param.numel(), state["chunk"])
         backend(param, group["fused"]).reselect(state, start, offset, group["moment_policy"])
