@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,8 @@ import torch
 from torch import Tensor
 
 from . import _plain_microadam
-from ._fused import array
+from ._fused import KINDS, address
 from ._kernel_microadam import microadam as microadam_blocks
-from ._plain import arithmetic_dtype
 from ._selection import quota, whole_buckets
 from ._threads import Work
 
@@ -20,14 +20,24 @@ def microadam(param: Tensor, state: dict[str, Any], group: dict[str, Any]) -> li
     """See `_plain_microadam.microadam`; here the work is left to do, unless a bucket lies in two blocks."""
     if not whole_buckets(state["block"], state["bucket"]):
         return _plain_microadam.microadam(param, state, group)
-    step, (beta1, beta2), (window, sent) = state["step"], group["betas"], state["offset"].shape
-    real = np.float64 if arithmetic_dtype(param) == torch.float64 else np.float32
-    arrays = [array(tensor) for tensor in (param, param.grad, state["codes"], state["low"], state["high"])]
-    rows = [array(state[name]).reshape(window, sent) for name in ("offset", "value")]
+    low, (window, sent) = state["low"], state["offset"].shape
+    block = min(state["block"], max(1, param.numel()))
+    args = _arguments(param.dtype, low.dtype, state["offset"].dtype, window, state["bucket"], state["step"],
+                      float(group["lr"]), tuple(group["betas"]), group["eps"], group["weight_decay"])
+    places = [address(state[name]) for name in ("codes", "low", "high", "offset", "value")]
+    row = (param.data_ptr(), param.grad.data_ptr(), *places, param.numel(), low.numel(), sent, block,
+           quota(state["block"], state["density"]))
+    return [Work(microadam_blocks, args, -(-param.numel() // block), max(1, param.numel()), row)]
+
+
+@lru_cache(maxsize=64)
+def _arguments(kind: torch.dtype, state_kind: torch.dtype, offset_kind: torch.dtype, window: int, bucket: int,
+               step: int, lr: float, betas: tuple[float, float], eps: float, weight_decay: float) -> tuple[Any, ...]:
+    """What the loop takes beside the table, one object for parameters that have it in common."""
+    real = np.float64 if kind == torch.float64 else np.float32
     ages = [(step - 1 - row) % window for row in range(min(window, step))]
-    weights = [np.array([beta**age for age in ages], real) for beta in (beta1, beta2)]
-    lr, block = float(group["lr"]), min(state["block"], max(1, param.numel()))
-    numbers = np.array([lr, group["eps"], 1 - lr * group["weight_decay"],
-                        (1 - beta1) / (1 - beta1**step), (1 - beta2) / (1 - beta2**step)], real)
-    args = (*arrays, *rows, (step - 1) % window, block, state["bucket"], quota(state["block"], state["density"]))
-    return [Work(microadam_blocks, (*args, *weights, numbers), -(-param.numel() // block), max(1, param.numel()))]
+    weights = [np.array([beta**age for age in ages], real) for beta in betas]
+    factors = [(1 - beta) / (1 - beta**step) for beta in betas]
+    numbers = np.array([lr, eps, 1 - lr * weight_decay, *factors], real)
+    kinds = KINDS[kind], np.empty(0, np.uint8), KINDS[state_kind], KINDS[offset_kind]
+    return kinds, window, (step - 1) % window, bucket, *weights, numbers

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ._fused import arguments, fits
-from ._kernel_adamw import HEAD, adamw_selected
+from ._kernel_adamw import HEAD, adamw_all, adamw_selected
 from ._plain import numbers
 from ._threads import Work, table_of
 
@@ -51,7 +51,8 @@ class Steady:
         which is no part of the loops.
         """
         calls = {(id(work.loop), id(work.args)) for work in works}
-        if len(works) != len(params) or len(calls) != 1 or not works[0].row or group["decay_scope"] == "all":
+        if (len(works) != len(params) or len(calls) != 1 or works[0].loop not in (adamw_selected, adamw_all)
+                or group["decay_scope"] == "all"):
             return None
         mine = [states[param] for param in params]
         rounded = group["weight_rounding"] == "stochastic" or mine[0]["mean"].dtype == torch.bfloat16

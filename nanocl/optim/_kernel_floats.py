@@ -15,6 +15,8 @@ from numba.extending import intrinsic, overload
 # "contract" lets multiplication and addition fuse; the error model avoids a test for zero before every division.
 COMPILE = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": {"contract"}}
 INLINE = {"forceinline": True, "error_model": "numpy", "fastmath": {"contract"}}
+EXACT = {**COMPILE, "fastmath": False}
+EXACT_INLINE = {**INLINE, "fastmath": False}
 NOT_FINITE = np.uint32(0x7F800000)
 
 
@@ -79,6 +81,61 @@ def _noise(array, key, place):
     if array.dtype == types.uint16:
         return lambda array, key, place: random_bits(key, place)
     return lambda array, key, place: np.uint32(0)
+
+
+def bits_of(array):
+    """An array of floats as unsigned integers."""
+
+
+def signed(array):
+    """An array of floats as signed integers."""
+
+
+def real_of(integer):
+    """The float whose bits, negative ones turned round so that integers rise with floats, are `integer`."""
+
+
+@overload(bits_of, jit_options=INLINE)
+def _bits_of(array):
+    if array.dtype == types.float64:
+        return lambda array: array.view(np.uint64)
+    return lambda array: array.view(np.uint32)
+
+
+@overload(signed, jit_options=INLINE)
+def _signed(array):
+    if array.dtype == types.float64:
+        return lambda array: array.view(np.int64)
+    return lambda array: array.view(np.int32)
+
+
+@overload(real_of, jit_options=INLINE)
+def _real_of(integer):
+    if integer == types.int64:
+        return lambda integer: np.int64(integer ^ ((integer >> 63) & 0x7FFFFFFFFFFFFFFF)).view(np.float64)
+    return lambda integer: np.int32(integer ^ ((integer >> 31) & 0x7FFFFFFF)).view(np.float32)
+
+
+def store_outward(array, i, bound, upward):
+    """Put a bucket's bound in, rounded away from the bucket's inside."""
+
+
+@overload(store_outward, jit_options=EXACT_INLINE)
+def _store_outward(array, i, bound, upward):
+    if array.dtype != types.uint16:
+        def put(array, i, bound, upward):
+            array[i] = bound
+            if array[i] < bound if upward else array[i] > bound:
+                array[i] = np.nextafter(array[i], array.dtype.type(np.inf if upward else -np.inf))
+        return put
+
+    def put_bfloat16(array, i, bound, upward):
+        near = np.float32(bound)
+        inside = near < bound if upward else near > bound  # only where the bound is a float64
+        raw = np.int64(near.view(np.uint32))
+        raw += 0xFFFF + inside if (raw < 1 << 31) == upward else -inside
+        array[i] = np.uint16(raw >> 16) if bound == bound else 0x7FC0  # a branch could not be guessed
+    return put_bfloat16
 
 
 @njit(**INLINE)

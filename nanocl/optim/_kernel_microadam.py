@@ -6,32 +6,65 @@ Sums are formed in the order of the plain path and without fused multiply-add, s
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, types
-from numba.extending import overload
+from numba import njit
 
-from ._kernel_floats import COMPILE, INLINE, load, prefetch, store
+from ._kernel_adamw import HEAD, part
+from ._kernel_floats import (
+    EXACT,
+    EXACT_INLINE,
+    array_at,
+    bits_of,
+    load,
+    prefetch,
+    real_of,
+    signed,
+    store,
+    store_outward,
+)
 from ._kernel_select import COUNTERS, lowest
 
-EXACT = {**COMPILE, "fastmath": False}
-EXACT_INLINE = {**INLINE, "fastmath": False}
 LEVELS = 15
 COMMON = 64  # the usual bucket; where the compiler knows the length, a loop over so few entries takes half the time
 LINE = 16  # float32 numbers of a cache line
 
 
 @njit(**EXACT)
-def microadam(param, grad, codes, low, high, offset, value, row, block, bucket, quota, weight1, weight2, numbers,
-              first, last):
-    """Step the blocks first ... last - 1.
+def microadam(table, kinds, window, row, bucket, weight1, weight2, numbers, first, last):
+    """Step the blocks of many parameters, those whose cost lies in first ... last - 1.
 
     Args:
-        codes: Two 4-bit codes a byte; `bucket` is even and divides `block`, or there is one block.
-        offset: The window's offsets, shape (rows, sent).
-        row: The row of the window that is written.
-        quota: Entries that a whole block sends.
+        table: For each parameter what `Work` puts first; the addresses of param, grad, codes, low, high, offset and
+            value; the lengths of param, low and a row of the window; entries of a block; how many a whole one sends.
+        kinds: Arrays of the types behind the addresses.
+        window: Rows of the window.
+        row: The one that is written.
+        bucket: Even, and divides a block, or there is one block.
         weight1: beta1 to the power of each row's age, for the rows in use.
         weight2: The same for beta2.
         numbers: lr, eps, decay and the factors of the bias correction of both moments, in the type of the arithmetic.
+    """
+    for i in range(len(table)):
+        place, (begin, end) = table[i, HEAD:], part(table[i], first, last)
+        if begin < end:
+            param, grad = array_at(place[0], place[7], kinds[0]), array_at(place[1], place[7], kinds[0])
+            codes = array_at(place[2], (place[7] + 1) // 2, kinds[1])
+            low, high = array_at(place[3], place[8], kinds[2]), array_at(place[4], place[8], kinds[2])
+            shape = window, place[9]
+            offset = array_at(place[5], window * place[9], kinds[3]).reshape(shape)
+            value = array_at(place[6], window * place[9], kinds[2]).reshape(shape)
+            _blocks(param, grad, codes, low, high, offset, value, row, place[10], bucket, place[11], weight1, weight2,
+                    numbers, begin, end)
+
+
+@njit(**EXACT)
+def _blocks(param, grad, codes, low, high, offset, value, row, block, bucket, quota, weight1, weight2, numbers,
+            first, last):
+    """Step the blocks first ... last - 1 of one parameter.
+
+    Args:
+        codes: Two 4-bit codes a byte.
+        offset: The window's offsets, shape (rows, sent).
+        quota: Entries that a whole block sends.
     """
     rows = -(-block // bucket)
     total, levels = np.empty(block, numbers.dtype), np.zeros(rows * bucket, np.uint8)
@@ -52,39 +85,6 @@ def microadam(param, grad, codes, low, high, offset, value, row, block, bucket, 
             _step_sent(param[place], offset[:len(weight1), sent], mean, square, numbers)
         else:
             _step_all(param[place], mean, square, numbers)
-
-
-def bits_of(array):
-    """An array of floats as unsigned integers."""
-
-
-def signed(array):
-    """An array of floats as signed integers."""
-
-
-def real_of(integer):
-    """The float whose bits, negative ones turned round so that integers rise with floats, are `integer`."""
-
-
-@overload(bits_of, jit_options=INLINE)
-def _bits_of(array):
-    if array.dtype == types.float64:
-        return lambda array: array.view(np.uint64)
-    return lambda array: array.view(np.uint32)
-
-
-@overload(signed, jit_options=INLINE)
-def _signed(array):
-    if array.dtype == types.float64:
-        return lambda array: array.view(np.int64)
-    return lambda array: array.view(np.int32)
-
-
-@overload(real_of, jit_options=INLINE)
-def _real_of(integer):
-    if integer == types.int64:
-        return lambda integer: np.int64(integer ^ ((integer >> 63) & 0x7FFFFFFFFFFFFFFF)).view(np.float64)
-    return lambda integer: np.int32(integer ^ ((integer >> 31) & 0x7FFFFFFF)).view(np.float32)
 
 
 @njit(**EXACT)
@@ -170,28 +170,6 @@ def _bounds(integers, first, length):
 def _code(value, floor, unit):
     """The nearest level; never above the last, as no value is above the bucket's upper bound."""
     return np.uint8(np.int32((value - floor) / unit + np.float32(0.5)))
-
-
-def store_outward(array, i, bound, upward):
-    """Put a bucket's bound in, rounded away from the bucket's inside."""
-
-
-@overload(store_outward, jit_options=EXACT_INLINE)
-def _store_outward(array, i, bound, upward):
-    if array.dtype != types.uint16:
-        def put(array, i, bound, upward):
-            array[i] = bound
-            if array[i] < bound if upward else array[i] > bound:
-                array[i] = np.nextafter(array[i], array.dtype.type(np.inf if upward else -np.inf))
-        return put
-
-    def put_bfloat16(array, i, bound, upward):
-        near = np.float32(bound)
-        inside = near < bound if upward else near > bound  # only where the bound is a float64
-        raw = np.int64(near.view(np.uint32))
-        raw += 0xFFFF + inside if (raw < 1 << 31) == upward else -inside
-        array[i] = np.uint16(raw >> 16) if bound == bound else 0x7FC0  # a branch could not be guessed
-    return put_bfloat16
 
 
 @njit(**EXACT)
