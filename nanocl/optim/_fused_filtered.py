@@ -9,24 +9,23 @@ import torch
 from torch import Tensor
 
 from . import _plain_filtered
-from ._fused import array, select
-from ._kernel_filtered import PIECE, cautious_all, moments_all, move_chosen
+from ._fused import array
+from ._kernel_filtered import PIECE, cautious_all, mofo_chunks
 from ._plain import AdamW
 from ._selection import even_starts
-from ._threads import Work, run
+from ._threads import Work
+
+SELECTING = 4  # a step that selects takes so many times as long as one that does not
 
 
 def mofo(param: Tensor, state: dict[str, Any], step: AdamW, density: float, chunk: int) -> list[Work]:
-    """See `_plain_filtered.mofo`; the last loop is left to do."""
+    """See `_plain_filtered.mofo`; here the work is left to do."""
     if not _one_type(param, state):
         return _plain_filtered.mofo(param, state, step, density, chunk)
-    mean, square = array(state["mean"]), array(state["square"])
-    taking, moving = _numbers(param, step)
-    run([Work(moments_all, (array(param.grad), mean, square, taking), -(-len(mean) // PIECE), max(1, len(mean)))])
-    start = even_starts(len(mean), density, chunk)
-    offset = select(state["mean"], density, chunk, largest=True)
-    return [Work(move_chosen, (array(param), mean, square, array(start), array(offset), chunk, moving),
-                 len(start) - 1, max(1, len(offset)))]
+    arrays = [array(tensor) for tensor in (param, param.grad, state["mean"], state["square"])]
+    start = even_starts(param.numel(), density, chunk).numpy()
+    args = (*arrays, start, chunk, *_numbers(param, step))
+    return [Work(mofo_chunks, args, len(start) - 1, max(1, SELECTING * param.numel()))]
 
 
 def cautious(param: Tensor, state: dict[str, Any], step: AdamW) -> list[Work]:

@@ -5,21 +5,36 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from ._kernel_floats import COMPILE
+from ._kernel_floats import COMPILE, bits_of
+from ._kernel_select import COUNTERS, lowest
 
 PIECE = 1024  # entries of a piece of work
 
 
 @njit(**COMPILE)
-def moments_all(grad, mean, square, numbers, first, last):
-    """Take the gradient into the moments of the pieces first ... last - 1.
+def mofo_chunks(param, grad, mean, square, start, chunk, taking, moving, first, last):
+    """Take the gradient into the moments of the chunks first ... last - 1, and step their largest momenta.
 
     Args:
-        numbers: 1 - beta1, beta2, 1 - beta2 in the type of the arithmetic.
+        start: The chunk c steps start[c + 1] - start[c] of its entries.
+        taking: 1 - beta1, beta2, 1 - beta2 in the type of the arithmetic.
+        moving: lr / (1 - beta1 ** age), (1 - beta2 ** age) ** -0.5, eps, decay.
     """
+    bits = bits_of(mean)
+    mask = bits.dtype.type((1 << (bits.itemsize * 8 - 1)) - 1)
+    rest, places, counts = np.empty(chunk, bits.dtype), np.empty(chunk, np.int32), np.empty(COUNTERS, np.int32)
+    offset = np.empty(start[1] - start[0] if last > first else 0, np.int32)  # the last chunk may be shorter
+    for c in range(first, last):
+        place = slice(c * chunk, (c + 1) * chunk)
+        _take(grad[place], mean[place], square[place], taking)
+        chosen = offset[:start[c + 1] - start[c]]
+        lowest(bits[place], mask, mask, rest, places, counts, chosen)
+        _move(param[place], mean[place], square[place], chosen, moving)
+
+
+@njit(**COMPILE)
+def _take(grad, mean, square, numbers):
     rest1, beta2, rest2 = numbers
-    piece = slice(first * PIECE, last * PIECE)
-    grad, mean, square = grad[piece], mean[piece], square[piece]
     for i in range(len(mean)):
         g = grad[i]
         mean[i] += rest1 * (g - mean[i])
@@ -27,17 +42,11 @@ def moments_all(grad, mean, square, numbers, first, last):
 
 
 @njit(**COMPILE)
-def move_chosen(param, mean, square, start, offset, chunk, numbers, first, last):
-    """Step the selected entries of the chunks first ... last - 1, from moments of every entry.
-
-    Args:
-        numbers: lr / (1 - beta1 ** age), (1 - beta2 ** age) ** -0.5, eps, decay in the type of the arithmetic.
-    """
+def _move(param, mean, square, chosen, numbers):
     lr, scale, eps, decay = numbers
-    for c in range(first, last):
-        for j in range(start[c], start[c + 1]):
-            i = np.uintp(c * chunk + np.intp(offset[j]))
-            param[i] = param[i] * decay - lr * mean[i] / (np.sqrt(square[i]) * scale + eps)
+    for j in range(len(chosen)):
+        i = np.uintp(chosen[j])
+        param[i] = param[i] * decay - lr * mean[i] / (np.sqrt(square[i]) * scale + eps)
 
 
 @njit(**COMPILE)
@@ -45,7 +54,7 @@ def cautious_all(param, grad, mean, square, numbers, first, last):
     """Step every entry of the pieces first ... last - 1.
 
     Args:
-        numbers: Those of `moments_all` and of `move_chosen`.
+        numbers: `taking` and `moving` of `mofo_chunks`.
     """
     rest1, beta2, rest2, lr, scale, eps, decay = numbers
     piece = slice(first * PIECE, last * PIECE)
