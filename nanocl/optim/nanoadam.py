@@ -10,12 +10,7 @@ from torch import Tensor
 from ._backend import backend
 from ._base import CompactOptimizer
 from ._masked_adamw import advance, masked_bytes, start_dense, start_selection
-from ._options import (
-    check_choice,
-    check_integer,
-    check_masked,
-    check_number,
-)
+from ._options import check_choice, check_integer, check_masked, check_number
 from ._rounding import SELECTION_KEY, stream_key
 from ._selection import even_starts, selected_count
 from ._threads import Work
@@ -43,7 +38,8 @@ class NanoAdam(CompactOptimizer):
         select: `small` is the paper; `large`, `random` and `gradient` (largest gradient of the step) are its controls;
             `static-small` chooses once, before the first step.
         moment_policy: What a selection does to the moments: `carry` keeps those of the entries that stay and starts the
-            others at zero with an age of zero; `reset` zeroes all, and the step count of the bias correction; `slot`
+            others at zero with an age of zero (it tells ages up to 32767 apart: with beta2 = 0.9999 older entries step
+            up to 2 % too short, with 0.999 none); `reset` zeroes all, and the step count of the bias correction; `slot`
             leaves the arrays as they are, so that moments fall to other entries, and counts all steps: a mistake that
             is easily made, here to be measured.
         decay_scope: Which entries the decoupled weight decay shrinks; `all` breaks the promise above.
