@@ -1,11 +1,15 @@
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from making import MATRIX, a_result, a_spec, shifted
 
 from nanocl import report, store
+
+
+RESULTS = Path(__file__).resolve().parents[1] / "results"
 
 
 @pytest.fixture
@@ -68,6 +72,11 @@ def test_a_corrupted_record_is_named_and_skipped_and_fails_the_check(root, capsy
     assert f"skipped {path}: it is no JSON" in shown.err and "Accuracy" in shown.out
     assert call("--check", root=root) == 1
     assert str(path) in capsys.readouterr().err
+
+
+def test_the_committed_pages_are_what_the_committed_records_say(capsys):
+    code = call("--check", root=RESULTS)
+    assert code == 0, capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("format", "mark"), [("markdown", "|:---"), ("latex", r"\begin{tabular}"),
