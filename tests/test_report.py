@@ -8,7 +8,6 @@ from making import MATRIX, a_result, a_spec, shifted
 
 from nanocl import report, store
 
-
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 
 
