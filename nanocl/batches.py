@@ -1,7 +1,7 @@
 """Whole mini-batches from tensors in memory.
 
-A data set lives once as tensors; an experience is a list of row numbers into it. A mini-batch is one indexed read and
-one conversion, instead of a Python call per sample.
+A data set lives once as tensors; an experience is a list of row numbers into it. A mini-batch is
+one indexed read and one conversion, instead of a Python call per sample.
 """
 
 from __future__ import annotations
@@ -20,10 +20,13 @@ class Preparation:
     """What turns stored inputs into what a model sees, for a whole mini-batch at once, in the order of the attributes.
 
     Attributes:
-        augment: `none`, or `crop-flip`: random shift by up to 4 pixels and horizontal flip (training only).
+        augment: `none`, or `crop-flip`: random shift by up to 4 pixels and horizontal flip
+            (training only).
         pad: Zero pixels added on each side.
-        order: For each pixel the one it is read from, shape (H * W,) after padding, int64; -1 reads zero.
-        scale, shift: Per-channel factors: `x * scale + shift` maps stored values to model inputs, shape (C,).
+        order: For each pixel the one it is read from, shape (H * W,) after padding, int64; -1 reads
+            zero.
+        scale, shift: Per-channel factors: `x * scale + shift` maps stored values to model inputs,
+            shape (C,).
     """
 
     augment: str = "none"
@@ -77,18 +80,30 @@ class TensorDataset(Dataset):
     """Rows of tensors in memory, with targets and a task label: the data of one experience.
 
     Attributes:
-        inputs: Stored inputs of the whole data set, shape (N, ...), uint8 or float32; shared between experiences.
+        inputs: Stored inputs of the whole data set, shape (N, ...), uint8 or float32; shared
+            between experiences.
         rows: Which of them belong to this experience, shape (n,), int64.
-        targets: Targets of these rows, shape (n,) int64 class labels, or (n, k) float32 for regression.
+        targets: Targets of these rows, shape (n,) int64 class labels, or (n, k) float32 for
+            regression.
         task_label: The experience's task label.
         prepare: Stored values to model inputs.
         train: Whether random augmentation applies.
     """
 
-    def __init__(self, inputs: Tensor, rows: Tensor, targets: Tensor, *, task_label: int = 0,
-                 prepare: Preparation | None = None, train: bool = False) -> None:
+    def __init__(
+        self,
+        inputs: Tensor,
+        rows: Tensor,
+        targets: Tensor,
+        *,
+        task_label: int = 0,
+        prepare: Preparation | None = None,
+        train: bool = False,
+    ) -> None:
         if len(rows) != len(targets):
-            raise ValueError(f"rows and targets must have one length, got {len(rows)} and {len(targets)}")
+            raise ValueError(
+                f"rows and targets must have one length, got {len(rows)} and {len(targets)}"
+            )
         self.inputs, self.rows, self.targets = inputs, rows, targets
         self.task_label, self.prepare, self.train = task_label, prepare or Preparation(), train
 
@@ -101,7 +116,9 @@ class TensorDataset(Dataset):
         value = self.prepare(self.inputs[self.rows[index]].unsqueeze(0))[0]
         return value, int(target) if target.ndim == 0 else target
 
-    def batch(self, index: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    def batch(
+        self, index: Tensor, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Samples `index` as (inputs, targets, task labels); augmented if this is training data."""
         # index_select copies whole rows; indexing with [] is 20 times slower on bytes
         stored = self.inputs.index_select(0, self.rows.index_select(0, index))
@@ -113,8 +130,8 @@ class TensorDataset(Dataset):
 def tensor_parts(dataset: object) -> list[tuple[TensorDataset, Tensor]] | None:
     """The tensor data sets behind an Avalanche data set, each with the rows of it that are used, in order.
 
-    Follows concatenations and subsets. Returns None when anything else is inside (a data set of another kind, or a
-    transformation added on top), which then takes Avalanche's own path.
+    Follows concatenations and subsets. Returns None when anything else is inside (a data set of
+    another kind, or a transformation added on top), which then takes Avalanche's own path.
     """
     if isinstance(dataset, TensorDataset):
         return [(dataset, torch.arange(len(dataset)))]
@@ -128,23 +145,36 @@ def tensor_parts(dataset: object) -> list[tuple[TensorDataset, Tensor]] | None:
     if any(part is None for part in parts):
         return None
     joined = [pair for part in parts for pair in part]
-    return joined if indices is None else _subset(joined, torch.as_tensor(list(indices), dtype=torch.int64))
+    return (
+        joined
+        if indices is None
+        else _subset(joined, torch.as_tensor(list(indices), dtype=torch.int64))
+    )
 
 
 class MiniBatches:
     """Iterate over (inputs, targets, task labels) of one or more tensor data sets.
 
-    Each pass is one epoch, or exactly `iterations` mini-batches over as many reshuffled passes as it takes.
+    Each pass is one epoch, or exactly `iterations` mini-batches over as many reshuffled passes as
+    it takes.
 
     Attributes:
         parts: Tensor data sets with the rows used.
         batch_size: Samples per mini-batch.
-        generator: Source of the order and of augmentation; None for evaluation (in order, no augmentation).
-        iterations: Mini-batches per pass, incomplete ones left out; 0 for one epoch, the last one may be smaller.
+        generator: Source of the order and of augmentation; None for evaluation (in order, no
+            augmentation).
+        iterations: Mini-batches per pass, incomplete ones left out; 0 for one epoch, the last one
+            may be smaller.
     """
 
-    def __init__(self, parts: Sequence[tuple[TensorDataset, Tensor]], batch_size: int, *,
-                 generator: torch.Generator | None = None, iterations: int = 0) -> None:
+    def __init__(
+        self,
+        parts: Sequence[tuple[TensorDataset, Tensor]],
+        batch_size: int,
+        *,
+        generator: torch.Generator | None = None,
+        iterations: int = 0,
+    ) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
         self.parts, self.batch_size = list(parts), batch_size
@@ -192,12 +222,19 @@ class MiniBatches:
 
 
 def _transforms(flat: object) -> bool:
-    groups = [getattr(flat, name, None) for name in ("_transform_groups", "_frozen_transform_groups")]
+    groups = [
+        getattr(flat, name, None) for name in ("_transform_groups", "_frozen_transform_groups")
+    ]
     return any(group is not None and group[group.current_group] is not None for group in groups)
 
 
-def _subset(parts: list[tuple[TensorDataset, Tensor]], index: Tensor) -> list[tuple[TensorDataset, Tensor]]:
+def _subset(
+    parts: list[tuple[TensorDataset, Tensor]], index: Tensor
+) -> list[tuple[TensorDataset, Tensor]]:
     starts = torch.tensor([0, *(len(rows) for _, rows in parts)]).cumsum(0)
     owner = torch.bucketize(index, starts[1:], right=True)
-    return [(dataset, rows[index[owner == number] - starts[number]])
-            for number, (dataset, rows) in enumerate(parts) if bool((owner == number).any())]
+    return [
+        (dataset, rows[index[owner == number] - starts[number]])
+        for number, (dataset, rows) in enumerate(parts)
+        if bool((owner == number).any())
+    ]

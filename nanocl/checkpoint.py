@@ -1,7 +1,8 @@
 """What a run needs to go on after a crash, bit for bit: written at each experience boundary, removed at the end.
 
-A checkpoint holds tensors and plain values only and is read with `weights_only=True`: a file from elsewhere cannot run
-code. The data order needs no saving, since it depends on seed and experience only.
+A checkpoint holds tensors and plain values only and is read with `weights_only=True`: a file from
+elsewhere cannot run code. The data order needs no saving, since it depends on seed and experience
+only.
 """
 
 from __future__ import annotations
@@ -27,8 +28,12 @@ def save(path: Path, learner: Learner, meter: Meter, drift: DriftMeter, outcome:
         "model": learner.model.state_dict(),
         "optimizer": learner.optimizer.state_dict(),
         "strategies": [strategy.state_dict() for strategy in learner.strategies],
-        "clock": {name: value for name, value in vars(learner.clock).items() if isinstance(value, int)},
-        "meter": {name: getattr(meter, name) for name in ("seconds", "steps", "samples", "strategy_bytes")},
+        "clock": {
+            name: value for name, value in vars(learner.clock).items() if isinstance(value, int)
+        },
+        "meter": {
+            name: getattr(meter, name) for name in ("seconds", "steps", "samples", "strategy_bytes")
+        },
         "drift": drift.state_dict(),
         "outcome": asdict(outcome),
         "statistics": learner.statistics.kept if learner.statistics else {},
@@ -51,8 +56,12 @@ def load(path: Path, learner: Learner, meter: Meter, drift: DriftMeter) -> Outco
         strategy.load_state_dict(saved)
     vars(learner.clock).update(state["clock"])
     vars(meter).update(state["meter"])
-    drift.load_state_dict({name: {key: t.cpu() for key, t in tensors.items()}
-                           for name, tensors in state["drift"].items()})
+    drift.load_state_dict(
+        {
+            name: {key: t.cpu() for key, t in tensors.items()}
+            for name, tensors in state["drift"].items()
+        }
+    )
     if learner.statistics:
         learner.statistics.kept = state["statistics"]
     _set_chance(state["random"])
@@ -63,9 +72,12 @@ def load(path: Path, learner: Learner, meter: Meter, drift: DriftMeter) -> Outco
 def _chance() -> dict[str, Any]:
     """The state of every global generator, as tensors and plain values."""
     name, keys, *rest = numpy.random.get_state()
-    return {"torch": torch.get_rng_state(), "python": random.getstate(),
-            "numpy": [name, torch.from_numpy(keys.astype(numpy.int64)), *rest],
-            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []}
+    return {
+        "torch": torch.get_rng_state(),
+        "python": random.getstate(),
+        "numpy": [name, torch.from_numpy(keys.astype(numpy.int64)), *rest],
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
 
 
 def _set_chance(state: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """One colour, marker and dash for each strategy, the same in every figure.
 
-The colours are those of Okabe and Ito, 2008, which colour-blind readers tell apart; markers and dashes tell apart what
-has to share one.
+The colours are those of Okabe and Ito, 2008, which colour-blind readers tell apart; markers and
+dashes tell apart what has to share one.
 """
 
 from __future__ import annotations
@@ -27,17 +27,36 @@ class Style:
 
 _STYLES = {
     # a control has the colour of its selection wherever it appears
-    "nano": Style(BLUE, "o", "-"), "nanoadam": Style(BLUE, "o", "-"), "nano-neuron": Style(SKY, "D", "-"),
-    "gradient": Style(VERMILLION, "^", "-"), "random": Style(GREY, "s", "-"), "large": Style(ORANGE, "v", "-"),
-    "theorem": Style(GREEN, "*", "-"), "static-small": Style(BLUE, "P", ":"),
-    "gd": Style(BLACK, "o", "--"), "sgd": Style(BLACK, "o", "--"),
-    "adam": Style(PURPLE, "X", "--"), "adamw": Style(PURPLE, "s", "-"),
-    "microadam": Style(GREEN, "s", "--"), "ewc": Style(ORANGE, "D", "--"), "online-ewc": Style(ORANGE, "X", ":"),
-    "er": Style(VERMILLION, "P", ":"), "joint": Style(GREY, "*", ":"), "lwf": Style(SKY, "^", ":"),
-    "adamw-dense": Style(PURPLE, "P", ":"), "head+norms": Style(GREY, "D", "--"), "mofo": Style(VERMILLION, "s", "--"),
-    "lift": Style(ORANGE, "P", "-."), "lora": Style(GREEN, "X", ":"), "ewc+adamw": Style(PURPLE, "D", "--"),
-    "ewc+nanoadam": Style(SKY, "s", "--"), "pafi": Style(SKY, "v", "-."), "classp": Style(GREEN, "D", "-"),
-    "si": Style(GREEN, "v", "-."), "agem": Style(VERMILLION, "X", "-."), "der": Style(PURPLE, "^", "-."),
+    "nano": Style(BLUE, "o", "-"),
+    "nanoadam": Style(BLUE, "o", "-"),
+    "nano-neuron": Style(SKY, "D", "-"),
+    "gradient": Style(VERMILLION, "^", "-"),
+    "random": Style(GREY, "s", "-"),
+    "large": Style(ORANGE, "v", "-"),
+    "theorem": Style(GREEN, "*", "-"),
+    "static-small": Style(BLUE, "P", ":"),
+    "gd": Style(BLACK, "o", "--"),
+    "sgd": Style(BLACK, "o", "--"),
+    "adam": Style(PURPLE, "X", "--"),
+    "adamw": Style(PURPLE, "s", "-"),
+    "microadam": Style(GREEN, "s", "--"),
+    "ewc": Style(ORANGE, "D", "--"),
+    "online-ewc": Style(ORANGE, "X", ":"),
+    "er": Style(VERMILLION, "P", ":"),
+    "joint": Style(GREY, "*", ":"),
+    "lwf": Style(SKY, "^", ":"),
+    "adamw-dense": Style(PURPLE, "P", ":"),
+    "head+norms": Style(GREY, "D", "--"),
+    "mofo": Style(VERMILLION, "s", "--"),
+    "lift": Style(ORANGE, "P", "-."),
+    "lora": Style(GREEN, "X", ":"),
+    "ewc+adamw": Style(PURPLE, "D", "--"),
+    "ewc+nanoadam": Style(SKY, "s", "--"),
+    "pafi": Style(SKY, "v", "-."),
+    "classp": Style(GREEN, "D", "-"),
+    "si": Style(GREEN, "v", "-."),
+    "agem": Style(VERMILLION, "X", "-."),
+    "der": Style(PURPLE, "^", "-."),
 }
 
 

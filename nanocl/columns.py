@@ -21,8 +21,8 @@ class Evaluation(NamedTuple):
         matrix: T rows, R[i][j].
         measure: `accuracy` or `loss`.
         joint: What joint training reached under the same protocol and seed, or None.
-        masked: R with the prediction limited to each experience's own classes, or None. Where classes that were not
-            met are closed, entries j > i are None.
+        masked: R with the prediction limited to each experience's own classes, or None. Where
+            classes that were not met are closed, entries j > i are None.
     """
 
     initial: Row
@@ -44,9 +44,10 @@ class Column:
     Attributes:
         name: The function's name.
         title: Column header.
-        kind: Which table: `accuracy`, `drift` or `cost`; decides what the function is given (see `metric`).
-        unit: `score` (percent, or the loss itself), `share` (percent), `number`, `cosine`, `seconds`,
-            `milliseconds`, `bytes`, `count`.
+        kind: Which table: `accuracy`, `drift` or `cost`; decides what the function is given (see
+            `metric`).
+        unit: `score` (percent, or the loss itself), `share` (percent), `number`, `cosine`,
+            `seconds`, `milliseconds`, `bytes`, `count`.
         definition: The formula.
         source: BibTeX keys of its sources, see `nanocl.citation`.
         compute: The function.
@@ -65,15 +66,25 @@ class Column:
     detail: bool = False
 
 
-def metric(title: str, definition: str, *source: str, kind: str = "accuracy", unit: str = "score",
-           optional: bool = False, detail: bool = False) -> Callable[[Callable[..., float]], Callable[..., float]]:
+def metric(
+    title: str,
+    definition: str,
+    *source: str,
+    kind: str = "accuracy",
+    unit: str = "score",
+    optional: bool = False,
+    detail: bool = False,
+) -> Callable[[Callable[..., float]], Callable[..., float]]:
     """Make a function a column.
 
-    It takes an `Evaluation` (kind `accuracy`), the drift of all experiences and a group (kind `drift`), or a `Cost`
-    (kind `cost`), and returns a number or raises `Undefined`.
+    It takes an `Evaluation` (kind `accuracy`), the drift of all experiences and a group (kind
+    `drift`), or a `Cost` (kind `cost`), and returns a number or raises `Undefined`.
     """
+
     def mark(function: Callable[..., float]) -> Callable[..., float]:
-        function.column = Column(function.__name__, title, kind, unit, definition, source, function, optional,
-                                 detail)
+        function.column = Column(
+            function.__name__, title, kind, unit, definition, source, function, optional, detail
+        )
         return function
+
     return mark

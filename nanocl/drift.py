@@ -16,9 +16,10 @@ Tensors = Mapping[str, Tensor]
 class DriftMeter:
     """Measures a model after each experience; keeps two snapshots, of the start and of the last measurement.
 
-    Groups: `backbone` (trainable parameters without the output layer), `head`, `all` (both), and `buffers`
-    (floating-point buffers such as BatchNorm statistics). A parameter that did not exist, or had another shape, in the
-    snapshot is left out.
+    Groups: `backbone` (trainable parameters without the output layer), `head`, `all` (both), and
+        `buffers`
+    (floating-point buffers such as BatchNorm statistics). A parameter that did not exist, or had
+    another shape, in the snapshot is left out.
     """
 
     def __init__(self, model: nn.Module, head: set[str]) -> None:
@@ -29,14 +30,21 @@ class DriftMeter:
     def measure(self, model: nn.Module) -> Drift:
         """Drift of the model as it is now; it becomes the `previous` of the next measurement."""
         now = snapshot(model)
-        backbone = [name for name in self._groups(now)["backbone"] if _comparable(self.start, now, name)]
-        layers = {name: (_norm(now[name] - self.start[name]), self._relative(now, name))
-                  for name in self._groups(now)["all"] if _comparable(self.start, now, name)}
+        backbone = [
+            name for name in self._groups(now)["backbone"] if _comparable(self.start, now, name)
+        ]
+        layers = {
+            name: (_norm(now[name] - self.start[name]), self._relative(now, name))
+            for name in self._groups(now)["all"]
+            if _comparable(self.start, now, name)
+        }
         drift = Drift(
             start=self._compare(self.start, now),
             previous=self._compare(self.previous, now),
             deciles=change_by_magnitude(_flat(self.start, backbone), _flat(now, backbone)),
-            average_tensor=sum(layers[name][0] for name in backbone) / len(backbone) if backbone else None,
+            average_tensor=sum(layers[name][0] for name in backbone) / len(backbone)
+            if backbone
+            else None,
             layers=layers,
         )
         self.previous = now
@@ -74,8 +82,14 @@ class DriftMeter:
 
 def snapshot(model: nn.Module) -> dict[str, Tensor]:
     """Copies of all trainable parameters by name, and of floating-point buffers as `buffer:<name>`, on the CPU."""
-    tensors = {name: p.detach().cpu().clone() for name, p in model.named_parameters() if p.requires_grad}
-    buffers = {f"buffer:{name}": b.detach().cpu().clone() for name, b in model.named_buffers() if b.is_floating_point()}
+    tensors = {
+        name: p.detach().cpu().clone() for name, p in model.named_parameters() if p.requires_grad
+    }
+    buffers = {
+        f"buffer:{name}": b.detach().cpu().clone()
+        for name, b in model.named_buffers()
+        if b.is_floating_point()
+    }
     return tensors | buffers
 
 
@@ -84,7 +98,8 @@ def compare(reference: list[Tensor], now: list[Tensor]) -> dict[str, float | Non
 
     Returns:
         `l2` ||now - ref||, `relative` l2 / ||ref||, `mean_squared` l2^2 / n (the 'distance' of the teacher-student
-        tables), `touched` share of entries whose bits differ, `cosine` cos(now, ref). None where a norm is 0.
+        tables), `touched` share of entries whose bits differ, `cosine` cos(now, ref). None where a
+        norm is 0.
     """
     squares = sum(_square(b - a) for a, b in zip(reference, now, strict=True))
     before, after = (sum(map(_square, tensors)) ** 0.5 for tensors in (reference, now))
@@ -103,8 +118,8 @@ def compare(reference: list[Tensor], now: list[Tensor]) -> dict[str, float | Non
 def change_by_magnitude(reference: Tensor, now: Tensor) -> tuple[float, ...]:
     """Mean |change| in each tenth of |reference|, smallest first; empty for fewer than 10 entries.
 
-    The question behind it: do the small weights carry the change ('Pay Attention to Small Weights', NeurIPS 2025,
-    arXiv:2506.21374, motivating measurements)?
+    The question behind it: do the small weights carry the change ('Pay Attention to Small Weights',
+    NeurIPS 2025, arXiv:2506.21374, motivating measurements)?
     """
     if reference.numel() < 10:
         return ()

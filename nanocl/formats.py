@@ -11,9 +11,23 @@ from dataclasses import dataclass
 from nanocl import statistics
 
 _SCALES = {"share": 100.0, "milliseconds": 1000.0, "bytes": 2.0**-20}
-_LATEX = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{",
-          "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"$<$", ">": r"$>$", "|": r"$|$",
-          "±": r"$\pm$", "`": ""}
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"$<$",
+    ">": r"$>$",
+    "|": r"$|$",
+    "±": r"$\pm$",
+    "`": "",
+}
 
 
 @dataclass(frozen=True)
@@ -25,7 +39,8 @@ class Table:
         above: Lines that say under which protocol it was measured.
         header, rows: The cells; every row is as long as the header.
         below: Notes and definitions of the columns.
-        names: How many leading columns name the row: they are aligned left and repeated when a table is folded.
+        names: How many leading columns name the row: they are aligned left and repeated when a
+            table is folded.
         label: Letters, digits and hyphens; LaTeX refers to the table by it.
     """
 
@@ -50,11 +65,23 @@ def latex(table: Table) -> str:
     cells = [" & ".join(map(escape, row)) + r" \\" for row in (table.header, *table.rows)]
     columns = "l" * table.names + "r" * (len(table.header) - table.names)
     lines = [
-        r"\begin{table}", r"\centering", rf"\caption{{{escape(table.title)}. {escape(table.above[0])}}}",
-        rf"\label{{tab:{table.label}}}", r"\resizebox{\linewidth}{!}{%", rf"\begin{{tabular}}{{{columns}}}",
-        r"\toprule", cells[0], r"\midrule", *cells[1:], r"\bottomrule", r"\end{tabular}}", r"\par\smallskip",
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{escape(table.title)}. {escape(table.above[0])}}}",
+        rf"\label{{tab:{table.label}}}",
+        r"\resizebox{\linewidth}{!}{%",
+        rf"\begin{{tabular}}{{{columns}}}",
+        r"\toprule",
+        cells[0],
+        r"\midrule",
+        *cells[1:],
+        r"\bottomrule",
+        r"\end{tabular}}",
+        r"\par\smallskip",
         r"\begin{minipage}{\linewidth}\footnotesize",
-        *(escape(line) + r"\par" for line in (*table.above[1:], *table.below)), r"\end{minipage}", r"\end{table}",
+        *(escape(line) + r"\par" for line in (*table.above[1:], *table.below)),
+        r"\end{minipage}",
+        r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
 
@@ -62,20 +89,33 @@ def latex(table: Table) -> str:
 def text(table: Table, width: int = 100) -> str:
     """Plain text no wider than `width` where the cells allow it: too wide a table is folded into blocks of columns."""
     sizes = [max(map(len, column)) for column in zip(table.header, *table.rows, strict=True)]
-    blocks = "\n\n".join(_block(table, sizes, chosen) for chosen in _folds(sizes, table.names, width))
+    blocks = "\n\n".join(
+        _block(table, sizes, chosen) for chosen in _folds(sizes, table.names, width)
+    )
     above = [*wrapped(table.above, width), ""] if table.above else []
     return "\n".join([*above, table.title, blocks, *wrapped(table.below, width)]) + "\n"
 
 
 def wrapped(lines: Sequence[str], width: int) -> list[str]:
     """The lines broken at `width`, what follows a break indented."""
-    return [piece for line in lines for piece in textwrap.wrap(
-        line.replace("`", ""), width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)]
+    return [
+        piece
+        for line in lines
+        for piece in textwrap.wrap(
+            line.replace("`", ""),
+            width,
+            subsequent_indent="    ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    ]
 
 
 def escape(cell: str) -> str:
     """Text as LaTeX prints it literally, with a minus sign before negative numbers."""
-    return re.sub(r"(?<![\w.])-(?=\d)", "$-$", "".join(_LATEX.get(letter, letter) for letter in cell))
+    return re.sub(
+        r"(?<![\w.])-(?=\d)", "$-$", "".join(_LATEX.get(letter, letter) for letter in cell)
+    )
 
 
 def mean_and_std(values: Sequence[float | None], unit: str, measure: str = "accuracy") -> str:
@@ -105,8 +145,8 @@ def mean_and_interval(values: Sequence[float | None], unit: str, measure: str = 
 def number(value: float, unit: str, measure: str = "accuracy", like: float | None = None) -> str:
     """A stored value as people read it: percent with 2 places, cosines with 4, losses with 4 significant digits.
 
-    The rest has 3 significant digits; seconds per step are shown in ms, bytes in MiB. `like` gives the value as many
-    places as that one has.
+    The rest has 3 significant digits; seconds per step are shown in ms, bytes in MiB. `like` gives
+    the value as many places as that one has.
     """
     percent = unit == "share" or (unit == "score" and measure == "accuracy")
     factor = 100.0 if percent else _SCALES.get(unit, 1.0)
@@ -152,6 +192,9 @@ def _folds(sizes: Sequence[int], names: int, width: int) -> list[list[int]]:
 
 def _block(table: Table, sizes: Sequence[int], chosen: Sequence[int]) -> str:
     def line(row: Sequence[str]) -> str:
-        return "  ".join(row[i].ljust(sizes[i]) if i < table.names else row[i].rjust(sizes[i]) for i in chosen).rstrip()
+        return "  ".join(
+            row[i].ljust(sizes[i]) if i < table.names else row[i].rjust(sizes[i]) for i in chosen
+        ).rstrip()
+
     rule = "  ".join("-" * sizes[i] for i in chosen)
     return "\n".join([line(table.header), rule, *map(line, table.rows)])

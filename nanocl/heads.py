@@ -1,7 +1,8 @@
 """A backbone with its output layer: which classes may answer, in each scenario.
 
-Targets are class labels of the whole stream in every scenario, so an output always has one column per class; a column
-that may not answer holds `CLOSED`, which leaves the softmax untouched and passes no gradient.
+Targets are class labels of the whole stream in every scenario, so an output always has one column
+per class; a column that may not answer holds `CLOSED`, which leaves the softmax untouched and
+passes no gradient.
 """
 
 from __future__ import annotations
@@ -29,14 +30,21 @@ class Network(MultiTaskModule):
         kind: `seen`, `all`, `masked`, `own` or `shared` (see `nanocl.records.Training.head`).
         groups: Classes of each task label, shape (labels, classes), bool.
         seen: Classes met so far, shape (classes,), bool.
-        frozen_statistics: Whether normalisation layers use their running statistics in training too, and keep them.
+        frozen_statistics: Whether normalisation layers use their running statistics in training
+            too, and keep them.
     """
 
     frozen_statistics = False
     precision = torch.float32
 
-    def __init__(self, backbone: nn.Module, *, outputs: int, kind: str = "shared",
-                 classes: Sequence[Sequence[int]] = ()) -> None:
+    def __init__(
+        self,
+        backbone: nn.Module,
+        *,
+        outputs: int,
+        kind: str = "shared",
+        classes: Sequence[Sequence[int]] = (),
+    ) -> None:
         super().__init__()
         self.backbone, self.kind, self.outputs = backbone, kind, outputs
         groups = torch.zeros(max(1, len(classes)), outputs, dtype=torch.bool)
@@ -80,8 +88,10 @@ class Network(MultiTaskModule):
             UserError: The layers differ in shape.
         """
         if self.kind != "own":
-            raise UserError(f"the output layer of {source} can only be put back where each experience has its own head "
-                            f"(training.head=own), got a {self.kind!r} head")
+            raise UserError(
+                f"the output layer of {source} can only be put back where each experience has its own head "
+                f"(training.head=own), got a {self.kind!r} head"
+            )
         fit(self.head[label], state, source)
 
     def answer(self, features: Tensor, task_labels: Tensor | int | None = None) -> Tensor:
@@ -134,6 +144,8 @@ def choose(head: str, scenario: str, measure: str) -> str:
     if head == "auto":
         return fitting[0]
     if head not in fitting:
-        raise ValueError(f"head must be one of auto, {', '.join(fitting)} in a {scenario}-incremental stream, "
-                         f"got {head!r}")
+        raise ValueError(
+            f"head must be one of auto, {', '.join(fitting)} in a {scenario}-incremental stream, "
+            f"got {head!r}"
+        )
     return head

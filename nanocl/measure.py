@@ -21,7 +21,12 @@ from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 from nanocl import __version__
 from nanocl.records import Cost, Environment
 
-LIBRARIES = ("bitsandbytes", "pytorch-optimizer", "timm", "torchao")  # extras that decide what a run computes
+LIBRARIES = (
+    "bitsandbytes",
+    "pytorch-optimizer",
+    "timm",
+    "torchao",
+)  # extras that decide what a run computes
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
@@ -56,15 +61,23 @@ class Meter:
 
     def elapsed(self) -> float:
         """Seconds of training until now, the block under way included."""
-        return self.seconds + (time.perf_counter() - self._since if self._since is not None else 0.0)
+        return self.seconds + (
+            time.perf_counter() - self._since if self._since is not None else 0.0
+        )
 
     def look_at(self, strategies: Iterable[Any]) -> None:
         """Note the bytes that the strategies hold now."""
         held = sum(tensor_bytes(strategy.state_dict()) for strategy in strategies)
         self.strategy_bytes = max(self.strategy_bytes, held)
 
-    def cost(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer, strategies: Iterable[Any], *,
-             workers: int) -> Cost:
+    def cost(
+        self,
+        model: torch.nn.Module,
+        optimizer: torch.optim.Optimizer,
+        strategies: Iterable[Any],
+        *,
+        workers: int,
+    ) -> Cost:
         """What the run took until now."""
         self.look_at(strategies)
         parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
@@ -87,7 +100,8 @@ class Meter:
 def tensor_bytes(value: Any) -> int:
     """Bytes of all tensors in nested mappings, lists and tuples; of a tensor made of others (8-bit), of those.
 
-    Of another object, such as the projection that GaLore keeps, of the tensors that are its attributes.
+    Of another object, such as the projection that GaLore keeps, of the tensors that are its
+    attributes.
     """
     if isinstance(value, Tensor) and is_traceable_wrapper_subclass(value):
         return sum(tensor_bytes(getattr(value, name)) for name in value.__tensor_flatten__()[0])
@@ -98,7 +112,9 @@ def tensor_bytes(value: Any) -> int:
     if isinstance(value, list | tuple):
         return sum(map(tensor_bytes, value))
     attributes = getattr(value, "__dict__", {}).values()
-    held = chain.from_iterable(one if isinstance(one, list | tuple) else [one] for one in attributes)
+    held = chain.from_iterable(
+        one if isinstance(one, list | tuple) else [one] for one in attributes
+    )
     return sum(tensor_bytes(one) for one in held if isinstance(one, Tensor))
 
 
@@ -114,7 +130,9 @@ def peak_memory() -> int:
 
 def _forget_peak() -> None:
     try:
-        _RESET.write_text("5")  # Linux: the high-water mark starts again from now, so runs in one worker do not mix
+        _RESET.write_text(
+            "5"
+        )  # Linux: the high-water mark starts again from now, so runs in one worker do not mix
     except OSError:
         return
 
@@ -122,11 +140,20 @@ def _forget_peak() -> None:
 def environment(device: str) -> Environment:
     """Versions and machine facts for the record."""
     return Environment(
-        nanocl=__version__, python=platform.python_version(), torch=torch.__version__,
-        avalanche=version("avalanche-lib"), numpy=numpy.__version__, platform=platform.system().lower(),
-        processor=processor(), device=torch.cuda.get_device_name() if device == "cuda" else "cpu",
+        nanocl=__version__,
+        python=platform.python_version(),
+        torch=torch.__version__,
+        avalanche=version("avalanche-lib"),
+        numpy=numpy.__version__,
+        platform=platform.system().lower(),
+        processor=processor(),
+        device=torch.cuda.get_device_name() if device == "cuda" else "cpu",
         threads=torch.get_num_threads(),
-        libraries={package: version(package) for package in LIBRARIES if package.replace("-", "_") in sys.modules},
+        libraries={
+            package: version(package)
+            for package in LIBRARIES
+            if package.replace("-", "_") in sys.modules
+        },
     )
 
 
@@ -134,6 +161,8 @@ def processor() -> str:
     """The processor's name as the system gives it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+        return next(
+            line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")
+        )
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()

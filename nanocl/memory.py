@@ -41,8 +41,18 @@ examples:
 exit codes: 0 done, 2 a mistake in the call
 """
 DTYPES = ("float32", "bfloat16", "float16", "float64")
-SHOWN = ("density", "final_density", "dense", "moment_policy", "chunk_size", "state_dtype", "window", "quant_block",
-         "block_size", "momentum")
+SHOWN = (
+    "density",
+    "final_density",
+    "dense",
+    "moment_policy",
+    "chunk_size",
+    "state_dtype",
+    "window",
+    "quant_block",
+    "block_size",
+    "momentum",
+)
 
 
 @dataclass(frozen=True)
@@ -73,20 +83,52 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    p = _Parser("python -m nanocl.memory", description="Bytes that training needs for weights, gradients and optimizer "
-                "state, counted without allocating them.", epilog=EPILOG,
-                formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = _Parser(
+        "python -m nanocl.memory",
+        description="Bytes that training needs for weights, gradients and optimizer "
+        "state, counted without allocating them.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     p.add_argument("--model", default="llama-2-7b", metavar="NAME", help="default: llama-2-7b")
-    p.add_argument("--optimizer", default="adamw,adamw8bit,microadam,nanoadam", metavar="A,B,C",
-                   help="default: adamw,adamw8bit,microadam,nanoadam")
-    p.add_argument("--set", action="append", default=[], metavar="PART.OPTION=VALUE", dest="settings",
-                   help="an option of an optimizer or of the model; several values, A,B,C, make a row each")
-    p.add_argument("--dtype", default="float32", choices=DTYPES, help="of weights and gradients; default: float32")
-    p.add_argument("--inputs", default="", metavar="CxHxW", help="shape of an input, for models that depend on it")
-    p.add_argument("--outputs", type=int, default=0, metavar="N", help="classes of the output layer")
+    p.add_argument(
+        "--optimizer",
+        default="adamw,adamw8bit,microadam,nanoadam",
+        metavar="A,B,C",
+        help="default: adamw,adamw8bit,microadam,nanoadam",
+    )
+    p.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="PART.OPTION=VALUE",
+        dest="settings",
+        help="an option of an optimizer or of the model; several values, A,B,C, make a row each",
+    )
+    p.add_argument(
+        "--dtype",
+        default="float32",
+        choices=DTYPES,
+        help="of weights and gradients; default: float32",
+    )
+    p.add_argument(
+        "--inputs",
+        default="",
+        metavar="CxHxW",
+        help="shape of an input, for models that depend on it",
+    )
+    p.add_argument(
+        "--outputs", type=int, default=0, metavar="N", help="classes of the output layer"
+    )
     p.add_argument("--format", default="text", choices=("text", "markdown", "csv", "latex"))
-    p.add_argument("--plugin", action="append", default=[], type=Path, metavar="FILE",
-                   help="a file with a model or strategy of yours; may be repeated")
+    p.add_argument(
+        "--plugin",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="a file with a model or strategy of yours; may be repeated",
+    )
     p.add_argument("--version", action="version", version=f"nanocl {__version__}")
     return p
 
@@ -114,14 +156,23 @@ def settings(texts: Sequence[str]) -> dict[str, dict[str, list[str]]]:
         target, equals, value = text.partition("=")
         part, dot, option = target.rpartition(".")
         if not (equals and dot and part and option):
-            raise UserError(f"--set takes PART.OPTION=VALUE, such as nanoadam.density=0.1, got {text!r}")
-        values = [value] if "(" in value else value.split(",")  # one tuple, such as betas, is one value
+            raise UserError(
+                f"--set takes PART.OPTION=VALUE, such as nanoadam.density=0.1, got {text!r}"
+            )
+        values = (
+            [value] if "(" in value else value.split(",")
+        )  # one tuple, such as betas, is one value
         found.setdefault(part.strip(), {})[option.strip()] = [value.strip() for value in values]
     return found
 
 
-def rows(weights: Sequence[Weight], names: Sequence[str], given: Mapping[str, Mapping[str, Sequence[str]]],
-         dtype: str, plugins: Sequence[Path] = ()) -> list[Row]:
+def rows(
+    weights: Sequence[Weight],
+    names: Sequence[str],
+    given: Mapping[str, Mapping[str, Sequence[str]]],
+    dtype: str,
+    plugins: Sequence[Path] = (),
+) -> list[Row]:
     """A row for each optimizer and each combination of the values given for its options."""
     import torch  # here, so that --help stays quick
 
@@ -134,9 +185,14 @@ def rows(weights: Sequence[Weight], names: Sequence[str], given: Mapping[str, Ma
             chosen = dict(zip(options, values, strict=True))
             state_bytes, complete = optimizers.resolve(name, chosen, getattr(torch, dtype), plugins)
             needs = footprint(weights, state_bytes, getattr(torch, dtype))
-            shown = SHOWN if name == "lift" else (*SHOWN, "rank")  # LIFT's decides what is selected, not how much
-            decided = {option: value for option, value in complete.items()
-                       if option in shown and option not in chosen and value is not None}
+            shown = (
+                SHOWN if name == "lift" else (*SHOWN, "rank")
+            )  # LIFT's decides what is selected, not how much
+            decided = {
+                option: value
+                for option, value in complete.items()
+                if option in shown and option not in chosen and value is not None
+            }
             found.append(Row(name, _spelled(chosen), _spelled(decided), needs))
     return found
 
@@ -144,15 +200,45 @@ def rows(weights: Sequence[Weight], names: Sequence[str], given: Mapping[str, Ma
 def exact_table(model: str, weights: Sequence[Weight], found: Sequence[Row], dtype: str) -> Table:
     """What each optimizer needs, as its own implementation stores it."""
     unit, scale = _unit(max(row.needs.total for row in found))
-    cells = tuple((row.name, row.options, *(f"{size / scale:.4g}" for size in (
-        row.needs.weights, row.needs.gradients, row.needs.state, row.needs.total)),
-        *(f"{size / row.needs.parameters:.4g}" for size in (row.needs.state, row.needs.total))) for row in found)
+    cells = tuple(
+        (
+            row.name,
+            row.options,
+            *(
+                f"{size / scale:.4g}"
+                for size in (
+                    row.needs.weights,
+                    row.needs.gradients,
+                    row.needs.state,
+                    row.needs.total,
+                )
+            ),
+            *(f"{size / row.needs.parameters:.4g}" for size in (row.needs.state, row.needs.total)),
+        )
+        for row in found
+    )
     defaults = dict.fromkeys(f"{row.name}: {row.defaults}" for row in found if row.defaults)
-    below = (*defaults, f"{unit} = {scale} bytes, B/p = bytes a parameter; the state is exact, as the optimizer stores "
-             "it. Activations, buffers and temporary memory come on top.")
-    header = ("optimizer", "options", *(f"{name} {unit}" for name in ("weights", "gradients", "state", "total")),
-              "state B/p", "total B/p")
-    return Table("Memory of training", (_described(model, weights, dtype),), header, cells, below, 2, "memory")
+    below = (
+        *defaults,
+        f"{unit} = {scale} bytes, B/p = bytes a parameter; the state is exact, as the optimizer stores "
+        "it. Activations, buffers and temporary memory come on top.",
+    )
+    header = (
+        "optimizer",
+        "options",
+        *(f"{name} {unit}" for name in ("weights", "gradients", "state", "total")),
+        "state B/p",
+        "total B/p",
+    )
+    return Table(
+        "Memory of training",
+        (_described(model, weights, dtype),),
+        header,
+        cells,
+        below,
+        2,
+        "memory",
+    )
 
 
 def paper_table(weights: Sequence[Weight]) -> Table:
@@ -162,29 +248,73 @@ def paper_table(weights: Sequence[Weight]) -> Table:
     found = paper.accounts(weights)
     sizes = f"S = {paper.every(weights):,}, D = {paper.dense(weights):,}"
     unit, scale = _unit(int(max(account.bytes for account in found)))
-    cells = tuple((a.optimizer, a.formula, f"{a.bytes / scale:.4g}", a.run_formula, f"{a.run_bytes / scale:.4g}")
-                  for a in found)
-    below = ("S: all parameters; D: those of output layer and norms; k: density; moments take 2 bytes.",
-             "The paper counts k = 1 % in every layer. As run: k = 10 % (GLUE, where it falls to 4 %, and Llama), "
-             "output layer and norms dense, error buckets of 64. Its vision runs use 1 % (ResNets) and 0.1 % (ViT-L).")
+    cells = tuple(
+        (
+            a.optimizer,
+            a.formula,
+            f"{a.bytes / scale:.4g}",
+            a.run_formula,
+            f"{a.run_bytes / scale:.4g}",
+        )
+        for a in found
+    )
+    below = (
+        "S: all parameters; D: those of output layer and norms; k: density; moments take 2 bytes.",
+        "The paper counts k = 1 % in every layer. As run: k = 10 % (GLUE, where it falls to 4 %, and Llama), "
+        "output layer and norms dense, error buckets of 64. Its vision runs use 1 % (ResNets) and 0.1 % (ViT-L).",
+    )
     header = ("optimizer", "formula", unit, "as run", f"as run {unit}")
-    return Table("Optimizer state in the accounting of arXiv:2506.21374", (sizes,), header, cells, below, 1,
-                 "memory-paper")
+    return Table(
+        "Optimizer state in the accounting of arXiv:2506.21374",
+        (sizes,),
+        header,
+        cells,
+        below,
+        1,
+        "memory-paper",
+    )
 
 
 def as_csv(model: str, found: Sequence[Row], accounts: Sequence[Account], dtype: str) -> str:
     """Bytes, one optimizer a line; `accounting` is `exact`, `paper` or `paper as run`."""
     text = io.StringIO()
     out = csv.writer(text, lineterminator="\n")
-    out.writerow(("model", "parameters", "dtype", "accounting", "optimizer", "options", "weights_bytes",
-                  "gradients_bytes", "state_bytes", "total_bytes"))
+    out.writerow(
+        (
+            "model",
+            "parameters",
+            "dtype",
+            "accounting",
+            "optimizer",
+            "options",
+            "weights_bytes",
+            "gradients_bytes",
+            "state_bytes",
+            "total_bytes",
+        )
+    )
     entries = found[0].needs.parameters
     for row in found:
         needs = row.needs
-        out.writerow((model, entries, dtype, "exact", row.name, row.options, needs.weights, needs.gradients,
-                      needs.state, needs.total))
+        out.writerow(
+            (
+                model,
+                entries,
+                dtype,
+                "exact",
+                row.name,
+                row.options,
+                needs.weights,
+                needs.gradients,
+                needs.state,
+                needs.total,
+            )
+        )
     for a in accounts:
-        for kind, formula, size in (("paper", a.formula, a.bytes), ("paper as run", a.run_formula, a.run_bytes)):
+        for kind, formula, size in (
+            ("paper", a.formula, a.bytes),
+            ("paper as run", a.run_formula, a.run_bytes),
+        ):
             out.writerow((model, entries, "", kind, a.optimizer, formula, "", "", round(size), ""))
     return text.getvalue()
 
@@ -202,29 +332,51 @@ def _report(arguments: argparse.Namespace) -> str:
     from nanocl.footprint import models, paper  # here, because they load torch
 
     options = {option: ",".join(values) for option, values in given.get("model", {}).items()}
-    weights = models.weights_of(arguments.model, inputs=inputs, outputs=arguments.outputs, options=options,
-                                plugins=arguments.plugin)
+    weights = models.weights_of(
+        arguments.model,
+        inputs=inputs,
+        outputs=arguments.outputs,
+        options=options,
+        plugins=arguments.plugin,
+    )
     found = rows(weights, names, given, arguments.dtype, arguments.plugin)
     if arguments.format == "csv":
         return as_csv(arguments.model, found, paper.accounts(weights), arguments.dtype)
-    write = {"text": lambda table: formats.text(table, max(60, shutil.get_terminal_size((120, 24)).columns)),
-             "markdown": formats.markdown, "latex": formats.latex}[arguments.format]
-    return "\n".join(map(write, (exact_table(arguments.model, weights, found, arguments.dtype), paper_table(weights))))
+    write = {
+        "text": lambda table: formats.text(
+            table, max(60, shutil.get_terminal_size((120, 24)).columns)
+        ),
+        "markdown": formats.markdown,
+        "latex": formats.latex,
+    }[arguments.format]
+    return "\n".join(
+        map(
+            write,
+            (exact_table(arguments.model, weights, found, arguments.dtype), paper_table(weights)),
+        )
+    )
 
 
 def _check_parts(given: Mapping[str, Any], names: Sequence[str]) -> None:
     known = ("model", *names)
     for part in given:
         if part not in known:
-            raise UserError(f"--set {part}.…: neither the model nor an optimizer asked for is called {part!r}"
-                            f"{registry.did_you_mean(part, known)}")
+            raise UserError(
+                f"--set {part}.…: neither the model nor an optimizer asked for is called {part!r}"
+                f"{registry.did_you_mean(part, known)}"
+            )
 
 
 def _described(model: str, weights: Sequence[Weight], dtype: str) -> str:
-    sizes = {role: sum(weight.numel for weight in weights if weight.role == role) for role in ("norm", "head")}
+    sizes = {
+        role: sum(weight.numel for weight in weights if weight.role == role)
+        for role in ("norm", "head")
+    }
     head = f"output layer {sizes['head']:,}" if sizes["head"] else "no output layer of its own"
-    return (f"{model}: {sum(weight.numel for weight in weights):,} parameters (norms {sizes['norm']:,}, {head}); "
-            f"weights and gradients in {dtype}")
+    return (
+        f"{model}: {sum(weight.numel for weight in weights):,} parameters (norms {sizes['norm']:,}, {head}); "
+        f"weights and gradients in {dtype}"
+    )
 
 
 def _unit(size: float) -> tuple[str, int]:

@@ -1,8 +1,9 @@
 """The columns of the tables: each metric is one function of what a run measured, with its definition and source.
 
-A function decorated with `@metric` is a column; to add one, nothing else has to be edited. Accuracies are fractions.
-Where R holds losses, every difference changes sign, so that positive forgetting is bad and positive transfer is good
-for both measures. `i` is trained-on, `j` tested-on, T the number of experiences.
+A function decorated with `@metric` is a column; to add one, nothing else has to be edited.
+Accuracies are fractions. Where R holds losses, every difference changes sign, so that positive
+forgetting is bad and positive transfer is good for both measures. `i` is trained-on, `j` tested-on,
+T the number of experiences.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def average_accuracy(run: Evaluation) -> float:
 @metric("AIA", "mean_i mean_{j<=i} R[i][j]", "rebuffi2017", "masana2020")
 def average_incremental_accuracy(run: Evaluation) -> float:
     """Mean over the stream of the mean over the experiences met so far."""
-    return _mean([_mean(row[:i + 1]) for i, row in enumerate(_checked(run.matrix))])
+    return _mean([_mean(row[: i + 1]) for i, row in enumerate(_checked(run.matrix))])
 
 
 @metric("LA", "mean_j R[j][j]", "riemer2019")
@@ -77,7 +78,9 @@ def forward_transfer(run: Evaluation) -> float:
 def minimum_accuracy(run: Evaluation) -> float:
     """Worst result of each experience after later ones (task level); for losses the largest."""
     gained = _gains(run, "minimum accuracy")
-    return run.sign * _mean([min(row[j] for row in gained[j + 1:]) for j in range(len(gained) - 1)])
+    return run.sign * _mean(
+        [min(row[j] for row in gained[j + 1 :]) for j in range(len(gained) - 1)]
+    )
 
 
 @metric("I", "mean_j (J[j][j] - R[j][j]), J joint training on experiences 0..j", "chaudhry2018")
@@ -95,12 +98,18 @@ def gap_to_joint(run: Evaluation) -> float:
     return _mean(_joint(run)[-1]) - run.sign * average_accuracy(run)
 
 
-@metric("task-IL ACC", "ACC of the same run, predictions limited to each experience's own classes", "vandeven2019",
-        optional=True)
+@metric(
+    "task-IL ACC",
+    "ACC of the same run, predictions limited to each experience's own classes",
+    "vandeven2019",
+    optional=True,
+)
 def masked_accuracy(run: Evaluation) -> float:
     """Average accuracy of a class-incremental run seen as task-incremental."""
     if run.masked is None:
-        raise Undefined("only class-incremental runs with one shared head have a task-incremental view")
+        raise Undefined(
+            "only class-incremental runs with one shared head have a task-incremental view"
+        )
     return _mean(_checked(run.masked)[-1])
 
 
@@ -109,15 +118,19 @@ def _net(column: str, title: str, definition: str, unit: str = "number") -> Call
         if not drift:
             raise Undefined("no drift was measured")
         return _column(drift[-1].start, group, column)
+
     at_end.column = Column(column, title, "drift", unit, definition, (), at_end)
     return at_end
 
 
-def _cost(field: str, title: str, definition: str, unit: str, optional: bool = False) -> Callable[..., float]:
+def _cost(
+    field: str, title: str, definition: str, unit: str, optional: bool = False
+) -> Callable[..., float]:
     def read(cost: Cost) -> float:
         if optional and not getattr(cost, field):
             raise Undefined(f"{definition} was not measured")
         return getattr(cost, field)
+
     read.column = Column(field, title, "cost", unit, definition, (), read, optional)
     return read
 
@@ -125,11 +138,19 @@ def _cost(field: str, title: str, definition: str, unit: str, optional: bool = F
 l2 = _net("l2", "L2", "||w_end - w_start||")
 relative = _net("relative", "relative", "||w_end - w_start|| / ||w_start||")
 mean_squared = _net("mean_squared", "mean squared", "||w_end - w_start||^2 / n")
-touched = _net("touched", "touched", "percent of entries whose bits differ from the start", unit="share")
+touched = _net(
+    "touched", "touched", "percent of entries whose bits differ from the start", unit="share"
+)
 cosine = _net("cosine", "cosine", "cos(w_end, w_start)", unit="cosine")
 
 
-@metric("path", "sum_i ||w_i - w_{i-1}||, one step an experience", kind="drift", unit="number", detail=True)
+@metric(
+    "path",
+    "sum_i ||w_i - w_{i-1}||, one step an experience",
+    kind="drift",
+    unit="number",
+    detail=True,
+)
 def path_length(drift: Sequence[Drift], group: str) -> float:
     """Length of the way from experience to experience."""
     return sum(_column(entry.previous, group, "l2") for entry in drift)
@@ -144,8 +165,13 @@ def path_ratio(drift: Sequence[Drift], group: str) -> float:
     return path_length(drift, group) / net
 
 
-@metric("mean per tensor", "mean over the backbone's tensors of the tensor's L2", "zhou2025", kind="drift",
-        unit="number")
+@metric(
+    "mean per tensor",
+    "mean over the backbone's tensors of the tensor's L2",
+    "zhou2025",
+    kind="drift",
+    unit="number",
+)
 def average_tensor_distance(drift: Sequence[Drift], group: str) -> float:
     """Mean of the tensors' own distances (Table 5 of the source)."""
     if group != "backbone":
@@ -155,17 +181,42 @@ def average_tensor_distance(drift: Sequence[Drift], group: str) -> float:
     return drift[-1].average_tensor
 
 
-train_seconds = _cost("train_seconds", "train s", "wall-clock seconds of training, evaluation excluded", "seconds")
-seconds_per_step = _cost("seconds_per_step", "ms / step", "train seconds per optimizer step", "milliseconds")
-samples_per_second = _cost("samples_per_second", "samples / s", "training samples per second of training", "count")
-peak_memory = _cost("peak_memory_bytes", "peak MiB", "highest resident set size of the process", "bytes")
-device_memory = _cost("device_memory_bytes", "device MiB", "highest allocated device memory", "bytes", optional=True)
-optimizer_state = _cost("optimizer_state_bytes", "optimizer MiB", "bytes of all tensors in optimizer.state", "bytes")
-state_per_parameter = _cost("state_bytes_per_parameter", "bytes / weight", "optimizer-state bytes per trainable weight",
-                            "count")
-strategy_state = _cost("strategy_state_bytes", "strategy MiB", "tensors of the strategies: Fisher, anchors, memory",
-                       "bytes")
-workers = _cost("workers", "workers", "runs that shared the machine; seconds compare only at equal numbers", "count")
+train_seconds = _cost(
+    "train_seconds", "train s", "wall-clock seconds of training, evaluation excluded", "seconds"
+)
+seconds_per_step = _cost(
+    "seconds_per_step", "ms / step", "train seconds per optimizer step", "milliseconds"
+)
+samples_per_second = _cost(
+    "samples_per_second", "samples / s", "training samples per second of training", "count"
+)
+peak_memory = _cost(
+    "peak_memory_bytes", "peak MiB", "highest resident set size of the process", "bytes"
+)
+device_memory = _cost(
+    "device_memory_bytes", "device MiB", "highest allocated device memory", "bytes", optional=True
+)
+optimizer_state = _cost(
+    "optimizer_state_bytes", "optimizer MiB", "bytes of all tensors in optimizer.state", "bytes"
+)
+state_per_parameter = _cost(
+    "state_bytes_per_parameter",
+    "bytes / weight",
+    "optimizer-state bytes per trainable weight",
+    "count",
+)
+strategy_state = _cost(
+    "strategy_state_bytes",
+    "strategy MiB",
+    "tensors of the strategies: Fisher, anchors, memory",
+    "bytes",
+)
+workers = _cost(
+    "workers",
+    "workers",
+    "runs that shared the machine; seconds compare only at equal numbers",
+    "count",
+)
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -197,5 +248,7 @@ def _joint(run: Evaluation) -> Matrix:
 def _column(groups: object, group: str, column: str) -> float:
     value = groups.get(group, {}).get(column)
     if value is None:
-        raise Undefined(f"{column.replace('_', ' ')} of the {group} was not measured, or its reference is zero")
+        raise Undefined(
+            f"{column.replace('_', ' ')} of the {group} was not measured, or its reference is zero"
+        )
     return value

@@ -19,7 +19,9 @@ class RunningStatistics:
 
     def keep(self, label: int) -> None:
         """Note the model's statistics as those of this task label."""
-        self.kept[str(label)] = {name: buffer.clone() for name, buffer in statistics_of(self.model).items()}
+        self.kept[str(label)] = {
+            name: buffer.clone() for name, buffer in statistics_of(self.model).items()
+        }
 
     def put(self, label: int) -> None:
         """Give the model the statistics of this task label; one not trained yet leaves them as they are."""
@@ -42,11 +44,17 @@ class RunningStatistics:
 
 def statistics_of(model: nn.Module) -> dict[str, Tensor]:
     """The running means, variances and counts of a model, by name."""
-    return {f"{path}.{name}": buffer for path, layer in tracking(model)
-            for name, buffer in layer.named_buffers(recurse=False)}
+    return {
+        f"{path}.{name}": buffer
+        for path, layer in tracking(model)
+        for name, buffer in layer.named_buffers(recurse=False)
+    }
 
 
 def tracking(model: nn.Module) -> list[tuple[str, nn.Module]]:
     """The layers of a model that keep running statistics, with their names."""
-    return [(path, module) for path, module in model.named_modules()
-            if isinstance(module, nn.modules.batchnorm._NormBase) and module.running_mean is not None]
+    return [
+        (path, module)
+        for path, module in model.named_modules()
+        if isinstance(module, nn.modules.batchnorm._NormBase) and module.running_mean is not None
+    ]

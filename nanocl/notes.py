@@ -10,8 +10,13 @@ from nanocl.records import Summary
 from nanocl.summaries import column_name, compute, measure_of, references
 
 
-def below(summaries: Sequence[Summary], kind: str, columns: Sequence[Column], groups: Sequence[str],
-          brief: bool) -> tuple[str, ...]:
+def below(
+    summaries: Sequence[Summary],
+    kind: str,
+    columns: Sequence[Column],
+    groups: Sequence[str],
+    brief: bool,
+) -> tuple[str, ...]:
     """The notes of one table; `brief` leaves out recipes, reasons, sources, and the definitions of costs."""
     recipes = _recipes(summaries) if kind == "accuracy" and not brief else ()
     reasons = () if brief else _reasons(summaries, columns, groups)
@@ -30,8 +35,10 @@ def _notes(summaries: Sequence[Summary], kind: str) -> Iterator[str]:
     if kind == "accuracy" and measure_of(summaries[0]) == "accuracy":
         yield "R[i][j]: accuracy on experience j after training on experience i, in percent; T experiences"
     elif kind == "accuracy":
-        yield ("R[i][j]: test loss on experience j after training on experience i, lower is better, so every "
-               "difference changes sign and min ACC is the largest loss; T experiences")
+        yield (
+            "R[i][j]: test loss on experience j after training on experience i, lower is better, so every "
+            "difference changes sign and min ACC is the largest loss; T experiences"
+        )
 
 
 def _recipes(summaries: Sequence[Summary]) -> Iterator[str]:
@@ -40,14 +47,21 @@ def _recipes(summaries: Sequence[Summary]) -> Iterator[str]:
         if "tuned" in row.recipe.split("/"):
             spec = row.results[0].spec
             recipe = protocol.recipe(spec.benchmark, spec.tier, spec.scenario, row.strategy)
-            tuned = {part.name: recipe.get("options", {}).get(part.name, {}) for part in spec.strategy}
-            same = any(tuned.values()) and all(part.options.get(name) == value for part in spec.strategy
-                                               for name, value in tuned[part.name].items())
+            tuned = {
+                part.name: recipe.get("options", {}).get(part.name, {}) for part in spec.strategy
+            }
+            same = any(tuned.values()) and all(
+                part.options.get(name) == value
+                for part in spec.strategy
+                for name, value in tuned[part.name].items()
+            )
             how = recipe["how"] if same else "by a recipe that this version of nanocl does not have"
             yield f"tuned, {row.strategy}: {how}"
 
 
-def _reasons(summaries: Sequence[Summary], columns: Sequence[Column], groups: Sequence[str]) -> Iterator[str]:
+def _reasons(
+    summaries: Sequence[Summary], columns: Sequence[Column], groups: Sequence[str]
+) -> Iterator[str]:
     """Why a cell is `-`."""
     joint = references(run for row in summaries for run in row.results)
     found: dict[str, None] = {}

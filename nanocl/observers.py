@@ -72,8 +72,11 @@ class Ticker(SupervisedPlugin):
             self._told = now
             clock = strategy.clock
             total = max(1, len(strategy.dataloader) * strategy.train_epochs)
-            self.tell(strategy.experience.current_experience, clock.train_exp_epochs,
-                      min(1.0, (clock.train_exp_iterations + 1) / total))
+            self.tell(
+                strategy.experience.current_experience,
+                clock.train_exp_epochs,
+                min(1.0, (clock.train_exp_iterations + 1) / total),
+            )
 
     def after_training_exp(self, strategy, **kwargs) -> None:
         self.meter.look_at(strategy.strategies)  # before they clear what they need in training only

@@ -31,10 +31,16 @@ class Display:
         self.started = time.monotonic()
         self.ended = 0
         self.tasks: dict[str, TaskID] = {}
-        self.bars = Bars(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(24),
-                         TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn(),
-                         TextColumn("{task.fields[detail]}"), console=self.console,
-                         disable=not self.console.is_terminal)
+        self.bars = Bars(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(24),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[detail]}"),
+            console=self.console,
+            disable=not self.console.is_terminal,
+        )
         self.total = self.bars.add_task(f"{len(specs)} runs", total=1.0, detail="")
         self.said = time.monotonic()
         if measured:
@@ -53,16 +59,21 @@ class Display:
         """A worker told where it is."""
         spec = self.specs[progress.digest]
         if progress.digest not in self.tasks:
-            self.tasks[progress.digest] = self.bars.add_task(f"  {spec.strategy_name} seed {spec.seed}", total=1.0,
-                                                             detail="")
-        detail = (f"experience {progress.experience}/{progress.experiences}  epoch {progress.epoch}/{progress.epochs}  "
-                  f"{progress.samples_per_second:,.0f} samples/s")
+            self.tasks[progress.digest] = self.bars.add_task(
+                f"  {spec.strategy_name} seed {spec.seed}", total=1.0, detail=""
+            )
+        detail = (
+            f"experience {progress.experience}/{progress.experiences}  epoch {progress.epoch}/{progress.epochs}  "
+            f"{progress.samples_per_second:,.0f} samples/s"
+        )
         self.bars.update(self.tasks[progress.digest], completed=progress.fraction, detail=detail)
         self._share(progress.digest, progress.fraction)
         if not self.console.is_terminal and time.monotonic() - self.said > SILENCE:
             done = sum(self.shares.values()) / len(self.shares)
-            self._say(f"[{self.ended}/{len(self.specs)}] {100 * done:.0f} % done, {self._left(done)}; "
-                      f"{spec.strategy_name} seed {spec.seed}: {detail}")
+            self._say(
+                f"[{self.ended}/{len(self.specs)}] {100 * done:.0f} % done, {self._left(done)}; "
+                f"{spec.strategy_name} seed {spec.seed}: {detail}"
+            )
 
     def finish(self, outcome: RunResult | RunFailure) -> None:
         """A run ended."""
@@ -78,7 +89,9 @@ class Display:
         self.shares[digest] = share
         done = sum(self.shares.values()) / len(self.shares)
         left = self._left(done) if 0.02 < done < 1 else ""
-        self.bars.update(self.total, completed=done, detail=f"{self.ended}/{len(self.specs)} runs  {left}")
+        self.bars.update(
+            self.total, completed=done, detail=f"{self.ended}/{len(self.specs)} runs  {left}"
+        )
 
     def _left(self, done: float) -> str:
         return _left(self.started, done)
@@ -95,7 +108,11 @@ class Display:
         if outcome.status == "diverged":
             return f"{head}: diverged in experience {len(outcome.evaluation) + 1}, {outcome.cost.train_seconds:.1f} s"
         final = sum(outcome.evaluation[-1]) / len(outcome.evaluation[-1])
-        value = f"accuracy {100 * final:.1f} %" if outcome.measure == "accuracy" else f"loss {final:.4g}"
+        value = (
+            f"accuracy {100 * final:.1f} %"
+            if outcome.measure == "accuracy"
+            else f"loss {final:.4g}"
+        )
         return f"{head}: {value}, {outcome.cost.train_seconds:.1f} s of training"
 
 
@@ -109,10 +126,17 @@ class StudyDisplay:
     def __init__(self, title: str) -> None:
         self.title, self.console, self.started = title, Console(stderr=True), time.monotonic()
         self.said = 0.0
-        self.bar = Bars(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(24),
-                        TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn(),
-                        TextColumn("{task.fields[detail]}"), console=self.console,
-                        disable=not self.console.is_terminal, transient=True)
+        self.bar = Bars(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(24),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[detail]}"),
+            console=self.console,
+            disable=not self.console.is_terminal,
+            transient=True,
+        )
         self.task = self.bar.add_task(title, total=1.0, detail="")
 
     def __enter__(self) -> StudyDisplay:

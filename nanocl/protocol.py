@@ -24,8 +24,16 @@ def protocols() -> dict[str, dict[str, Any]]:
 def at(protocol: Mapping[str, Any], tier: str, scenario: str = "") -> dict[str, Any]:
     """The protocol at a tier and scenario, defaults filled in."""
     choice("tier", tier, TIERS)
-    base = {"scenario": "class", "model": "mlp", "strategies": ["adamw"], "seeds": 3, "training": {}, "options": {},
-            "arm": {}, "sweep": {}}
+    base = {
+        "scenario": "class",
+        "model": "mlp",
+        "strategies": ["adamw"],
+        "seeds": 3,
+        "training": {},
+        "options": {},
+        "arm": {},
+        "sweep": {},
+    }
     tiers = protocol.get("tier", {})
     if tiers and tier not in tiers:
         raise UserError(f"this protocol has no tier {tier!r}{did_you_mean(tier, tiers)}")
@@ -45,7 +53,9 @@ def recipe(protocol: str, tier: str, scenario: str, composition: str) -> dict[st
     return next((r for r in recipes if (r["tier"], r["scenario"]) == (tier, scenario)), {})
 
 
-def baseline(protocol: str, tier: str, scenario: str, composition: str) -> dict[str, dict[str, Any]]:
+def baseline(
+    protocol: str, tier: str, scenario: str, composition: str
+) -> dict[str, dict[str, Any]]:
     """Tuned options by part, or nothing."""
     return recipe(protocol, tier, scenario, composition).get("options", {})
 
@@ -73,8 +83,10 @@ def check_protocol(values: Mapping[str, Any], file: str) -> None:
     """
     _level(values, file, "", (*RULES, *SECTIONS))
     if not isinstance(values.get("stream", {}).get("family"), str):
-        raise UserError(f"{file}: [stream] needs a family, such as family = \"split\", "
-                        f"got {values.get('stream', {}).get('family', 'none')!r}")
+        raise UserError(
+            f'{file}: [stream] needs a family, such as family = "split", '
+            f"got {values.get('stream', {}).get('family', 'none')!r}"
+        )
     for name, tier in _tables(values, "tier", file, "", TIERS):
         _level(tier, file, f"tier.{name}.", (*RULES, "for", "study"))
         _scenarios(tier, file, f"tier.{name}.")
@@ -90,7 +102,9 @@ def choice(label: str, value: str, allowed: Sequence[str]) -> str:
     """
     if value not in allowed:
         near = did_you_mean(value, allowed)
-        raise UserError(f"{label} must be one of {', '.join(allowed)}, got {value!r}{near if '?' in near else ''}")
+        raise UserError(
+            f"{label} must be one of {', '.join(allowed)}, got {value!r}{near if '?' in near else ''}"
+        )
     return value
 
 
@@ -110,29 +124,42 @@ def _level(values: Mapping[str, Any], file: str, place: str, known: Iterable[str
                 raise UserError(f"{file}: {place}{key} must be {right}, got {value!r}")
 
 
-def _tables(values: Mapping[str, Any], key: str, file: str, place: str,
-            known: Iterable[str]) -> Iterable[tuple[str, Mapping[str, Any]]]:
+def _tables(
+    values: Mapping[str, Any], key: str, file: str, place: str, known: Iterable[str]
+) -> Iterable[tuple[str, Mapping[str, Any]]]:
     found = values.get(key, {})
-    if not isinstance(found, Mapping) or not all(isinstance(inner, Mapping) for inner in found.values()):
+    if not isinstance(found, Mapping) or not all(
+        isinstance(inner, Mapping) for inner in found.values()
+    ):
         example = f"[{place}{key}.{next(iter(known))}]"
         raise UserError(f"{file}: {place}{key} must be tables such as {example}, got {found!r}")
     for name in found:
         if name not in known:
-            raise UserError(f"{file}: unknown key {f'{place}{key}.{name}'!r}{did_you_mean(name, known)}")
+            raise UserError(
+                f"{file}: unknown key {f'{place}{key}.{name}'!r}{did_you_mean(name, known)}"
+            )
     return found.items()
 
 
 def _published(blocks: Any, file: str) -> None:
-    right = ("[[published]] with source, tier, scenario and ACC = { strategy = [mean, standard deviation] } in percent")
+    right = "[[published]] with source, tier, scenario and ACC = { strategy = [mean, standard deviation] } in percent"
     if not isinstance(blocks, list) or not all(isinstance(block, Mapping) for block in blocks):
         raise UserError(f"{file}: published must be {right}, got {blocks!r}")
     for block in blocks:
         scores = block.get("ACC")
         pairs = isinstance(scores, Mapping) and all(
-            isinstance(pair, list) and len(pair) == 2 and all(type(number) in (int, float) for number in pair)
-            for pair in scores.values())
-        if (not pairs or not isinstance(block.get("source"), str) or block.get("tier") not in TIERS
-                or block.get("scenario") not in SCENARIOS or len(block) != 4):
+            isinstance(pair, list)
+            and len(pair) == 2
+            and all(type(number) in (int, float) for number in pair)
+            for pair in scores.values()
+        )
+        if (
+            not pairs
+            or not isinstance(block.get("source"), str)
+            or block.get("tier") not in TIERS
+            or block.get("scenario") not in SCENARIOS
+            or len(block) != 4
+        ):
             raise UserError(f"{file}: published must be {right}, got {dict(block)!r}")
 
 
@@ -158,7 +185,11 @@ def _text(value: Any) -> str:
 
 
 def _texts(value: Any) -> str:
-    fits = isinstance(value, list) and value and all(isinstance(item, str) and item.strip() for item in value)
+    fits = (
+        isinstance(value, list)
+        and value
+        and all(isinstance(item, str) and item.strip() for item in value)
+    )
     return "" if fits else 'a list of names, such as ["adamw", "ewc+sgd"]'
 
 
@@ -182,6 +213,16 @@ def _parts(value: Any) -> str:
 
 
 RULES: dict[str, Callable[[Any], str]] = {
-    "title": _text, "aliases": _texts, "source": _text, "scenario": _scenario, "model": _text, "strategies": _texts,
-    "seeds": _seeds, "stream": _options, "training": _options, "options": _parts, "arm": arms_rule, "sweep": sweep_rule,
+    "title": _text,
+    "aliases": _texts,
+    "source": _text,
+    "scenario": _scenario,
+    "model": _text,
+    "strategies": _texts,
+    "seeds": _seeds,
+    "stream": _options,
+    "training": _options,
+    "options": _parts,
+    "arm": arms_rule,
+    "sweep": sweep_rule,
 }

@@ -1,6 +1,7 @@
 """The plain values that travel between the rooms: what to run, and what a run measured.
 
-All frozen and made of strings, numbers, tuples and dictionaries, to cross processes, become JSON, compare by value.
+All frozen and made of strings, numbers, tuples and dictionaries, to cross processes, become JSON,
+compare by value.
 """
 
 from __future__ import annotations
@@ -11,8 +12,26 @@ from typing import Any
 
 from nanocl.spec import SCENARIOS, TIERS, Option, Part, RunSpec, Training, hash_of
 
-__all__ = ["SCENARIOS", "SCHEMA", "TIERS", "Cost", "Drift", "Environment", "Matrix", "Option", "Part", "Progress",
-           "Row", "RunFailure", "RunResult", "RunSpec", "Summary", "Training", "UserError", "hash_of"]
+__all__ = [
+    "SCENARIOS",
+    "SCHEMA",
+    "TIERS",
+    "Cost",
+    "Drift",
+    "Environment",
+    "Matrix",
+    "Option",
+    "Part",
+    "Progress",
+    "Row",
+    "RunFailure",
+    "RunResult",
+    "RunSpec",
+    "Summary",
+    "Training",
+    "UserError",
+    "hash_of",
+]
 
 SCHEMA = "nanocl-result/1"
 Row = tuple[float, ...]
@@ -30,11 +49,13 @@ class Cost:
     Attributes:
         train_seconds: Wall-clock seconds inside training, without evaluation.
         steps, seconds_per_step: Optimizer steps, and `train_seconds / steps`.
-        samples_per_second: Training samples handed to the learner (replayed ones too) per second of training.
+        samples_per_second: Training samples handed to the learner (replayed ones too) per second of
+            training.
         peak_memory_bytes: Highest resident set size of the worker process during the run.
         device_memory_bytes: Highest allocated device memory, 0 on CPU.
         optimizer_state_bytes: Exact bytes of all tensors in `optimizer.state` after the last step.
-        parameters, state_bytes_per_parameter: Trainable parameters, and `optimizer_state_bytes / parameters`.
+        parameters, state_bytes_per_parameter: Trainable parameters, and `optimizer_state_bytes /
+            parameters`.
         strategy_state_bytes: Tensors held by the strategy plugins (Fisher, anchors, replay memory).
         workers: Runs that shared the machine.
     """
@@ -56,11 +77,13 @@ class Cost:
 class Drift:
     """How far the parameters moved by the end of one experience.
 
-    `start` compares with the model before the first experience, `previous` with the end of the experience before.
-    Each maps a group (`backbone`, `head`, `all`, `buffers`) to its columns (see `nanocl.drift`), None if undefined.
+    `start` compares with the model before the first experience, `previous` with the end of the
+    experience before. Each maps a group (`backbone`, `head`, `all`, `buffers`) to its columns (see
+    `nanocl.drift`), None if undefined.
 
     Attributes:
-        deciles: Mean absolute change in each tenth of |start|, smallest magnitudes first, backbone only (10 values).
+        deciles: Mean absolute change in each tenth of |start|, smallest magnitudes first, backbone
+            only (10 values).
         average_tensor: Mean over the backbone's tensors of the tensor's L2 drift from the start.
         layers: Parameter name to (L2, relative) drift from the start.
     """
@@ -77,7 +100,8 @@ class Environment:
     """Versions and machine facts that explain a difference between two runs of one spec.
 
     Attributes:
-        libraries: Optional libraries that the process had loaded (of optimizers and models) with their versions.
+        libraries: Optional libraries that the process had loaded (of optimizers and models) with
+            their versions.
     """
 
     nanocl: str
@@ -98,12 +122,15 @@ class RunResult:
 
     Attributes:
         spec: What was run.
-        status: `ok`, or `diverged` when the loss became not finite (later rows of the matrix are then missing).
+        status: `ok`, or `diverged` when the loss became not finite (later rows of the matrix are
+            then missing).
         measure: `accuracy` (fractions in [0, 1]) or `loss` (regression, lower is better).
         initial: The untrained model on each of the T experiences.
-        evaluation: T rows; row i is after training on experience i, column j is tested on experience j.
-        masked: For class-incremental runs, `initial` and `evaluation` with the prediction limited to each
-            experience's own classes (task-incremental); else None. With the head `seen`, entries j > i mean nothing.
+        evaluation: T rows; row i is after training on experience i, column j is tested on
+            experience j.
+        masked: For class-incremental runs, `initial` and `evaluation` with the prediction limited
+            to each experience's own classes (task-incremental); else None. With the head `seen`,
+            entries j > i mean nothing.
         drift: One entry per trained experience.
         cost: What it took.
         data: Facts of the data sets: name, fingerprint, `official` or `other`, sizes.
@@ -155,9 +182,11 @@ class Summary:
         protocol: Hash that all rows of a table share.
         seeds: Seeds with status `ok`, ascending.
         diverged: Seeds that diverged.
-        columns: Column name to the value of each seed in `seeds` order; None where a metric is undefined.
+        columns: Column name to the value of each seed in `seeds` order; None where a metric is
+            undefined.
         results: The records behind the row.
     """
+
     strategy: str
     options: str
     recipe: str

@@ -1,6 +1,7 @@
 """Finds plugins by file name, by entry point and in files of the user's, and reads their options without importing.
 
-A plugin file is parsed, not run, until it is asked for: listing two dozen strategies costs milliseconds and no torch.
+A plugin file is parsed, not run, until it is asked for: listing two dozen strategies costs
+milliseconds and no torch.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ def plugins(kind: str, files: Iterable[Path] = ()) -> dict[str, Plugin]:
     found: dict[str, Plugin] = {}
     for plugin in (*_own(kind), *_installed(kind), *_local(kind, files)):
         if plugin.name in found:
-            raise UserError(f"two {kind} are called {plugin.name!r}: {found[plugin.name].path} and {plugin.path}")
+            raise UserError(
+                f"two {kind} are called {plugin.name!r}: {found[plugin.name].path} and {plugin.path}"
+            )
         found[plugin.name] = plugin
     return dict(sorted(found.items()))
 
@@ -61,8 +64,9 @@ def get(kind: str, name: str, files: Iterable[Path] = ()) -> Plugin:
 def complete(kind: str, name: str, given: Mapping[str, Any], files: Iterable[Path] = ()) -> Part:
     """A plugin's part of a spec: the given options checked and converted, every default filled in.
 
-    Text after a colon in the name fills the plugin's first option. A plugin that stands for a whole library has a class
-    method `options_of(text)` that tells the further options, in the form of `Plugin.options`.
+    Text after a colon in the name fills the plugin's first option. A plugin that stands for a whole
+    library has a class method `options_of(text)` that tells the further options, in the form of
+    `Plugin.options`.
 
     Raises:
         UnknownPlugin, UnknownOption: With the nearest names, or the type that would be right.
@@ -78,8 +82,10 @@ def complete(kind: str, name: str, given: Mapping[str, Any], files: Iterable[Pat
     for option in given:
         if option not in known:
             raise UnknownOption(f"{name} has no option {option!r}{did_you_mean(option, known)}")
-    options = {option: convert(f"{name}.{option}", given[option], types) if option in given else default
-               for option, (types, default) in known.items()}
+    options = {
+        option: convert(f"{name}.{option}", given[option], types) if option in given else default
+        for option, (types, default) in known.items()
+    }
     return Part(name, options, plugin.source)
 
 
@@ -109,7 +115,9 @@ def load(plugin: Plugin) -> type:
     except UserError:
         raise
     except Exception as error:
-        raise UserError(f"{plugin.path} cannot be loaded: {type(error).__name__}: {error}") from error
+        raise UserError(
+            f"{plugin.path} cannot be loaded: {type(error).__name__}: {error}"
+        ) from error
 
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:
@@ -124,7 +132,10 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
 @functools.cache  # the package's own files do not change while a process runs
 def _own(kind: str) -> tuple[Plugin, ...]:
     paths = sorted((Path(__file__).parent / kind).glob("[!_]*.py"))
-    return tuple(parse(kind, path, path.stem.replace("_", "-"), f"nanocl.{kind}.{path.stem}") for path in paths)
+    return tuple(
+        parse(kind, path, path.stem.replace("_", "-"), f"nanocl.{kind}.{path.stem}")
+        for path in paths
+    )
 
 
 def _installed(kind: str) -> Iterable[Plugin]:
@@ -153,7 +164,9 @@ def _file_of(point: EntryPoint) -> Path:
                 return path
     spec = importlib.util.find_spec(point.module)
     if spec is None or spec.origin is None:
-        raise UserError(f"the entry point {point.name!r} names the module {point.module!r}, which cannot be found")
+        raise UserError(
+            f"the entry point {point.name!r} names the module {point.module!r}, which cannot be found"
+        )
     return Path(spec.origin)
 
 

@@ -46,16 +46,32 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    p = _Parser("python -m nanocl.report", description="Write tables and the leaderboard from the records of a results "
-                "folder, and show the tables.", epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = _Parser(
+        "python -m nanocl.report",
+        description="Write tables and the leaderboard from the records of a results "
+        "folder, and show the tables.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     p.add_argument("command", nargs="?", choices=("cite",), help="print BibTeX instead of writing")
-    p.add_argument("names", nargs="*", metavar="NAME",
-                   help="for cite: leaderboard, or strategies, streams, models, data sets, metrics; default: all in it")
+    p.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="for cite: leaderboard, or strategies, streams, models, data sets, metrics; default: all in it",
+    )
     p.add_argument("--results", type=Path, metavar="DIR", help="default: results")
-    p.add_argument("--format", default="text", choices=("text", *tables.FORMATS),
-                   help="how the tables are shown; files are always written in all of markdown, csv and latex")
-    p.add_argument("--check", action="store_true",
-                   help="write nothing; exit with 1 if a file would change or a record cannot be read")
+    p.add_argument(
+        "--format",
+        default="text",
+        choices=("text", *tables.FORMATS),
+        help="how the tables are shown; files are always written in all of markdown, csv and latex",
+    )
+    p.add_argument(
+        "--check",
+        action="store_true",
+        help="write nothing; exit with 1 if a file would change or a record cannot be read",
+    )
     p.add_argument("--version", action="version", version=f"nanocl {__version__}")
     return p
 
@@ -72,8 +88,10 @@ def pages(summaries: Sequence[Summary], root: Path) -> dict[Path, str]:
         written[root / "REPRODUCTION.md"] = reproduction.page(compared)
     for rows in tables.by_protocol(summaries):
         stem = tables.file_stem(rows[0].results[0].spec)
-        written |= {root / "tables" / f"{stem}.{end}": tables.page(rows, format)
-                    for format, end in tables.FORMATS.items()}
+        written |= {
+            root / "tables" / f"{stem}.{end}": tables.page(rows, format)
+            for format, end in tables.FORMATS.items()
+        }
     return written
 
 
@@ -87,13 +105,19 @@ def changes(wanted: dict[Path, str], root: Path) -> dict[Path, str]:
             found[path] = "changed"
     there = [path for path in (root / "tables").glob("*") if _GENERATED.fullmatch(path.name)]
     board = [path for path in (root / "LEADERBOARD.md", root / "REPRODUCTION.md") if path.exists()]
-    return found | {path: "stale" for path in (*sorted(there), *board, *studies.there(root)) if path not in wanted}
+    return found | {
+        path: "stale"
+        for path in (*sorted(there), *board, *studies.there(root))
+        if path not in wanted
+    }
 
 
 def _report(arguments: argparse.Namespace) -> int:
     root = arguments.results or Path("results")
     if arguments.results and not root.is_dir():
-        raise UserError(f"the results folder {str(root)!r} does not exist; name one that holds runs/ with --results")
+        raise UserError(
+            f"the results folder {str(root)!r} does not exist; name one that holds runs/ with --results"
+        )
     results, problems = store.load_all(root)
     for problem in problems:
         print(f"nanocl: skipped {problem}", file=sys.stderr)
@@ -113,14 +137,19 @@ def _report(arguments: argparse.Namespace) -> int:
 
 def _cite(names: Sequence[str], results: Sequence[RunResult], root: Path) -> int:
     if not names and not results:
-        raise UserError(f"no records in {root / 'runs'} to cite; name what you want to cite, such as: cite nanoadam")
+        raise UserError(
+            f"no records in {root / 'runs'} to cite; name what you want to cite, such as: cite nanoadam"
+        )
     print(citation.cite(names, results, leaderboard.identity(results)), end="")
     return 0
 
 
 def _show(summaries: Sequence[Summary], format: str, root: Path) -> None:
     if not summaries:
-        print(f"nanocl: no records in {root / 'runs'} yet; python -m nanocl.run makes some", file=sys.stderr)
+        print(
+            f"nanocl: no records in {root / 'runs'} yet; python -m nanocl.run makes some",
+            file=sys.stderr,
+        )
         return
     width = max(60, shutil.get_terminal_size((100, 24)).columns)
     print(tables.text(summaries, width) if format == "text" else tables.page(summaries, format))
@@ -137,8 +166,10 @@ def _write(wanted: dict[Path, str], root: Path) -> Container[Path]:
                 path.write_text(wanted[path], encoding="utf-8", newline="\n")
             print(f"nanocl: {'removed' if what == 'stale' else 'wrote'} {path}", file=sys.stderr)
     except OSError as error:
-        raise UserError(f"cannot write {str(path)!r} ({error.strerror}); name a folder that can be written with "
-                        "--results") from error
+        raise UserError(
+            f"cannot write {str(path)!r} ({error.strerror}); name a folder that can be written with "
+            "--results"
+        ) from error
     if wanted and not found:
         print(f"nanocl: {len(wanted)} files in {root} are up to date", file=sys.stderr)
     return found

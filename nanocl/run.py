@@ -27,14 +27,19 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(listing(arguments.plugin))
             return 0
         if arguments.workers < 0:
-            raise UserError(f"--workers must be at least 1, or 0 for one per core, got {arguments.workers}")
+            raise UserError(
+                f"--workers must be at least 1, or 0 for one per core, got {arguments.workers}"
+            )
         study = None if arguments.strategy else studies.find(arguments.stream, arguments.plugin)
         return _study(study, arguments) if study else _run(arguments)
     except UserError as error:
         print(f"nanocl: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("nanocl: interrupted; measured runs are kept and the next call goes on from there", file=sys.stderr)
+        print(
+            "nanocl: interrupted; measured runs are kept and the next call goes on from there",
+            file=sys.stderr,
+        )
         return 130
 
 
@@ -43,24 +48,34 @@ def listing(plugins: Sequence[Path] = ()) -> str:
     lines = ["streams (--stream)"]
     for name, protocol in suite.protocols().items():
         aliases = "".join(f", {alias}" for alias in protocol.get("aliases", ()))
-        lines.append(f"  {name + aliases:<28} {protocol.get('title', '')}; tiers: {', '.join(protocol['tier'])}")
-    for kind, title in (("streams", "stream families (options: --set stream.x=…)"),
-                        ("strategies", "strategies (--strategy)"), ("models", "models (--model; --set model.x=…)")):
+        lines.append(
+            f"  {name + aliases:<28} {protocol.get('title', '')}; tiers: {', '.join(protocol['tier'])}"
+        )
+    for kind, title in (
+        ("streams", "stream families (options: --set stream.x=…)"),
+        ("strategies", "strategies (--strategy)"),
+        ("models", "models (--model; --set model.x=…)"),
+    ):
         lines += ["", title]
         for plugin in registry.plugins(kind, plugins).values():
             lines.append(f"  {plugin.name:<28} {plugin.summary}")
             if plugin.options:
                 lines.append(" " * 31 + ", ".join(f"{n}={v[1]}" for n, v in plugin.options.items()))
     recipe = ", ".join(f"{name}={value}" for name, value in backbones.RECIPE.items())
-    lines.append(f"  {'with weights= and none given':<28} pretrain=DATASET trains the backbone here first: {recipe}")
+    lines.append(
+        f"  {'with weights= and none given':<28} pretrain=DATASET trains the backbone here first: {recipe}"
+    )
     return "\n".join(lines)
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    # what Avalanche's own imports warn of is no concern of the caller's; the environment reaches the workers
+    # what Avalanche's own imports warn of is no concern of the caller's; the environment reaches
+    # the workers
     os.environ.setdefault("PYTHONWARNINGS", "ignore")
     warnings.simplefilter("ignore")
-    runs = suite.specs(request(arguments))  # a library's adapter is imported here, to know its options
+    runs = suite.specs(
+        request(arguments)
+    )  # a library's adapter is imported here, to know its options
     if arguments.dry_run:
         return _dry_run(runs, arguments)
     runs = suite.pin(runs, arguments.data_root)
@@ -72,9 +87,15 @@ def _run(arguments: argparse.Namespace) -> int:
     failures = _train(todo, len(runs), arguments) if todo else []
     found = [result for run in runs if (result := store.find(run, arguments.results)) is not None]
     if found:
-        print(tables.text(tables.summarise(found), max(60, shutil.get_terminal_size((100, 24)).columns)))
-    print(f"{len(found)} of {len(runs)} runs measured, {len(todo) - len(failures)} of them now; "
-          f"records in {arguments.results / 'runs'}; python -m nanocl.report writes tables and leaderboard")
+        print(
+            tables.text(
+                tables.summarise(found), max(60, shutil.get_terminal_size((100, 24)).columns)
+            )
+        )
+    print(
+        f"{len(found)} of {len(runs)} runs measured, {len(todo) - len(failures)} of them now; "
+        f"records in {arguments.results / 'runs'}; python -m nanocl.report writes tables and leaderboard"
+    )
     for failure in failures:
         print(f"nanocl: {_label(failure.spec)} failed: {failure.error}", file=sys.stderr)
     return 1 if failures else 0
@@ -85,19 +106,26 @@ def _probe(runs: Sequence[RunSpec], arguments: argparse.Namespace) -> int:
     folder = arguments.results / "probes"
     todo = list(runs) if arguments.force else _missing(runs, arguments)
     failures = _train(todo, len(runs), arguments, probe=folder) if todo else []
-    print(f"{len(runs) - len(failures)} of {len(runs)} runs probed, {len(todo) - len(failures)} of them now, in "
-          f"{folder}; python -m nanocl.report draws what they saw")
+    print(
+        f"{len(runs) - len(failures)} of {len(runs)} runs probed, {len(todo) - len(failures)} of them now, in "
+        f"{folder}; python -m nanocl.report draws what they saw"
+    )
     for failure in failures:
         print(f"nanocl: {_label(failure.spec)} failed: {failure.error}", file=sys.stderr)
     return 1 if failures else 0
 
 
 def _study(study: ModuleType, arguments: argparse.Namespace) -> int:
-    for option, value in (("--set", arguments.settings), ("--model", arguments.model),
-                          ("--scenario", arguments.scenario)):
+    for option, value in (
+        ("--set", arguments.settings),
+        ("--model", arguments.model),
+        ("--scenario", arguments.scenario),
+    ):
         if value:
-            raise UserError(f"the study of {arguments.stream} takes no {option}; name strategies with --strategy to "
-                            "run them one by one")
+            raise UserError(
+                f"the study of {arguments.stream} takes no {option}; name strategies with --strategy to "
+                "run them one by one"
+            )
     asked = {"tier": arguments.tier, "seeds": seeds(arguments.seeds)}
     for path in study.damaged(arguments.results, **asked):
         print(f"nanocl: {path} cannot be read and is measured again", file=sys.stderr)
@@ -110,8 +138,13 @@ def _study(study: ModuleType, arguments: argparse.Namespace) -> int:
     from nanocl.progress import StudyDisplay  # here, because it loads rich
 
     with StudyDisplay(f"study {arguments.stream}") as display:
-        text = study.run(arguments.results, arguments.workers or _cores(), display.update, force=arguments.force,
-                         **asked)
+        text = study.run(
+            arguments.results,
+            arguments.workers or _cores(),
+            display.update,
+            force=arguments.force,
+            **asked,
+        )
     print(text)
     return 0
 
@@ -129,10 +162,13 @@ def _name_damaged(todo: Sequence[RunSpec], root: Path) -> None:
         print(f"nanocl: not used, its run is measured again: {problem}", file=sys.stderr)
 
 
-def _train(todo: Sequence[RunSpec], total: int, arguments: argparse.Namespace,
-           probe: Path | None = None) -> list[RunFailure]:
+def _train(
+    todo: Sequence[RunSpec], total: int, arguments: argparse.Namespace, probe: Path | None = None
+) -> list[RunFailure]:
     local.warm_up()
-    from nanocl import experiment  # here, because it loads torch: the calls that train nothing stay quick
+    from nanocl import (
+        experiment,  # here, because it loads torch: the calls that train nothing stay quick
+    )
     from nanocl.progress import Display
 
     device = experiment.choose_device(arguments.device)
@@ -141,10 +177,17 @@ def _train(todo: Sequence[RunSpec], total: int, arguments: argparse.Namespace,
     try:
         experiment.check(todo, data_root=arguments.data_root, plugins=arguments.plugin)
     except SystemExit as error:
-        raise UserError(f"a plugin called sys.exit({error.code!r}); it should raise an error that says why") from error
+        raise UserError(
+            f"a plugin called sys.exit({error.code!r}); it should raise an error that says why"
+        ) from error
     run_one = functools.partial(
-        experiment.run_one, data_root=arguments.data_root, device=device, plugins=tuple(arguments.plugin),
-        workers=workers, partial=arguments.results / ".part", probe=probe,
+        experiment.run_one,
+        data_root=arguments.data_root,
+        device=device,
+        plugins=tuple(arguments.plugin),
+        workers=workers,
+        partial=arguments.results / ".part",
+        probe=probe,
     )
     failures = []
     with Display(todo, measured=total - len(todo)) as display:
@@ -169,8 +212,10 @@ def _dry_run(runs: Sequence[RunSpec], arguments: argparse.Namespace) -> int:
     for run in runs:
         state = "to run" if run.digest in missing else "measured"
         print(f"{state:<9} {run.digest}  {_label(run)}  {_options(run)}")
-    print(f"{len(runs)} runs, {len(runs) - len(missing)} measured; protocol {runs[0].protocol_hash}: "
-          f"{runs[0].benchmark}, tier {runs[0].tier}, {runs[0].scenario}-incremental")
+    print(
+        f"{len(runs)} runs, {len(runs) - len(missing)} measured; protocol {runs[0].protocol_hash}: "
+        f"{runs[0].benchmark}, tier {runs[0].tier}, {runs[0].scenario}-incremental"
+    )
     if note:
         print(note, file=sys.stderr)
     return 0
@@ -181,7 +226,11 @@ def _label(run: RunSpec) -> str:
 
 
 def _options(run: RunSpec) -> str:
-    return " ".join(f"{part.name}.{name}={value}" for part in run.strategy for name, value in part.options.items())
+    return " ".join(
+        f"{part.name}.{name}={value}"
+        for part in run.strategy
+        for name, value in part.options.items()
+    )
 
 
 def _cores() -> int:

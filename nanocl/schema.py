@@ -41,10 +41,13 @@ def check_record(record: Any) -> None:
 
 @cache
 def _validator() -> Any:
-    from jsonschema import Draft202012Validator  # here, not above: `--help` of the doors answers without it
+    from jsonschema import (
+        Draft202012Validator,  # here, not above: `--help` of the doors answers without it
+    )
 
     rules = schema()
-    # jsonschema takes 10 us a number: the rows and layers, nearly all numbers of a record, are left to _check_numbers
+    # jsonschema takes 10 us a number: the rows and layers, nearly all numbers of a record, are left
+    # to _check_numbers
     rules["$defs"]["row"] = rules["$defs"]["fractions"] = {}
     rules["$defs"]["drift"]["properties"]["layers"] = {"type": "object"}
     return Draft202012Validator(rules)
@@ -59,13 +62,24 @@ def _check_drift(entry: dict[str, Any]) -> None:
         _check_numbers(pair, f"the drift of layer {name}", count=2)
 
 
-def _check_numbers(values: Any, what: str, low: float = -_LARGEST, high: float = _LARGEST, *, count: int = 0) -> None:
-    if not isinstance(values, list) or not {*map(type, values)} <= {int, float, type(None)} or (
-            count and len(values) != count):
-        raise ValueError(f"it does not fit the schema: {what} must be {count or 'a list of'} numbers, got {values!r}")
+def _check_numbers(
+    values: Any, what: str, low: float = -_LARGEST, high: float = _LARGEST, *, count: int = 0
+) -> None:
+    if (
+        not isinstance(values, list)
+        or not {*map(type, values)} <= {int, float, type(None)}
+        or (count and len(values) != count)
+    ):
+        raise ValueError(
+            f"it does not fit the schema: {what} must be {count or 'a list of'} numbers, got {values!r}"
+        )
     known = [value for value in values if value is not None]
     if known and not (low <= min(known) and max(known) <= high):
-        right = f"from {low:g} to {high:g}" if high < _LARGEST else "finite" + (" and not negative" if low == 0 else "")
+        right = (
+            f"from {low:g} to {high:g}"
+            if high < _LARGEST
+            else "finite" + (" and not negative" if low == 0 else "")
+        )
         raise ValueError(f"it does not fit the schema: {what} must be {right}, got {values!r}")
 
 
@@ -73,8 +87,18 @@ def _check_complete(record: dict[str, Any]) -> None:
     """Whether a finished run has every number; its task-incremental view may leave out experiences not met yet."""
     count = len(record["initial"])
     masked = record["masked"] or record
-    met = [row[:i + 1] for i, row in enumerate(masked["evaluation"])] if record["masked"] else record["evaluation"]
+    met = (
+        [row[: i + 1] for i, row in enumerate(masked["evaluation"])]
+        if record["masked"]
+        else record["evaluation"]
+    )
     for view, known in ((record, [record["initial"], *record["evaluation"]]), (masked, met)):
         rows = [view["initial"], *view["evaluation"]]
-        if len(rows) != count + 1 or any(len(row) != count for row in rows) or any(None in row for row in known):
-            raise ValueError(f"its status is ok, but its evaluation matrix is not {count} rows of {count} numbers")
+        if (
+            len(rows) != count + 1
+            or any(len(row) != count for row in rows)
+            or any(None in row for row in known)
+        ):
+            raise ValueError(
+                f"its status is ok, but its evaluation matrix is not {count} rows of {count} numbers"
+            )

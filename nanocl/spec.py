@@ -27,7 +27,8 @@ class Part:
     Attributes:
         name: The plugin's name as the registry knows it.
         options: Option name to plain value.
-        source: For a plugin loaded from a file of the user's, a hash of that file: an edited file is another plugin.
+        source: For a plugin loaded from a file of the user's, a hash of that file: an edited file
+            is another plugin.
     """
 
     name: str
@@ -41,16 +42,19 @@ class Training:
 
     Attributes:
         epochs: Passes over an experience's data; ignored when `iterations` is not 0.
-        iterations: Mini-batches per experience, reshuffling the data whenever it is used up; 0 means use `epochs`.
+        iterations: Mini-batches per experience, reshuffling the data whenever it is used up; 0
+            means use `epochs`.
         batch_size: Samples per mini-batch in training.
         evaluation_batch_size: Samples per mini-batch in evaluation.
-        head: Output layer. `auto` chooses by scenario: `seen` (class), `own` (task), `shared` (domain).
-            `seen`: one layer, classes not met yet are masked out. `all`: one layer, all classes compete from the start.
-            `masked`: one layer, masked to the classes of the sample's task label. `own`: a layer per task label.
-            `shared`: one layer, the same classes in each experience.
+        head: Output layer. `auto` chooses by scenario: `seen` (class), `own` (task), `shared`
+            (domain). `seen`: one layer, classes not met yet are masked out. `all`: one layer, all
+            classes compete from the start. `masked`: one layer, masked to the classes of the
+            sample's task label. `own`: a layer per task label. `shared`: one layer, the same
+            classes in each experience.
         optimizer_state: `keep` or `reset` the optimizer's state at an experience boundary.
         threads: torch threads of one run; they change the order of floating-point sums.
-        measured_on: `test`, or `validation` for tuning (needs a stream option such as `validation=0.1`).
+        measured_on: `test`, or `validation` for tuning (needs a stream option such as
+            `validation=0.1`).
     """
 
     epochs: int = 1
@@ -70,14 +74,16 @@ class RunSpec:
     Attributes:
         benchmark: Name of the protocol, e.g. `split-mnist`; what people pass to `--stream`.
         tier: `smoke`, `cpu` or `paper`.
-        scenario: `class`, `task` or `domain` incremental (van de Ven and Tolias, 2019, arXiv:1904.07734).
+        scenario: `class`, `task` or `domain` incremental (van de Ven and Tolias, 2019,
+            arXiv:1904.07734).
         stream: The stream family and its options.
         model: The backbone and its options.
         strategy: The composed strategies, in the order given.
         training: Epochs, mini-batches, head.
         seed: Decides class order, data order and initialisation; shared by all strategies.
         data: Fingerprint of the data sets, empty for synthetic streams.
-        recipe: Where the strategy's options come from: `default`, `tuned`, `published` or `set`. Not in the digest.
+        recipe: Where the strategy's options come from: `default`, `tuned`, `published` or `set`.
+            Not in the digest.
     """
 
     benchmark: str
@@ -113,13 +119,15 @@ class RunSpec:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> RunSpec:
         """Inverse of `dataclasses.asdict`, as read from a record."""
-        return cls(**{
-            **values,
-            "stream": Part(**values["stream"]),
-            "model": Part(**values["model"]),
-            "strategy": tuple(Part(**part) for part in values["strategy"]),
-            "training": Training(**values["training"]),
-        })
+        return cls(
+            **{
+                **values,
+                "stream": Part(**values["stream"]),
+                "model": Part(**values["model"]),
+                "strategy": tuple(Part(**part) for part in values["strategy"]),
+                "training": Training(**values["training"]),
+            }
+        )
 
     def with_data(self, fingerprint: str) -> RunSpec:
         """The same run on the data set with this fingerprint."""

@@ -1,6 +1,7 @@
 """Numbers over seeds: mean, spread and interval, paired tests, ranks. Seed s of one row pairs with seed s of another.
 
-Intervals and tests come from scipy; it is imported where it is needed, so that `--help` does not wait for it.
+Intervals and tests come from scipy; it is imported where it is needed, so that `--help` does not
+wait for it.
 """
 
 from __future__ import annotations
@@ -56,8 +57,13 @@ def sign_flip_p_value(differences: Sequence[float]) -> float:
     if n < FEWEST_SEEDS:
         raise ValueError(f"a paired test needs at least {FEWEST_SEEDS} seeds in common, got {n}")
     outcome = permutation_test(
-        (list(differences),), lambda sample, axis: sample.mean(axis=axis), permutation_type="samples",
-        n_resamples=2**n if n <= EXACT_UP_TO else RESAMPLES, vectorized=True, rng=_generator())
+        (list(differences),),
+        lambda sample, axis: sample.mean(axis=axis),
+        permutation_type="samples",
+        n_resamples=2**n if n <= EXACT_UP_TO else RESAMPLES,
+        vectorized=True,
+        rng=_generator(),
+    )
     return float(outcome.pvalue)
 
 
@@ -84,11 +90,13 @@ def paired(first: Mapping[int, float], second: Mapping[int, float]) -> tuple[flo
     return tuple(first[seed] - second[seed] for seed in sorted(first.keys() & second.keys()))
 
 
-def rank_intervals(scores: Sequence[Mapping[int, float]], *, higher: bool = True) -> list[tuple[int, int] | None]:
+def rank_intervals(
+    scores: Sequence[Mapping[int, float]], *, higher: bool = True
+) -> list[tuple[int, int] | None]:
     """95 % interval of each row's rank (1 is best) when the seeds are drawn again with replacement.
 
-    All rows see the same draw, so that what seeds have in common does not blur the ranks. In a draw without any seed
-    of a row, that row keeps its mean over all its seeds.
+    All rows see the same draw, so that what seeds have in common does not blur the ranks. In a draw
+    without any seed of a row, that row keeps its mean over all its seeds.
 
     Args:
         scores: For each row, seed to score.
@@ -130,8 +138,15 @@ def _t_interval(values: Sequence[float]) -> tuple[float, float]:
 def _bootstrap(values: Sequence[float]) -> tuple[float, float]:
     from scipy.stats import bootstrap
 
-    found = bootstrap((list(values),), lambda sample, axis: sample.mean(axis=axis), vectorized=True,
-                      confidence_level=CONFIDENCE, n_resamples=RESAMPLES, method="percentile", rng=_generator())
+    found = bootstrap(
+        (list(values),),
+        lambda sample, axis: sample.mean(axis=axis),
+        vectorized=True,
+        confidence_level=CONFIDENCE,
+        n_resamples=RESAMPLES,
+        method="percentile",
+        rng=_generator(),
+    )
     return float(found.confidence_interval.low), float(found.confidence_interval.high)
 
 

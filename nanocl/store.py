@@ -34,7 +34,13 @@ class Problem:
 
 def path_of(spec: RunSpec, root: Path) -> Path:
     """Where the record of a run lies."""
-    return Path(root) / "runs" / _safe(spec.benchmark) / _safe(spec.strategy_name) / f"s{spec.seed}-{spec.digest}.json"
+    return (
+        Path(root)
+        / "runs"
+        / _safe(spec.benchmark)
+        / _safe(spec.strategy_name)
+        / f"s{spec.seed}-{spec.digest}.json"
+    )
 
 
 def save(result: RunResult, root: Path) -> Path:
@@ -75,8 +81,10 @@ def load(path: Path, root: Path) -> RunResult:
     check_record(record)
     result = from_record(record)
     if result.spec.digest != record["digest"]:
-        raise ValueError(f"its digest is {record['digest']}, but its spec hashes to {result.spec.digest}: one of them "
-                         "was edited")
+        raise ValueError(
+            f"its digest is {record['digest']}, but its spec hashes to {result.spec.digest}: one of them "
+            "was edited"
+        )
     if path_of(result.spec, root).absolute() != Path(path).absolute():
         raise ValueError(f"it is misplaced: its spec belongs at {path_of(result.spec, root)}")
     return result
@@ -125,25 +133,32 @@ def to_record(result: RunResult) -> dict[str, Any]:
     """The JSON value of a result."""
     values = _finite(asdict(result))
     for entry in values["drift"]:
-        entry["layers"] = {name: [_rounded(v) for v in pair] for name, pair in entry["layers"].items()}
+        entry["layers"] = {
+            name: [_rounded(v) for v in pair] for name, pair in entry["layers"].items()
+        }
     return {"schema": SCHEMA, "digest": result.spec.digest, **values}
 
 
 def from_record(record: dict[str, Any]) -> RunResult:
     """Inverse of `to_record`, for a record that fits the schema."""
-    values = _tuples({name: value for name, value in record.items() if name not in ("schema", "digest")})
-    return RunResult(**{
-        **values,
-        "spec": RunSpec.from_dict(values["spec"]),
-        "drift": tuple(Drift(**entry) for entry in values["drift"]),
-        "cost": Cost(**values["cost"]),
-        "environment": Environment(**values["environment"]),
-    })
+    values = _tuples(
+        {name: value for name, value in record.items() if name not in ("schema", "digest")}
+    )
+    return RunResult(
+        **{
+            **values,
+            "spec": RunSpec.from_dict(values["spec"]),
+            "drift": tuple(Drift(**entry) for entry in values["drift"]),
+            "cost": Cost(**values["cost"]),
+            "environment": Environment(**values["environment"]),
+        }
+    )
 
 
 def _parse(text: str) -> Any:
     def refuse(constant: str) -> None:
         raise ValueError(f"it holds {constant}, which is no JSON")
+
     try:
         return json.loads(text, parse_constant=refuse)
     except json.JSONDecodeError as error:
@@ -155,8 +170,10 @@ def _text(record: dict[str, Any]) -> str:
     for keep_layers in (True, False):
         if not keep_layers:
             record = {**record, "drift": _thinned(record["drift"])}
-        lines = (f"{json.dumps(name)}: {json.dumps(value, allow_nan=False, separators=(',', ':'))}"
-                 for name, value in record.items())
+        lines = (
+            f"{json.dumps(name)}: {json.dumps(value, allow_nan=False, separators=(',', ':'))}"
+            for name, value in record.items()
+        )
         text = "{\n" + ",\n".join(lines) + "\n}\n"
         if len(text.encode()) < SIZE_LIMIT:
             break
@@ -182,8 +199,10 @@ def _replace(path: Path, text: str) -> None:
 
 
 def _unwritable(root: Path, error: OSError) -> UserError:
-    return UserError(f"cannot write results into {str(root)!r} ({error.strerror}); "
-                     "name a folder that can be written with --results")
+    return UserError(
+        f"cannot write results into {str(root)!r} ({error.strerror}); "
+        "name a folder that can be written with --results"
+    )
 
 
 def _safe(name: str) -> str:

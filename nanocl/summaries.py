@@ -42,11 +42,19 @@ def references(results: Iterable[RunResult]) -> dict[int, Evaluation]:
 
     How well it did plays no part, so that no reference is picked for its luck.
     """
-    rows = _grouped((run for run in results if is_upper_bound(run) and run.status == "ok"), _row_order)
+    rows = _grouped(
+        (run for run in results if is_upper_bound(run) and run.status == "ok"), _row_order
+    )
     if not rows:
         return {}
-    chosen = max(rows, key=lambda row: (row[0].spec.strategy_name == UPPER_BOUND, len(row),
-                                        row[0].spec.recipe == "default"))
+    chosen = max(
+        rows,
+        key=lambda row: (
+            row[0].spec.strategy_name == UPPER_BOUND,
+            len(row),
+            row[0].spec.recipe == "default",
+        ),
+    )
     return {run.spec.seed: Evaluation(run.initial, run.evaluation, run.measure) for run in chosen}
 
 
@@ -62,8 +70,11 @@ def compute(column: Column, group: str, run: RunResult, joint: Mapping[int, Eval
         return column.compute(run.cost)
     if is_upper_bound(run):
         joint = {}
-    return column.compute(Evaluation(run.initial, run.evaluation, run.measure, joint.get(run.spec.seed),
-                                     _task_view(run)))
+    return column.compute(
+        Evaluation(
+            run.initial, run.evaluation, run.measure, joint.get(run.spec.seed), _task_view(run)
+        )
+    )
 
 
 def column_name(column: Column, group: str) -> str:
@@ -80,12 +91,15 @@ def _task_view(run: RunResult) -> Matrix | None:
     """The task-incremental view; None for an experience whose classes could not answer yet, whatever was stored."""
     if run.masked is None or run.spec.training.head == "all":
         return run.masked and run.masked["evaluation"]
-    return tuple(tuple(value if j <= i else None for j, value in enumerate(row))
-                 for i, row in enumerate(run.masked["evaluation"]))
+    return tuple(
+        tuple(value if j <= i else None for j, value in enumerate(row))
+        for i, row in enumerate(run.masked["evaluation"])
+    )
 
 
-def _summary(runs: Sequence[RunResult], joint: Mapping[int, Evaluation],
-             known: Mapping[str, registry.Plugin]) -> Summary:
+def _summary(
+    runs: Sequence[RunResult], joint: Mapping[int, Evaluation], known: Mapping[str, registry.Plugin]
+) -> Summary:
     measured, spec = [run for run in runs if run.status == "ok"], runs[0].spec
     return Summary(
         strategy=spec.strategy_name,
@@ -94,18 +108,24 @@ def _summary(runs: Sequence[RunResult], joint: Mapping[int, Evaluation],
         protocol=spec.protocol_hash,
         seeds=tuple(run.spec.seed for run in measured),
         diverged=tuple(run.spec.seed for run in runs if run.status != "ok"),
-        columns={column_name(column, group): tuple(_value(column, group, run, joint) for run in measured)
-                 for column, group in _all_columns()},
+        columns={
+            column_name(column, group): tuple(_value(column, group, run, joint) for run in measured)
+            for column, group in _all_columns()
+        },
         results=tuple(runs),
     )
 
 
 def _all_columns() -> Iterator[tuple[Column, str]]:
     for kind in metrics.KINDS:
-        yield from itertools.product(metrics.columns(kind), metrics.GROUPS if kind == "drift" else ("",))
+        yield from itertools.product(
+            metrics.columns(kind), metrics.GROUPS if kind == "drift" else ("",)
+        )
 
 
-def _value(column: Column, group: str, run: RunResult, joint: Mapping[int, Evaluation]) -> float | None:
+def _value(
+    column: Column, group: str, run: RunResult, joint: Mapping[int, Evaluation]
+) -> float | None:
     try:
         return compute(column, group, run, joint)
     except Undefined:
@@ -122,7 +142,9 @@ def _protocol_order(result: RunResult) -> tuple[str, ...]:
 
 
 def _row_order(result: RunResult) -> tuple[str, str]:
-    parts = [(part.name, sorted(part.options.items()), part.source) for part in result.spec.strategy]
+    parts = [
+        (part.name, sorted(part.options.items()), part.source) for part in result.spec.strategy
+    ]
     return result.spec.strategy_name, repr(parts)
 
 
@@ -134,8 +156,11 @@ def _strategies() -> Mapping[str, registry.Plugin]:
 
 
 def _options(spec: RunSpec, known: Mapping[str, registry.Plugin]) -> str:
-    return " ".join(text if len(spec.strategy) == 1 else f"{part.name}.{text}"
-                    for part in spec.strategy for text in _differing(part, known))
+    return " ".join(
+        text if len(spec.strategy) == 1 else f"{part.name}.{text}"
+        for part in spec.strategy
+        for text in _differing(part, known)
+    )
 
 
 def _differing(part: Part, known: Mapping[str, registry.Plugin]) -> Iterator[str]:

@@ -18,8 +18,25 @@ __all__ = ["FORMATS", "by_protocol", "measure_of", "page", "render", "summarise"
 
 FORMATS = {"markdown": "md", "csv": "csv", "latex": "tex"}
 _TITLES = {"accuracy": "Accuracy and forgetting", "drift": "Parameter drift", "cost": "Cost"}
-_CSV = ("protocol", "benchmark", "tier", "scenario", "measure", "strategy", "options", "recipe", "seeds", "diverged",
-        "kind", "metric", "n", "mean", "std", "low", "high")
+_CSV = (
+    "protocol",
+    "benchmark",
+    "tier",
+    "scenario",
+    "measure",
+    "strategy",
+    "options",
+    "recipe",
+    "seeds",
+    "diverged",
+    "kind",
+    "metric",
+    "n",
+    "mean",
+    "std",
+    "low",
+    "high",
+)
 
 
 def render(summaries: Sequence[Summary], kind: str, format: str, width: int = 100) -> str:
@@ -35,10 +52,16 @@ def render(summaries: Sequence[Summary], kind: str, format: str, width: int = 10
         raise ValueError(f"kind must be one of {', '.join(metrics.KINDS)}, got {kind!r}")
     if format == "csv":
         return _csv(summaries, (kind,))
-    write = {"markdown": formats.markdown, "latex": formats.latex, "text": lambda t: formats.text(t, width)}
+    write = {
+        "markdown": formats.markdown,
+        "latex": formats.latex,
+        "text": lambda t: formats.text(t, width),
+    }
     if format not in write:
         raise ValueError(f"format must be markdown, csv, latex or text, got {format!r}")
-    return "\n".join(write[format](table(rows, kind, brief=format == "text")) for rows in by_protocol(summaries))
+    return "\n".join(
+        write[format](table(rows, kind, brief=format == "text")) for rows in by_protocol(summaries)
+    )
 
 
 def page(summaries: Sequence[Summary], format: str) -> str:
@@ -57,7 +80,9 @@ def text(summaries: Sequence[Summary], width: int = 100) -> str:
     parts: list[str] = []
     definitions: dict[str, None] = {}
     for rows in by_protocol(summaries):
-        parts.append("\n".join([*formats.wrapped(protocol_lines(rows), width), *_footnotes(rows)]) + "\n")
+        parts.append(
+            "\n".join([*formats.wrapped(protocol_lines(rows), width), *_footnotes(rows)]) + "\n"
+        )
         for whole in (table(rows, kind, brief=True) for kind in metrics.KINDS):
             definitions.update(dict.fromkeys(whole.below))
             parts.append(formats.text(replace(whole, above=(), below=()), width))
@@ -67,22 +92,36 @@ def text(summaries: Sequence[Summary], width: int = 100) -> str:
 def table(summaries: Sequence[Summary], kind: str, *, brief: bool = False) -> Table:
     """The rows of one protocol as a table of one kind.
 
-    `brief` leaves out details: options become footnotes, drift is that of the backbone, and of the notes only the
-    definitions stay.
+    `brief` leaves out details: options become footnotes, drift is that of the backbone, and of the
+    notes only the definitions stay.
 
     Raises:
         ValueError: Rows of different protocols.
     """
     above = protocol_lines(summaries)
-    groups = _groups(summaries, kind)[:1 if brief else None]
-    columns = [column for column in metrics.columns(kind)
-               if not (column.optional and not _defined(summaries, column, groups)) and not (brief and column.detail)]
+    groups = _groups(summaries, kind)[: 1 if brief else None]
+    columns = [
+        column
+        for column in metrics.columns(kind)
+        if not (column.optional and not _defined(summaries, column, groups))
+        and not (brief and column.detail)
+    ]
     names = _names(summaries, kind, brief)
-    rows = tuple((*(name(row, group) for name in names.values()), *_cells(row, columns, group))
-                 for row in summaries for group in groups)
+    rows = tuple(
+        (*(name(row, group) for name in names.values()), *_cells(row, columns, group))
+        for row in summaries
+        for group in groups
+    )
     title = f"{_TITLES[kind]} ({groups[0]})" if brief and kind == "drift" else _TITLES[kind]
-    return Table(title, above, (*names, *(column.title for column in columns)), rows,
-                 notes.below(summaries, kind, columns, groups, brief), len(names), f"{kind}-{summaries[0].protocol}")
+    return Table(
+        title,
+        above,
+        (*names, *(column.title for column in columns)),
+        rows,
+        notes.below(summaries, kind, columns, groups, brief),
+        len(names),
+        f"{kind}-{summaries[0].protocol}",
+    )
 
 
 def protocol_lines(summaries: Sequence[Summary]) -> tuple[str, ...]:
@@ -95,7 +134,11 @@ def protocol_lines(summaries: Sequence[Summary]) -> tuple[str, ...]:
         found = ", ".join(sorted({row.protocol for row in summaries})) or "no rows"
         raise ValueError(f"rows of one table must share a protocol, got {found}")
     spec, training = summaries[0].results[0].spec, summaries[0].results[0].spec.training
-    length = f"{training.iterations} mini-batches" if training.iterations else f"epochs {training.epochs}"
+    length = (
+        f"{training.iterations} mini-batches"
+        if training.iterations
+        else f"epochs {training.epochs}"
+    )
     return (
         f"{heading(spec)}; protocol `{spec.protocol_hash}`",
         f"stream: {_part(spec.stream)}",
@@ -115,8 +158,10 @@ def heading(spec: RunSpec) -> str:
 
 def data_line(result: RunResult) -> str:
     """Name, fingerprint and release (`official` or `other`) of each data set."""
-    facts = (f"{data['name']} `{data['fingerprint']}` ({data.get('release', 'release not recorded')})"
-             for data in result.data)
+    facts = (
+        f"{data['name']} `{data['fingerprint']}` ({data.get('release', 'release not recorded')})"
+        for data in result.data
+    )
     return ", ".join(facts) or "synthetic"
 
 
@@ -131,13 +176,18 @@ def diverged_cell(row: Summary) -> str:
     return f"{len(row.diverged)}/{len(row.results)}" if row.diverged else ""
 
 
-def _names(summaries: Sequence[Summary], kind: str, brief: bool) -> dict[str, Callable[[Summary, str], str]]:
+def _names(
+    summaries: Sequence[Summary], kind: str, brief: bool
+) -> dict[str, Callable[[Summary, str], str]]:
     """The columns that name a row: header to how it is made of the row and the group of weights."""
     numbers = _footnote_numbers(summaries) if brief else {}
     names = {"strategy": lambda row, group: row.strategy + numbers.get(row.options, "")}
     if any(row.options for row in summaries) and not brief:
         names["options"] = lambda row, group: row.options
-    names |= {"recipe": lambda row, group: row.recipe, "seeds": lambda row, group: str(len(row.seeds))}
+    names |= {
+        "recipe": lambda row, group: row.recipe,
+        "seeds": lambda row, group: str(len(row.seeds)),
+    }
     if any(row.diverged for row in summaries):
         names["diverged"] = lambda row, group: diverged_cell(row)
     if kind == "drift" and not brief:
@@ -151,18 +201,26 @@ def _footnote_numbers(summaries: Sequence[Summary]) -> dict[str, str]:
 
 
 def _footnotes(summaries: Sequence[Summary]) -> Iterator[str]:
-    return (f"{number.strip()} {options}" for options, number in _footnote_numbers(summaries).items())
+    return (
+        f"{number.strip()} {options}" for options, number in _footnote_numbers(summaries).items()
+    )
 
 
 def _cells(row: Summary, columns: Sequence[Column], group: str) -> Iterator[str]:
     for column in columns:
-        yield formats.mean_and_std(row.columns[column_name(column, group)], column.unit, measure_of(row))
+        yield formats.mean_and_std(
+            row.columns[column_name(column, group)], column.unit, measure_of(row)
+        )
 
 
 def _groups(summaries: Sequence[Summary], kind: str) -> list[str]:
     if kind != "drift":
         return [""]
-    found = [group for group in metrics.GROUPS if any(_known(row.columns[f"{group}.l2"]) for row in summaries)]
+    found = [
+        group
+        for group in metrics.GROUPS
+        if any(_known(row.columns[f"{group}.l2"]) for row in summaries)
+    ]
     return found or ["backbone"]
 
 
@@ -171,7 +229,9 @@ def _known(values: Sequence[float | None]) -> list[float]:
 
 
 def _defined(summaries: Sequence[Summary], column: Column, groups: Sequence[str]) -> bool:
-    return any(_known(row.columns[column_name(column, group)]) for row in summaries for group in groups)
+    return any(
+        _known(row.columns[column_name(column, group)]) for row in summaries for group in groups
+    )
 
 
 def _part(part: Part) -> str:
@@ -195,8 +255,19 @@ def _csv(summaries: Sequence[Summary], kinds: Sequence[str]) -> str:
 
 def _lines(row: Summary, kind: str) -> Iterator[tuple]:
     spec = row.results[0].spec
-    start = (row.protocol, spec.benchmark, spec.tier, spec.scenario, measure_of(row), row.strategy, row.options,
-             row.recipe, " ".join(map(str, row.seeds)), " ".join(map(str, row.diverged)), kind)
+    start = (
+        row.protocol,
+        spec.benchmark,
+        spec.tier,
+        spec.scenario,
+        measure_of(row),
+        row.strategy,
+        row.options,
+        row.recipe,
+        " ".join(map(str, row.seeds)),
+        " ".join(map(str, row.diverged)),
+        kind,
+    )
     for column in metrics.columns(kind):
         for group in metrics.GROUPS if kind == "drift" else ("",):
             name = column_name(column, group)

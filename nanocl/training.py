@@ -24,41 +24,61 @@ from nanocl.records import Drift, Training
 class Learner(SupervisedTemplate):
     """Model, optimizer and strategies, ready to train: Avalanche's template with a faster data path.
 
-    All of Avalanche's hooks and plugins work. Where the data is in tensors, mini-batches are read whole; a data set
-    that a plugin replaced by something else takes Avalanche's own loaders.
+    All of Avalanche's hooks and plugins work. Where the data is in tensors, mini-batches are read
+    whole; a data set that a plugin replaced by something else takes Avalanche's own loaders.
 
     Attributes:
         training: Epochs or iterations, mini-batch sizes, what happens to the optimizer's state.
         seed: Source of the data order, which is the same for every strategy.
     """
 
-    def __init__(self, *, model: Network, optimizer: torch.optim.Optimizer, strategies: Sequence[SupervisedPlugin],
-                 training: Training, seed: int, measure: str = "accuracy", device: str = "cpu") -> None:
+    def __init__(
+        self,
+        *,
+        model: Network,
+        optimizer: torch.optim.Optimizer,
+        strategies: Sequence[SupervisedPlugin],
+        training: Training,
+        seed: int,
+        measure: str = "accuracy",
+        device: str = "cpu",
+    ) -> None:
         super().__init__(
-            model=model, optimizer=optimizer, plugins=[*strategies], device=device,
+            model=model,
+            optimizer=optimizer,
+            plugins=[*strategies],
+            device=device,
             criterion=nn.CrossEntropyLoss() if measure == "accuracy" else nn.MSELoss(),
-            train_mb_size=training.batch_size, train_epochs=1 if training.iterations else training.epochs,
-            eval_mb_size=training.evaluation_batch_size, evaluator=EvaluationPlugin(),
+            train_mb_size=training.batch_size,
+            train_epochs=1 if training.iterations else training.epochs,
+            eval_mb_size=training.evaluation_batch_size,
+            evaluator=EvaluationPlugin(),
         )
         self.training, self.seed, self.strategies = training, seed, list(strategies)
         self.statistics: RunningStatistics | None = None
 
     def check_model_and_optimizer(self, **kwargs) -> None:
         """Open the model to the experience; keep or reset the optimizer's state as the protocol says."""
-        super().check_model_and_optimizer(reset_optimizer_state=self.training.optimizer_state == "reset", **kwargs)
+        super().check_model_and_optimizer(
+            reset_optimizer_state=self.training.optimizer_state == "reset", **kwargs
+        )
 
     def make_optimizer(self, **kwargs) -> None:
         """Keep the optimizer's groups: parameters that the strategy left out of them stay out.
 
-        Avalanche's own first call adds every parameter of the model; parameters that come later are still added.
+        Avalanche's own first call adds every parameter of the model; parameters that come later are
+        still added.
         """
         named = dict(self.model.named_parameters())
         if self.optimized_param_id is None:
             held = {id(p) for group in self.optimizer.param_groups for p in group["params"]}
             self._left_out = {name for name, p in named.items() if id(p) not in held}
         self.optimized_param_id = update_optimizer(
-            self.optimizer, {name: p for name, p in named.items() if name not in self._left_out},
-            self.optimized_param_id, reset_state=kwargs.get("reset_optimizer_state", False))
+            self.optimizer,
+            {name: p for name, p in named.items() if name not in self._left_out},
+            self.optimized_param_id,
+            reset_state=kwargs.get("reset_optimizer_state", False),
+        )
 
     def keep_statistics(self) -> None:
         """Let each task label be tested with the running statistics that it was trained with."""
@@ -90,8 +110,12 @@ class Learner(SupervisedTemplate):
         if parts is None:
             super().make_train_dataloader(**kwargs)
             return
-        order = torch.Generator().manual_seed(self.seed * 1_000_003 + self.experience.current_experience)
-        self.dataloader = MiniBatches(parts, self.train_mb_size, generator=order, iterations=self.training.iterations)
+        order = torch.Generator().manual_seed(
+            self.seed * 1_000_003 + self.experience.current_experience
+        )
+        self.dataloader = MiniBatches(
+            parts, self.train_mb_size, generator=order, iterations=self.training.iterations
+        )
 
     def make_eval_dataloader(self, **kwargs) -> None:
         """Mini-batches in order, without augmentation."""
@@ -123,15 +147,22 @@ class Learner(SupervisedTemplate):
     def repeat(self) -> Tensor:
         """The pass over the current mini-batch again, at the weights as they are now, up to the gradient.
 
-        Every hook from `before_forward` to `after_backward` runs again, so that what strategies add to the loss and do
-        to the gradient counts each time. Running statistics of normalisation layers stay as the first pass left them.
+        Every hook from `before_forward` to `after_backward` runs again, so that what strategies add
+        to the loss and do to the gradient counts each time. Running statistics of normalisation
+        layers stay as the first pass left them.
 
         Returns:
             The loss, a scalar.
         """
-        tracking = [module for module in self.model.modules() if getattr(module, "track_running_stats", False)]
+        tracking = [
+            module
+            for module in self.model.modules()
+            if getattr(module, "track_running_stats", False)
+        ]
         for module in tracking:
-            module.track_running_stats = False  # statistics of the mini-batch are still used, just not remembered
+            module.track_running_stats = (
+                False  # statistics of the mini-batch are still used, just not remembered
+            )
         try:
             with torch.enable_grad():
                 self.optimizer.zero_grad()
@@ -168,15 +199,23 @@ class Outcome:
     drift: list[Drift] = field(default_factory=list)
 
 
-def train(learner: Learner, scenario, meter: Meter, *, drift: DriftMeter, so_far: Outcome | None = None,
-          after_experience: Callable[[Outcome], None] | None = None,
-          tell: Callable[[int, int, float], None] | None = None) -> Outcome:
+def train(
+    learner: Learner,
+    scenario,
+    meter: Meter,
+    *,
+    drift: DriftMeter,
+    so_far: Outcome | None = None,
+    after_experience: Callable[[Outcome], None] | None = None,
+    tell: Callable[[int, int, float], None] | None = None,
+) -> Outcome:
     """Train on each experience in turn and test on all of them after each.
 
     Args:
         learner: Model, optimizer, strategies.
-        scenario: What a stream's `build` returned. Experiences before its `start` are known from the weights:
-            strategies see them begin and end, without a mini-batch, and their row is that of the untrained model.
+        scenario: What a stream's `build` returned. Experiences before its `start` are known from
+            the weights: strategies see them begin and end, without a mini-batch, and their row is
+            that of the untrained model.
         meter: Takes the seconds of training, evaluation excluded.
         drift: Measures the parameters after each experience.
         so_far: What an interrupted run had measured; training goes on with the next experience.
@@ -184,7 +223,8 @@ def train(learner: Learner, scenario, meter: Meter, *, drift: DriftMeter, so_far
         tell: Called now and then with (experience, epoch, share of the experience done).
 
     Returns:
-        The outcome; with status `diverged`, the rows measured before the loss became infinite or NaN.
+        The outcome; with status `diverged`, the rows measured before the loss became infinite or
+        NaN.
     """
     scores = Scores(scenario.measure)
     tests = getattr(scenario, f"{learner.training.measured_on}_stream")
@@ -194,7 +234,7 @@ def train(learner: Learner, scenario, meter: Meter, *, drift: DriftMeter, so_far
         learner.eval(tests)
         outcome.initial, outcome.masked_initial = scores.row, scores.masked
     epochs = learner.train_epochs
-    for experience in list(scenario.train_stream)[len(outcome.evaluation):]:
+    for experience in list(scenario.train_stream)[len(outcome.evaluation) :]:
         known = experience.current_experience < scenario.start
         learner.train_epochs = 0 if known else epochs
         try:

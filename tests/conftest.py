@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# the same examples on every machine and day: a red suite is then a fact about the change, not about the draw;
-# `pytest --hypothesis-profile explore` draws anew, and many more
+# the same examples on every machine and day: a red suite is then a fact about the change, not about
+# the draw; `pytest --hypothesis-profile explore` draws anew, and many more
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.register_profile("explore", max_examples=2000, deadline=None)
 settings.load_profile("repeatable")
@@ -18,8 +18,12 @@ def data_root() -> Path:
     """The folder of real data sets named by NANOCL_DATA_ROOT; the test is skipped where there is none."""
     named = os.environ.get("NANOCL_DATA_ROOT")
     if not named:
-        pytest.skip("real data is needed: set NANOCL_DATA_ROOT to a folder with MNIST/raw, cifar10.zip and so on")
+        pytest.skip(
+            "real data is needed: set NANOCL_DATA_ROOT to a folder with MNIST/raw, cifar10.zip and so on"
+        )
     root = Path(named)
     if not root.is_dir():
-        pytest.fail(f"NANOCL_DATA_ROOT names {root}, which is not a folder: no real data would be tested")
+        pytest.fail(
+            f"NANOCL_DATA_ROOT names {root}, which is not a folder: no real data would be tested"
+        )
     return root

@@ -21,5 +21,7 @@ def write_idx(folder: Path, *, packed: bool = True, count: int = 20) -> dict[str
         arrays[f"{split}-labels-idx1-ubyte"] = random.integers(0, 10, n, np.uint8)
     for name, array in arrays.items():
         data = idx_bytes(array)
-        (folder / f"{name}{'.gz' if packed else ''}").write_bytes(gzip.compress(data) if packed else data)
+        (folder / f"{name}{'.gz' if packed else ''}").write_bytes(
+            gzip.compress(data) if packed else data
+        )
     return arrays

@@ -15,13 +15,23 @@ def png(pixels: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def pictures(*, size: tuple[int, int] = (6, 6), classes: tuple[str, ...] = ("ant", "bee"), gray: bool = False,
-             train: int = 4, test: int = 2) -> dict[str, bytes]:
+def pictures(
+    *,
+    size: tuple[int, int] = (6, 6),
+    classes: tuple[str, ...] = ("ant", "bee"),
+    gray: bool = False,
+    train: int = 4,
+    test: int = 2,
+) -> dict[str, bytes]:
     """Files of an image folder, by path: random pictures, the same on every call."""
     random = np.random.default_rng(0)
     shape = size if gray else (*size, 3)
-    paths = [f"{split}/{label}/{number}.png" for split, count in (("train", train), ("test", test))
-             for label in classes for number in range(count)]
+    paths = [
+        f"{split}/{label}/{number}.png"
+        for split, count in (("train", train), ("test", test))
+        for label in classes
+        for number in range(count)
+    ]
     return {path: png(random.integers(0, 256, shape, np.uint8)) for path in paths}
 
 

@@ -13,8 +13,27 @@ import nanocl
 ROOT = Path(nanocl.__file__).parent
 LAYERS = [
     {"run", "report", "tune", "memory", "progress", "commandline"},
-    {"engine", "store", "tables", "statistics", "leaderboard", "citation", "site", "suite", "formats", "summaries",
-     "reproduction", "protocol", "schema", "notes", "footprint", "studies", "claims", "sweeps", "backbones"},
+    {
+        "engine",
+        "store",
+        "tables",
+        "statistics",
+        "leaderboard",
+        "citation",
+        "site",
+        "suite",
+        "formats",
+        "summaries",
+        "reproduction",
+        "protocol",
+        "schema",
+        "notes",
+        "footprint",
+        "studies",
+        "claims",
+        "sweeps",
+        "backbones",
+    },
     {"experiment", "testing"},
     {"checkpoint", "pretraining"},
     {"training"},
@@ -27,8 +46,19 @@ LAYERS = [
     {"records", "spec"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
-AVALANCHE = {"training", "observers", "probe", "experiment", "testing", "heads", "streams", "strategies"}
-FILES = sorted(path for path in ROOT.rglob("*.py") if path.parent.name not in ("benchmarks", "baselines"))
+AVALANCHE = {
+    "training",
+    "observers",
+    "probe",
+    "experiment",
+    "testing",
+    "heads",
+    "streams",
+    "strategies",
+}
+FILES = sorted(
+    path for path in ROOT.rglob("*.py") if path.parent.name not in ("benchmarks", "baselines")
+)
 
 
 def room(path: Path) -> str:
@@ -72,7 +102,9 @@ def test_avalanche_stays_behind_its_wall(path):
 
 def test_the_optimizers_need_nothing_of_ours():
     for path in (ROOT / "optim").glob("*.py"):
-        assert all(name.startswith("nanocl.optim") for name in imported(path) if name.startswith("nanocl")), path
+        assert all(
+            name.startswith("nanocl.optim") for name in imported(path) if name.startswith("nanocl")
+        ), path
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
@@ -80,7 +112,9 @@ def test_a_file_ends_before_it_is_too_long(path):
     assert len(path.read_text().splitlines()) <= 280, "a second noun is hiding in it"
 
 
-@pytest.mark.parametrize("module", ["nanocl", "nanocl.run", "nanocl.report", "nanocl.memory", "nanocl.suite"])
+@pytest.mark.parametrize(
+    "module", ["nanocl", "nanocl.run", "nanocl.report", "nanocl.memory", "nanocl.suite"]
+)
 def test_doors_open_without_torch(module):
     code = f"import sys, {module}; print(sorted({{'torch', 'avalanche', 'torchvision'}} & set(sys.modules)))"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -89,8 +123,13 @@ def test_doors_open_without_torch(module):
 
 def test_every_package_and_every_recipe_travels_inside_the_wheel():
     source = Path(__file__).parent.parent
-    listed = set(tomllib.loads((source / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"])
-    found = {".".join(path.parent.relative_to(source).parts) for path in (source / "nanocl").rglob("__init__.py")}
+    listed = set(
+        tomllib.loads((source / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    )
+    found = {
+        ".".join(path.parent.relative_to(source).parts)
+        for path in (source / "nanocl").rglob("__init__.py")
+    }
     assert found | {"nanocl.benchmarks", "nanocl.baselines"} == listed
     for name in ("benchmarks", "baselines"):
         inside = {path.relative_to(source / name) for path in (source / name).rglob("*.toml")}

@@ -12,8 +12,13 @@ from nanocl.streams import make_scenario
 
 
 def images(count=20, channels=3, side=6, seed=0):
-    return torch.randint(0, 256, (count, channels, side, side), dtype=torch.uint8,
-                         generator=torch.Generator().manual_seed(seed))
+    return torch.randint(
+        0,
+        256,
+        (count, channels, side, side),
+        dtype=torch.uint8,
+        generator=torch.Generator().manual_seed(seed),
+    )
 
 
 def dataset(rows=(3, 1, 4, 15, 9, 2, 6), label=0, stored=None, **options):
@@ -23,17 +28,25 @@ def dataset(rows=(3, 1, 4, 15, 9, 2, 6), label=0, stored=None, **options):
 
 
 def prepared(**options):
-    return Preparation(scale=torch.tensor([0.5, 0.25, 2.0]), shift=torch.tensor([1.0, 0.0, -3.0]), **options)
+    return Preparation(
+        scale=torch.tensor([0.5, 0.25, 2.0]), shift=torch.tensor([1.0, 0.0, -3.0]), **options
+    )
 
 
 def samples(batches):
     """Every sample handed out, as hashable values."""
-    return [(tuple(x.flatten().tolist()), int(y), int(t)) for batch in batches for x, y, t in zip(*batch, strict=True)]
+    return [
+        (tuple(x.flatten().tolist()), int(y), int(t))
+        for batch in batches
+        for x, y, t in zip(*batch, strict=True)
+    ]
 
 
 def one_by_one(avalanche_dataset):
-    return [(tuple(x.flatten().tolist()), int(y), int(t)) for x, y, t in
-            (avalanche_dataset[i] for i in range(len(avalanche_dataset)))]
+    return [
+        (tuple(x.flatten().tolist()), int(y), int(t))
+        for x, y, t in (avalanche_dataset[i] for i in range(len(avalanche_dataset)))
+    ]
 
 
 def test_a_mini_batch_holds_what_reading_one_sample_at_a_time_gives():
@@ -46,7 +59,10 @@ def test_a_mini_batch_holds_what_reading_one_sample_at_a_time_gives():
 
 
 def test_preparation_agrees_with_a_loop_over_pixels():
-    stored, order = images(2, side=2), torch.tensor([-1, 5, 6, 15, 0, 9, 10, 10, 3, 5, 2, 1, 0, -1, 7, 8])
+    stored, order = (
+        images(2, side=2),
+        torch.tensor([-1, 5, 6, 15, 0, 9, 10, 10, 3, 5, 2, 1, 0, -1, 7, 8]),
+    )
     result = prepared(pad=1, order=order)(stored)
     for n in range(2):
         for c, (scale, shift) in enumerate([(0.5, 1.0), (0.25, 0.0), (2.0, -3.0)]):
@@ -60,7 +76,12 @@ def test_preparation_agrees_with_a_loop_over_pixels():
 def test_preparation_leaves_stored_floats_untouched():
     stored = torch.rand(4, 3, 5, 5)
     before = stored.clone()
-    for prepare in (prepared(), Preparation(shift=torch.ones(3)), prepared(pad=1), prepared(order=torch.randperm(25))):
+    for prepare in (
+        prepared(),
+        Preparation(shift=torch.ones(3)),
+        prepared(pad=1),
+        prepared(order=torch.randperm(25)),
+    ):
         prepare(stored)
     assert torch.equal(stored, before)
     assert torch.equal(Preparation()(stored), stored)
@@ -78,8 +99,15 @@ def test_crop_flip_gives_each_image_one_of_its_shifted_and_mirrored_forms():
     for image, result in zip(stored, moved, strict=True):
         wide = torch.zeros(3, 20, 20, dtype=torch.uint8)
         wide[:, 4:16, 4:16] = image
-        forms = [(down, right, mirror) for mirror in (False, True) for down in range(9) for right in range(9)
-                 if torch.equal(result, (wide.flip(2) if mirror else wide)[:, down : down + 12, right : right + 12])]
+        forms = [
+            (down, right, mirror)
+            for mirror in (False, True)
+            for down in range(9)
+            for right in range(9)
+            if torch.equal(
+                result, (wide.flip(2) if mirror else wide)[:, down : down + 12, right : right + 12]
+            )
+        ]
         assert len(forms) == 1
         found.update([("down", forms[0][0]), ("right", forms[0][1]), ("mirror", forms[0][2])])
     assert all(found["down", shift] > 15 and found["right", shift] > 15 for shift in range(9))
@@ -87,7 +115,10 @@ def test_crop_flip_gives_each_image_one_of_its_shifted_and_mirrored_forms():
 
 
 def test_crop_flip_moves_floats_as_it_moves_bytes():
-    moved = [crop_flip(stored, torch.Generator().manual_seed(7)) for stored in (images(), images().float())]
+    moved = [
+        crop_flip(stored, torch.Generator().manual_seed(7))
+        for stored in (images(), images().float())
+    ]
     assert torch.equal(moved[0].float(), moved[1])
 
 
@@ -107,21 +138,33 @@ def test_an_epoch_hands_out_every_sample_once_in_an_order_of_its_own():
     batches = MiniBatches([(data, torch.arange(20))], 6, generator=torch.Generator().manual_seed(0))
     first, second = samples(batches), samples(batches)
     assert len(batches) == 4
-    assert Counter(first) == Counter(second) == Counter(samples(MiniBatches([(data, torch.arange(20))], 20)))
+    assert (
+        Counter(first)
+        == Counter(second)
+        == Counter(samples(MiniBatches([(data, torch.arange(20))], 20)))
+    )
     assert first != second
 
 
-@pytest.mark.parametrize(("batch_size", "iterations"), [(6, 1), (6, 3), (6, 17), (20, 4), (50, 3), (1, 45)])
+@pytest.mark.parametrize(
+    ("batch_size", "iterations"), [(6, 1), (6, 3), (6, 17), (20, 4), (50, 3), (1, 45)]
+)
 def test_iterations_give_exactly_so_many_full_mini_batches(batch_size, iterations):
-    batches = MiniBatches([(dataset(range(20)), torch.arange(20))], batch_size, generator=torch.Generator(),
-                          iterations=iterations)
+    batches = MiniBatches(
+        [(dataset(range(20)), torch.arange(20))],
+        batch_size,
+        generator=torch.Generator(),
+        iterations=iterations,
+    )
     sizes = [len(targets) for _, targets, _ in batches]
     assert len(batches) == iterations
     assert sizes == [min(batch_size, 20)] * iterations
 
 
 def test_iterations_reshuffle_without_repeating_a_sample_within_a_pass():
-    batches = MiniBatches([(dataset(range(20)), torch.arange(20))], 5, generator=torch.Generator(), iterations=8)
+    batches = MiniBatches(
+        [(dataset(range(20)), torch.arange(20))], 5, generator=torch.Generator(), iterations=8
+    )
     handed_out = samples(batches)
     assert set(Counter(handed_out[:20]).values()) == set(Counter(handed_out[20:]).values()) == {1}
     assert handed_out[:20] != handed_out[20:]
@@ -129,8 +172,13 @@ def test_iterations_reshuffle_without_repeating_a_sample_within_a_pass():
 
 def test_one_seed_gives_one_order():
     def read(seed):
-        return samples(MiniBatches([(dataset(range(20)), torch.arange(20))], 6,
-                                   generator=torch.Generator().manual_seed(seed)))
+        return samples(
+            MiniBatches(
+                [(dataset(range(20)), torch.arange(20))],
+                6,
+                generator=torch.Generator().manual_seed(seed),
+            )
+        )
 
     assert read(5) == read(5) != read(6)
 
@@ -138,9 +186,18 @@ def test_one_seed_gives_one_order():
 def experiences():
     """Three experiences of an Avalanche stream on one data set, each with a preparation of its own."""
     stored = images(30)
-    parts = [dataset(range(10 * i, 10 * i + 10), i, stored, prepare=prepared(pad=i)) for i in range(1)]
-    parts += [dataset(range(10 * i, 10 * i + 10), i, stored, prepare=Preparation(shift=torch.full((3,), float(i))))
-              for i in (1, 2)]
+    parts = [
+        dataset(range(10 * i, 10 * i + 10), i, stored, prepare=prepared(pad=i)) for i in range(1)
+    ]
+    parts += [
+        dataset(
+            range(10 * i, 10 * i + 10),
+            i,
+            stored,
+            prepare=Preparation(shift=torch.full((3,), float(i))),
+        )
+        for i in (1, 2)
+    ]
     scenario = make_scenario(kind="task", train=parts, test=parts, inputs=(3, 6, 6), outputs=5)
     return [experience.dataset for experience in scenario.train_stream]
 
@@ -157,9 +214,15 @@ COMBINATIONS = {
     "a subset": lambda a, b, c: a.subset([5, 2, 7]),
     "a subset with repeats": lambda a, b, c: a.subset([5, 5, 2]),
     "a concatenation": lambda a, b, c: a.concat(b),
-    "a subset of a concatenation": lambda a, b, c: a.concat(b).concat(c).subset([25, 3, 14, 0, 29, 11]),
-    "a concatenation of subsets": lambda a, b, c: a.subset([1, 3]).concat(c.subset([0, 9])).concat(b),
-    "subsets of subsets": lambda a, b, c: a.concat(b).subset([18, 3, 12, 4]).subset([2, 0]).concat(c.subset([4])),
+    "a subset of a concatenation": lambda a, b, c: (
+        a.concat(b).concat(c).subset([25, 3, 14, 0, 29, 11])
+    ),
+    "a concatenation of subsets": lambda a, b, c: (
+        a.subset([1, 3]).concat(c.subset([0, 9])).concat(b)
+    ),
+    "subsets of subsets": lambda a, b, c: (
+        a.concat(b).subset([18, 3, 12, 4]).subset([2, 0]).concat(c.subset([4]))
+    ),
     "a reservoir": lambda a, b, c: reservoir([a, b, c]),
     "an experience and a reservoir": lambda a, b, c: c.concat(reservoir([a, b])),
     "in evaluation": lambda a, b, c: a.concat(b).eval(),
@@ -196,12 +259,20 @@ def test_data_that_is_not_in_tensors_is_left_to_avalanche():
 
 def test_a_transformation_hidden_in_a_concatenation_or_subset_is_left_to_avalanche():
     plain = AvalancheDataset([dataset()])
-    doubled = AvalancheDataset([dataset()], transform_groups=TransformGroups(
-        {"train": (lambda x: 2 * x, None), "eval": (None, None)}))
-    for combined in (plain.concat(doubled), doubled.subset([1, 2]), plain.concat(doubled.subset([0])).subset([7, 1])):
+    doubled = AvalancheDataset(
+        [dataset()],
+        transform_groups=TransformGroups({"train": (lambda x: 2 * x, None), "eval": (None, None)}),
+    )
+    for combined in (
+        plain.concat(doubled),
+        doubled.subset([1, 2]),
+        plain.concat(doubled.subset([0])).subset([7, 1]),
+    ):
         values = [combined[i][0] for i in range(len(combined))]
         parts = tensor_parts(combined)
-        assert parts is None or torch.equal(torch.cat([x for x, _, _ in MiniBatches(parts, 3)]), torch.stack(values))
+        assert parts is None or torch.equal(
+            torch.cat([x for x, _, _ in MiniBatches(parts, 3)]), torch.stack(values)
+        )
     assert torch.equal(plain.concat(doubled)[7][0], 2 * plain[0][0])
 
 

@@ -24,9 +24,14 @@ def test_trajectory_equals_the_formula_entry_by_entry(fused):
     params = make_params(torch.float64)
     with torch.no_grad():
         params[0][:5] = 0.0
-    optimizer, reference = CautiousAdamW(params, fused=fused, **options), CautiousAdamWReference(params, **options)
+    optimizer, reference = (
+        CautiousAdamW(params, fused=fused, **options),
+        CautiousAdamWReference(params, **options),
+    )
     for step in range(15):
-        gradients = [None if (step + i) % 5 == 0 else g for i, g in enumerate(gradients_of(params, step))]
+        gradients = [
+            None if (step + i) % 5 == 0 else g for i, g in enumerate(gradients_of(params, step))
+        ]
         for param, gradient in zip(params, gradients, strict=True):
             param.grad = gradient
         optimizer.step()
@@ -56,7 +61,9 @@ def test_weights_too_small_for_a_product_are_told_by_their_sign(fused):
     """1e-30 times a tiny update is zero in float32, which would pass for agreement."""
     param = nn.Parameter(torch.tensor([-1e-30]))
     param.grad = torch.tensor([1.0])
-    CautiousAdamW([param], lr=1e-30, weight_decay=5e29, fused=fused).step()  # with decay, half the weight would be lost
+    CautiousAdamW(
+        [param], lr=1e-30, weight_decay=5e29, fused=fused
+    ).step()  # with decay, half the weight would be lost
     torch.testing.assert_close(param.detach(), torch.tensor([-2e-30]), rtol=1e-5, atol=0)
 
 
@@ -66,15 +73,21 @@ def test_state_takes_the_bytes_that_are_predicted(state_dtype):
     optimizer = CautiousAdamW(params, state_dtype=state_dtype)
     train(params, optimizer, 2)
     predicted = state_bytes_of(CautiousAdamW, {"state_dtype": state_dtype}, torch.float32)
-    counted = [sum(value.nbytes for value in optimizer.state[param].values() if torch.is_tensor(value))
-               for param in params]
+    counted = [
+        sum(value.nbytes for value in optimizer.state[param].values() if torch.is_tensor(value))
+        for param in params
+    ]
     assert counted == [predicted(Weight("w", tuple(param.shape))) for param in params]
     assert sum(counted) == optimizer.state_bytes()
 
 
-@pytest.mark.parametrize(("options", "said"), [
-    ({"weight_decay": -0.1}, r"weight_decay must be a number in \[0, inf\), got -0.1"),
-    ({"weight_rounding": "up"}, "weight_rounding must be one of nearest, stochastic, got 'up'")])
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"weight_decay": -0.1}, r"weight_decay must be a number in \[0, inf\), got -0.1"),
+        ({"weight_rounding": "up"}, "weight_rounding must be one of nearest, stochastic, got 'up'"),
+    ],
+)
 def test_bad_arguments_are_named(options, said):
     with pytest.raises(ValueError, match=said):
         CautiousAdamW(make_params(), **options)

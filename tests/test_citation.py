@@ -32,21 +32,31 @@ def test_every_entry_is_well_formed():
 def test_a_metric_goes_by_its_name_and_by_its_column_title():
     for name in ("forgetting", "F", "f"):
         assert entries(citation.cite([name], [], "0")) == [("inproceedings", "chaudhry2018")]
-    assert entries(citation.cite(["average_accuracy"], [], "0")) == [("inproceedings", "lopezpaz2017")]
+    assert entries(citation.cite(["average_accuracy"], [], "0")) == [
+        ("inproceedings", "lopezpaz2017")
+    ]
 
 
 def test_a_composition_cites_its_parts_once(monkeypatch):
     class Plugin:
         def __init__(self, name, text):
             self.name, self.citation, self.citations = name, text, {}
-    found = {"strategies": [Plugin("one", "@misc{a,\n  title = {A}\n}\n@misc{b,\n  title = {B}\n}"),
-                            Plugin("two", "@misc{b,\n  title = {B}\n}")]}
+
+    found = {
+        "strategies": [
+            Plugin("one", "@misc{a,\n  title = {A}\n}\n@misc{b,\n  title = {B}\n}"),
+            Plugin("two", "@misc{b,\n  title = {B}\n}"),
+        ]
+    }
     monkeypatch.setattr(registry, "plugins", lambda kind: {p.name: p for p in found.get(kind, [])})
     assert entries(citation.cite(["one+two"], [], "0")) == [("misc", "a"), ("misc", "b")]
 
 
 def test_a_data_set_cites_all_that_it_stands_on():
-    assert [key for _, key in entries(citation.cite(["digits"], [], "0"))] == ["alpaydin1998", "pedregosa2011"]
+    assert [key for _, key in entries(citation.cite(["digits"], [], "0"))] == [
+        "alpaydin1998",
+        "pedregosa2011",
+    ]
 
 
 def test_without_names_the_board_and_everything_in_it_is_cited_once():
@@ -61,11 +71,21 @@ def test_the_board_names_the_package_version_and_the_records():
     assert f"nanocl {__version__}, records abcdef012345 (1 runs)" in text
 
 
-@pytest.mark.parametrize(("name", "keys"), [
-    ("torchvision:resnet18", ["torchvision2016"]), ("torch:Adafactor", ["shazeer2018adafactor", "paszke2019pytorch"]),
-    ("pytorch-optimizer:SAM:Lion", ["foret2021sharpness", "chen2023symbolic", "kim2021pytorch"]),
-    ("ewc+torch:adafactor", ["kirkpatrick2017overcoming", "shazeer2018adafactor", "paszke2019pytorch"]),
-])
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [
+        ("torchvision:resnet18", ["torchvision2016"]),
+        ("torch:Adafactor", ["shazeer2018adafactor", "paszke2019pytorch"]),
+        (
+            "pytorch-optimizer:SAM:Lion",
+            ["foret2021sharpness", "chen2023symbolic", "kim2021pytorch"],
+        ),
+        (
+            "ewc+torch:adafactor",
+            ["kirkpatrick2017overcoming", "shazeer2018adafactor", "paszke2019pytorch"],
+        ),
+    ],
+)
 def test_a_name_with_a_colon_cites_what_stands_after_it_and_the_library(name, keys):
     assert [key for _, key in entries(citation.cite([name], [], "0"))] == keys
 
@@ -80,13 +100,17 @@ def test_a_work_is_cited_once_under_whatever_key_and_a_key_is_used_once():
     everything = entries(citation.cite(list(book), [], "0"))
     keys = [key for _, key in everything]
     titles = re.findall(r"^  title = (.*),$", citation.cite(list(book), [], "0"), re.MULTILINE)
-    assert len(keys) == len(set(keys)) and len(titles) == len({title.lower() for title in titles}) > 40
+    assert (
+        len(keys) == len(set(keys)) and len(titles) == len({title.lower() for title in titles}) > 40
+    )
     two = ["@misc{a,\n  title = {One}\n}", "@misc{a,\n  title = {Two}\n}"]
     assert [key for _, key in entries("\n".join(citation._with_own_keys(two)))] == ["a", "aa"]
 
 
 def test_what_has_no_known_source_is_said_in_a_comment():
-    assert "% no citation is known for my-own" in citation.cite([], [a_result(a_spec("my-own"))], "0")
+    assert "% no citation is known for my-own" in citation.cite(
+        [], [a_result(a_spec("my-own"))], "0"
+    )
 
 
 def test_an_unknown_name_is_one_sentence_with_the_nearest():

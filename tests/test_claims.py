@@ -5,7 +5,18 @@ import math
 import numpy as np
 import pytest
 
-from nanocl.claims import AGAINST, FOR, OPEN, Claim, Finding, across, joined, judged, markdown, ratio
+from nanocl.claims import (
+    AGAINST,
+    FOR,
+    OPEN,
+    Claim,
+    Finding,
+    across,
+    joined,
+    judged,
+    markdown,
+    ratio,
+)
 
 
 def values(middle: float, seeds: int = 12, spread: float = 0.1) -> dict[int, float]:
@@ -13,9 +24,18 @@ def values(middle: float, seeds: int = 12, spread: float = 0.1) -> dict[int, flo
 
 
 def claim(**states: tuple[str, ...]) -> Claim:
-    return Claim("c", "s", "r", "u", {
-        name: tuple(Finding(f"f{place}", 1.0, None, None, 9, state) for place, state in enumerate(row))
-        for name, row in states.items()})
+    return Claim(
+        "c",
+        "s",
+        "r",
+        "u",
+        {
+            name: tuple(
+                Finding(f"f{place}", 1.0, None, None, 9, state) for place, state in enumerate(row)
+            )
+            for name, row in states.items()
+        },
+    )
 
 
 def test_a_ratio_is_the_geometric_mean_over_the_seeds_in_common():
@@ -38,8 +58,9 @@ def test_what_may_be_zero_counts_as_the_floor():
     assert ratio("x", none, some, floor=1e-6).effect == pytest.approx(1e-3)
 
 
-@pytest.mark.parametrize(("first", "second", "lower", "not_higher"), [
-    (1.0, 2.0, FOR, FOR), (2.0, 1.0, AGAINST, AGAINST)])
+@pytest.mark.parametrize(
+    ("first", "second", "lower", "not_higher"), [(1.0, 2.0, FOR, FOR), (2.0, 1.0, AGAINST, AGAINST)]
+)
 def test_a_clear_difference_speaks_for_or_against(first, second, lower, not_higher):
     found = {"here": ratio("x", values(first), values(second, spread=0.2))}
     assert judged(found, "lower")["here"].state == lower
@@ -49,7 +70,10 @@ def test_a_clear_difference_speaks_for_or_against(first, second, lower, not_high
 def test_no_clear_difference_is_open_or_enough():
     noisy = {seed: math.exp((-1) ** seed) for seed in range(12)}
     found = {"here": ratio("x", noisy, dict.fromkeys(range(12), 1.0))}
-    assert judged(found, "lower")["here"].state == OPEN and judged(found, "not higher")["here"].state == FOR
+    assert (
+        judged(found, "lower")["here"].state == OPEN
+        and judged(found, "not higher")["here"].state == FOR
+    )
 
 
 def test_the_p_values_are_corrected_over_the_settings():
@@ -65,7 +89,8 @@ def test_the_verdict_names_what_it_depends_on():
     assert claim(a=(FOR, AGAINST), b=(OPEN, FOR)).verdict == "does not hold"
     assert claim(a=(FOR, OPEN)).verdict == "undecided"
     assert claim(a=(FOR,), b=(AGAINST,), c=(OPEN,)).verdict == (
-        "depends on the setting: holds with a. Does not hold with b. Undecided with c")
+        "depends on the setting: holds with a. Does not hold with b. Undecided with c"
+    )
     assert claim().verdict == "not measured"
     few = Claim("c", "s", "r", "u", {"a": (Finding("f", None, None, None, 2),)})
     assert few.verdict == "not measured"
@@ -81,7 +106,11 @@ def test_a_wanted_direction_that_is_none_is_refused():
 def test_a_row_of_markdown_has_the_cells_of_its_head():
     column = judged({"a | b": ratio("|a| of x", values(1.0), values(2.0))}, "lower")
     head, _, row = markdown([Claim("c", "s", "r", "u", joined(column))]).splitlines()
-    assert row.replace("\\|", "").count("|") == head.count("|") and "**holds**" in row and "12 seeds: for" in row
+    assert (
+        row.replace("\\|", "").count("|") == head.count("|")
+        and "**holds**" in row
+        and "12 seeds: for" in row
+    )
 
 
 def test_few_seeds_of_several_settings_are_decided_together_and_directions_need_not_agree():
@@ -96,7 +125,11 @@ def test_few_seeds_of_several_settings_are_decided_together_and_directions_need_
     assert across("x", {"a": up, "b": (0.1, -0.1, 0.0, 0.2, -0.2)}, "not lower")["b"].state == FOR
     assert str(both["a"]) == "x +0.54 [0.398, 0.682] points, joint p = 0.0039, 5 seeds: for"
     ratios = across("x", {"a": down, "b": down}, "lower", ratio=True)["a"]
-    assert ratios.effect == pytest.approx(math.exp(-0.48)) and ratios.state == FOR and ratios.neutral == 1
+    assert (
+        ratios.effect == pytest.approx(math.exp(-0.48))
+        and ratios.state == FOR
+        and ratios.neutral == 1
+    )
     assert across("x", {"a": up, "b": (1.0, 2.0)}, "higher")["b"].effect is None
 
 
@@ -105,16 +138,27 @@ def test_few_seeds_that_show_nothing_are_no_proof_that_nothing_is_lost():
     found = across("x", {"wide": wide, "near": near}, "not lower")
     assert (found["wide"].state, found["near"].state) == (OPEN, FOR)
     lost = across("x", {"alone": (-5.0, -5.1, -4.9, -5.0, -5.2)}, "not lower")["alone"]
-    assert lost.p == 0.0625 and lost.state == OPEN  # one setting of 5 seeds can never be significant
+    assert (
+        lost.p == 0.0625 and lost.state == OPEN
+    )  # one setting of 5 seeds can never be significant
     mirror = across("x", {"wide": [-v for v in wide], "near": [-v for v in near]}, "not higher")
     assert (mirror["wide"].state, mirror["near"].state) == (OPEN, FOR)
     ratios = {"wide": [math.log(1.2)] * 4 + [0.0], "near": [math.log(1.05)] * 4 + [0.0]}
-    assert [f.state for f in across("x", ratios, "not higher", ratio=True).values()] == [AGAINST, AGAINST]
-    assert [f.state for f in across("x", {"near": ratios["near"]}, "not higher", ratio=True).values()] == [FOR]
+    assert [f.state for f in across("x", ratios, "not higher", ratio=True).values()] == [
+        AGAINST,
+        AGAINST,
+    ]
+    assert [
+        f.state for f in across("x", {"near": ratios["near"]}, "not higher", ratio=True).values()
+    ] == [FOR]
 
 
 def test_without_any_effect_a_joint_test_speaks_in_one_case_of_twenty_at_most():
     draws = np.random.default_rng(0).standard_t(3, size=(100, 2, 5)) * [[1.0], [20.0]]
-    spoken = sum(any(f.p < 0.05 for f in across("x", {"a": a, "b": b}, "higher").values())
-                 for a, b in draws.tolist())
-    assert spoken <= 5 + 5 * math.sqrt(100 * 0.05 * 0.95)  # five standard deviations above one in twenty
+    spoken = sum(
+        any(f.p < 0.05 for f in across("x", {"a": a, "b": b}, "higher").values())
+        for a, b in draws.tolist()
+    )
+    assert spoken <= 5 + 5 * math.sqrt(
+        100 * 0.05 * 0.95
+    )  # five standard deviations above one in twenty

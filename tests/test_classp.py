@@ -20,14 +20,27 @@ def make_params(shapes=SHAPES, dtype=torch.float32):
     return [nn.Parameter(torch.randn(shape, generator=generator).to(dtype)) for shape in shapes]
 
 
-@pytest.mark.parametrize("options", [
-    {}, {"threshold": 0.5}, {"threshold": 0.2, "power": 2.0, "weight_decay": 0.1}, {"power": 0.5, "eps": 1e-2},
-    {"threshold": 0.5, "apply_decay": False}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"threshold": 0.5},
+        {"threshold": 0.2, "power": 2.0, "weight_decay": 0.1},
+        {"power": 0.5, "eps": 1e-2},
+        {"threshold": 0.5, "apply_decay": False},
+    ],
+    ids=str,
+)
 def test_trajectory_equals_the_formula_entry_by_entry(options):
     params = make_params(dtype=torch.float64)
-    optimizer, reference = CLASSP(params, lr=0.05, **options), CLASSPReference(params, lr=0.05, **options)
+    optimizer, reference = (
+        CLASSP(params, lr=0.05, **options),
+        CLASSPReference(params, lr=0.05, **options),
+    )
     for step in range(10):
-        gradients = [None if (step + i) % 5 == 0 else g for i, g in enumerate(gradients_of(params, step))]
+        gradients = [
+            None if (step + i) % 5 == 0 else g for i, g in enumerate(gradients_of(params, step))
+        ]
         for param, gradient in zip(params, gradients, strict=True):
             param.grad = gradient
         optimizer.step()
@@ -51,7 +64,9 @@ def test_entries_below_the_threshold_keep_every_bit_of_weight_and_sum(dtype):
     optimizer = CLASSP(params, lr=0.1, threshold=0.25, weight_decay=0.1)
     train(params, optimizer, 1)
     for step in range(1, 5):
-        before = [(param.detach().clone(), optimizer.state[param]["sum"].clone()) for param in params]
+        before = [
+            (param.detach().clone(), optimizer.state[param]["sum"].clone()) for param in params
+        ]
         for param, gradient in zip(params, gradients_of(params, step), strict=True):
             param.grad = gradient
         optimizer.step()
@@ -99,15 +114,20 @@ def test_the_dense_layers_of_the_strategy_have_no_threshold():
     learner = small_learner(stream, [Strategy(lr=0.01, dense="head", threshold=1e6)])
     start = {name: p.detach().clone() for name, p in learner.model.named_parameters()}
     learner.train(stream.train_stream[0], eval_streams=[])
-    assert {name for name, p in learner.model.named_parameters() if not torch.equal(p, start[name])} == {
-        "head.weight", "head.bias"}
+    assert {
+        name for name, p in learner.model.named_parameters() if not torch.equal(p, start[name])
+    } == {"head.weight", "head.bias"}
 
 
-@pytest.mark.parametrize(("options", "said"), [
-    ({"threshold": -0.1}, r"threshold must be a number in \[0, inf\), got -0.1"),
-    ({"power": 0.0}, r"power must be a number in \(0, inf\), got 0.0"),
-    ({"apply_decay": 2}, "apply_decay must be one of True, False, got 2"),
-    ({"state_dtype": "int8"}, "state_dtype must be one of .*'int8'")])
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"threshold": -0.1}, r"threshold must be a number in \[0, inf\), got -0.1"),
+        ({"power": 0.0}, r"power must be a number in \(0, inf\), got 0.0"),
+        ({"apply_decay": 2}, "apply_decay must be one of True, False, got 2"),
+        ({"state_dtype": "int8"}, "state_dtype must be one of .*'int8'"),
+    ],
+)
 def test_bad_arguments_are_named(options, said):
     with pytest.raises(ValueError, match=said):
         CLASSP(make_params(), **options)

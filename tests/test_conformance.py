@@ -15,30 +15,49 @@ STREAMS = {
 MODELS = {"student": (20,), "mlp": (1, 28, 28)}
 OPTIONS = {"slim-resnet18": {"width": 4}}
 OPTIMIZERS = [
-    (optim.NanoAdam, {}), (optim.NanoAdam, {"density": 0.3, "mask_interval": 2, "moment_policy": "reset"}),
-    (optim.NanoAdam, {"density": 1.0}), (optim.NanoAdam, {"state_dtype": "bfloat16", "select": "random"}),
-    (optim.MicroAdam, {}), (optim.MicroAdam, {"density": 0.2, "window": 3}),
-    (optim.MoFO, {}), (optim.MoFO, {"density": 0.3, "chunk_size": 20, "state_dtype": "bfloat16"}),
-    (optim.LIFT, {}), (optim.LIFT, {"density": 0.3, "rank": 2, "mask_interval": 2, "moment_policy": "carry"}),
-    (optim.LowRankAdamW, {}), (optim.LowRankAdamW, {"rank": 1, "alpha": 1.0}),
-    (optim.CautiousAdamW, {}), (optim.CautiousAdamW, {"weight_decay": 0.5, "state_dtype": "bfloat16"}),
-    (optim.CLASSP, {}), (optim.CLASSP, {"threshold": 1e-4, "power": 2.0, "state_dtype": "bfloat16"}),
-    (optim.PaFi, {}), (optim.PaFi, {"density": 0.5, "chunk_size": None, "state_dtype": "bfloat16"}),
-    (torch.optim.SGD, {"momentum": 0.9}), (torch.optim.AdamW, {}), (torch.optim.Adagrad, {}),
+    (optim.NanoAdam, {}),
+    (optim.NanoAdam, {"density": 0.3, "mask_interval": 2, "moment_policy": "reset"}),
+    (optim.NanoAdam, {"density": 1.0}),
+    (optim.NanoAdam, {"state_dtype": "bfloat16", "select": "random"}),
+    (optim.MicroAdam, {}),
+    (optim.MicroAdam, {"density": 0.2, "window": 3}),
+    (optim.MoFO, {}),
+    (optim.MoFO, {"density": 0.3, "chunk_size": 20, "state_dtype": "bfloat16"}),
+    (optim.LIFT, {}),
+    (optim.LIFT, {"density": 0.3, "rank": 2, "mask_interval": 2, "moment_policy": "carry"}),
+    (optim.LowRankAdamW, {}),
+    (optim.LowRankAdamW, {"rank": 1, "alpha": 1.0}),
+    (optim.CautiousAdamW, {}),
+    (optim.CautiousAdamW, {"weight_decay": 0.5, "state_dtype": "bfloat16"}),
+    (optim.CLASSP, {}),
+    (optim.CLASSP, {"threshold": 1e-4, "power": 2.0, "state_dtype": "bfloat16"}),
+    (optim.PaFi, {}),
+    (optim.PaFi, {"density": 0.5, "chunk_size": None, "state_dtype": "bfloat16"}),
+    (torch.optim.SGD, {"momentum": 0.9}),
+    (torch.optim.AdamW, {}),
+    (torch.optim.Adagrad, {}),
 ]
 
 
 # the fronts of other libraries are checked with those libraries' own tests
-@pytest.mark.parametrize("name", [name for name, p in registry.plugins("strategies").items() if not p.is_library])
+@pytest.mark.parametrize(
+    "name", [name for name, p in registry.plugins("strategies").items() if not p.is_library]
+)
 def test_a_strategy_keeps_the_contract(name):
     check_strategy(registry.load(registry.get("strategies", name)), regression=True)
 
 
-@pytest.mark.parametrize(("name", "options"), [
-    ("er", {"selection": "reservoir", "memory_size": 7, "balance": "experience"}),
-    ("er", {"per_class": True, "memory_size": 2, "replay_batch_size": 3}), ("joint", {"when": "end"}),
-    ("ewc", {"fisher": "sampled", "samples": 10}), ("ewc", {"fisher": "batched"}),
-    ("nanoadam", {"density": 0.3, "mask_interval": 2, "select": "random"})])
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("er", {"selection": "reservoir", "memory_size": 7, "balance": "experience"}),
+        ("er", {"per_class": True, "memory_size": 2, "replay_batch_size": 3}),
+        ("joint", {"when": "end"}),
+        ("ewc", {"fisher": "sampled", "samples": 10}),
+        ("ewc", {"fisher": "batched"}),
+        ("nanoadam", {"density": 0.3, "mask_interval": 2, "select": "random"}),
+    ],
+)
 def test_a_strategy_keeps_the_contract_with_other_options(name, options):
     check_strategy(registry.load(registry.get("strategies", name)), options)
 
@@ -50,10 +69,16 @@ def test_a_stream_keeps_the_contract(name):
 
 @pytest.mark.parametrize("name", registry.plugins("models"))
 def test_a_model_keeps_the_contract(name):
-    check_model(registry.load(registry.get("models", name)), OPTIONS.get(name), inputs=MODELS.get(name, (3, 32, 32)))
+    check_model(
+        registry.load(registry.get("models", name)),
+        OPTIONS.get(name),
+        inputs=MODELS.get(name, (3, 32, 32)),
+    )
 
 
-@pytest.mark.parametrize(("cls", "options"), OPTIMIZERS, ids=lambda value: getattr(value, "__name__", ""))
+@pytest.mark.parametrize(
+    ("cls", "options"), OPTIMIZERS, ids=lambda value: getattr(value, "__name__", "")
+)
 def test_an_optimizer_keeps_the_contract(cls, options):
     check_optimizer(cls, options)
 

@@ -33,8 +33,15 @@ def test_idx_files_are_read_from_every_place(tmp_path, place, packed):
     data = load("mnist", tmp_path)
     assert np.array_equal(data.train_inputs[:, 0], arrays["train-images-idx3-ubyte"])
     assert np.array_equal(data.test_labels, arrays["t10k-labels-idx1-ubyte"])
-    assert data.facts() == {"name": "mnist", "fingerprint": data.fingerprint, "release": "other", "train": 20,
-                            "test": 10, "shape": [1, 28, 28], "classes": 10}
+    assert data.facts() == {
+        "name": "mnist",
+        "fingerprint": data.fingerprint,
+        "release": "other",
+        "train": 20,
+        "test": 10,
+        "shape": [1, 28, 28],
+        "classes": 10,
+    }
 
 
 def test_fashion_mnist_is_found_where_debian_puts_it(tmp_path):
@@ -45,7 +52,9 @@ def test_fashion_mnist_is_found_where_debian_puts_it(tmp_path):
 def test_arrays_are_resized_like_image_files(tmp_path):
     arrays = write_idx(tmp_path / "MNIST/raw")
     data = load("mnist", tmp_path, image_size=14)
-    pixels = Image.fromarray(arrays["t10k-images-idx3-ubyte"][3]).resize((14, 14), Image.Resampling.BILINEAR)
+    pixels = Image.fromarray(arrays["t10k-images-idx3-ubyte"][3]).resize(
+        (14, 14), Image.Resampling.BILINEAR
+    )
     assert np.array_equal(data.test_inputs[3, 0], np.asarray(pixels))
 
 
@@ -61,12 +70,15 @@ def test_a_truncated_gzip_file_is_named_and_nothing_is_cached(tmp_path, name):
     assert cached(tmp_path) == []
 
 
-@pytest.mark.parametrize(("damage", "message"), [
-    (lambda data: data[:-1], "truncated or damaged"),
-    (lambda data: data + b"x", "truncated or damaged"),
-    (lambda data: b"", "not an idx file"),
-    (lambda data: b"<html>" + data, "not an idx file"),
-])
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda data: data[:-1], "truncated or damaged"),
+        (lambda data: data + b"x", "truncated or damaged"),
+        (lambda data: b"", "not an idx file"),
+        (lambda data: b"<html>" + data, "not an idx file"),
+    ],
+)
 def test_a_damaged_idx_file_is_named(tmp_path, damage, message):
     write_idx(tmp_path / "MNIST/raw", packed=False)
     path = tmp_path / "MNIST/raw/t10k-images-idx3-ubyte"
@@ -91,8 +103,12 @@ def cifar_files(name="cifar10", *, protocol=2):
     classes = [f"class {n}" for n in range(10 if name == "cifar10" else 100)]
     files = {layout.meta: {layout.names: classes, "num_vis": 3072}}
     for batch in (*layout.train, *layout.test):
-        files[batch] = {"data": random.integers(0, 256, (10, 3072), np.uint8), "filenames": ["a.png"] * 10,
-                        layout.labels: random.integers(0, len(classes), 10).tolist(), "batch_label": batch}
+        files[batch] = {
+            "data": random.integers(0, 256, (10, 3072), np.uint8),
+            "filenames": ["a.png"] * 10,
+            layout.labels: random.integers(0, len(classes), 10).tolist(),
+            "batch_label": batch,
+        }
     return files, {file: pickle.dumps(values, protocol) for file, values in files.items()}
 
 
@@ -120,15 +136,22 @@ def test_cifar_reads_alike_from_torchvisions_tar_file_and_folder(tmp_path, name,
     pixels = np.concatenate([values[batch]["data"] for batch in layout.train])
     assert np.array_equal(data.train_inputs.reshape(-1, 3072), pixels)
     assert data.test_labels.tolist() == values[layout.test[0]][layout.labels]
-    assert (data.classes[3], data.train_inputs.shape[1:], data.official) == ("class 3", (3, 32, 32), False)
+    assert (data.classes[3], data.train_inputs.shape[1:], data.official) == (
+        "class 3",
+        (3, 32, 32),
+        False,
+    )
     assert fingerprint(name, tmp_path / "unpacked") == data.fingerprint
 
 
 def test_a_python_2_pickle_of_an_array_is_read():
-    # what Python 2 with numpy writes at protocol 2, but for memo marks: bytes are text, numpy lives in numpy.core
-    array = (b"\x80\x02}U\x04datacnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"
-             b"(K\x01K\x02K\x02\x86cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xff"
-             b"K\x00tb\x89U\x04\x00\x7f\x80\xfftbs.")
+    # what Python 2 with numpy writes at protocol 2, but for memo marks: bytes are text, numpy lives
+    # in numpy.core
+    array = (
+        b"\x80\x02}U\x04datacnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"
+        b"(K\x01K\x02K\x02\x86cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xff"
+        b"K\x00tb\x89U\x04\x00\x7f\x80\xfftbs."
+    )
     assert unpickle(array, "it")["data"].values.tolist() == [[0, 127], [128, 255]]
 
 
@@ -161,20 +184,25 @@ def test_a_pickle_that_would_run_a_program_is_refused_unrun(tmp_path, file):
     values, files = cifar_files()
     files[file] = pickle.dumps({**values[file], "filenames": [Harm(tmp_path / "harm")]}, 2)
     write_tar(tmp_path / CIFAR10.archive, CIFAR10.folder, files)
-    with pytest.raises(UserError, match=rf"{file} is not a whole pickle .* it asks for (io|_io)\.open"):
+    with pytest.raises(
+        UserError, match=rf"{file} is not a whole pickle .* it asks for (io|_io)\.open"
+    ):
         load("cifar10", tmp_path)
     assert not (tmp_path / "harm").exists() and cached(tmp_path) == []
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    ({"data": np.zeros((10, 3072), np.float32)}, "type 'f4'"),
-    ({"data": np.zeros((10, 3000), np.uint8)}, r"must hold 'data' \(n, 3072\)"),
-    ({"data": "text"}, r"must hold 'data' \(n, 3072\)"),
-    ({"data": np.zeros((9, 3072), np.uint8)}, r"must hold 'data' \(n, 3072\)"),
-    ({"labels": [0] * 9 + [10]}, "labels from 0 to 9"),
-    ({"labels": [0] * 9 + ["x"]}, "labels from 0 to 9"),
-    ({"labels": None}, "n labels under 'labels'"),
-])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"data": np.zeros((10, 3072), np.float32)}, "type 'f4'"),
+        ({"data": np.zeros((10, 3000), np.uint8)}, r"must hold 'data' \(n, 3072\)"),
+        ({"data": "text"}, r"must hold 'data' \(n, 3072\)"),
+        ({"data": np.zeros((9, 3072), np.uint8)}, r"must hold 'data' \(n, 3072\)"),
+        ({"labels": [0] * 9 + [10]}, "labels from 0 to 9"),
+        ({"labels": [0] * 9 + ["x"]}, "labels from 0 to 9"),
+        ({"labels": None}, "n labels under 'labels'"),
+    ],
+)
 def test_a_batch_of_the_wrong_form_is_named(tmp_path, change, message):
     values, files = cifar_files()
     files["data_batch_4"] = pickle.dumps({**values["data_batch_4"], **change}, 2)
@@ -188,7 +216,9 @@ def test_a_truncated_tar_file_is_named_and_nothing_is_cached(tmp_path):
     whole = path.read_bytes()
     for size in (len(whole) - 5, len(whole) // 2, 100, 0):
         path.write_bytes(whole[:size])
-        with pytest.raises(UserError, match=r"cifar-10-python\.tar\.gz (is not a whole tar file|lacks)"):
+        with pytest.raises(
+            UserError, match=r"cifar-10-python\.tar\.gz (is not a whole tar file|lacks)"
+        ):
             load("cifar10", tmp_path)
     assert cached(tmp_path) == []
 
@@ -204,7 +234,9 @@ def write_flowers(folder, *, packed):
         Image.fromarray(random.integers(0, 256, shape, np.uint8)).save(file, "JPEG")
         files[f"image_{number:05d}.jpg"] = file.getvalue()
     savemat(folder / flowers.LABELS, {"labels": [[(n % 3) + 1 for n in range(12)]]})
-    savemat(folder / flowers.IDS, {"trnid": [[12, 1, 2]], "valid": [[3, 4]], "tstid": [[5, 6, 7, 8]]})
+    savemat(
+        folder / flowers.IDS, {"trnid": [[12, 1, 2]], "valid": [[3, 4]], "tstid": [[5, 6, 7, 8]]}
+    )
     if packed:
         write_tar(folder / flowers.TAR, "jpg", files)
     else:
@@ -224,7 +256,9 @@ def test_flowers_read_alike_from_the_tar_file_and_the_folder(tmp_path):
 
 def test_flowers_of_many_sizes_need_an_image_size(tmp_path):
     write_flowers(tmp_path / "flowers-102", packed=True)
-    with pytest.raises(UserError, match=r"102flowers\.tgz/image_00002\.jpg is 18x16; pass stream\.image_size"):
+    with pytest.raises(
+        UserError, match=r"102flowers\.tgz/image_00002\.jpg is 18x16; pass stream\.image_size"
+    ):
         load("flowers102", tmp_path)
 
 
@@ -261,6 +295,10 @@ def test_digits_are_official_stratified_and_whole(tmp_path):
     data = load("digits", tmp_path / "nowhere")
     assert data.official and not (tmp_path / "nowhere").exists()
     assert (len(data.train_labels), len(data.test_labels)) == (1442, 355)
-    assert np.abs(np.bincount(data.test_labels) / np.bincount(load_digits().target) - 0.2).max() < 0.01
-    stored = np.sort(np.concatenate([data.train_inputs, data.test_inputs]).reshape(1797, -1), axis=0)
+    assert (
+        np.abs(np.bincount(data.test_labels) / np.bincount(load_digits().target) - 0.2).max() < 0.01
+    )
+    stored = np.sort(
+        np.concatenate([data.train_inputs, data.test_inputs]).reshape(1797, -1), axis=0
+    )
     assert np.abs(stored / 255 * 16 - np.sort(load_digits().data, axis=0)).max() < 0.04

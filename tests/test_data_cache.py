@@ -38,7 +38,11 @@ def test_a_source_is_decoded_once(tmp_path, decoded):
     assert len(decoded) == once == 2
     for name in cache.ARRAYS:
         assert np.array_equal(getattr(first, name), getattr(second, name))
-    assert (second.classes, second.official, second.facts()) == (first.classes, False, first.facts())
+    assert (second.classes, second.official, second.facts()) == (
+        first.classes,
+        False,
+        first.facts(),
+    )
 
 
 def test_a_changed_file_is_decoded_again(tmp_path, decoded):
@@ -58,8 +62,15 @@ def test_a_touched_zip_is_decoded_again(tmp_path, decoded):
     assert len(decoded) == 4
 
 
-@pytest.mark.parametrize("damage", [lambda copy: copy[:-1], lambda copy: copy[:100], lambda copy: b"",
-                                    lambda copy: b"\xff" * len(copy)])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda copy: copy[:-1],
+        lambda copy: copy[:100],
+        lambda copy: b"",
+        lambda copy: b"\xff" * len(copy),
+    ],
+)
 def test_a_damaged_copy_is_made_again(tmp_path, decoded, damage):
     write_zip(tmp_path / "insects.zip", pictures())
     before = load("insects", tmp_path).train_inputs.copy()
@@ -116,10 +127,14 @@ def test_equal_names_in_two_roots_do_not_mix_in_the_user_cache(tmp_path):
 
 def test_processes_that_load_at_once_agree_and_leave_one_whole_copy(tmp_path):
     write_zip(tmp_path / "insects.zip", pictures(train=200))
-    code = "import sys; from nanocl.data import load; print(load('insects', sys.argv[1]).fingerprint)"
+    code = (
+        "import sys; from nanocl.data import load; print(load('insects', sys.argv[1]).fingerprint)"
+    )
 
     def one(_):
-        return subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True).stdout
+        return subprocess.run(
+            [sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True
+        ).stdout
 
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         assert set(pool.map(one, range(4))) == {fingerprint("insects", tmp_path) + "\n"}
@@ -127,12 +142,21 @@ def test_processes_that_load_at_once_agree_and_leave_one_whole_copy(tmp_path):
 
 
 def test_the_room_opens_without_torch_or_image_libraries():
-    code = "import sys, nanocl.data; print([m for m in ('torch', 'PIL', 'scipy', 'sklearn', 'torchvision') " \
-           "if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+    code = (
+        "import sys, nanocl.data; print([m for m in ('torch', 'PIL', 'scipy', 'sklearn', 'torchvision') "
+        "if m in sys.modules])"
+    )
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout
+        == "[]\n"
+    )
 
 
-def test_the_default_root_follows_the_environment_then_the_folder_then_the_cache(tmp_path, monkeypatch):
+def test_the_default_root_follows_the_environment_then_the_folder_then_the_cache(
+    tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("NANOCL_DATA_ROOT", raising=False)
     assert data.default_root() == tmp_path / "user-cache" / "nanocl" / "data"

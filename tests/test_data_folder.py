@@ -28,7 +28,10 @@ def test_a_folder_gives_the_pixels_and_labels_of_its_files(tmp_path):
     assert data.classes == ("ant", "bee")
     assert (len(data.train_labels), len(data.test_labels)) == (8, 4)
     assert data.train_inputs.dtype == np.uint8 and data.train_labels.dtype == np.int64
-    found = {(int(label), image.tobytes()) for label, image in zip(data.train_labels, data.train_inputs, strict=True)}
+    found = {
+        (int(label), image.tobytes())
+        for label, image in zip(data.train_labels, data.train_inputs, strict=True)
+    }
     for path, content in files.items():
         split, label, _ = path.split("/")
         pixels = np.asarray(Image.open(io.BytesIO(content))).transpose(2, 0, 1).tobytes()
@@ -54,7 +57,10 @@ def changed_pixel(files):
 
 
 def changed_label(files):
-    return {path.replace("ant/0", "bee/9") if path.startswith("train") else path: d for path, d in files.items()}
+    return {
+        path.replace("ant/0", "bee/9") if path.startswith("train") else path: d
+        for path, d in files.items()
+    }
 
 
 def changed_split(files):
@@ -74,8 +80,13 @@ def test_the_fingerprint_changes_with_one_pixel_label_split_or_sample(tmp_path, 
 
 def test_other_formats_hidden_files_and_other_splits_are_left_alone(tmp_path):
     files = pictures()
-    extra = {"val/ant/0.png": b"no image", "train/ant/.hidden.png": b"x", "train/ant/notes.txt": b"x",
-             "__MACOSX/train/ant/._0.png": b"x", "README.md": b"x"}
+    extra = {
+        "val/ant/0.png": b"no image",
+        "train/ant/.hidden.png": b"x",
+        "train/ant/notes.txt": b"x",
+        "__MACOSX/train/ant/._0.png": b"x",
+        "README.md": b"x",
+    }
     write_folder(tmp_path / "a" / "insects", files)
     write_zip(tmp_path / "b" / "insects.zip", files | extra)
     assert fingerprint("insects", tmp_path / "a") == fingerprint("insects", tmp_path / "b")
@@ -123,20 +134,28 @@ def test_resizing_keeps_the_centre_square(tmp_path):
 
 
 def test_splits_of_different_sizes_are_refused(tmp_path):
-    files = pictures() | {path: data for path, data in pictures(size=(5, 5)).items() if path.startswith("test")}
+    files = pictures() | {
+        path: data for path, data in pictures(size=(5, 5)).items() if path.startswith("test")
+    }
     write_folder(tmp_path / "insects", files)
     with pytest.raises(UserError, match=r"train/ and test/.*stream\.image_size"):
         load("insects", tmp_path)
 
 
-@pytest.mark.parametrize(("drop", "message"), [
-    ("test/", "no images in test/"),
-    ("train/", "no images in train/"),
-    ("test/bee", "no images of class 'bee' in test/"),
-    ("train/ant", "no images of class 'ant' in train/"),
-])
+@pytest.mark.parametrize(
+    ("drop", "message"),
+    [
+        ("test/", "no images in test/"),
+        ("train/", "no images in train/"),
+        ("test/bee", "no images of class 'bee' in test/"),
+        ("train/ant", "no images of class 'ant' in train/"),
+    ],
+)
 def test_a_missing_split_or_class_is_named(tmp_path, drop, message):
-    write_folder(tmp_path / "insects", {path: d for path, d in pictures().items() if not path.startswith(drop)})
+    write_folder(
+        tmp_path / "insects",
+        {path: d for path, d in pictures().items() if not path.startswith(drop)},
+    )
     with pytest.raises(UserError, match=message):
         load("insects", tmp_path)
 
@@ -173,7 +192,9 @@ def test_a_truncated_jpeg_or_webp_is_refused(kind):
     from nanocl.data.images import decode
 
     file = io.BytesIO()
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)).save(file, kind)
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)).save(
+        file, kind
+    )
     assert decode(file.getvalue(), "it").shape == (3, 32, 32)
     with pytest.raises(UserError, match=r"^it is not a whole image"):
         decode(file.getvalue()[: len(file.getvalue()) // 2], "it")

@@ -22,6 +22,7 @@ UNREACHABLE = ("http://127.0.0.1:9/",)
 @pytest.fixture(autouse=True)
 def no_network(tmp_path, monkeypatch):
     """Every look-up of a name fails, as on a machine without network."""
+
     def refuse(host, *args, **kwargs):
         if host in ("127.0.0.1", "localhost"):
             return original(host, *args, **kwargs)
@@ -42,9 +43,17 @@ def test_missing_data_is_one_quick_message_with_every_place_and_way(tmp_path, na
     assert time.monotonic() - start < 5
     message = str(caught.value)
     assert isinstance(caught.value, UserError)
-    for part in (f"data set '{name}' was not found", f"{tmp_path / name}/{{train,test}}/<class>/",
-                 f"{tmp_path / name}.zip", "--data-root", "NANOCL_DATA_ROOT", next(iter(ARCHIVES[name].files)),
-                 str(tmp_path / ARCHIVES[name].folder), "torchvision's archives", "Name or service not known"):
+    for part in (
+        f"data set '{name}' was not found",
+        f"{tmp_path / name}/{{train,test}}/<class>/",
+        f"{tmp_path / name}.zip",
+        "--data-root",
+        "NANOCL_DATA_ROOT",
+        next(iter(ARCHIVES[name].files)),
+        str(tmp_path / ARCHIVES[name].folder),
+        "torchvision's archives",
+        "Name or service not known",
+    ):
         assert part in message, part
     assert ("apt-get install dataset-fashion-mnist" in message) == (name == "fashion-mnist")
     assert list(tmp_path.iterdir()) == []
@@ -79,17 +88,28 @@ def test_an_incomplete_set_of_idx_files_is_said(tmp_path):
         load("mnist", tmp_path)
 
 
-@pytest.mark.parametrize(("name", "meant"), [("cifer10", "cifar10"), ("FashionMNIST", "fashion-mnist"),
-                                             ("insect", "insects"), ("Digits", "digits")])
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("cifer10", "cifar10"),
+        ("FashionMNIST", "fashion-mnist"),
+        ("insect", "insects"),
+        ("Digits", "digits"),
+    ],
+)
 def test_a_misspelt_name_is_asked_about_without_a_download(tmp_path, name, meant):
     write_folder(tmp_path / "insects", pictures())
-    with pytest.raises(DataMissing, match=f"no data set '{name}', did you mean '{meant}'") as caught:
+    with pytest.raises(
+        DataMissing, match=f"no data set '{name}', did you mean '{meant}'"
+    ) as caught:
         load(name, tmp_path)
     assert "downloaded" not in str(caught.value)
 
 
 def test_downloading_can_be_switched_off(tmp_path, monkeypatch):
-    monkeypatch.setattr(download.urllib.request, "urlopen", lambda *args, **kwargs: pytest.fail("asked the network"))
+    monkeypatch.setattr(
+        download.urllib.request, "urlopen", lambda *args, **kwargs: pytest.fail("asked the network")
+    )
     with pytest.raises(DataMissing, match="switched off"):
         load("cifar10", tmp_path, download=False)
 
@@ -104,19 +124,29 @@ def mirror(tmp_path):
     """A web server with idx files of a small MNIST, and the archive that lists them."""
     folder = tmp_path / "mirror"
     write_idx(folder)
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder))
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(Quiet, directory=folder)
+    )
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    files = {path.name: hashlib.md5(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+    files = {
+        path.name: hashlib.md5(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())
+    }
     yield Archive("MNIST/raw", files, (*UNREACHABLE, f"http://127.0.0.1:{server.server_port}/"))
     server.shutdown()
     server.server_close()
 
 
-def test_missing_data_is_downloaded_from_the_mirror_that_answers(tmp_path, monkeypatch, mirror, capsys):
+def test_missing_data_is_downloaded_from_the_mirror_that_answers(
+    tmp_path, monkeypatch, mirror, capsys
+):
     monkeypatch.setitem(archives.ARCHIVES, "mnist", mirror)
     assert len(load("mnist", tmp_path / "root").train_labels) == 20
-    assert sorted(path.name for path in (tmp_path / "root/MNIST/raw").iterdir()) == sorted(mirror.files)
-    assert re.findall(r"downloading (\S+) \(", capsys.readouterr().err) == [mirror.mirrors[1] + f for f in mirror.files]
+    assert sorted(path.name for path in (tmp_path / "root/MNIST/raw").iterdir()) == sorted(
+        mirror.files
+    )
+    assert re.findall(r"downloading (\S+) \(", capsys.readouterr().err) == [
+        mirror.mirrors[1] + f for f in mirror.files
+    ]
 
 
 def test_a_download_with_the_wrong_checksum_is_not_kept(tmp_path, monkeypatch, mirror):

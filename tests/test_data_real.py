@@ -20,8 +20,14 @@ def test_mnist_is_official_from_plain_and_gzipped_files(data_root, tmp_path, mon
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     raw = need(data_root / "MNIST/raw")
     assert load("mnist", data_root).facts() == {
-        "name": "mnist", "fingerprint": "0877b14eb805cf62", "release": "official", "train": 60000, "test": 10000,
-        "shape": [1, 28, 28], "classes": 10}
+        "name": "mnist",
+        "fingerprint": "0877b14eb805cf62",
+        "release": "official",
+        "train": 60000,
+        "test": 10000,
+        "shape": [1, 28, 28],
+        "classes": 10,
+    }
     (tmp_path / "mnist").mkdir()
     for name, md5 in ARCHIVES["mnist"].files.items():
         assert md5_of(need(raw / name)) == md5
@@ -40,7 +46,10 @@ def test_fashion_mnist_of_debian_is_official(tmp_path, monkeypatch):
 def test_the_zipped_cifar_is_whole_and_other_than_the_official_one(data_root, name, classes):
     need(data_root / f"{name}.zip")
     data = load(name, data_root)
-    assert (data.train_inputs.shape, data.test_inputs.shape) == ((50000, 3, 32, 32), (10000, 3, 32, 32))
+    assert (data.train_inputs.shape, data.test_inputs.shape) == (
+        (50000, 3, 32, 32),
+        (10000, 3, 32, 32),
+    )
     assert np.bincount(data.train_labels).tolist() == [50000 // classes] * classes
     assert np.bincount(data.test_labels).tolist() == [10000 // classes] * classes
     assert data.facts()["release"] == "other"
@@ -57,7 +66,9 @@ def test_the_zipped_cifar10_keeps_the_official_training_order(data_root):
     assert first == ["frog", "truck", "truck", "deer", "automobile", "automobile"]
 
 
-def test_flowers_of_the_zip_and_of_torchvisions_layout_are_the_same(data_root, tmp_path, monkeypatch):
+def test_flowers_of_the_zip_and_of_torchvisions_layout_are_the_same(
+    data_root, tmp_path, monkeypatch
+):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     archive = need(data_root / "flowers102.zip")
     need(data_root / "flowers-102/setid.mat")

@@ -10,7 +10,10 @@ from nanocl.drift import DriftMeter, change_by_magnitude, compare
 
 
 def test_columns_of_a_known_change():
-    columns = compare([torch.tensor([3.0, 4.0]), torch.tensor([0.0])], [torch.tensor([3.0, 1.0]), torch.tensor([4.0])])
+    columns = compare(
+        [torch.tensor([3.0, 4.0]), torch.tensor([0.0])],
+        [torch.tensor([3.0, 1.0]), torch.tensor([4.0])],
+    )
     assert columns["l2"] == 5.0
     assert columns["relative"] == 1.0
     assert columns["mean_squared"] == pytest.approx(25 / 3)
@@ -41,16 +44,23 @@ def test_groups_part_head_from_backbone_and_follow_two_anchors():
     with torch.no_grad():
         model[2].bias += 1.0
     first = meter.measure(model)
-    assert first.start["backbone"]["l2"] == 0.0 and first.start["head"]["l2"] == pytest.approx(math.sqrt(2))
+    assert first.start["backbone"]["l2"] == 0.0 and first.start["head"]["l2"] == pytest.approx(
+        math.sqrt(2)
+    )
     with torch.no_grad():
         model[2].bias += 1.0
         model[1].running_mean += 3.0
     second = meter.measure(model)
     assert second.start["head"]["l2"] == pytest.approx(2 * math.sqrt(2))
     assert second.previous["head"]["l2"] == pytest.approx(math.sqrt(2))
-    assert second.previous["all"]["touched"] == pytest.approx(2 / sum(p.numel() for p in model.parameters()))
+    assert second.previous["all"]["touched"] == pytest.approx(
+        2 / sum(p.numel() for p in model.parameters())
+    )
     assert second.previous["buffers"]["l2"] == pytest.approx(3 * math.sqrt(5))
-    assert second.layers["2.bias"][0] == pytest.approx(2 * math.sqrt(2)) and second.average_tensor == 0.0
+    assert (
+        second.layers["2.bias"][0] == pytest.approx(2 * math.sqrt(2))
+        and second.average_tensor == 0.0
+    )
 
 
 def test_frozen_parameters_are_no_part_of_the_drift():

@@ -27,7 +27,11 @@ def run_one(spec, tell):
 
 def outcomes(*names, workers=2, told=None):
     specs = [a_spec(name, seed) for seed, name in enumerate(names)]
-    found = list(local.run_all(run_one, specs, workers=workers, on_progress=(told if told is not None else []).append))
+    found = list(
+        local.run_all(
+            run_one, specs, workers=workers, on_progress=(told if told is not None else []).append
+        )
+    )
     assert sorted(outcome.spec.seed for outcome in found) == list(range(len(names)))
     return sorted(found, key=lambda outcome: outcome.spec.seed)
 
@@ -37,7 +41,9 @@ def test_every_run_comes_back_with_its_own_result(workers):
     told = []
     found = outcomes(*["sgd"] * 5, workers=workers, told=told)
     assert found == [a_result(a_spec("sgd", seed)) for seed in range(5)]
-    assert sorted(progress.digest for progress in told) == sorted(outcome.spec.digest for outcome in found)
+    assert sorted(progress.digest for progress in told) == sorted(
+        outcome.spec.digest for outcome in found
+    )
 
 
 def test_what_goes_wrong_in_a_run_is_a_failure_of_that_run_alone():

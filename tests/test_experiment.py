@@ -12,11 +12,18 @@ from nanocl.records import RunFailure, RunResult, UserError
 
 
 def spec(strategy="adamw", seed=0, **values):
-    return suite.specs(suite.Request(tier="smoke", strategies=(strategy,), seeds=(seed,), **values))[0]
+    return suite.specs(
+        suite.Request(tier="smoke", strategies=(strategy,), seeds=(seed,), **values)
+    )[0]
 
 
 def numbers(result: RunResult):
-    return result.initial, result.evaluation, result.masked, [dataclasses.asdict(d) for d in result.drift]
+    return (
+        result.initial,
+        result.evaluation,
+        result.masked,
+        [dataclasses.asdict(d) for d in result.drift],
+    )
 
 
 def test_the_same_seed_gives_the_same_numbers_bit_for_bit():
@@ -46,8 +53,12 @@ def test_the_matrix_has_an_untrained_row_and_one_row_per_experience():
     result = experiment.run_one(spec())
     assert len(result.initial) == 5 and [len(row) for row in result.evaluation] == [5] * 5
     assert all(0 <= value <= 1 for row in result.evaluation for value in row)
-    assert all(row[j] == 0 for i, row in enumerate(result.evaluation) for j in range(i + 1, 5)), "closed classes"
-    assert result.cost.optimizer_state_bytes == 8 * result.cost.parameters + 4 * 6, "two moments and a step per tensor"
+    assert all(row[j] == 0 for i, row in enumerate(result.evaluation) for j in range(i + 1, 5)), (
+        "closed classes"
+    )
+    assert result.cost.optimizer_state_bytes == 8 * result.cost.parameters + 4 * 6, (
+        "two moments and a step per tensor"
+    )
 
 
 class Killed(Exception):
@@ -70,8 +81,14 @@ def test_a_run_that_was_cut_goes_on_bit_for_bit(tmp_path, monkeypatch, strategy)
         experiment.run_one(run, partial=tmp_path)
     monkeypatch.setattr(experiment.checkpoint, "save", save)
     trained = []
-    monkeypatch.setattr(training.Learner, "train", lambda self, e, train=training.Learner.train, **k: (
-        trained.append(e.current_experience), train(self, e, **k)))
+    monkeypatch.setattr(
+        training.Learner,
+        "train",
+        lambda self, e, train=training.Learner.train, **k: (
+            trained.append(e.current_experience),
+            train(self, e, **k),
+        ),
+    )
     assert numbers(experiment.run_one(run, partial=tmp_path)) == numbers(whole)
     assert trained == [3, 4] and not list(tmp_path.iterdir())
 
@@ -82,8 +99,11 @@ def test_a_loss_that_is_not_finite_is_a_result_called_diverged():
 
 
 def test_weights_that_are_not_finite_after_the_last_step_are_diverged_too():
-    result = experiment.run_one(spec("sgd", settings={"sgd": {"lr": "1e30"}, "stream": {"experiences": "1",
-                                                                                      "samples": "1"}}))
+    result = experiment.run_one(
+        spec(
+            "sgd", settings={"sgd": {"lr": "1e30"}, "stream": {"experiences": "1", "samples": "1"}}
+        )
+    )
     assert result.status == "diverged" and result.evaluation == ()
 
 
@@ -95,9 +115,18 @@ def test_a_damaged_checkpoint_is_dropped_and_the_run_begins_again(tmp_path):
 
 
 def test_a_run_that_fails_takes_no_other_with_it():
-    good, bad = spec(seed=0), dataclasses.replace(spec(seed=1), scenario="domain", benchmark="broken",
-                                                  model=dataclasses.replace(spec().model, name="nowhere"))
-    outcomes = list(local.run_all(functools.partial(experiment.run_one, device="cpu"), [bad, good], workers=1))
+    good, bad = (
+        spec(seed=0),
+        dataclasses.replace(
+            spec(seed=1),
+            scenario="domain",
+            benchmark="broken",
+            model=dataclasses.replace(spec().model, name="nowhere"),
+        ),
+    )
+    outcomes = list(
+        local.run_all(functools.partial(experiment.run_one, device="cpu"), [bad, good], workers=1)
+    )
     assert sorted(type(outcome).__name__ for outcome in outcomes) == ["RunFailure", "RunResult"]
     failure = next(outcome for outcome in outcomes if isinstance(outcome, RunFailure))
     assert "unknown model 'nowhere'" in failure.error
@@ -110,15 +139,19 @@ def test_a_worker_that_dies_is_tried_again_and_then_reported():
 
 def _die(spec, *, tell):
     import os
+
     os._exit(9)
 
 
-@pytest.mark.parametrize(("values", "message"), [
-    ({"settings": {"adamw": {"lr": "-1"}}}, "-1"),
-    ({"settings": {"training": {"head": "own"}}}, "head must be one of auto, seen, all"),
-    ({"settings": {"stream": {"experiences": "99"}}}, "99"),
-    ({"settings": {"model": {"width": "0"}}}, "width"),
-])
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"settings": {"adamw": {"lr": "-1"}}}, "-1"),
+        ({"settings": {"training": {"head": "own"}}}, "head must be one of auto, seen, all"),
+        ({"settings": {"stream": {"experiences": "99"}}}, "99"),
+        ({"settings": {"model": {"width": "0"}}}, "width"),
+    ],
+)
 def test_an_option_out_of_its_range_is_found_before_training(values, message):
     with pytest.raises(UserError, match=message):
         experiment.check([spec(**values)])
@@ -133,7 +166,10 @@ def test_cuda_without_a_gpu_is_refused_in_one_sentence(monkeypatch):
 def test_tuning_measures_on_held_out_training_data():
     held_out = {"stream": {"validation": "0.2"}, "training": {"measured_on": "validation"}}
     result = experiment.run_one(spec(settings=held_out))
-    assert result.evaluation != experiment.run_one(spec(settings={"stream": {"validation": "0.2"}})).evaluation
+    assert (
+        result.evaluation
+        != experiment.run_one(spec(settings={"stream": {"validation": "0.2"}})).evaluation
+    )
     with pytest.raises(UserError, match=r"such as stream.validation=0.1"):
         experiment.check([spec(settings={"training": {"measured_on": "validation"}})])
 
@@ -157,7 +193,9 @@ class Noisy(Strategy):
 '''
 
 
-def test_chance_of_python_and_numpy_goes_on_after_a_cut_and_depends_on_the_seed_alone(tmp_path, monkeypatch):
+def test_chance_of_python_and_numpy_goes_on_after_a_cut_and_depends_on_the_seed_alone(
+    tmp_path, monkeypatch
+):
     plugin = tmp_path / "noisy.py"
     plugin.write_text(NOISY)
     run = spec("noisy+sgd", plugins=(plugin,))
@@ -178,7 +216,9 @@ def test_chance_of_python_and_numpy_goes_on_after_a_cut_and_depends_on_the_seed_
 
 def test_what_a_strategy_holds_in_training_only_counts_too():
     cost = experiment.run_one(spec("si+sgd")).cost
-    assert cost.strategy_state_bytes >= 5 * 4 * cost.parameters, "omega, anchor, path, gradient and weight of SI"
+    assert cost.strategy_state_bytes >= 5 * 4 * cost.parameters, (
+        "omega, anchor, path, gradient and weight of SI"
+    )
 
 
 def test_a_size_that_no_memory_holds_is_a_mistake_in_one_sentence():

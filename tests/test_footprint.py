@@ -13,9 +13,26 @@ from nanocl.measure import tensor_bytes
 from nanocl.optim import MicroAdam, NanoAdam
 from nanocl.records import UserError
 
-PUBLISHED = {"vit-l-16": 304_326_632, "bert-base": 109_482_240, "bert-large": 335_141_888, "opt-1.3b": 1_315_758_080,
-             "llama-2-7b": 6_738_415_616, "llama-3.2-3b": 3_212_749_824}
-SHAPES = [(), (1,), (7,), (3, 5), (255,), (128, 256), (32769,), (181, 182), (3, 32768), (16, 3, 3, 3)]
+PUBLISHED = {
+    "vit-l-16": 304_326_632,
+    "bert-base": 109_482_240,
+    "bert-large": 335_141_888,
+    "opt-1.3b": 1_315_758_080,
+    "llama-2-7b": 6_738_415_616,
+    "llama-3.2-3b": 3_212_749_824,
+}
+SHAPES = [
+    (),
+    (1,),
+    (7,),
+    (3, 5),
+    (255,),
+    (128, 256),
+    (32769,),
+    (181, 182),
+    (3, 32768),
+    (16, 3, 3, 3),
+]
 GIB = 2**30
 
 
@@ -24,7 +41,9 @@ def network(name: str, inputs: tuple[int, ...], outputs: int, **options: object)
     from nanocl.heads import Network
 
     part = registry.complete("models", name, options)
-    return Network(registry.load(registry.get("models", name))(inputs, **part.options), outputs=outputs)
+    return Network(
+        registry.load(registry.get("models", name))(inputs, **part.options), outputs=outputs
+    )
 
 
 def counted_each(optimizer: torch.optim.Optimizer) -> list[int]:
@@ -34,8 +53,16 @@ def counted_each(optimizer: torch.optim.Optimizer) -> list[int]:
         for param in params:
             param.grad = torch.randn_like(param)
         optimizer.step()
-    return [sum(value.numel() * value.element_size() for value in optimizer.state[param].values()
-                if isinstance(value, torch.Tensor)) if param in optimizer.state else 0 for param in params]
+    return [
+        sum(
+            value.numel() * value.element_size()
+            for value in optimizer.state[param].values()
+            if isinstance(value, torch.Tensor)
+        )
+        if param in optimizer.state
+        else 0
+        for param in params
+    ]
 
 
 def counted(optimizer: torch.optim.Optimizer) -> int:
@@ -58,28 +85,52 @@ def test_vit_has_the_parameters_of_timm_in_name_shape_and_order():
 
 @pytest.mark.parametrize("name", sorted(set(BUNDLED) - {"vit-l-16"}))
 @pytest.mark.parametrize("outputs", [0, 3])
-def test_language_models_have_the_parameters_of_transformers_in_name_shape_and_order(name, outputs, tmp_path):
+def test_language_models_have_the_parameters_of_transformers_in_name_shape_and_order(
+    name, outputs, tmp_path
+):
     transformers = pytest.importorskip("transformers")
-    given = {"num_attention_heads": 16, **BUNDLED[name], "num_labels": outputs or 2, "pad_token_id": 0}
+    given = {
+        "num_attention_heads": 16,
+        **BUNDLED[name],
+        "num_labels": outputs or 2,
+        "pad_token_id": 0,
+    }
     config = transformers.AutoConfig.for_model(**given)
-    whole = {"bert": "BertModel", "opt": "OPTForCausalLM", "llama": "LlamaForCausalLM"}[given["model_type"]]
-    kind = whole.removesuffix("Model").removesuffix("ForCausalLM") + "ForSequenceClassification" if outputs else whole
+    whole = {"bert": "BertModel", "opt": "OPTForCausalLM", "llama": "LlamaForCausalLM"}[
+        given["model_type"]
+    ]
+    kind = (
+        whole.removesuffix("Model").removesuffix("ForCausalLM") + "ForSequenceClassification"
+        if outputs
+        else whole
+    )
     with torch.device("meta"):
         model = getattr(transformers, kind)(config)
-    real = [(name.removeprefix("model.").removeprefix("bert."), tuple(p.shape)) for name, p in model.named_parameters()]
+    real = [
+        (name.removeprefix("model.").removeprefix("bert."), tuple(p.shape))
+        for name, p in model.named_parameters()
+    ]
     config.save_pretrained(tmp_path)
-    for weights in (from_config(BUNDLED[name], outputs), from_file(str(tmp_path / "config.json"), outputs)):
+    for weights in (
+        from_config(BUNDLED[name], outputs),
+        from_file(str(tmp_path / "config.json"), outputs),
+    ):
         assert [(weight.name, weight.shape) for weight in weights] == real
 
 
 def test_norms_and_output_layer_of_llama_are_known():
-    found = {role: sum(w.numel for w in models.weights_of("llama-2-7b") if w.role == role) for role in ("norm", "head")}
+    found = {
+        role: sum(w.numel for w in models.weights_of("llama-2-7b") if w.role == role)
+        for role in ("norm", "head")
+    }
     assert found == {"norm": (2 * 32 + 1) * 4096, "head": 32000 * 4096}
 
 
 def test_an_output_layer_tied_to_the_embedding_is_not_counted_again():
     assert not any(weight.role == "head" for weight in models.weights_of("llama-3.2-3b"))
-    classifier = [weight for weight in models.weights_of("llama-3.2-3b", outputs=2) if weight.role == "head"]
+    classifier = [
+        weight for weight in models.weights_of("llama-3.2-3b", outputs=2) if weight.role == "head"
+    ]
     assert [weight.shape for weight in classifier] == [(2, 3072)]
 
 
@@ -95,39 +146,90 @@ def test_the_runs_of_the_paper_need_ten_times_the_density_and_dense_layers():
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
-@pytest.mark.parametrize("options", [
-    {}, {"moment_policy": "reset"}, {"moment_policy": "slot", "state_dtype": "bfloat16"}, {"density": 0.0},
-    {"density": 1.0}, {"density": 0.013, "chunk_size": 1000}, {"chunk_size": None, "mask_interval": 1},
-    {"density": 0.07, "chunk_size": 40000}, {"select": "random", "mask_interval": 1}, {"fused": None},
-    {"density": 0.2, "final_density": 0.5, "total_steps": 1, "mask_interval": 1},
-    {"select": "static-small", "state_dtype": "float64"},
-], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"moment_policy": "reset"},
+        {"moment_policy": "slot", "state_dtype": "bfloat16"},
+        {"density": 0.0},
+        {"density": 1.0},
+        {"density": 0.013, "chunk_size": 1000},
+        {"chunk_size": None, "mask_interval": 1},
+        {"density": 0.07, "chunk_size": 40000},
+        {"select": "random", "mask_interval": 1},
+        {"fused": None},
+        {"density": 0.2, "final_density": 0.5, "total_steps": 1, "mask_interval": 1},
+        {"select": "static-small", "state_dtype": "float64"},
+    ],
+    ids=str,
+)
 def test_nanoadam_stores_what_is_predicted(dtype, options):
-    options = {"fused": False, **options}  # the compiled kernel is asked for once, it takes seconds to compile
+    options = {
+        "fused": False,
+        **options,
+    }  # the compiled kernel is asked for once, it takes seconds to compile
     params = [nn.Parameter(torch.randn(shape, dtype=dtype)) for shape in SHAPES]
     predicted = state_bytes_of(NanoAdam, options, dtype)
-    assert [predicted(Weight("w", shape)) for shape in SHAPES] == counted_each(NanoAdam(params, **options))
+    assert [predicted(Weight("w", shape)) for shape in SHAPES] == counted_each(
+        NanoAdam(params, **options)
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("options", [{}, {"density": 0.3, "window": 3}, {"quant_block": 100, "block_size": 1000},
-                                     {"state_dtype": "float32"}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"density": 0.3, "window": 3},
+        {"quant_block": 100, "block_size": 1000},
+        {"state_dtype": "float32"},
+    ],
+    ids=str,
+)
 def test_microadam_stores_what_is_predicted(dtype, options):
     params = [nn.Parameter(torch.randn(shape, dtype=dtype)) for shape in SHAPES]
     predicted = state_bytes_of(MicroAdam, options, dtype)
-    assert [predicted(Weight("w", shape)) for shape in SHAPES] == counted_each(MicroAdam(params, **options))
+    assert [predicted(Weight("w", shape)) for shape in SHAPES] == counted_each(
+        MicroAdam(params, **options)
+    )
 
 
-@pytest.mark.parametrize(("model", "inputs", "outputs", "chosen"), [
-    ("mlp", (1, 28, 28), 10, {}), ("small-cnn", (3, 32, 32), 10, {"norm": "batch"}),
-    ("slim-resnet18", (3, 32, 32), 7, {}), ("student", (20,), 1, {})])
-@pytest.mark.parametrize(("name", "options"), [
-    ("nanoadam", {}), ("nanoadam", {"density": 0.01, "dense": "none", "state_dtype": "bfloat16"}),
-    ("mofo", {"density": 0.2, "state_dtype": "bfloat16"}), ("lift", {}), ("lift", {"moment_policy": "carry"}),
-    ("nanoadam", {"dense": "norms"}), ("nanoadam", {"dense": "head", "moment_policy": "reset"}), ("microadam", {}),
-    ("lora", {}), ("lora", {"dense": "norms+head", "rank": 3}), ("classp", {}), ("cautious-adamw", {}),
-    ("adamw", {}), ("adam", {}), ("adagrad", {}), ("sgd", {}), ("sgd", {"momentum": 0.9})], ids=str)
-def test_a_strategy_in_a_run_stores_what_is_predicted(model, inputs, outputs, chosen, name, options):
+@pytest.mark.parametrize(
+    ("model", "inputs", "outputs", "chosen"),
+    [
+        ("mlp", (1, 28, 28), 10, {}),
+        ("small-cnn", (3, 32, 32), 10, {"norm": "batch"}),
+        ("slim-resnet18", (3, 32, 32), 7, {}),
+        ("student", (20,), 1, {}),
+    ],
+)
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("nanoadam", {}),
+        ("nanoadam", {"density": 0.01, "dense": "none", "state_dtype": "bfloat16"}),
+        ("mofo", {"density": 0.2, "state_dtype": "bfloat16"}),
+        ("lift", {}),
+        ("lift", {"moment_policy": "carry"}),
+        ("nanoadam", {"dense": "norms"}),
+        ("nanoadam", {"dense": "head", "moment_policy": "reset"}),
+        ("microadam", {}),
+        ("lora", {}),
+        ("lora", {"dense": "norms+head", "rank": 3}),
+        ("classp", {}),
+        ("cautious-adamw", {}),
+        ("adamw", {}),
+        ("adam", {}),
+        ("adagrad", {}),
+        ("sgd", {}),
+        ("sgd", {"momentum": 0.9}),
+    ],
+    ids=str,
+)
+def test_a_strategy_in_a_run_stores_what_is_predicted(
+    model, inputs, outputs, chosen, name, options
+):
     part = registry.complete("strategies", name, options)
     strategy = registry.load(registry.get("strategies", name))(**part.options)
     real = network(model, inputs, outputs, **chosen)
@@ -139,9 +241,16 @@ def test_a_strategy_in_a_run_stores_what_is_predicted(model, inputs, outputs, ch
     assert found.weights == found.gradients == 4 * found.parameters
 
 
-@pytest.mark.parametrize(("model", "inputs"), [
-    ("mlp", (20,)), ("resnet32", (3, 32, 32)), ("slim-resnet18", (3, 32, 32)), ("torchvision:resnet18", (3, 64, 64)),
-    ("timm:vit_tiny_patch16_224", (3, 32, 32))])
+@pytest.mark.parametrize(
+    ("model", "inputs"),
+    [
+        ("mlp", (20,)),
+        ("resnet32", (3, 32, 32)),
+        ("slim-resnet18", (3, 32, 32)),
+        ("torchvision:resnet18", (3, 64, 64)),
+        ("timm:vit_tiny_patch16_224", (3, 32, 32)),
+    ],
+)
 def test_norms_and_output_layer_are_those_that_a_run_trains_densely(model, inputs):
     if model.startswith("timm"):
         pytest.importorskip("timm")
@@ -155,27 +264,42 @@ def test_norms_and_output_layer_are_those_that_a_run_trains_densely(model, input
     assert {weight.name for weight in weights if weight.role == "head"} == head_parameters(real)
 
 
-@pytest.mark.parametrize(("name", "published"), [("resnet18", 11_689_512), ("vit_b_16", 86_567_656),
-                                                 ("regnet_y_400mf", 4_344_144)])
+@pytest.mark.parametrize(
+    ("name", "published"),
+    [("resnet18", 11_689_512), ("vit_b_16", 86_567_656), ("regnet_y_400mf", 4_344_144)],
+)
 def test_torchvision_networks_have_their_published_number_of_parameters(name, published):
     assert sum(weight.numel for weight in models.weights_of(f"torchvision:{name}")) == published
 
 
-@pytest.mark.parametrize("name", ["Adadelta", "Adafactor", "Adamax", "ASGD", "NAdam", "RAdam", "RMSprop", "Rprop",
-                                  "SGD"])
+@pytest.mark.parametrize(
+    "name", ["Adadelta", "Adafactor", "Adamax", "ASGD", "NAdam", "RAdam", "RMSprop", "Rprop", "SGD"]
+)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_an_optimizer_of_torch_stores_what_is_predicted(name, dtype):
     shapes = [(64, 40), (100, 3, 3, 3), (40,)]
     predicted, _ = optimizers.resolve(f"torch:{name}", {}, dtype)
-    real = getattr(torch.optim, name)([nn.Parameter(torch.randn(shape, dtype=dtype)) for shape in shapes])
+    real = getattr(torch.optim, name)(
+        [nn.Parameter(torch.randn(shape, dtype=dtype)) for shape in shapes]
+    )
     assert sum(predicted(Weight("w", shape)) for shape in shapes) == counted(real)
 
 
-@pytest.mark.parametrize(("name", "options"), [
-    ("torch:Muon", {}), ("torch:Muon", {"input_layer": True}), ("pytorch-optimizer:Muon", {}),
-    ("pytorch-optimizer:Muon", {"input_layer": True}), ("pytorch-optimizer:AdaMuon", {}),
-    ("pytorch-optimizer:NorMuon", {}), ("pytorch-optimizer:SpectralSphere", {}), ("pytorch-optimizer:GaLore", {}),
-    *((f"pytorch-optimizer:{name}", {"rank": 5}) for name in ("GaLore", "Fira", "APOLLO"))], ids=str)
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("torch:Muon", {}),
+        ("torch:Muon", {"input_layer": True}),
+        ("pytorch-optimizer:Muon", {}),
+        ("pytorch-optimizer:Muon", {"input_layer": True}),
+        ("pytorch-optimizer:AdaMuon", {}),
+        ("pytorch-optimizer:NorMuon", {}),
+        ("pytorch-optimizer:SpectralSphere", {}),
+        ("pytorch-optimizer:GaLore", {}),
+        *((f"pytorch-optimizer:{name}", {"rank": 5}) for name in ("GaLore", "Fira", "APOLLO")),
+    ],
+    ids=str,
+)
 def test_an_optimizer_of_matrices_gets_those_that_it_gets_in_a_run(name, options):
     assert_predicted_as_in_a_run(name, options, "mlp", (1, 12, 12), {"depth": 3})
 
@@ -194,19 +318,32 @@ def assert_predicted_as_in_a_run(name, options, model, inputs, chosen):
     strategy = registry.load(registry.plugins("strategies")[library])(**part.options)
     optimizer = strategy.make_optimizer(network(model, inputs, 10, **chosen))
     counted(optimizer)
-    tensors = [v for state in optimizer.state.values() for held in state.values()
-               for v in (vars(held).values() if hasattr(held, "ortho_matrix") else [held]) if torch.is_tensor(v)]
+    tensors = [
+        v
+        for state in optimizer.state.values()
+        for held in state.values()
+        for v in (vars(held).values() if hasattr(held, "ortho_matrix") else [held])
+        if torch.is_tensor(v)
+    ]
     predicted, _ = optimizers.resolve(name, options, torch.float32)
     weights = models.weights_of(model, inputs=inputs, outputs=10, options=chosen)
-    assert footprint(weights, predicted, torch.float32).state == sum(v.numel() * v.element_size() for v in tensors)
+    assert footprint(weights, predicted, torch.float32).state == sum(
+        v.numel() * v.element_size() for v in tensors
+    )
 
 
 def test_galore_has_less_state_than_adam_by_its_rank():
     pytest.importorskip("pytorch_optimizer")
-    predicted, complete = optimizers.resolve("pytorch-optimizer:GaLore", {"rank": "8"}, torch.float32)
+    predicted, complete = optimizers.resolve(
+        "pytorch-optimizer:GaLore", {"rank": "8"}, torch.float32
+    )
     assert complete["rank"] == 8
     assert predicted(Weight("w.weight", (100, 60))) == 4 * (2 * 100 * 8 + 60 * 8)
-    assert predicted(Weight("w.bias", (100,))) == predicted(Weight("e.weight", (10, 10), "embedding")) == 8 * 100
+    assert (
+        predicted(Weight("w.bias", (100,)))
+        == predicted(Weight("e.weight", (10, 10), "embedding"))
+        == 8 * 100
+    )
 
 
 def test_adamw8bit_is_what_torchao_stores():
@@ -242,15 +379,23 @@ def test_an_optimizer_whose_state_the_data_decides_is_refused():
 
 def test_frozen_weights_have_neither_gradient_nor_state():
     weights = [Weight("a", (10, 10)), Weight("b", (1000,), "frozen")]
-    found = footprint(weights, state_bytes_of(torch.optim.SGD, {"momentum": 0.9}, torch.float32), torch.float32)
+    found = footprint(
+        weights, state_bytes_of(torch.optim.SGD, {"momentum": 0.9}, torch.float32), torch.float32
+    )
     assert (found.parameters, found.weights, found.gradients, found.state) == (1100, 4400, 400, 400)
     assert found.total == 5200
 
 
-@pytest.mark.parametrize(("options", "bound"), [
-    ({"state_dtype": "bfloat16", "moment_policy": "reset"}, 0.62), ({"state_dtype": "bfloat16"}, 0.82),
-    ({"state_dtype": "bfloat16", "moment_policy": "reset", "density": 0.01}, 0.065),
-    ({"state_dtype": "bfloat16", "density": 0.01}, 0.085)], ids=str)
+@pytest.mark.parametrize(
+    ("options", "bound"),
+    [
+        ({"state_dtype": "bfloat16", "moment_policy": "reset"}, 0.62),
+        ({"state_dtype": "bfloat16"}, 0.82),
+        ({"state_dtype": "bfloat16", "moment_policy": "reset", "density": 0.01}, 0.065),
+        ({"state_dtype": "bfloat16", "density": 0.01}, 0.085),
+    ],
+    ids=str,
+)
 def test_compact_state_takes_the_promised_bytes_a_parameter(options, bound):
     weight = Weight("w", (4096, 4096))
     found = state_bytes_of(NanoAdam, options, torch.float32)(weight) / weight.numel
@@ -262,9 +407,15 @@ def test_microadam_takes_the_promised_bytes_a_parameter():
     assert 0.96 < state_bytes_of(MicroAdam, {}, torch.float32)(weight) / weight.numel <= 0.97
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    ({"model_type": "gpt5"}, "model_type must be one of bert, opt"), ({"hidden_size": None}, "hidden_size"),
-    ({"vocab_size": "many"}, "got 'many'"), ({"num_hidden_layers": 0}, "got 0")])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model_type": "gpt5"}, "model_type must be one of bert, opt"),
+        ({"hidden_size": None}, "hidden_size"),
+        ({"vocab_size": "many"}, "got 'many'"),
+        ({"num_hidden_layers": 0}, "got 0"),
+    ],
+)
 def test_a_config_file_that_describes_nothing_is_refused(tmp_path, change, message):
     path = tmp_path / "config.json"
     path.write_text(json.dumps({**BUNDLED["bert-base"], **change}))

@@ -30,7 +30,9 @@ def test_classes_not_met_yet_are_closed_and_get_no_gradient():
     scores = net(torch.randn(7, 4))
     assert (scores[:, [1, 2, 4]] == CLOSED).all() and (scores[:, [0, 3]] > CLOSED).all()
     nn.functional.cross_entropy(scores, torch.tensor([0, 3] * 3 + [0])).backward()
-    assert net.head.weight.grad[[1, 2, 4]].abs().max() == 0 < net.head.weight.grad[[0, 3]].abs().min()
+    assert (
+        net.head.weight.grad[[1, 2, 4]].abs().max() == 0 < net.head.weight.grad[[0, 3]].abs().min()
+    )
 
 
 def test_evaluation_opens_no_class():
@@ -68,15 +70,23 @@ def test_heads_with_task_labels_ask_for_them():
             network(kind)(torch.randn(2, 4))
 
 
-@pytest.mark.parametrize(("head", "scenario", "measure", "chosen"), [
-    ("auto", "class", "accuracy", "seen"), ("auto", "task", "accuracy", "own"),
-    ("auto", "domain", "accuracy", "shared"), ("auto", "domain", "loss", "shared"),
-    ("all", "class", "accuracy", "all"), ("masked", "task", "accuracy", "masked"),
-])
+@pytest.mark.parametrize(
+    ("head", "scenario", "measure", "chosen"),
+    [
+        ("auto", "class", "accuracy", "seen"),
+        ("auto", "task", "accuracy", "own"),
+        ("auto", "domain", "accuracy", "shared"),
+        ("auto", "domain", "loss", "shared"),
+        ("all", "class", "accuracy", "all"),
+        ("masked", "task", "accuracy", "masked"),
+    ],
+)
 def test_the_head_follows_the_scenario(head, scenario, measure, chosen):
     assert choose(head, scenario, measure) == chosen
 
 
 def test_a_head_that_does_not_fit_the_scenario_is_refused():
-    with pytest.raises(ValueError, match="one of auto, seen, all in a class-incremental stream, got 'own'"):
+    with pytest.raises(
+        ValueError, match="one of auto, seen, all in a class-incremental stream, got 'own'"
+    ):
         choose("own", "class", "accuracy")

@@ -6,7 +6,10 @@ from nanocl.summaries import summarise
 
 
 def runs(strategy, by=0.0, seeds=range(8), noise=0.001, **options):
-    return [a_result(a_spec(strategy, seed, **options), shifted(by + noise * (seed * 7 % 5))) for seed in seeds]
+    return [
+        a_result(a_spec(strategy, seed, **options), shifted(by + noise * (seed * 7 % 5)))
+        for seed in seeds
+    ]
 
 
 def ranking(*groups):
@@ -15,7 +18,11 @@ def ranking(*groups):
 
 def test_rows_are_ranked_by_mean_accuracy_and_tested_against_the_best():
     best, middle, last = ranking(runs("b", 0.1), runs("c", -0.2), runs("a", 0.0))
-    assert [(p.row.strategy, p.rank) for p in (best, middle, last)] == [("b", 1), ("a", 2), ("c", 3)]
+    assert [(p.row.strategy, p.rank) for p in (best, middle, last)] == [
+        ("b", 1),
+        ("a", 2),
+        ("c", 3),
+    ]
     assert best.p_value is None and not best.separable
     assert middle.p_value == last.p_value == pytest.approx(2 * 2 / 2**8)
     assert middle.separable and middle.differences == pytest.approx((-0.1,) * 8)
@@ -23,8 +30,10 @@ def test_rows_are_ranked_by_mean_accuracy_and_tested_against_the_best():
 
 
 def test_losses_are_ranked_lowest_first():
-    low, high = ([a_result(a_spec(name, s), shifted(by), measure="loss") for s in range(3)]
-                 for name, by in (("low", 0.0), ("high", 0.1)))
+    low, high = (
+        [a_result(a_spec(name, s), shifted(by), measure="loss") for s in range(3)]
+        for name, by in (("low", 0.0), ("high", 0.1))
+    )
     assert [place.row.strategy for place in ranking(high, low)] == ["low", "high"]
 
 
@@ -36,7 +45,9 @@ def test_p_values_are_corrected_by_holm_over_the_rows():
 
 
 def test_a_row_that_cannot_be_told_from_the_best_is_marked():
-    noisy = [a_result(a_spec("noisy", seed), shifted(0.001 + 0.05 * (-1) ** seed)) for seed in range(8)]
+    noisy = [
+        a_result(a_spec("noisy", seed), shifted(0.001 + 0.05 * (-1) ** seed)) for seed in range(8)
+    ]
     best, other = ranking(noisy, runs("steady"))
     assert not other.separable and "not separable" in other.note
     page = leaderboard.section([best.row, other.row])
@@ -58,13 +69,24 @@ def test_fewer_than_3_seeds_in_common_are_not_tested_and_the_page_says_so():
 def test_joint_training_is_an_upper_bound_and_not_ranked():
     first, joint = ranking(runs("joint", 0.3), runs("sgd"))
     assert (first.row.strategy, first.rank) == ("sgd", 1)
-    assert (joint.row.strategy, joint.rank, joint.note) == ("joint", None, "upper bound, not ranked")
+    assert (joint.row.strategy, joint.rank, joint.note) == (
+        "joint",
+        None,
+        "upper bound, not ranked",
+    )
 
 
 def test_a_row_with_diverged_seeds_is_not_ranked_on_the_lucky_ones():
-    lucky = [*runs("lucky", 0.3, seeds=range(2)), a_result(a_spec("lucky", 2), (), status="diverged")]
+    lucky = [
+        *runs("lucky", 0.3, seeds=range(2)),
+        a_result(a_spec("lucky", 2), (), status="diverged"),
+    ]
     first, last = ranking(lucky, runs("sgd", seeds=range(3)))
-    assert (first.row.strategy, last.rank, last.note) == ("sgd", None, "not ranked: 1 of 3 runs diverged")
+    assert (first.row.strategy, last.rank, last.note) == (
+        "sgd",
+        None,
+        "not ranked: 1 of 3 runs diverged",
+    )
 
 
 def test_only_unranked_rows_make_a_board_without_ranks():
@@ -86,9 +108,22 @@ def test_the_page_has_a_section_for_each_protocol_with_all_that_matters():
     rows = summarise([*runs("sgd"), *runs("adam", recipe="tuned"), *runs("sgd", scenario="task")])
     page = leaderboard.page(rows)
     assert page.count("\n## split-digits, tier cpu, ") == 2
-    for words in (f"nanocl {__version__}", leaderboard.identity([r for row in rows for r in row.results]), "24 runs",
-                  "2 protocols", "ACC [95 %]", " F |", "relative drift", "train s", "tuned", "`0123456789abcdef`",
-                  "(official)", "Holm", rows[0].protocol, f"tables/split-digits-cpu-class-{rows[0].protocol}.md"):
+    for words in (
+        f"nanocl {__version__}",
+        leaderboard.identity([r for row in rows for r in row.results]),
+        "24 runs",
+        "2 protocols",
+        "ACC [95 %]",
+        " F |",
+        "relative drift",
+        "train s",
+        "tuned",
+        "`0123456789abcdef`",
+        "(official)",
+        "Holm",
+        rows[0].protocol,
+        f"tables/split-digits-cpu-class-{rows[0].protocol}.md",
+    ):
         assert words in page, words
 
 

@@ -20,15 +20,28 @@ def make_params(shapes=SHAPES, dtype=torch.float32, seed=0):
 
 
 @pytest.mark.parametrize("policy", ["keep", "carry", "reset"])
-@pytest.mark.parametrize(("rank", "chunk_size", "scope"), [
-    (1, None, "selected"), (0.25, None, "all"), (3, 20, "selected"), (100, None, "selected")])
+@pytest.mark.parametrize(
+    ("rank", "chunk_size", "scope"),
+    [(1, None, "selected"), (0.25, None, "all"), (3, 20, "selected"), (100, None, "selected")],
+)
 def test_trajectory_equals_the_slow_reference(policy, rank, chunk_size, scope):
-    options = dict(lr=0.05, betas=(0.8, 0.99), density=0.3, rank=rank, mask_interval=4, chunk_size=chunk_size,
-                   moment_policy=policy, weight_decay=0.1, decay_scope=scope)
+    options = dict(
+        lr=0.05,
+        betas=(0.8, 0.99),
+        density=0.3,
+        rank=rank,
+        mask_interval=4,
+        chunk_size=chunk_size,
+        moment_policy=policy,
+        weight_decay=0.1,
+        decay_scope=scope,
+    )
     params = make_params(dtype=torch.float64)
     optimizer, reference = LIFT(params, **options), LIFTReference(params, **options)
     for step in range(18):
-        gradients = [None if (step + i) % 5 == 0 else g for i, g in enumerate(gradients_of(params, step))]
+        gradients = [
+            None if (step + i) % 5 == 0 else g for i, g in enumerate(gradients_of(params, step))
+        ]
         for param, gradient in zip(params, gradients, strict=True):
             param.grad = gradient
         optimizer.step()
@@ -41,14 +54,20 @@ def test_trajectory_equals_the_slow_reference(policy, rank, chunk_size, scope):
 @pytest.mark.parametrize("rank", [1, 3, 0.5])
 def test_the_approximation_is_the_truncated_singular_value_decomposition(shape, rank):
     (param,) = make_params((shape,), torch.float64)
-    left, values, right = torch.linalg.svd(param.detach().reshape(shape[0], -1), full_matrices=False)
+    left, values, right = torch.linalg.svd(
+        param.detach().reshape(shape[0], -1), full_matrices=False
+    )
     kept = rank if rank >= 1 else -(-len(values) // 2)
     expected = left[:, :kept] * values[:kept] @ right[:kept]
     torch.testing.assert_close(low_rank(param, rank), expected.flatten(), rtol=0, atol=1e-12)
 
 
 def test_the_approximation_of_a_matrix_of_low_rank_or_of_a_vector_is_itself():
-    (left,), (right,), (vector,) = make_params(((9, 2),)), make_params(((2, 12),), seed=1), make_params(((13,),))
+    (left,), (right,), (vector,) = (
+        make_params(((9, 2),)),
+        make_params(((2, 12),), seed=1),
+        make_params(((13,),)),
+    )
     product = (left @ right).detach()
     torch.testing.assert_close(low_rank(product, 2), product.flatten(), rtol=0, atol=1e-5)
     assert torch.equal(low_rank(vector, 0.1), vector.detach())
@@ -76,7 +95,9 @@ def test_entries_never_selected_keep_every_bit():
         for mask, param in zip(touched, params, strict=True):
             mask[selected(optimizer, param)] = True
     for mask, param, old in zip(touched, params, before, strict=True):
-        assert torch.equal(param.detach().flatten()[~mask], old.flatten()[~mask]) and 0 < mask.sum() < len(mask)
+        assert torch.equal(
+            param.detach().flatten()[~mask], old.flatten()[~mask]
+        ) and 0 < mask.sum() < len(mask)
 
 
 def test_selection_changes_only_at_multiples_of_the_interval():
@@ -91,7 +112,9 @@ def test_selection_changes_only_at_multiples_of_the_interval():
 
 
 @pytest.mark.parametrize(("policy", "first_step"), [("keep", 0.1 / 0.001**0.5), ("carry", 1.0)])
-def test_the_first_step_of_an_entry_that_comes_late_is_longer_in_the_authors_way(policy, first_step):
+def test_the_first_step_of_an_entry_that_comes_late_is_longer_in_the_authors_way(
+    policy, first_step
+):
     """Their bias correction counts the steps of the parameter, by then so many that it corrects nothing."""
     param = nn.Parameter(torch.tensor([3.0, 1.0]))
     optimizer = LIFT([param], lr=1e-4, density=0.5, mask_interval=20_000, moment_policy=policy)
@@ -102,7 +125,9 @@ def test_the_first_step_of_an_entry_that_comes_late_is_longer_in_the_authors_way
         param.copy_(torch.tensor([1.0, 3.0]))
     optimizer.step()
     assert selected(optimizer, param).tolist() == [1]
-    assert (3 - param[1].item()) / 1e-4 == pytest.approx(first_step, rel=0.02)  # 3 has a resolution of 2.4e-7
+    assert (3 - param[1].item()) / 1e-4 == pytest.approx(
+        first_step, rel=0.02
+    )  # 3 has a resolution of 2.4e-7
 
 
 def test_full_density_is_adamw():
@@ -131,24 +156,42 @@ def test_weights_that_are_not_finite_do_not_stop_the_run():
     train([param], LIFT([param], density=0.2, rank=2), 2)
 
 
-@pytest.mark.parametrize("options", [{}, {"density": 0.2, "moment_policy": "carry"}, {"state_dtype": "bfloat16"},
-                                     {"chunk_size": 100, "moment_policy": "reset"}, {"density": 1.0}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"density": 0.2, "moment_policy": "carry"},
+        {"state_dtype": "bfloat16"},
+        {"chunk_size": 100, "moment_policy": "reset"},
+        {"density": 1.0},
+    ],
+    ids=str,
+)
 def test_state_takes_the_bytes_that_are_predicted(options):
     params = make_params(((300, 121), (5,)))
     optimizer = LIFT(params, **options)
-    predicted = [state_bytes_of(LIFT, options, torch.float32)(Weight("w", tuple(param.shape))) for param in params]
+    predicted = [
+        state_bytes_of(LIFT, options, torch.float32)(Weight("w", tuple(param.shape)))
+        for param in params
+    ]
     train(params, optimizer, 2)
-    counted = [sum(value.nbytes for value in optimizer.state[param].values() if torch.is_tensor(value))
-               for param in params]
+    counted = [
+        sum(value.nbytes for value in optimizer.state[param].values() if torch.is_tensor(value))
+        for param in params
+    ]
     assert counted == predicted and optimizer.state_bytes() == sum(predicted)
 
 
-@pytest.mark.parametrize(("options", "said"), [
-    ({"rank": 0}, r"rank must be a number in \(0, inf\), got 0"),
-    ({"rank": 2.5}, r"rank must be a whole number or a share in \(0, 1\), got 2.5"),
-    ({"density": -0.1}, r"density must be a number in \[0, 1\], got -0.1"),
-    ({"mask_interval": 0}, "mask_interval must be an integer of at least 1, got 0"),
-    ({"moment_policy": "slot"}, "moment_policy must be one of keep, carry, reset, got 'slot'")])
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"rank": 0}, r"rank must be a number in \(0, inf\), got 0"),
+        ({"rank": 2.5}, r"rank must be a whole number or a share in \(0, 1\), got 2.5"),
+        ({"density": -0.1}, r"density must be a number in \[0, 1\], got -0.1"),
+        ({"mask_interval": 0}, "mask_interval must be an integer of at least 1, got 0"),
+        ({"moment_policy": "slot"}, "moment_policy must be one of keep, carry, reset, got 'slot'"),
+    ],
+)
 def test_bad_arguments_are_named(options, said):
     with pytest.raises(ValueError, match=said):
         LIFT(make_params(), **options)

@@ -29,7 +29,11 @@ def first_factors(params, rank):
     for param in twins:
         columns = param.numel() // max(1, len(param)) if param.ndim else 1
         used = min(rank, len(param), columns) if param.ndim > 1 else 0
-        found.append(optimizer.state[param]["factors"][:used * columns].view(used, columns) if used else None)
+        found.append(
+            optimizer.state[param]["factors"][: used * columns].view(used, columns)
+            if used
+            else None
+        )
     return found
 
 
@@ -38,9 +42,13 @@ def test_trajectory_equals_automatic_differentiation_of_the_sum(rank, alpha):
     options = dict(lr=0.02, betas=(0.8, 0.99), alpha=alpha)
     params = make_params(dtype=torch.float64)
     optimizer = LowRankAdamW(params, rank=rank, weight_decay=0.1, **options)
-    reference = LowRankAdamWReference(params, first_factors(params, rank), weight_decay=0.1, **options)
+    reference = LowRankAdamWReference(
+        params, first_factors(params, rank), weight_decay=0.1, **options
+    )
     for step in range(20):
-        gradients = [None if (step + i) % 5 == 0 else g for i, g in enumerate(gradients_of(params, step))]
+        gradients = [
+            None if (step + i) % 5 == 0 else g for i, g in enumerate(gradients_of(params, step))
+        ]
         for param, gradient in zip(params, gradients, strict=True):
             param.grad = gradient
         optimizer.step()
@@ -54,7 +62,11 @@ class Adapter(nn.Module):
 
     def __init__(self, weight, a, scale):
         super().__init__()
-        self.a, self.b, self.scale = nn.Parameter(a.clone()), nn.Parameter(torch.zeros(len(weight), len(a))), scale
+        self.a, self.b, self.scale = (
+            nn.Parameter(a.clone()),
+            nn.Parameter(torch.zeros(len(weight), len(a))),
+            scale,
+        )
 
     def forward(self, weight):
         return weight + self.scale * (self.b @ self.a).view(weight.shape)
@@ -62,14 +74,25 @@ class Adapter(nn.Module):
 
 def test_a_model_takes_the_steps_that_adapter_layers_in_it_take():
     torch.manual_seed(0)
-    model = nn.Sequential(nn.Conv2d(2, 4, 3), nn.Tanh(), nn.Flatten(), nn.Linear(16, 5), nn.Tanh(), nn.Linear(5, 3))
+    model = nn.Sequential(
+        nn.Conv2d(2, 4, 3), nn.Tanh(), nn.Flatten(), nn.Linear(16, 5), nn.Tanh(), nn.Linear(5, 3)
+    )
     other, weights = copy.deepcopy(model), [model[0].weight, model[3].weight]
-    optimizer = LowRankAdamW([{"params": weights}, {"params": model[5].parameters(), "rank": None}], lr=0.01, rank=2,
-                             alpha=4.0)
-    adapters = [Adapter(weight, a, 2.0) for weight, a in zip(weights, first_factors(weights, 2), strict=True)]
+    optimizer = LowRankAdamW(
+        [{"params": weights}, {"params": model[5].parameters(), "rank": None}],
+        lr=0.01,
+        rank=2,
+        alpha=4.0,
+    )
+    adapters = [
+        Adapter(weight, a, 2.0)
+        for weight, a in zip(weights, first_factors(weights, 2), strict=True)
+    ]
     for number, adapter in zip((0, 3), adapters, strict=True):
         parametrize.register_parametrization(other[number], "weight", adapter)
-    trained = [p for adapter in adapters for p in adapter.parameters()] + list(other[5].parameters())
+    trained = [p for adapter in adapters for p in adapter.parameters()] + list(
+        other[5].parameters()
+    )
     theirs = torch.optim.AdamW(trained, lr=0.01, weight_decay=0.0)
     for _ in range(30):
         inputs = torch.randn(8, 2, 4, 4)
@@ -110,7 +133,9 @@ def test_a_16_bit_parameter_is_the_rounded_sum_however_many_steps_are_taken(dtyp
     train(params, optimizer, 100)
     factors = optimizer.state[params[0]]["factors"]
     a, b = factors[:60].view(2, 30), factors[60:].view(20, 2)
-    assert factors.dtype == torch.float32 and torch.equal(params[0].detach(), (base + 2.0 * b @ a).to(dtype))
+    assert factors.dtype == torch.float32 and torch.equal(
+        params[0].detach(), (base + 2.0 * b @ a).to(dtype)
+    )
 
 
 def test_the_change_of_a_float32_parameter_stays_of_low_rank_over_many_steps():
@@ -119,7 +144,9 @@ def test_the_change_of_a_float32_parameter_stays_of_low_rank_over_many_steps():
     train(params, LowRankAdamW(params, lr=0.01, rank=2), 400)
     values = torch.linalg.svdvals((params[0].detach() - before).double())
     unit = 2**-23 * params[0].abs().max()
-    assert values[1] > 1 and values[2] < 400 * unit * 600**0.5  # a unit in each of 400 steps and 600 entries
+    assert (
+        values[1] > 1 and values[2] < 400 * unit * 600**0.5
+    )  # a unit in each of 400 steps and 600 entries
 
 
 def test_rank_none_is_adamw_and_rank_zero_is_frozen_and_has_no_state():
@@ -137,9 +164,13 @@ def test_rank_none_is_adamw_and_rank_zero_is_frozen_and_has_no_state():
 
 def test_the_first_factor_is_uniform_and_depends_on_the_seed_alone():
     drawn = first_factor(7, 50, 400)
-    assert torch.equal(drawn, first_factor(7, 50, 400)) and not torch.equal(drawn, first_factor(8, 50, 400))
+    assert torch.equal(drawn, first_factor(7, 50, 400)) and not torch.equal(
+        drawn, first_factor(8, 50, 400)
+    )
     assert drawn.abs().max() <= 1 / 20 and drawn.abs().max() > 0.99 / 20
-    assert drawn.std().item() == pytest.approx(1 / 20 / 3**0.5, rel=0.05)  # 16 standard errors for 20000 numbers
+    assert drawn.std().item() == pytest.approx(
+        1 / 20 / 3**0.5, rel=0.05
+    )  # 16 standard errors for 20000 numbers
 
 
 def test_the_global_generator_is_left_alone():
@@ -149,19 +180,31 @@ def test_the_global_generator_is_left_alone():
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
-@pytest.mark.parametrize("options", [{}, {"rank": 2, "state_dtype": "bfloat16"}, {"rank": None}, {"rank": 0}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"rank": 2, "state_dtype": "bfloat16"}, {"rank": None}, {"rank": 0}], ids=str
+)
 def test_state_takes_the_bytes_that_are_predicted(options, dtype):
     params = make_params(dtype=dtype)
     optimizer = LowRankAdamW(params, **options)
     train(params, optimizer, 2)
-    counted = [value.nbytes for param in params for value in optimizer.state[param].values() if torch.is_tensor(value)]
+    counted = [
+        value.nbytes
+        for param in params
+        for value in optimizer.state[param].values()
+        if torch.is_tensor(value)
+    ]
     assert optimizer.state_bytes() == sum(counted)
 
 
-@pytest.mark.parametrize(("options", "said"), [
-    ({"rank": -1}, "rank must be an integer of at least 0, got -1"), ({"rank": 2.5}, "rank must be an integer .* 2.5"),
-    ({"alpha": 0.0}, r"alpha must be a number in \(0, inf\), got 0.0"),
-    ({"weight_rounding": "up"}, "weight_rounding must be one of nearest, stochastic, got 'up'")])
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"rank": -1}, "rank must be an integer of at least 0, got -1"),
+        ({"rank": 2.5}, "rank must be an integer .* 2.5"),
+        ({"alpha": 0.0}, r"alpha must be a number in \(0, inf\), got 0.0"),
+        ({"weight_rounding": "up"}, "weight_rounding must be one of nearest, stochastic, got 'up'"),
+    ],
+)
 def test_bad_arguments_are_named(options, said):
     with pytest.raises(ValueError, match=said):
         LowRankAdamW(make_params(), **options)

@@ -46,25 +46,47 @@ def test_costs_are_counts_per_step_second_and_parameter():
     optimizer = trained(torch.optim.Adam([model.weight]), model)
     meter = Meter()
     meter.seconds, meter.steps, meter.samples = 4.0, 8, 100
-    held = types.SimpleNamespace(state_dict=lambda: {"fisher": {"weight": torch.zeros(5, dtype=torch.float64)}})
+    held = types.SimpleNamespace(
+        state_dict=lambda: {"fisher": {"weight": torch.zeros(5, dtype=torch.float64)}}
+    )
     cost = meter.cost(model, optimizer, [held], workers=2)
     assert (cost.train_seconds, cost.seconds_per_step, cost.samples_per_second) == (4.0, 0.5, 25.0)
     assert cost.parameters == 12 and cost.workers == 2 and cost.device_memory_bytes == 0
-    assert cost.optimizer_state_bytes == 2 * 12 * 4 + 4  # two moments in float32, and the step count
+    assert (
+        cost.optimizer_state_bytes == 2 * 12 * 4 + 4
+    )  # two moments in float32, and the step count
     assert cost.state_bytes_per_parameter == (2 * 12 * 4 + 4) / 12
     assert cost.strategy_state_bytes == 5 * 8
 
 
 def test_a_run_without_steps_or_parameters_divides_by_nothing():
-    cost = Meter().cost(nn.Identity(), torch.optim.SGD([torch.zeros(1, requires_grad=True)]), [], workers=1)
-    assert (cost.seconds_per_step, cost.samples_per_second, cost.state_bytes_per_parameter) == (0.0, 0.0, 0.0)
+    cost = Meter().cost(
+        nn.Identity(), torch.optim.SGD([torch.zeros(1, requires_grad=True)]), [], workers=1
+    )
+    assert (cost.seconds_per_step, cost.samples_per_second, cost.state_bytes_per_parameter) == (
+        0.0,
+        0.0,
+        0.0,
+    )
 
 
-@pytest.mark.parametrize(("value", "count"), [
-    (torch.zeros(3, dtype=torch.bfloat16), 6), ({"a": torch.zeros(2), "b": [torch.zeros(1), (torch.zeros(1),)]}, 16),
-    ({"step": 3, "name": "x", "none": None}, 0), (torch.zeros(4)[:1], 4),
-    ({"projector": types.SimpleNamespace(matrix=torch.zeros(3), pair=[torch.zeros(1), 2], rank=8)}, 16),
-])
+@pytest.mark.parametrize(
+    ("value", "count"),
+    [
+        (torch.zeros(3, dtype=torch.bfloat16), 6),
+        ({"a": torch.zeros(2), "b": [torch.zeros(1), (torch.zeros(1),)]}, 16),
+        ({"step": 3, "name": "x", "none": None}, 0),
+        (torch.zeros(4)[:1], 4),
+        (
+            {
+                "projector": types.SimpleNamespace(
+                    matrix=torch.zeros(3), pair=[torch.zeros(1), 2], rank=8
+                )
+            },
+            16,
+        ),
+    ],
+)
 def test_bytes_are_counted_over_nested_values(value, count):
     assert tensor_bytes(value) == count
 
@@ -97,8 +119,12 @@ def test_peak_memory_is_that_since_the_meter_began():
     Meter()
     assert measure.peak_memory() < high - HALF
     block = np.ones(2**23)
-    resident = next(line for line in measure._STATUS.read_text().splitlines() if line.startswith("VmRSS"))
-    assert measure.peak_memory() >= int(resident.split()[1]) * 1024 - block.nbytes // 8  # the kernel counts in batches
+    resident = next(
+        line for line in measure._STATUS.read_text().splitlines() if line.startswith("VmRSS")
+    )
+    assert (
+        measure.peak_memory() >= int(resident.split()[1]) * 1024 - block.nbytes // 8
+    )  # the kernel counts in batches
 
 
 def test_the_environment_tells_versions_and_the_optional_libraries_in_use(monkeypatch):

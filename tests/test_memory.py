@@ -30,26 +30,48 @@ def lines(text: str) -> dict[tuple[str, ...], dict[str, str]]:
 
 
 def test_the_door_prints_the_exact_bytes_beside_the_paper_accounting(capsys):
-    code, text, _ = run(capsys, "--model", "llama-2-7b", "--dtype", "bfloat16", "--format", "csv",
-                        "--optimizer", "adamw,nanoadam", "--set", "nanoadam.density=0.01,0.1",
-                        "--set", "nanoadam.state_dtype=bfloat16")
+    code, text, _ = run(
+        capsys,
+        "--model",
+        "llama-2-7b",
+        "--dtype",
+        "bfloat16",
+        "--format",
+        "csv",
+        "--optimizer",
+        "adamw,nanoadam",
+        "--set",
+        "nanoadam.density=0.01,0.1",
+        "--set",
+        "nanoadam.state_dtype=bfloat16",
+    )
     found = lines(text)
     every = 6_738_415_616
     tensors = len(models.weights_of("llama-2-7b"))
     assert code == 0 and len(found) == 3 + 10
     assert int(found["exact", "adamw", ""]["state_bytes"]) == 4 * every + 4 * tensors
-    assert int(found["paper", "NanoAdam, int16 indices", "6 k S"]["state_bytes"]) == round(0.06 * every)
-    exact = {density: int(found["exact", "nanoadam", f"density={density} state_dtype=bfloat16"]["state_bytes"])
-             for density in ("0.01", "0.1")}
+    assert int(found["paper", "NanoAdam, int16 indices", "6 k S"]["state_bytes"]) == round(
+        0.06 * every
+    )
+    exact = {
+        density: int(
+            found["exact", "nanoadam", f"density={density} state_dtype=bfloat16"]["state_bytes"]
+        )
+        for density in ("0.01", "0.1")
+    }
     dense = 4 * (32000 * 4096 + 65 * 4096)
     assert math.isclose((exact["0.1"] - dense) / (every - dense / 4), 0.8, rel_tol=1e-3)
     assert math.isclose((exact["0.01"] - dense) / (every - dense / 4), 0.08, rel_tol=5e-3)
 
 
-@pytest.mark.parametrize(("format", "beginning"), [("text", "mlp: "), ("markdown", "## Memory"),
-                                                   ("latex", r"\begin{table}")])
+@pytest.mark.parametrize(
+    ("format", "beginning"),
+    [("text", "mlp: "), ("markdown", "## Memory"), ("latex", r"\begin{table}")],
+)
 def test_every_format_shows_both_accountings(capsys, format, beginning):
-    code, text, _ = run(capsys, "--model", "mlp", "--optimizer", "nanoadam,sgd-momentum", "--format", format)
+    code, text, _ = run(
+        capsys, "--model", "mlp", "--optimizer", "nanoadam,sgd-momentum", "--format", format
+    )
     assert code == 0 and text.startswith(beginning)
     assert "sgd-momentum" in text and "2506.21374" in text
 
@@ -62,29 +84,33 @@ def test_total_is_the_sum_of_its_parts(capsys):
             assert sum(parts) == int(line["total_bytes"])
 
 
-@pytest.mark.parametrize(("argv", "message"), [
-    (["--model", "lama-2-7b"], "did you mean 'llama-2-7b'"),
-    (["--model", "torchvision:resnet19"], "did you mean 'resnet18'"),
-    (["--optimizer", "nanoadm"], "did you mean 'nanoadam'"),
-    (["--optimizer", "ewc"], "the strategy 'ewc' has no optimizer whose bytes can be told"),
-    (["--optimizer", "torch:RMSprob"], "did you mean 'RMSprop'"),
-    (["--optimizer", "torch:LBFGS", "--model", "mlp"], "closure"),
-    (["--optimizer", ""], "got none"),
-    (["--set", "nanoadam.densty=1"], "did you mean 'density'"),
-    (["--set", "nanoadam.density=2"], "density must be a number in [0, 1], got 2.0"),
-    (["--set", "nanoadam.density=much"], "must be of type float (finite), got 'much'"),
-    (["--set", "nanoadam.dense=heads"], "did you mean 'head'"),
-    (["--set", "nanadam.density=0.1"], "did you mean 'nanoadam'"),
-    (["--set", "adamw8bit.lr=1"], "no option 'lr'"),
-    (["--set", "nanoadam"], "PART.OPTION=VALUE"),
-    (["--set", "model.width=3"], "llama-2-7b takes neither"),
-    (["--model", "mlp", "--set", "model.widht=3"], "did you mean 'width'"),
-    (["--model", "student"], "set with --inputs"),
-    (["--model", "mlp", "--inputs", "3x0"], "got '3x0'"),
-    (["--model", "transformers:nowhere.json"], "cannot be read"),
-    (["--outputs", "-1"], "got -1"),
-    (["--dtype", "fp8"], "invalid choice: 'fp8'"),
-], ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--model", "lama-2-7b"], "did you mean 'llama-2-7b'"),
+        (["--model", "torchvision:resnet19"], "did you mean 'resnet18'"),
+        (["--optimizer", "nanoadm"], "did you mean 'nanoadam'"),
+        (["--optimizer", "ewc"], "the strategy 'ewc' has no optimizer whose bytes can be told"),
+        (["--optimizer", "torch:RMSprob"], "did you mean 'RMSprop'"),
+        (["--optimizer", "torch:LBFGS", "--model", "mlp"], "closure"),
+        (["--optimizer", ""], "got none"),
+        (["--set", "nanoadam.densty=1"], "did you mean 'density'"),
+        (["--set", "nanoadam.density=2"], "density must be a number in [0, 1], got 2.0"),
+        (["--set", "nanoadam.density=much"], "must be of type float (finite), got 'much'"),
+        (["--set", "nanoadam.dense=heads"], "did you mean 'head'"),
+        (["--set", "nanadam.density=0.1"], "did you mean 'nanoadam'"),
+        (["--set", "adamw8bit.lr=1"], "no option 'lr'"),
+        (["--set", "nanoadam"], "PART.OPTION=VALUE"),
+        (["--set", "model.width=3"], "llama-2-7b takes neither"),
+        (["--model", "mlp", "--set", "model.widht=3"], "did you mean 'width'"),
+        (["--model", "student"], "set with --inputs"),
+        (["--model", "mlp", "--inputs", "3x0"], "got '3x0'"),
+        (["--model", "transformers:nowhere.json"], "cannot be read"),
+        (["--outputs", "-1"], "got -1"),
+        (["--dtype", "fp8"], "invalid choice: 'fp8'"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
 def test_a_mistake_in_the_call_is_one_line_and_exit_code_2(capsys, argv, message):
     code, out, err = run(capsys, *argv)
     assert (code, out, err.count("\n")) == (2, "", 1)
@@ -93,27 +119,48 @@ def test_a_mistake_in_the_call_is_one_line_and_exit_code_2(capsys, argv, message
 
 def test_a_model_of_the_callers_own_is_counted(capsys, tmp_path: Path):
     path = tmp_path / "tiny.py"
-    path.write_text('from torch import nn\n\n\nclass Tiny(nn.Module):\n    """Tiny."""\n\n'
-                    '    def __init__(self, inputs, *, width: int = 3):\n        super().__init__()\n'
-                    '        self.layer, self.features = nn.Linear(inputs[0], width), width\n')
-    code, text, _ = run(capsys, "--model", "tiny", "--plugin", str(path), "--inputs", "5", "--outputs", "2", "--set",
-                        "model.width=4", "--optimizer", "adam", "--format", "csv")
+    path.write_text(
+        'from torch import nn\n\n\nclass Tiny(nn.Module):\n    """Tiny."""\n\n'
+        "    def __init__(self, inputs, *, width: int = 3):\n        super().__init__()\n"
+        "        self.layer, self.features = nn.Linear(inputs[0], width), width\n"
+    )
+    code, text, _ = run(
+        capsys,
+        "--model",
+        "tiny",
+        "--plugin",
+        str(path),
+        "--inputs",
+        "5",
+        "--outputs",
+        "2",
+        "--set",
+        "model.width=4",
+        "--optimizer",
+        "adam",
+        "--format",
+        "csv",
+    )
     assert code == 0
     assert lines(text)["exact", "adam", ""]["parameters"] == str(5 * 4 + 4 + 4 * 2 + 2)
 
 
 def test_help_needs_no_torch():
-    code = ("import sys, contextlib, io, nanocl.memory\n"
-            "with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):\n"
-            "    nanocl.memory.main(['--help'])\n"
-            "print(sorted({'torch', 'avalanche', 'torchvision', 'numpy', 'scipy'} & set(sys.modules)))")
+    code = (
+        "import sys, contextlib, io, nanocl.memory\n"
+        "with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):\n"
+        "    nanocl.memory.main(['--help'])\n"
+        "print(sorted({'torch', 'avalanche', 'torchvision', 'numpy', 'scipy'} & set(sys.modules)))"
+    )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"
 
 
 def test_the_door_counts_without_avalanche():
-    code = ("import sys, nanocl.memory\n"
-            "nanocl.memory.main(['--model', 'bert-base', '--optimizer', 'nanoadam,torch:Adafactor'])\n"
-            "print('avalanche' in sys.modules)")
+    code = (
+        "import sys, nanocl.memory\n"
+        "nanocl.memory.main(['--model', 'bert-base', '--optimizer', 'nanoadam,torch:Adafactor'])\n"
+        "print('avalanche' in sys.modules)"
+    )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.splitlines()[-1] == "False"

@@ -22,8 +22,13 @@ BY_HAND = {
 JOINT = Evaluation(INITIAL, ((0.96, 0.0, 0.0), (0.97, 0.92, 0.0), (0.95, 0.9, 0.85)))
 RUN = Evaluation(INITIAL, MATRIX, joint=JOINT, masked=(MATRIX[0], MATRIX[1], (0.9, 0.9, 0.96)))
 accuracy = {column.name: column for column in metrics.columns("accuracy")}
-matrices = some.integers(2, 5).flatmap(lambda count: some.lists(
-    some.lists(some.floats(0, 1), min_size=count, max_size=count), min_size=count + 1, max_size=count + 1))
+matrices = some.integers(2, 5).flatmap(
+    lambda count: some.lists(
+        some.lists(some.floats(0, 1), min_size=count, max_size=count),
+        min_size=count + 1,
+        max_size=count + 1,
+    )
+)
 
 
 @pytest.mark.parametrize("name", BY_HAND)
@@ -53,21 +58,35 @@ def test_for_losses_every_difference_changes_sign_and_every_level_keeps_it(rows)
     joint = scores._replace(initial=(2.0,) * len(minus), matrix=scores.matrix[::-1])
     scores = scores._replace(joint=joint)
     losses = losses._replace(joint=joint._replace(matrix=minus[::-1], measure="loss"))
-    levels = {"average_accuracy", "average_incremental_accuracy", "learning_accuracy", "minimum_accuracy"}
+    levels = {
+        "average_accuracy",
+        "average_incremental_accuracy",
+        "learning_accuracy",
+        "minimum_accuracy",
+    }
     for name, column in accuracy.items():
         if name != "masked_accuracy":
             sign = -1 if name in levels else 1
-            assert column.compute(losses) == pytest.approx(sign * column.compute(scores), abs=1e-9), name
+            assert column.compute(losses) == pytest.approx(
+                sign * column.compute(scores), abs=1e-9
+            ), name
 
 
 def test_a_loss_that_rose_is_positive_forgetting_and_its_worst_value_is_the_largest():
     run = Evaluation((4.0, 4.0), ((0.5, 3.0), (2.0, 0.1)), "loss")
-    assert metrics.forgetting(run) == metrics.first_minus_last(run) == -metrics.backward_transfer(run) == 1.5
+    assert (
+        metrics.forgetting(run)
+        == metrics.first_minus_last(run)
+        == -metrics.backward_transfer(run)
+        == 1.5
+    )
     assert metrics.forward_transfer(run) == 1.0
     assert metrics.minimum_accuracy(run) == 2.0
     joint = Evaluation((4.0, 4.0), ((0.25, 3.0), (0.1, 0.1)), "loss")
     assert metrics.gap_to_joint(run._replace(joint=joint)) == pytest.approx(0.95)
-    assert metrics.intransigence(run._replace(joint=joint)) == pytest.approx((0.5 - 0.25 + 0.1 - 0.1) / 2)
+    assert metrics.intransigence(run._replace(joint=joint)) == pytest.approx(
+        (0.5 - 0.25 + 0.1 - 0.1) / 2
+    )
 
 
 def test_joint_training_at_the_end_only_gives_a_gap_and_no_intransigence():
@@ -80,12 +99,16 @@ def test_joint_training_at_the_end_only_gives_a_gap_and_no_intransigence():
 @given(matrices)
 def test_first_minus_last_is_minus_backward_transfer_and_never_exceeds_forgetting(rows):
     run = Evaluation(tuple(rows[0]), tuple(map(tuple, rows[1:])))
-    assert metrics.first_minus_last(run) == pytest.approx(-metrics.backward_transfer(run), abs=1e-12)
+    assert metrics.first_minus_last(run) == pytest.approx(
+        -metrics.backward_transfer(run), abs=1e-12
+    )
     assert metrics.forgetting(run) >= metrics.first_minus_last(run) - 1e-12
 
 
-@pytest.mark.parametrize("name", ["forgetting", "first_minus_last", "backward_transfer", "forward_transfer",
-                                  "minimum_accuracy"])
+@pytest.mark.parametrize(
+    "name",
+    ["forgetting", "first_minus_last", "backward_transfer", "forward_transfer", "minimum_accuracy"],
+)
 def test_differences_over_the_stream_are_undefined_for_one_experience(name):
     with pytest.raises(Undefined, match="needs 2 experiences"):
         accuracy[name].compute(Evaluation((0.1,), ((0.9,),)))
@@ -122,8 +145,15 @@ def test_drift_is_read_at_the_end_against_the_start_and_the_path_adds_the_steps(
     assert read["average_tensor_distance"](drift, "backbone") == 0.75
 
 
-@pytest.mark.parametrize(("name", "group"), [("relative", "head"), ("l2", "buffers"),
-                                             ("path_length", "buffers"), ("average_tensor_distance", "head")])
+@pytest.mark.parametrize(
+    ("name", "group"),
+    [
+        ("relative", "head"),
+        ("l2", "buffers"),
+        ("path_length", "buffers"),
+        ("average_tensor_distance", "head"),
+    ],
+)
 def test_drift_that_was_not_measured_is_undefined(name, group):
     read = {column.name: column.compute for column in metrics.columns("drift")}
     with pytest.raises(Undefined):

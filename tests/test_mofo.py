@@ -22,14 +22,24 @@ def make_params(shapes=SHAPES, dtype=torch.float32, seed=0):
 
 @pytest.mark.parametrize("fused", [True, False])
 @pytest.mark.parametrize("scope", ["all", "selected"])
-@pytest.mark.parametrize(("density", "chunk_size"), [(0.3, None), (0.07, None), (0.3, 20), (0.0, None)])
+@pytest.mark.parametrize(
+    ("density", "chunk_size"), [(0.3, None), (0.07, None), (0.3, 20), (0.0, None)]
+)
 def test_trajectory_equals_the_slow_reference(density, chunk_size, scope, fused):
-    options = dict(lr=0.05, betas=(0.8, 0.99), density=density, chunk_size=chunk_size, weight_decay=0.1,
-                   decay_scope=scope)
+    options = dict(
+        lr=0.05,
+        betas=(0.8, 0.99),
+        density=density,
+        chunk_size=chunk_size,
+        weight_decay=0.1,
+        decay_scope=scope,
+    )
     params = make_params(dtype=torch.float64)
     optimizer, reference = MoFO(params, fused=fused, **options), MoFOReference(params, **options)
     for step in range(20):
-        gradients = [None if (step + i) % 5 == 0 else g for i, g in enumerate(gradients_of(params, step))]
+        gradients = [
+            None if (step + i) % 5 == 0 else g for i, g in enumerate(gradients_of(params, step))
+        ]
         for param, gradient in zip(params, gradients, strict=True):
             param.grad = gradient
         optimizer.step()
@@ -57,7 +67,11 @@ def test_in_each_step_the_share_of_largest_momentum_moves_and_no_other(dtype):
             moved = (param != old).flatten()
             momentum = optimizer.state[param]["mean"].abs()
             assert moved.sum() == math.ceil(0.2 * param.numel())
-            assert momentum[moved].min() >= momentum[~moved].max() if moved.sum() < param.numel() else True
+            assert (
+                momentum[moved].min() >= momentum[~moved].max()
+                if moved.sum() < param.numel()
+                else True
+            )
 
 
 def test_moments_of_entries_that_do_not_move_are_those_of_adam():
@@ -66,8 +80,12 @@ def test_moments_of_entries_that_do_not_move_are_those_of_adam():
     train(params, filtered, 10)
     train(others, adam, 10)
     for param, other in zip(params, others, strict=True):
-        torch.testing.assert_close(filtered.state[param]["mean"], adam.state[other]["exp_avg"].flatten())
-        torch.testing.assert_close(filtered.state[param]["square"], adam.state[other]["exp_avg_sq"].flatten())
+        torch.testing.assert_close(
+            filtered.state[param]["mean"], adam.state[other]["exp_avg"].flatten()
+        )
+        torch.testing.assert_close(
+            filtered.state[param]["square"], adam.state[other]["exp_avg_sq"].flatten()
+        )
 
 
 def test_each_parameter_filters_for_itself():
@@ -78,7 +96,10 @@ def test_each_parameter_filters_for_itself():
     for param, scale in zip(params, (1.0, 1e-4), strict=True):
         param.grad = torch.arange(40.0).add(1) * scale
     optimizer.step()
-    assert [(param != old).sum().item() for param, old in zip(params, before, strict=True)] == [4, 4]
+    assert [(param != old).sum().item() for param, old in zip(params, before, strict=True)] == [
+        4,
+        4,
+    ]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -88,8 +109,19 @@ def test_the_compiled_loops_take_the_steps_of_the_plain_ones(dtype, state_dtype)
     steps = []
     for fused in (True, False):
         params = make_params(dtype=dtype)
-        train(params, MoFO(params, lr=0.05, density=0.2, weight_decay=0.1, decay_scope="selected",
-                           state_dtype=state_dtype, fused=fused), 10)
+        train(
+            params,
+            MoFO(
+                params,
+                lr=0.05,
+                density=0.2,
+                weight_decay=0.1,
+                decay_scope="selected",
+                state_dtype=state_dtype,
+                fused=fused,
+            ),
+            10,
+        )
         steps.append(params)
     for one, other, start in zip(*steps, make_params(dtype=dtype), strict=True):
         assert torch.equal(one == start, other == start)
@@ -98,31 +130,46 @@ def test_the_compiled_loops_take_the_steps_of_the_plain_ones(dtype, state_dtype)
 
 def test_a_transposed_parameter_takes_the_same_steps():
     (param,), (plain,) = make_params(((6, 5),)), make_params(((6, 5),))
-    turned = nn.Parameter(param.detach().clone(memory_format=torch.preserve_format).t().contiguous().t())
+    turned = nn.Parameter(
+        param.detach().clone(memory_format=torch.preserve_format).t().contiguous().t()
+    )
     assert not turned.is_contiguous()
     train([turned], MoFO([turned], density=0.2), 5)
     train([plain], MoFO([plain], density=0.2), 5)
     assert torch.equal(turned, plain)
 
 
-@pytest.mark.parametrize("options", [{}, {"density": 0.01, "chunk_size": 10}, {"state_dtype": "bfloat16"},
-                                     {"density": 1.0}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"density": 0.01, "chunk_size": 10}, {"state_dtype": "bfloat16"}, {"density": 1.0}],
+    ids=str,
+)
 def test_state_takes_the_bytes_that_are_predicted(options):
     params = make_params(((30, 7), (5,)))
     optimizer = MoFO(params, **options)
-    predicted = [state_bytes_of(MoFO, options, torch.float32)(Weight("w", tuple(param.shape))) for param in params]
+    predicted = [
+        state_bytes_of(MoFO, options, torch.float32)(Weight("w", tuple(param.shape)))
+        for param in params
+    ]
     train(params, optimizer, 2)
-    counted = [sum(value.nbytes for value in optimizer.state[param].values() if torch.is_tensor(value))
-               for param in params]
+    counted = [
+        sum(value.nbytes for value in optimizer.state[param].values() if torch.is_tensor(value))
+        for param in params
+    ]
     assert counted == predicted and optimizer.state_bytes() == sum(predicted)
 
 
-@pytest.mark.parametrize(("options", "said"), [
-    ({"density": 1.1}, r"density must be a number in \[0, 1\], got 1.1"),
-    ({"chunk_size": 0}, "chunk_size must be an integer of at least 1, got 0"),
-    ({"decay_scope": "none"}, "decay_scope must be one of selected, all, got 'none'"),
-    ({"weight_rounding": "up"}, "weight_rounding must be one of nearest, stochastic, got 'up'"),
-    ({"state_dtype": "int8"}, "state_dtype must be one of .*'int8'"), ({"seed": -1}, "seed must be .*-1")])
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"density": 1.1}, r"density must be a number in \[0, 1\], got 1.1"),
+        ({"chunk_size": 0}, "chunk_size must be an integer of at least 1, got 0"),
+        ({"decay_scope": "none"}, "decay_scope must be one of selected, all, got 'none'"),
+        ({"weight_rounding": "up"}, "weight_rounding must be one of nearest, stochastic, got 'up'"),
+        ({"state_dtype": "int8"}, "state_dtype must be one of .*'int8'"),
+        ({"seed": -1}, "seed must be .*-1"),
+    ],
+)
 def test_bad_arguments_are_named(options, said):
     with pytest.raises(ValueError, match=said):
         MoFO(make_params(), **options)

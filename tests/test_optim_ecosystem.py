@@ -10,10 +10,22 @@ from torch.optim import lr_scheduler
 
 from nanocl.optim import MicroAdam, NanoAdam
 
-KINDS = {"nanoadam": lambda params, lr=0.01: NanoAdam(params, lr=lr, density=0.3, mask_interval=3, chunk_size=64),
-         "nanoadam-bf16": lambda params, lr=0.01: NanoAdam(params, lr=lr, density=0.3, mask_interval=3,
-                                                           state_dtype="bfloat16", weight_rounding="stochastic"),
-         "microadam": lambda params, lr=0.01: MicroAdam(params, lr=lr, density=0.1, window=3, block_size=64)}
+KINDS = {
+    "nanoadam": lambda params, lr=0.01: NanoAdam(
+        params, lr=lr, density=0.3, mask_interval=3, chunk_size=64
+    ),
+    "nanoadam-bf16": lambda params, lr=0.01: NanoAdam(
+        params,
+        lr=lr,
+        density=0.3,
+        mask_interval=3,
+        state_dtype="bfloat16",
+        weight_rounding="stochastic",
+    ),
+    "microadam": lambda params, lr=0.01: MicroAdam(
+        params, lr=lr, density=0.1, window=3, block_size=64
+    ),
+}
 
 
 @pytest.fixture(params=KINDS)
@@ -48,7 +60,10 @@ def assert_same_weights(left, right):
 SCHEDULERS = {
     "one-cycle": lambda optimizer: lr_scheduler.OneCycleLR(optimizer, max_lr=0.05, total_steps=12),
     "cosine": lambda optimizer: lr_scheduler.CosineAnnealingLR(optimizer, T_max=12),
-    "plateau": lambda optimizer: lr_scheduler.ReduceLROnPlateau(optimizer, patience=0, threshold=10.0)}
+    "plateau": lambda optimizer: lr_scheduler.ReduceLROnPlateau(
+        optimizer, patience=0, threshold=10.0
+    ),
+}
 
 
 @pytest.mark.parametrize("schedule", SCHEDULERS)
@@ -65,14 +80,18 @@ def test_a_scheduler_does_what_setting_its_numbers_by_hand_does(make, schedule):
             optimizer.step()
         scheduler.step(*([loss.item()] if schedule == "plateau" else []))
     assert len({numbers["lr"] for numbers in used}) > 2
-    assert len({numbers["betas"] for numbers in used}) > 2 or schedule != "one-cycle"  # it moves beta1, too
+    assert (
+        len({numbers["betas"] for numbers in used}) > 2 or schedule != "one-cycle"
+    )  # it moves beta1, too
     assert_same_weights(scheduled, by_hand)
 
 
 def test_a_step_that_the_gradient_scaler_skips_leaves_no_trace(make):
     scaled, plain = make_network(), make_network()
     optimizers = make(scaled.parameters()), make(plain.parameters())
-    scaler = torch.amp.GradScaler("cpu", init_scale=4.0, growth_interval=1000)  # scaling by powers of 2 is exact
+    scaler = torch.amp.GradScaler(
+        "cpu", init_scale=4.0, growth_interval=1000
+    )  # scaling by powers of 2 is exact
     for step in range(10):
         optimizers[0].zero_grad()
         backward(scaled, scaler.scale)
@@ -106,7 +125,9 @@ def test_gradients_accumulated_over_several_passes_make_one_step(make):
         for network, optimizer, passes in zip((once, often), optimizers, (1, 4), strict=True):
             optimizer.zero_grad(set_to_none=False)
             for _ in range(passes):
-                backward(network, lambda loss, passes=passes: loss / passes)  # quarters are exact, and so is their sum
+                backward(
+                    network, lambda loss, passes=passes: loss / passes
+                )  # quarters are exact, and so is their sum
             optimizer.step()
     assert_same_weights(once, often)
 
@@ -125,18 +146,38 @@ def hugging_face(make, folder, resume=None):
     transformers = pytest.importorskip("transformers")
     pytest.importorskip("accelerate")
     config = transformers.BertConfig(
-        vocab_size=20, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32,
-        max_position_embeddings=8, hidden_dropout_prob=0.1, num_labels=2)
+        vocab_size=20,
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=8,
+        hidden_dropout_prob=0.1,
+        num_labels=2,
+    )
     transformers.set_seed(0)
     model = transformers.BertForSequenceClassification(config)
     tokens = torch.randint(20, (48, 6), generator=torch.Generator().manual_seed(2))
     rows = [{"input_ids": row, "labels": int(row[0] < 10)} for row in tokens]
     arguments = transformers.TrainingArguments(
-        output_dir=str(folder), max_steps=20, save_steps=8, per_device_train_batch_size=16, logging_steps=1, seed=0,
-        max_grad_norm=1.0, lr_scheduler_type="cosine", report_to=[], use_cpu=True, disable_tqdm=True, log_level="error")
+        output_dir=str(folder),
+        max_steps=20,
+        save_steps=8,
+        per_device_train_batch_size=16,
+        logging_steps=1,
+        seed=0,
+        max_grad_norm=1.0,
+        lr_scheduler_type="cosine",
+        report_to=[],
+        use_cpu=True,
+        disable_tqdm=True,
+        log_level="error",
+    )
     optimizer = make(model.parameters(), lr=0.02)
     schedule = lr_scheduler.CosineAnnealingLR(optimizer, T_max=40)
-    trainer = transformers.Trainer(model=model, args=arguments, train_dataset=rows, optimizers=(optimizer, schedule))
+    trainer = transformers.Trainer(
+        model=model, args=arguments, train_dataset=rows, optimizers=(optimizer, schedule)
+    )
     trainer.train(resume_from_checkpoint=resume)
     return model, [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
 
@@ -171,8 +212,15 @@ def lightning_module(make):
 def fit_with_lightning(make, epochs, folder, resume=None):
     lightning, module = lightning_module(make)
     loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(*examples()), batch_size=16)
-    trainer = lightning.Trainer(max_epochs=epochs, accelerator="cpu", logger=False, enable_checkpointing=False,
-                                enable_progress_bar=False, enable_model_summary=False, default_root_dir=folder)
+    trainer = lightning.Trainer(
+        max_epochs=epochs,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=folder,
+    )
     trainer.fit(module, loader, ckpt_path=resume)
     trainer.save_checkpoint(folder / f"{epochs}.ckpt")
     return module

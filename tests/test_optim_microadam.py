@@ -18,13 +18,20 @@ EXACT = {"state_dtype": torch.float64}
 
 def make_params(seed=0, shapes=SHAPES, dtype=torch.float64):
     generator = torch.Generator().manual_seed(seed)
-    return [nn.Parameter(torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)) for shape in shapes]
+    return [
+        nn.Parameter(torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype))
+        for shape in shapes
+    ]
 
 
 def gradients_of(params, step, missing=False):
     generator = torch.Generator().manual_seed(1000 + step)
-    drawn = [torch.randn(p.shape, generator=generator, dtype=torch.float64).to(p.dtype) for p in params]
-    return [None if missing and (step + i) % 5 == 0 else gradient for i, gradient in enumerate(drawn)]
+    drawn = [
+        torch.randn(p.shape, generator=generator, dtype=torch.float64).to(p.dtype) for p in params
+    ]
+    return [
+        None if missing and (step + i) % 5 == 0 else gradient for i, gradient in enumerate(drawn)
+    ]
 
 
 def train(params, optimizer, steps, first=0, missing=False):
@@ -49,10 +56,14 @@ def units_of(state, numel):
 
 
 @pytest.mark.parametrize("state_dtype", [torch.float64, torch.bfloat16])
-@pytest.mark.parametrize("options", [
-    {"density": 0.1, "block_size": 40, "quant_block": 7, "window": 4},
-    {"density": 0.02, "block_size": 50, "quant_block": 64, "window": 1, "weight_decay": 0.1},
-    {"density": 0.5, "quant_block": 1, "window": 3}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"density": 0.1, "block_size": 40, "quant_block": 7, "window": 4},
+        {"density": 0.02, "block_size": 50, "quant_block": 64, "window": 1, "weight_decay": 0.1},
+        {"density": 0.5, "quant_block": 1, "window": 3},
+    ],
+)
 def test_trajectory_equals_the_slow_reference(options, state_dtype):
     options = {"lr": 0.05, "state_dtype": state_dtype, **options}
     params = make_params()
@@ -119,12 +130,16 @@ def test_a_constant_gradient_ends_in_steps_of_6_53_learning_rates():
     moves = []
     for step in range(1001):
         if step == 1000:
-            optimizer.state[param]["step"] += 10**6  # the same row and window, the bias correction at its limit
+            optimizer.state[param]["step"] += (
+                10**6
+            )  # the same row and window, the bias correction at its limit
         before = param.item()
         param.grad = torch.ones(1, dtype=torch.float64)
         optimizer.step()
         moves.append(before - param.item())
-    assert [moves[t - 1] for t in (1, 10, 11, 100, 1000)] == pytest.approx([1.0, 1.0, 0.995, 2.01, 5.19], abs=0.005)
+    assert [moves[t - 1] for t in (1, 10, 11, 100, 1000)] == pytest.approx(
+        [1.0, 1.0, 0.995, 2.01, 5.19], abs=0.005
+    )
     exact = (1 - 0.9**10) / math.sqrt(1 - 0.999**10)
     assert moves[-1] == pytest.approx(exact, rel=1e-6) and exact == pytest.approx(6.53, abs=0.005)
 
@@ -155,10 +170,15 @@ def test_newest_row_has_age_zero_and_moved_rows_with_their_ages_give_the_same_st
     moved, other = copy.deepcopy((param, optimizer)), copy.deepcopy((param, optimizer))
     for shift, (twin, twin_optimizer) in ((1, moved), (0, other)):
         state = twin_optimizer.state[twin]
-        state["step"] += shift + 4000  # a bias correction of nearly one, so that only the ages can differ
+        state["step"] += (
+            shift + 4000
+        )  # a bias correction of nearly one, so that only the ages can differ
         for name in ("offset", "value"):
-            state[name] = state[name].roll(shift, 0) if name == "value" else torch.stack(
-                [state[name][(row - shift) % 4] for row in range(4)])
+            state[name] = (
+                state[name].roll(shift, 0)
+                if name == "value"
+                else torch.stack([state[name][(row - shift) % 4] for row in range(4)])
+            )
         train([twin], twin_optimizer, 1, first=6)
     assert mass.abs().sum() > 0
     torch.testing.assert_close(moved[0], other[0], rtol=0, atol=1e-6)
@@ -175,7 +195,9 @@ def test_largest_entries_are_taken_block_by_block():
     param.grad = gradient.clone()
     optimizer = MicroAdam([param], density=0.1, block_size=20, window=2)
     optimizer.step()
-    assert sent_index(optimizer.state[param], 0, 100).tolist() == [20 * block + i for block in range(5) for i in (0, 1)]
+    assert sent_index(optimizer.state[param], 0, 100).tolist() == [
+        20 * block + i for block in range(5) for i in (0, 1)
+    ]
 
 
 def test_no_step_moves_more_entries_than_the_window_holds():
@@ -226,7 +248,7 @@ def bit_patterns(numel, dtype):
     """Finite numbers of every exponent, some of them zeros of both signs."""
     generator = torch.Generator().manual_seed(numel)
     width = dtype.itemsize * 8
-    drawn = torch.randint(-2**(width - 1), 2**(width - 1) - 1, (numel,), generator=generator)
+    drawn = torch.randint(-(2 ** (width - 1)), 2 ** (width - 1) - 1, (numel,), generator=generator)
     values = drawn.to({16: torch.int16, 32: torch.int32, 64: torch.int64}[width]).view(dtype)
     values[::11], values[5::11] = 0.0, -0.0
     return torch.where(values.isfinite(), values, 1)
@@ -234,22 +256,40 @@ def bit_patterns(numel, dtype):
 
 @pytest.mark.parametrize("numel", [33_001, 32_768 * 2 + 64 + 63])
 @pytest.mark.parametrize("bucket", [2, 64])
-@pytest.mark.parametrize(("dtype", "state_dtype"), [
-    (torch.float32, None), (torch.float32, torch.float32), (torch.float64, None),
-    (torch.bfloat16, None)])
-def test_compiled_codes_bounds_and_window_are_the_plain_ones_bit_for_bit(numel, bucket, dtype, state_dtype):
-    gradients = [torch.randn(numel, generator=torch.Generator().manual_seed(step)).to(dtype) for step in range(2)]
+@pytest.mark.parametrize(
+    ("dtype", "state_dtype"),
+    [
+        (torch.float32, None),
+        (torch.float32, torch.float32),
+        (torch.float64, None),
+        (torch.bfloat16, None),
+    ],
+)
+def test_compiled_codes_bounds_and_window_are_the_plain_ones_bit_for_bit(
+    numel, bucket, dtype, state_dtype
+):
+    gradients = [
+        torch.randn(numel, generator=torch.Generator().manual_seed(step)).to(dtype)
+        for step in range(2)
+    ]
     gradients.append(bit_patterns(numel, dtype))
     states = []
     for fused in (None, False):
         param = nn.Parameter(torch.ones(numel, dtype=dtype))
-        optimizer = MicroAdam([param], quant_block=bucket, window=2, state_dtype=state_dtype, fused=fused)
+        optimizer = MicroAdam(
+            [param], quant_block=bucket, window=2, state_dtype=state_dtype, fused=fused
+        )
         states.append([])
         for gradient in gradients:
             param.grad = gradient
             optimizer.step()
-            states[-1].append({name: value.clone() for name, value in optimizer.state[param].items()
-                               if isinstance(value, torch.Tensor)})
+            states[-1].append(
+                {
+                    name: value.clone()
+                    for name, value in optimizer.state[param].items()
+                    if isinstance(value, torch.Tensor)
+                }
+            )
     for ours, plain in zip(*states, strict=True):
         for name, value in plain.items():
             assert torch.equal(ours[name], value), name
@@ -274,7 +314,9 @@ def test_state_takes_the_bytes_of_the_specification():
     state = optimizer.state[param]
     sent = 5 * quota(20000, 0.01) + quota(1, 0.01)
     tensors = [value for value in state.values() if isinstance(value, torch.Tensor)]
-    assert sum(t.numel() * t.element_size() for t in tensors) == (numel + 1) // 2 + 40 * sent + 4 * (-(-numel // 64))
+    assert sum(t.numel() * t.element_size() for t in tensors) == (
+        numel + 1
+    ) // 2 + 40 * sent + 4 * (-(-numel // 64))
     assert state["offset"].element_size() == 2 and state["value"].dtype == torch.bfloat16
 
 
@@ -283,7 +325,9 @@ def test_state_of_a_million_parameters_stays_under_the_promised_bytes():
     param.grad = torch.ones_like(param)
     optimizer = MicroAdam([param])
     optimizer.step()
-    tensors = [value for value in optimizer.state[param].values() if isinstance(value, torch.Tensor)]
+    tensors = [
+        value for value in optimizer.state[param].values() if isinstance(value, torch.Tensor)
+    ]
     assert sum(t.numel() * t.element_size() for t in tensors) <= 0.97 * param.numel()
 
 
@@ -292,7 +336,7 @@ def test_error_feedback_moves_a_coordinate_that_is_never_the_largest():
         param = nn.Parameter(torch.tensor([1.0, 1.0], dtype=torch.float64))
         optimizer = make([param])
         for step in range(600):
-            noise = torch.tensor([(-1.0)**step * 20, 0.0], dtype=torch.float64)
+            noise = torch.tensor([(-1.0) ** step * 20, 0.0], dtype=torch.float64)
             param.grad = param.detach() * torch.tensor([10.0, 1.0], dtype=torch.float64) + noise
             if not feedback and optimizer.state[param]:
                 for name in ("codes", "low", "high"):
@@ -300,7 +344,10 @@ def test_error_feedback_moves_a_coordinate_that_is_never_the_largest():
             optimizer.step()
         return param.detach()[1].item()
 
-    assert descend(lambda params: MicroAdam(params, lr=0.01, density=0.5, **EXACT), feedback=False) == 1.0
+    assert (
+        descend(lambda params: MicroAdam(params, lr=0.01, density=0.5, **EXACT), feedback=False)
+        == 1.0
+    )
     assert abs(descend(lambda params: MicroAdam(params, lr=0.01, density=0.5, **EXACT))) < 0.1
     assert abs(descend(lambda params: torch.optim.Adam(params, lr=0.01))) < 0.1
 
@@ -330,10 +377,21 @@ def test_saving_and_loading_changes_no_bit(tmp_path):
     assert all(torch.equal(one, other) for one, other in zip(whole, resumed, strict=True))
 
 
-@pytest.mark.parametrize(("option", "value", "bounds"), [
-    ("lr", -1.0, "[0, inf)"), ("betas", (0.9,), "[0, 1)"), ("eps", math.nan, "[0, inf)"), ("density", 0.0, "(0, 1]"),
-    ("density", 1.1, "(0, 1]"), ("window", 0, "at least 1"), ("quant_block", 0, "at least 1"),
-    ("block_size", 32769, "[1, 32768]"), ("state_dtype", torch.int8, "bfloat16"), ("fused", "no", "False")])
+@pytest.mark.parametrize(
+    ("option", "value", "bounds"),
+    [
+        ("lr", -1.0, "[0, inf)"),
+        ("betas", (0.9,), "[0, 1)"),
+        ("eps", math.nan, "[0, inf)"),
+        ("density", 0.0, "(0, 1]"),
+        ("density", 1.1, "(0, 1]"),
+        ("window", 0, "at least 1"),
+        ("quant_block", 0, "at least 1"),
+        ("block_size", 32769, "[1, 32768]"),
+        ("state_dtype", torch.int8, "bfloat16"),
+        ("fused", "no", "False"),
+    ],
+)
 def test_a_bad_option_is_named_with_its_value_and_its_range(option, value, bounds):
     with pytest.raises(ValueError, match=option) as caught:
         MicroAdam(make_params(), **{option: value})

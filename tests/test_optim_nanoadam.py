@@ -16,13 +16,18 @@ SHAPES = ((17, 9), (13,), (1,), ())
 
 def make_params(seed=0, shapes=SHAPES, dtype=torch.float32, scale=1.0):
     generator = torch.Generator().manual_seed(seed)
-    return [nn.Parameter((torch.randn(shape, generator=generator) * scale).to(dtype)) for shape in shapes]
+    return [
+        nn.Parameter((torch.randn(shape, generator=generator) * scale).to(dtype))
+        for shape in shapes
+    ]
 
 
 def gradients_of(params, step, missing=False):
     generator = torch.Generator().manual_seed(1000 + step)
     drawn = [torch.randn(param.shape, generator=generator).to(param.dtype) for param in params]
-    return [None if missing and (step + i) % 5 == 0 else gradient for i, gradient in enumerate(drawn)]
+    return [
+        None if missing and (step + i) % 5 == 0 else gradient for i, gradient in enumerate(drawn)
+    ]
 
 
 def train(params, optimizer, steps, first=0, missing=False):
@@ -38,7 +43,9 @@ def selected(optimizer, param):
 
 
 def state_bytes(optimizer, param):
-    tensors = [value for value in optimizer.state[param].values() if isinstance(value, torch.Tensor)]
+    tensors = [
+        value for value in optimizer.state[param].values() if isinstance(value, torch.Tensor)
+    ]
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
@@ -46,8 +53,16 @@ def state_bytes(optimizer, param):
 @pytest.mark.parametrize("select", ["small", "large", "gradient", "static-small"])
 @pytest.mark.parametrize("scope", ["selected", "all"])
 def test_trajectory_equals_the_slow_reference(policy, select, scope):
-    options = dict(density=0.3, chunk_size=20, mask_interval=4, select=select, moment_policy=policy,
-                   weight_decay=0.1, decay_scope=scope, lr=0.05)
+    options = dict(
+        density=0.3,
+        chunk_size=20,
+        mask_interval=4,
+        select=select,
+        moment_policy=policy,
+        weight_decay=0.1,
+        decay_scope=scope,
+        lr=0.05,
+    )
     params = make_params(dtype=torch.float64)
     optimizer, reference = NanoAdam(params, **options), NanoAdamReference(params, **options)
     for step in range(23):
@@ -62,8 +77,16 @@ def test_trajectory_equals_the_slow_reference(policy, select, scope):
 
 @pytest.mark.parametrize("policy", ["carry", "reset", "slot"])
 def test_density_schedule_equals_the_slow_reference(policy):
-    options = dict(density=0.6, final_density=0.1, total_steps=15, density_interval=3, mask_interval=4, chunk_size=20,
-                   moment_policy=policy, lr=0.05)
+    options = dict(
+        density=0.6,
+        final_density=0.1,
+        total_steps=15,
+        density_interval=3,
+        mask_interval=4,
+        chunk_size=20,
+        moment_policy=policy,
+        lr=0.05,
+    )
     params = make_params(dtype=torch.float64)
     optimizer, reference = NanoAdam(params, **options), NanoAdamReference(params, **options)
     for step in range(20):
@@ -76,7 +99,9 @@ def test_density_schedule_equals_the_slow_reference(policy):
 @pytest.mark.parametrize("schedule", [{}, {"final_density": 0.999999, "total_steps": 10**9}])
 def test_full_density_is_adamw_with_and_without_a_selection(schedule):
     params, expected = make_params(), make_params()
-    optimizer = NanoAdam(params, lr=0.01, weight_decay=0.1, density=1.0, mask_interval=3, chunk_size=50, **schedule)
+    optimizer = NanoAdam(
+        params, lr=0.01, weight_decay=0.1, density=1.0, mask_interval=3, chunk_size=50, **schedule
+    )
     train(params, optimizer, 30)
     train(expected, torch.optim.AdamW(expected, lr=0.01, weight_decay=0.1, foreach=False), 30)
     for param, other in zip(params, expected, strict=True):
@@ -101,8 +126,15 @@ def test_entries_never_selected_keep_every_bit(dtype):
 def test_touched_share_only_grows_and_stays_below_a_fifth_as_in_the_paper_on_cola():
     params = make_params(shapes=((200, 200),), scale=0.04)
     before = params[0].detach().clone()
-    optimizer = NanoAdam(params, lr=5e-5, density=0.1, final_density=0.04, total_steps=300, mask_interval=6,
-                         density_interval=33)
+    optimizer = NanoAdam(
+        params,
+        lr=5e-5,
+        density=0.1,
+        final_density=0.04,
+        total_steps=300,
+        mask_interval=6,
+        density_interval=33,
+    )
     shares = []
     for step in range(0, 300, 30):
         train(params, optimizer, 30, first=step)
@@ -148,7 +180,7 @@ def test_each_chunk_gives_its_own_smallest_entries():
         mask[chosen] = True
         assert (mask & inside).sum() == math.ceil(0.2 * (end - first))
         assert weights[mask & inside].max() <= weights[~mask & inside].min()
-    assert set(chosen.tolist()) != set(weights.argsort()[:len(chosen)].tolist())
+    assert set(chosen.tolist()) != set(weights.argsort()[: len(chosen)].tolist())
 
 
 def test_small_and_large_selections_are_disjoint_below_one_half():
@@ -205,17 +237,31 @@ def test_static_selection_never_changes():
     train(params, optimizer, 1)
     first = [selected(optimizer, param) for param in params]
     train(params, optimizer, 20, first=1)
-    assert all(torch.equal(chosen, selected(optimizer, param)) for chosen, param in zip(first, params, strict=True))
+    assert all(
+        torch.equal(chosen, selected(optimizer, param))
+        for chosen, param in zip(first, params, strict=True)
+    )
 
 
-@pytest.mark.parametrize(("dtype", "policy", "per_entry"), [
-    ("bfloat16", "reset", 6), ("bfloat16", "carry", 8), ("float32", "reset", 10), ("float32", "carry", 12)])
+@pytest.mark.parametrize(
+    ("dtype", "policy", "per_entry"),
+    [
+        ("bfloat16", "reset", 6),
+        ("bfloat16", "carry", 8),
+        ("float32", "reset", 10),
+        ("float32", "carry", 12),
+    ],
+)
 def test_state_takes_the_bytes_of_the_specification(dtype, policy, per_entry):
     param = nn.Parameter(torch.randn(300, 401))
     param.grad = torch.ones_like(param)
-    optimizer = NanoAdam([param], density=0.1, state_dtype=dtype, moment_policy=policy, chunk_size=4096)
+    optimizer = NanoAdam(
+        [param], density=0.1, state_dtype=dtype, moment_policy=policy, chunk_size=4096
+    )
     optimizer.step()
-    entries = sum(quota(length, 0.1) for length in [4096] * (param.numel() // 4096) + [param.numel() % 4096])
+    entries = sum(
+        quota(length, 0.1) for length in [4096] * (param.numel() // 4096) + [param.numel() % 4096]
+    )
     chunks = -(-param.numel() // 4096)
     assert state_bytes(optimizer, param) == per_entry * entries + 8 * (chunks + 1)
 
@@ -223,8 +269,12 @@ def test_state_takes_the_bytes_of_the_specification(dtype, policy, per_entry):
 def test_state_of_a_million_parameters_stays_under_the_promised_bytes():
     param = nn.Parameter(torch.randn(1 << 20))
     param.grad = torch.ones_like(param)
-    for density, policy, limit in ((0.1, "reset", 0.62), (0.1, "carry", 0.82), (0.01, "reset", 0.065),
-                                   (0.01, "carry", 0.085)):
+    for density, policy, limit in (
+        (0.1, "reset", 0.62),
+        (0.1, "carry", 0.82),
+        (0.01, "reset", 0.065),
+        (0.01, "carry", 0.085),
+    ):
         optimizer = NanoAdam([param], density=density, moment_policy=policy, state_dtype="bfloat16")
         optimizer.step()
         assert state_bytes(optimizer, param) <= limit * param.numel()
@@ -280,7 +330,9 @@ def test_carried_ages_count_the_updates_of_each_entry():
 
 def test_density_schedule_ends_at_the_final_density_within_one_interval():
     params = make_params(shapes=((50, 20),))
-    optimizer = NanoAdam(params, density=0.5, final_density=0.1, total_steps=40, mask_interval=3, density_interval=10)
+    optimizer = NanoAdam(
+        params, density=0.5, final_density=0.1, total_steps=40, mask_interval=3, density_interval=10
+    )
     counts = []
     for step in range(45):
         train(params, optimizer, 1, first=step)
@@ -290,11 +342,27 @@ def test_density_schedule_ends_at_the_final_density_within_one_interval():
     assert all(counts[step] == counts[step - step % 10] for step in range(45))
 
 
-@pytest.mark.parametrize("options", [
-    {}, {"moment_policy": "reset"}, {"moment_policy": "slot"}, {"state_dtype": "bfloat16"}, {"select": "random"},
-    {"density": 1.0, "state_dtype": "bfloat16"}, {"final_density": 0.1, "total_steps": 20, "density_interval": 3}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"moment_policy": "reset"},
+        {"moment_policy": "slot"},
+        {"state_dtype": "bfloat16"},
+        {"select": "random"},
+        {"density": 1.0, "state_dtype": "bfloat16"},
+        {"final_density": 0.1, "total_steps": 20, "density_interval": 3},
+    ],
+)
 def test_saving_and_loading_inside_an_interval_changes_no_bit(options, tmp_path):
-    options = {"density": 0.3, "mask_interval": 5, "chunk_size": 30, "lr": 0.05, "seed": 2, **options}
+    options = {
+        "density": 0.3,
+        "mask_interval": 5,
+        "chunk_size": 30,
+        "lr": 0.05,
+        "seed": 2,
+        **options,
+    }
     whole, resumed = make_params(), make_params()
     optimizer = NanoAdam(whole, **options)
     train(whole, optimizer, 19)
@@ -309,8 +377,11 @@ def test_saving_and_loading_inside_an_interval_changes_no_bit(options, tmp_path)
         for key, value in optimizer.state[one].items():
             loaded = second.state[other][key]
             assert type(loaded) is type(value)
-            assert torch.equal(loaded, value) and loaded.dtype == value.dtype if torch.is_tensor(value) \
+            assert (
+                torch.equal(loaded, value) and loaded.dtype == value.dtype
+                if torch.is_tensor(value)
                 else loaded == value
+            )
 
 
 def test_a_parameter_without_gradient_is_skipped_and_keeps_its_age():
@@ -363,19 +434,44 @@ def test_stochastic_weights_move_by_steps_that_nearest_rounding_loses():
     assert abs(moved["stochastic"] / (50 * 1e-4) - 1) < 0.05
 
 
-@pytest.mark.parametrize(("option", "value", "bounds"), [
-    ("lr", -1.0, "[0, inf)"), ("lr", math.nan, "[0, inf)"), ("betas", (0.9, 1.0), "[0, 1)"), ("betas", 0.9, "[0, 1)"),
-    ("eps", -1e-8, "[0, inf)"), ("weight_decay", -0.1, "[0, inf)"), ("density", 1.5, "[0, 1]"),
-    ("final_density", -0.1, "[0, 1]"), ("mask_interval", 0, "at least 1"), ("mask_interval", 1.5, "at least 1"),
-    ("density_interval", 0, "at least 1"), ("total_steps", 0, "at least 1"), ("chunk_size", 0, "at least 1"),
-    ("select", "smallest", "static-small"), ("moment_policy", "keep", "carry"), ("decay_scope", "none", "selected"),
-    ("state_dtype", torch.int8, "bfloat16"), ("state_dtype", "half", "bfloat16"), ("seed", -1, "at least 0"),
-    ("weight_rounding", "up", "stochastic"), ("fused", "yes", "True"), ("fused", 1, "True"), ("fused", 0, "False"),
-    ("lr", True, "[0, inf)"), ("lr", torch.ones(2), "[0, inf)"), ("weight_decay", "0.1", "[0, inf)"),
-    ("density", "0.1", "[0, 1]"), ("density", False, "[0, 1]")])
+@pytest.mark.parametrize(
+    ("option", "value", "bounds"),
+    [
+        ("lr", -1.0, "[0, inf)"),
+        ("lr", math.nan, "[0, inf)"),
+        ("betas", (0.9, 1.0), "[0, 1)"),
+        ("betas", 0.9, "[0, 1)"),
+        ("eps", -1e-8, "[0, inf)"),
+        ("weight_decay", -0.1, "[0, inf)"),
+        ("density", 1.5, "[0, 1]"),
+        ("final_density", -0.1, "[0, 1]"),
+        ("mask_interval", 0, "at least 1"),
+        ("mask_interval", 1.5, "at least 1"),
+        ("density_interval", 0, "at least 1"),
+        ("total_steps", 0, "at least 1"),
+        ("chunk_size", 0, "at least 1"),
+        ("select", "smallest", "static-small"),
+        ("moment_policy", "keep", "carry"),
+        ("decay_scope", "none", "selected"),
+        ("state_dtype", torch.int8, "bfloat16"),
+        ("state_dtype", "half", "bfloat16"),
+        ("seed", -1, "at least 0"),
+        ("weight_rounding", "up", "stochastic"),
+        ("fused", "yes", "True"),
+        ("fused", 1, "True"),
+        ("fused", 0, "False"),
+        ("lr", True, "[0, inf)"),
+        ("lr", torch.ones(2), "[0, inf)"),
+        ("weight_decay", "0.1", "[0, inf)"),
+        ("density", "0.1", "[0, 1]"),
+        ("density", False, "[0, 1]"),
+    ],
+)
 def test_a_bad_option_is_named_with_its_value_and_its_range(option, value, bounds):
-    for make in (lambda: NanoAdam(make_params(), **{option: value}),
-                 lambda: NanoAdam([{"params": make_params(), option: value}])):
+    for make in (
+        lambda: NanoAdam(make_params(), **{option: value}),
+        lambda: NanoAdam([{"params": make_params(), option: value}]),
+    ):
         with pytest.raises(ValueError, match=option) as caught:
             make()
         message = str(caught.value)

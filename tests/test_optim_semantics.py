@@ -10,26 +10,38 @@ from torch import nn
 
 from nanocl import optim
 
-SMALL = {"NanoAdam": {"chunk_size": 50, "mask_interval": 3, "density": 0.3},
-         "MicroAdam": {"block_size": 50, "quant_block": 8, "density": 0.1, "window": 4}, "MoFO": {"density": 0.3},
-         "LIFT": {"density": 0.3, "mask_interval": 3, "rank": 1}, "LowRankAdamW": {"rank": 3},
-         "PaFi": {"density": 0.9, "chunk_size": 50}, "CLASSP": {"threshold": 0.25, "power": 4.0}}
+SMALL = {
+    "NanoAdam": {"chunk_size": 50, "mask_interval": 3, "density": 0.3},
+    "MicroAdam": {"block_size": 50, "quant_block": 8, "density": 0.1, "window": 4},
+    "MoFO": {"density": 0.3},
+    "LIFT": {"density": 0.3, "mask_interval": 3, "rank": 1},
+    "LowRankAdamW": {"rank": 3},
+    "PaFi": {"density": 0.9, "chunk_size": 50},
+    "CLASSP": {"threshold": 0.25, "power": 4.0},
+}
 
 
-OPTIMIZERS = [name for name in optim.__all__ if issubclass(getattr(optim, name), torch.optim.Optimizer)]
+OPTIMIZERS = [
+    name for name in optim.__all__ if issubclass(getattr(optim, name), torch.optim.Optimizer)
+]
 
 
 @pytest.fixture(params=OPTIMIZERS)
 def make(request):
     """Makes one of the optimizers with options for tiny parameters."""
+
     def build(params, **options):
         return getattr(optim, request.param)(params, **{**SMALL.get(request.param, {}), **options})
+
     return build
 
 
 def make_params(seed=0, dtype=torch.float32):
     generator = torch.Generator().manual_seed(seed)
-    return [nn.Parameter(torch.randn(shape, generator=generator).to(dtype)) for shape in ((12, 11), (7,), ())]
+    return [
+        nn.Parameter(torch.randn(shape, generator=generator).to(dtype))
+        for shape in ((12, 11), (7,), ())
+    ]
 
 
 def train(params, optimizer, steps, first=0):
@@ -50,8 +62,10 @@ def test_step_leaves_the_gradient_untouched(make):
     for step in range(5):
         train(params, optimizer, 1, first=step)
         generator = torch.Generator().manual_seed(1000 + step)
-        assert_same([param.grad for param in params],
-                    [torch.randn(param.shape, generator=generator) for param in params])
+        assert_same(
+            [param.grad for param in params],
+            [torch.randn(param.shape, generator=generator) for param in params],
+        )
 
 
 def test_closure_is_evaluated_with_gradients_and_its_loss_returned(make):
@@ -158,7 +172,11 @@ def test_a_copied_optimizer_goes_on_with_the_same_bits(make, way):
     params = make_params()
     optimizer = make(params)
     train(params, optimizer, 4)
-    twins = copy.deepcopy((params, optimizer)) if way == "copy" else pickle.loads(pickle.dumps((params, optimizer)))
+    twins = (
+        copy.deepcopy((params, optimizer))
+        if way == "copy"
+        else pickle.loads(pickle.dumps((params, optimizer)))
+    )
     train(params, optimizer, 5, first=4)
     train(*twins, 5, first=4)
     assert_same(params, twins[0])
@@ -202,7 +220,10 @@ def test_two_instances_share_nothing(make):
 
 def test_a_transposed_or_channels_last_parameter_trains_like_a_contiguous_one(make):
     values = torch.randn(4, 5, 6, 7, generator=torch.Generator().manual_seed(0))
-    for strided in (values.contiguous(memory_format=torch.channels_last), values.mT.contiguous().mT):
+    for strided in (
+        values.contiguous(memory_format=torch.channels_last),
+        values.mT.contiguous().mT,
+    ):
         plain, strided = nn.Parameter(values.clone()), nn.Parameter(strided)
         assert not strided.is_contiguous()
         train([plain], make([plain], lr=0.05), 5)
@@ -309,7 +330,12 @@ def test_predicted_bytes_are_those_of_the_state(make):
         params = make_params(dtype=dtype)
         optimizer = make(params)
         train(params, optimizer, 1)
-        tensors = [value for state in optimizer.state.values() for value in state.values() if torch.is_tensor(value)]
+        tensors = [
+            value
+            for state in optimizer.state.values()
+            for value in state.values()
+            if torch.is_tensor(value)
+        ]
         meta = make([nn.Parameter(torch.empty_like(param, device="meta")) for param in params])
         counted = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
         assert optimizer.state_bytes() == meta.state_bytes() == counted

@@ -110,13 +110,37 @@ def new_group(params, optimizer):
     optimizer.add_param_group({"params": [params[-1]], "density": 1.0})
 
 
-EVENTS = (nothing, another_lr, lr_in_a_tensor, other_betas, shorter_interval, decay_of_selected, decay_of_all,
-          another_policy, plain, no_gradient, no_last_gradient, gradient_in_another_layout, parameter_in_other_memory,
-          double_precision, no_state, state_of_one_gone, other_moments, state_loaded, parameter_replaced,
-          parameter_gone, order_turned, new_group)
-MAKERS = {"small": lambda params: NanoAdam(params, 0.01, density=0.3, mask_interval=4),
-          "reset": lambda params: NanoAdam(params, 0.01, density=0.3, mask_interval=4, moment_policy="reset"),
-          "dense": lambda params: NanoAdam(params, 0.01, density=1.0)}
+EVENTS = (
+    nothing,
+    another_lr,
+    lr_in_a_tensor,
+    other_betas,
+    shorter_interval,
+    decay_of_selected,
+    decay_of_all,
+    another_policy,
+    plain,
+    no_gradient,
+    no_last_gradient,
+    gradient_in_another_layout,
+    parameter_in_other_memory,
+    double_precision,
+    no_state,
+    state_of_one_gone,
+    other_moments,
+    state_loaded,
+    parameter_replaced,
+    parameter_gone,
+    order_turned,
+    new_group,
+)
+MAKERS = {
+    "small": lambda params: NanoAdam(params, 0.01, density=0.3, mask_interval=4),
+    "reset": lambda params: NanoAdam(
+        params, 0.01, density=0.3, mask_interval=4, moment_policy="reset"
+    ),
+    "dense": lambda params: NanoAdam(params, 0.01, density=1.0),
+}
 
 
 def trajectory(make, event, *, steady, steps=11, dtype=torch.float32):
@@ -157,9 +181,11 @@ def lower_density(params, optimizer):
     optimizer.param_groups[0]["density"] = 0.2
 
 
-OTHERS = {"LIFT": lambda params: LIFT(params, 0.01, density=0.3, mask_interval=4),
-          "PaFi": lambda params: PaFi(params, 0.01, density=0.3),
-          "MoFO": lambda params: MoFO(params, 0.01, density=1.0, decay_scope="selected")}
+OTHERS = {
+    "LIFT": lambda params: LIFT(params, 0.01, density=0.3, mask_interval=4),
+    "PaFi": lambda params: PaFi(params, 0.01, density=0.3),
+    "MoFO": lambda params: MoFO(params, 0.01, density=1.0, decay_scope="selected"),
+}
 
 
 @pytest.mark.parametrize("make", OTHERS.values(), ids=OTHERS)
@@ -175,7 +201,9 @@ def test_steps_with_random_bits_are_never_repeated_since_each_needs_its_own():
     expected, _, _ = trajectory(make, random_rounding, steady=False, dtype=torch.bfloat16)
     assert repeated > 0 and all(map(same, params, expected))
     for options in ({"state_dtype": "bfloat16"}, {"weight_rounding": "stochastic"}):
-        _, _, repeated = trajectory(lambda params, given=options: NanoAdam(params, **given), nothing, steady=True)
+        _, _, repeated = trajectory(
+            lambda params, given=options: NanoAdam(params, **given), nothing, steady=True
+        )
         assert repeated == 0
 
 
@@ -205,5 +233,7 @@ def test_a_gradient_that_was_made_for_another_size_is_refused_in_a_repeated_step
     param.data = torch.ones(10)
     param.grad = torch.ones(10)
     param.data = torch.ones(100)
-    with pytest.raises(RuntimeError, match=r"gradient of shape \(10,\) for a parameter of shape \(100,\)"):
+    with pytest.raises(
+        RuntimeError, match=r"gradient of shape \(10,\) for a parameter of shape \(100,\)"
+    ):
         optimizer.step()

@@ -35,7 +35,9 @@ def two_threads(request, monkeypatch):
 def trained(make, steps=5):
     """Weights after a few steps, between which torch uses its threads too."""
     generator = torch.Generator().manual_seed(0)
-    params = [nn.Parameter(torch.randn(numel, generator=generator)) for numel in (150_001, 7, 90_000, 0)]
+    params = [
+        nn.Parameter(torch.randn(numel, generator=generator)) for numel in (150_001, 7, 90_000, 0)
+    ]
     optimizer = make(params)
     for _ in range(steps):
         for param in params:
@@ -44,8 +46,11 @@ def trained(make, steps=5):
     return params
 
 
-MAKERS = [lambda params: NanoAdam(params, lr=0.01, mask_interval=2, density=0.5),
-          lambda params: NanoAdam(params, lr=0.01, density=1.0), lambda params: MicroAdam(params, lr=0.01)]
+MAKERS = [
+    lambda params: NanoAdam(params, lr=0.01, mask_interval=2, density=0.5),
+    lambda params: NanoAdam(params, lr=0.01, density=1.0),
+    lambda params: MicroAdam(params, lr=0.01),
+]
 
 
 @pytest.mark.parametrize("make", MAKERS)
@@ -57,12 +62,23 @@ def test_two_threads_give_the_bits_of_one(two_threads, make):
 
 def test_every_piece_is_done_once(two_threads):
     done = []
-    run([Work(lambda number, first, last: done.extend((number, i) for i in range(first, last)), (number,), 10, BIG)
-         for number in range(5)])
+    run(
+        [
+            Work(
+                lambda number, first, last: done.extend((number, i) for i in range(first, last)),
+                (number,),
+                10,
+                BIG,
+            )
+            for number in range(5)
+        ]
+    )
     assert sorted(done) == [(number, i) for number in range(5) for i in range(10)]
 
 
-def test_parameters_with_one_loop_and_one_set_of_arguments_are_done_in_one_call_a_thread(two_threads):
+def test_parameters_with_one_loop_and_one_set_of_arguments_are_done_in_one_call_a_thread(
+    two_threads,
+):
     done, calls = [], []
 
     def loop(table, done, calls, first, last):
@@ -71,8 +87,15 @@ def test_parameters_with_one_loop_and_one_set_of_arguments_are_done_in_one_call_
             done.extend((row[HEAD], i) for i in range(*part.py_func(row, first, last)))
 
     args, pieces = (done, calls), (10, 0, 3, 1, 999)
-    run([Work(loop, args, count, max(1, 7 * count * BIG // 100), (number,)) for number, count in enumerate(pieces)])
-    assert sorted(done) == [(number, i) for number, count in enumerate(pieces) for i in range(count)]
+    run(
+        [
+            Work(loop, args, count, max(1, 7 * count * BIG // 100), (number,))
+            for number, count in enumerate(pieces)
+        ]
+    )
+    assert sorted(done) == [
+        (number, i) for number, count in enumerate(pieces) for i in range(count)
+    ]
     assert calls == [5, 5]
 
 
@@ -103,7 +126,11 @@ def test_an_interrupt_reaches_the_caller(two_threads):
 def test_several_threads_may_run_work_at_once(two_threads):
     with ThreadPoolExecutor(3) as callers:
         found = list(callers.map(lambda _: trained(MAKERS[0], steps=2), range(3)))
-    assert all(torch.equal(one, other) for params in found for one, other in zip(params, found[0], strict=True))
+    assert all(
+        torch.equal(one, other)
+        for params in found
+        for one, other in zip(params, found[0], strict=True)
+    )
 
 
 def test_a_forked_child_steps_though_it_has_none_of_its_parents_threads(two_threads):
@@ -113,7 +140,9 @@ def test_a_forked_child_steps_though_it_has_none_of_its_parents_threads(two_thre
     optimizer.step()
     context = multiprocessing.get_context("fork")
     queue = context.SimpleQueue()
-    child = context.Process(target=lambda: (optimizer.step(), queue.put(param.detach().numpy()[::50].tobytes())))
+    child = context.Process(
+        target=lambda: (optimizer.step(), queue.put(param.detach().numpy()[::50].tobytes()))
+    )
     child.start()
     child.join(30)
     finished = child.exitcode == 0
@@ -123,7 +152,9 @@ def test_a_forked_child_steps_though_it_has_none_of_its_parents_threads(two_thre
 
 
 def test_a_team_smaller_than_asked_for_does_all_the_work(monkeypatch):
-    monkeypatch.setattr(_threads, "_openmp", lambda: (lambda body, data, threads: None, lambda: None))
+    monkeypatch.setattr(
+        _threads, "_openmp", lambda: (lambda body, data, threads: None, lambda: None)
+    )
     threads = torch.get_num_threads()
     torch.set_num_threads(3)
     try:

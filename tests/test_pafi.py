@@ -17,8 +17,10 @@ SHAPES = ((17, 9), (13,), (1,), ())
 
 def make_params(shapes=SHAPES, dtype=torch.float32, scales=(1.0, 1.0, 1.0, 1.0)):
     generator = torch.Generator().manual_seed(0)
-    return [nn.Parameter((torch.randn(shape, generator=generator) * scale).to(dtype))
-            for shape, scale in zip(shapes, scales, strict=False)]
+    return [
+        nn.Parameter((torch.randn(shape, generator=generator) * scale).to(dtype))
+        for shape, scale in zip(shapes, scales, strict=False)
+    ]
 
 
 @pytest.mark.parametrize("scope", ["selected", "all"])
@@ -30,7 +32,9 @@ def test_trajectory_equals_the_slow_reference(density, chunk_size, scope, fused)
     optimizer = PaFi(params, chunk_size=chunk_size, fused=fused, **options)
     reference = PaFiReference(params, **options)
     for step in range(15):
-        gradients = [None if (step + i) % 5 == 0 else g for i, g in enumerate(gradients_of(params, step))]
+        gradients = [
+            None if (step + i) % 5 == 0 else g for i, g in enumerate(gradients_of(params, step))
+        ]
         for param, gradient in zip(params, gradients, strict=True):
             param.grad = gradient
         optimizer.step()
@@ -43,7 +47,10 @@ def test_one_threshold_holds_for_all_layers_and_not_one_for_each():
     shapes, scales = ((40, 30), (40, 30), (50,)), (1.0, 0.01, 0.3)
     params = make_params(shapes, scales=scales)
     before = [param.detach().clone().flatten() for param in params]
-    optimizer, layered = PaFi(params, density=0.2), NanoAdam(copy.deepcopy(params), select="static-small", density=0.2)
+    optimizer, layered = (
+        PaFi(params, density=0.2),
+        NanoAdam(copy.deepcopy(params), select="static-small", density=0.2),
+    )
     train(params, optimizer, 1)
     chosen = [selected(optimizer, param) for param in params]
     weights = torch.cat(before).abs()
@@ -82,15 +89,20 @@ def test_dense_and_frozen_parameters_take_no_part_in_the_choice_and_late_ones_ha
     params[2].requires_grad_(False)
     largest = params[0].abs().sort().values[2]
     expected = (params[2].abs() <= largest).nonzero()[:, 0].tolist()
-    optimizer = PaFi([{"params": [params[0]]}, {"params": [params[1]], "density": 1.0}, {"params": [params[2]]}],
-                     density=0.1)
+    optimizer = PaFi(
+        [{"params": [params[0]]}, {"params": [params[1]], "density": 1.0}, {"params": [params[2]]}],
+        density=0.1,
+    )
     for param in params[:2]:
         param.grad = torch.ones_like(param)
     optimizer.step()
     assert len(selected(optimizer, params[0])) == 3 and "offset" not in optimizer.state[params[1]]
     params[2].grad = torch.ones_like(params[2])
     optimizer.step()
-    assert selected(optimizer, params[2]).tolist() == expected and len(selected(optimizer, params[0])) == 3
+    assert (
+        selected(optimizer, params[2]).tolist() == expected
+        and len(selected(optimizer, params[0])) == 3
+    )
 
 
 def test_a_group_added_later_is_chosen_from_by_itself():
@@ -111,21 +123,37 @@ def test_full_density_is_adamw():
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("options", [{}, {"density": 0.03, "state_dtype": "bfloat16"}, {"chunk_size": 100}], ids=str)
-def test_state_takes_the_bytes_that_are_predicted_but_for_the_rounding_of_each_share(options, dtype):
+@pytest.mark.parametrize(
+    "options", [{}, {"density": 0.03, "state_dtype": "bfloat16"}, {"chunk_size": 100}], ids=str
+)
+def test_state_takes_the_bytes_that_are_predicted_but_for_the_rounding_of_each_share(
+    options, dtype
+):
     params = make_params(((30, 70), (50,), (40, 40)), dtype, (1.0, 0.1, 0.5))
     optimizer = PaFi(params, **options)
-    predicted = sum(state_bytes_of(PaFi, options, dtype)(Weight("w", tuple(param.shape))) for param in params)
+    predicted = sum(
+        state_bytes_of(PaFi, options, dtype)(Weight("w", tuple(param.shape))) for param in params
+    )
     train(params, optimizer, 2)
-    counted = sum(value.nbytes for param in params for value in optimizer.state[param].values()
-                  if torch.is_tensor(value))
-    assert counted == optimizer.state_bytes() and counted <= predicted < counted + 3 * 10  # ten bytes an entry
+    counted = sum(
+        value.nbytes
+        for param in params
+        for value in optimizer.state[param].values()
+        if torch.is_tensor(value)
+    )
+    assert (
+        counted == optimizer.state_bytes() and counted <= predicted < counted + 3 * 10
+    )  # ten bytes an entry
 
 
-@pytest.mark.parametrize(("options", "said"), [
-    ({"density": 1.1}, r"density must be a number in \[0, 1\], got 1.1"),
-    ({"chunk_size": 0}, "chunk_size must be an integer of at least 1, got 0"),
-    ({"decay_scope": "none"}, "decay_scope must be one of selected, all, got 'none'")])
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"density": 1.1}, r"density must be a number in \[0, 1\], got 1.1"),
+        ({"chunk_size": 0}, "chunk_size must be an integer of at least 1, got 0"),
+        ({"decay_scope": "none"}, "decay_scope must be one of selected, all, got 'none'"),
+    ],
+)
 def test_bad_arguments_are_named(options, said):
     with pytest.raises(ValueError, match=said):
         PaFi(make_params(), **options)

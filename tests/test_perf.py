@@ -33,11 +33,23 @@ def test_a_row_counts_the_state_of_the_optimizer(perf):
     bulk, rest = tiny()
     base = rivals[perf["rivals"].BASE].make([bulk], [rest])
     rival = rivals["NanoAdam 10 %"]
-    found = perf["timing"].row("tiny", rival.name, [bulk, rest], base, lambda: rival.make([bulk], [rest]),
-                               selects=True, budget=0.0, device="cpu")
+    found = perf["timing"].row(
+        "tiny",
+        rival.name,
+        [bulk, rest],
+        base,
+        lambda: rival.make([bulk], [rest]),
+        selects=True,
+        budget=0.0,
+        device="cpu",
+    )
     made = rival.make([bulk], [rest])
     assert found.state_bytes == made.state_bytes() / (64 * 65)
-    assert found.ms > 0 and found.base_ms > 0 and found.amortised == found.ratio + found.selection_steps / 100
+    assert (
+        found.ms > 0
+        and found.base_ms > 0
+        and found.amortised == found.ratio + found.selection_steps / 100
+    )
 
 
 def test_a_ratio_is_the_median_of_those_of_the_rounds(perf, monkeypatch):
@@ -54,14 +66,31 @@ def test_steps_in_a_row_are_timed_when_the_caches_are_full(perf, monkeypatch):
     def late(name):
         order.append(name)
         return 1.0 if order[-3:] == [name] * 3 else 9.0
-    assert perf["timing"].in_a_row(lambda: late("a"), lambda: late("b"), 0.0, "cpu") == (1.0, 1.0, 1.0)
+
+    assert perf["timing"].in_a_row(lambda: late("a"), lambda: late("b"), 0.0, "cpu") == (
+        1.0,
+        1.0,
+        1.0,
+    )
     assert "".join(order) == 3 * (8 * "a" + 8 * "b")
 
 
 def test_architectures_have_the_sizes_of_their_papers(perf):
-    millions = {name: sum(weight.numel for weight in make()) / 1e6 for name, make in perf["shapes"].SETS.items()}
-    assert millions == pytest.approx({"1M": 1, "20M": 20, "100M": 100, "resnet-18": 11.69, "vit-b-16": 86.57,
-                                      "bert-base": 109.48}, rel=0.005)
+    millions = {
+        name: sum(weight.numel for weight in make()) / 1e6
+        for name, make in perf["shapes"].SETS.items()
+    }
+    assert millions == pytest.approx(
+        {
+            "1M": 1,
+            "20M": 20,
+            "100M": 100,
+            "resnet-18": 11.69,
+            "vit-b-16": 86.57,
+            "bert-base": 109.48,
+        },
+        rel=0.005,
+    )
 
 
 def test_norms_and_head_are_apart_from_the_bulk(perf):
@@ -70,7 +99,9 @@ def test_norms_and_head_are_apart_from_the_bulk(perf):
     assert all(param.grad.shape == param.shape for param in bulk + rest)
 
 
-@pytest.mark.parametrize("record", sorted((ROOT / "results" / "perf").glob("*.json")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "record", sorted((ROOT / "results" / "perf").glob("*.json")), ids=lambda path: path.stem
+)
 def test_the_page_is_that_of_the_record(perf, record):
     kept = json.loads(record.read_text())
     rows = [perf["timing"].Row(**row) for row in kept["rows"]]

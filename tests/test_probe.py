@@ -16,28 +16,40 @@ from nanocl.studies.mechanism import claims
 
 
 def spec(*strategies, seed=0):
-    return suite.pin(suite.specs(suite.Request(strategies=strategies, seeds=(seed,), tier="smoke")), None)[0]
+    return suite.pin(
+        suite.specs(suite.Request(strategies=strategies, seeds=(seed,), tier="smoke")), None
+    )[0]
 
 
 @pytest.fixture(scope="module")
 def probed(tmp_path_factory):
     root = tmp_path_factory.mktemp("probed")
     runs = [spec("adamw"), spec("nanoadam"), spec("nanoadam", seed=1)]
-    return root, runs, [experiment.run_one(one, device="cpu", probe=root / "probes") for one in runs]
+    return (
+        root,
+        runs,
+        [experiment.run_one(one, device="cpu", probe=root / "probes") for one in runs],
+    )
 
 
 def test_a_probed_run_has_the_same_numbers_bit_for_bit_and_the_same_digest(probed):
     _, runs, results = probed
     for one, seen in zip(runs[:2], results[:2], strict=True):
         plain = experiment.run_one(one, device="cpu")
-        assert (plain.initial, plain.evaluation, plain.masked) == (seen.initial, seen.evaluation, seen.masked)
+        assert (plain.initial, plain.evaluation, plain.masked) == (
+            seen.initial,
+            seen.evaluation,
+            seen.masked,
+        )
         assert plain.drift == seen.drift and plain.spec == seen.spec
         assert plain.cost.optimizer_state_bytes == seen.cost.optimizer_state_bytes
 
 
 def test_the_setting_of_the_probe_does_not_reach_the_spec():
     words = ["--strategy", "adamw", "--tier", "smoke", "--set", "adamw.lr=0.1"]
-    plain, seen = (parser().parse_args([*words, *more]) for more in ((), ("--set", "probe.magnitude=true")))
+    plain, seen = (
+        parser().parse_args([*words, *more]) for more in ((), ("--set", "probe.magnitude=true"))
+    )
     assert not probing(plain) and probing(seen)
     assert suite.specs(request(plain)) == suite.specs(request(seen))
     for text in ("probe.magnitude=yes", "probe.size=1"):
@@ -50,9 +62,15 @@ def test_a_probe_is_small_and_holds_every_layer_but_the_head(probed):
     path = mechanism.path_of(runs[1], root)
     entry = json.loads(path.read_text())
     assert path.stat().st_size < 64 * 1024 and entry["digest"] == runs[1].digest
-    assert [(one["experience"], one["step"]) for one in entry["looks"]][:2] in ([(0, 0), (0, 10)], [(0, 0), (1, 0)])
-    assert all(name.startswith("backbone.") and len(layer["magnitude"]) == 10
-               for one in entry["looks"] for name, layer in one["layers"].items())
+    assert [(one["experience"], one["step"]) for one in entry["looks"]][:2] in (
+        [(0, 0), (0, 10)],
+        [(0, 0), (1, 0)],
+    )
+    assert all(
+        name.startswith("backbone.") and len(layer["magnitude"]) == 10
+        for one in entry["looks"]
+        for name, layer in one["layers"].items()
+    )
 
 
 def test_a_look_finds_the_smallest_weights_with_the_largest_gradients():
@@ -84,19 +102,30 @@ def test_seeds_become_one_group_whose_numbers_are_means(probed):
     ratios = [entry["looks"][0]["layers"][name]["ratio"] for entry in alone]
     assert nano.looks[0].layers[name]["ratio"] == pytest.approx(sum(ratios) / 2)
     changes = [entry["changes"][-1]["layers"][name] for entry in alone]
-    assert nano.changes[max(nano.changes)][name] == pytest.approx([(a + b) / 2 for a, b in zip(*changes, strict=True)])
+    assert nano.changes[max(nano.changes)][name] == pytest.approx(
+        [(a + b) / 2 for a, b in zip(*changes, strict=True)]
+    )
 
 
 def test_the_claim_on_the_mechanism_is_judged_over_the_seeds_of_the_streams_of_one_strategy(probed):
     adamw, nano = mechanism.groups(probed[0])
-    assert adamw.overlaps[0] == pytest.approx(10 * sum(
-        layer["overlap"]["0.1"] for one in adamw.looks if one.experience == adamw.last().experience
-        for layer in one.layers.values()) / sum(
-        len(one.layers) for one in adamw.looks if one.experience == adamw.last().experience))
+    assert adamw.overlaps[0] == pytest.approx(
+        10
+        * sum(
+            layer["overlap"]["0.1"]
+            for one in adamw.looks
+            if one.experience == adamw.last().experience
+            for layer in one.layers.values()
+        )
+        / sum(len(one.layers) for one in adamw.looks if one.experience == adamw.last().experience)
+    )
     few = dict(enumerate((0.5, 0.6, 0.55, 0.45, 0.5)))
     streams = [replace(adamw, name=name, start="pretrained", overlaps=few) for name in "ab"]
     finetuned, scratch = claims.claims([*streams, adamw, replace(nano, start="pretrained")])
-    assert finetuned.verdict == "does not hold" and list(finetuned.findings) == ["a, pretrained", "b, pretrained"]
+    assert finetuned.verdict == "does not hold" and list(finetuned.findings) == [
+        "a, pretrained",
+        "b, pretrained",
+    ]
     assert scratch.findings["split-digits adamw, from scratch"][0].effect is None
     assert [claim.verdict for claim in claims.claims([])] == ["not measured", "not measured"]
 
@@ -114,13 +143,38 @@ def test_the_report_writes_page_and_figures_of_probes_without_any_record(probed,
     assert "split-digits nanoadam, from scratch" in next(iter(written.values()))
     drawn = pages.figures([], root, written)
     assert {path.stem for path in drawn} == set(mechanism.FIGURES)
-    words = ["--tier", "smoke", "--strategy", "adamw,nanoadam", "--seeds", "2", "--results", str(root), "--dry-run"]
+    words = [
+        "--tier",
+        "smoke",
+        "--strategy",
+        "adamw,nanoadam",
+        "--seeds",
+        "2",
+        "--results",
+        str(root),
+        "--dry-run",
+    ]
     assert run.main([*words, "--set", "probe.magnitude=true"]) == 0
     assert "4 runs, 3 measured" in capsys.readouterr().out
     assert run.main(words) == 0 and "4 runs, 0 measured" in capsys.readouterr().out
     broken = mechanism.path_of(replace(runs[0], seed=9), root)
     broken.write_text("{")
     assert len(mechanism.groups(root)) == 2
-    assert run.main(["--tier", "smoke", "--strategy", "adamw", "--seeds", "0,", "--results", str(root), "--set",
-                     "probe.magnitude=maybe"]) == 2
+    assert (
+        run.main(
+            [
+                "--tier",
+                "smoke",
+                "--strategy",
+                "adamw",
+                "--seeds",
+                "0,",
+                "--results",
+                str(root),
+                "--set",
+                "probe.magnitude=maybe",
+            ]
+        )
+        == 2
+    )
     broken.unlink()

@@ -79,4 +79,7 @@ def test_a_study_says_where_it_is_at_its_start_and_now_and_then(shown, monkeypat
     for now[0], share in ((100.0, 0.0), (110.0, 0.1), (200.0, 0.5)):
         display.update(share, "seed 3")
     first, second = shown.getvalue().splitlines()
-    assert (first, second) == ("a study: 0 % done, seed 3", "a study: 50 % done, seed 3, about 100 s left")
+    assert (first, second) == (
+        "a study: 0 % done, seed 3",
+        "a study: 50 % done, seed 3, about 100 s left",
+    )

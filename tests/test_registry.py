@@ -34,12 +34,18 @@ def toy(tmp_path):
 
 def test_a_file_of_the_users_is_a_plugin_under_its_file_name(toy):
     plugin = registry.get("strategies", "my-toy", [toy])
-    assert (plugin.class_name, plugin.summary, plugin.citation) == ("Toy", "Does nothing in particular.", "@misc{toy}")
+    assert (plugin.class_name, plugin.summary, plugin.citation) == (
+        "Toy",
+        "Does nothing in particular.",
+        "@misc{toy}",
+    )
     assert plugin.scenarios == ("task",) and not plugin.brings_optimizer
 
 
 def test_every_default_is_filled_in_and_text_is_converted(toy):
-    part = registry.complete("strategies", "my-toy", {"strength": "2e-3", "on": "true", "limit": "none"}, [toy])
+    part = registry.complete(
+        "strategies", "my-toy", {"strength": "2e-3", "on": "true", "limit": "none"}, [toy]
+    )
     assert part.options == {"strength": 0.002, "steps": 3, "name": "x", "on": True, "limit": None}
 
 
@@ -49,10 +55,22 @@ def test_an_edited_plugin_file_is_another_plugin(toy):
     assert registry.complete("strategies", "my-toy", {}, [toy]).source != before
 
 
-@pytest.mark.parametrize(("option", "value"), [("steps", "2.5"), ("steps", 2.5), ("strength", "fast"), ("on", "maybe"),
-                                               ("steps", True), ("name", 3), ("strength", "nan"),
-                                               ("strength", "inf"), ("strength", float("-inf")), ("limit", "1e999"),
-                                               ("strength", 10**400)])
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("steps", "2.5"),
+        ("steps", 2.5),
+        ("strength", "fast"),
+        ("on", "maybe"),
+        ("steps", True),
+        ("name", 3),
+        ("strength", "nan"),
+        ("strength", "inf"),
+        ("strength", float("-inf")),
+        ("limit", "1e999"),
+        ("strength", 10**400),
+    ],
+)
 def test_a_value_of_the_wrong_type_is_refused_with_the_right_type(toy, option, value):
     with pytest.raises(registry.UnknownOption, match=f"my-toy.{option} must be of type"):
         registry.complete("strategies", "my-toy", {option: value}, [toy])
@@ -72,23 +90,47 @@ def test_a_name_found_twice_is_an_error(tmp_path):
         registry.plugins("strategies", [path])
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ("class Broken(Strategy:\n", "syntax error in line 1"),
-    ("x = 1\n", "holds no plugin"),
-    (TOY.replace("steps: int = 3", "steps=3"), "needs a default and a type"),
-    (TOY.replace("steps: int = 3", "steps: int"), "needs a default and a type"),
-    (TOY.replace("strength: float = 1.0", "strength: float = 1 / 3"), r"default of the option 'strength'.*got 1 / 3"),
-    (TOY.replace("steps: int = 3", "steps: int = STEPS"), "default of the option 'steps' of Toy must be a plain value"),
-    (TOY.replace("steps: int = 3", "steps: int = 'x'"), "of type int.*got 'x'"),
-    (TOY.replace("strength: float = 1.0", "strength: float = 1e999"), "default of the option 'strength'"),
-    (TOY.replace("*, strength", "strength"), r"'strength' of Toy must be keyword-only: write __init__\(self, \*, stre"),
-    (TOY.replace("(Strategy)", "(EWC)"), "Toy must derive from Strategy, Stream or Module itself, got EWC"),
-    (TOY.replace('("task",)', '("tasks",)'), r"Toy.scenarios must be a tuple of some of .*got \('tasks',\)"),
-    (TOY.replace('("task",)', '"task"'), "Toy.scenarios must be a tuple"),
-    (TOY.replace('("task",)', "ALL"), "Toy.scenarios must be a tuple of some of .*got ALL"),
-    (TOY.replace("citation =", "citations ="), "Toy.citations must be names with BibTeX"),
-    (TOY.replace('"@misc{toy}"', "BIBTEX"), "Toy.citation must be BibTeX written out in the class, got BIBTEX"),
-])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("class Broken(Strategy:\n", "syntax error in line 1"),
+        ("x = 1\n", "holds no plugin"),
+        (TOY.replace("steps: int = 3", "steps=3"), "needs a default and a type"),
+        (TOY.replace("steps: int = 3", "steps: int"), "needs a default and a type"),
+        (
+            TOY.replace("strength: float = 1.0", "strength: float = 1 / 3"),
+            r"default of the option 'strength'.*got 1 / 3",
+        ),
+        (
+            TOY.replace("steps: int = 3", "steps: int = STEPS"),
+            "default of the option 'steps' of Toy must be a plain value",
+        ),
+        (TOY.replace("steps: int = 3", "steps: int = 'x'"), "of type int.*got 'x'"),
+        (
+            TOY.replace("strength: float = 1.0", "strength: float = 1e999"),
+            "default of the option 'strength'",
+        ),
+        (
+            TOY.replace("*, strength", "strength"),
+            r"'strength' of Toy must be keyword-only: write __init__\(self, \*, stre",
+        ),
+        (
+            TOY.replace("(Strategy)", "(EWC)"),
+            "Toy must derive from Strategy, Stream or Module itself, got EWC",
+        ),
+        (
+            TOY.replace('("task",)', '("tasks",)'),
+            r"Toy.scenarios must be a tuple of some of .*got \('tasks',\)",
+        ),
+        (TOY.replace('("task",)', '"task"'), "Toy.scenarios must be a tuple"),
+        (TOY.replace('("task",)', "ALL"), "Toy.scenarios must be a tuple of some of .*got ALL"),
+        (TOY.replace("citation =", "citations ="), "Toy.citations must be names with BibTeX"),
+        (
+            TOY.replace('"@misc{toy}"', "BIBTEX"),
+            "Toy.citation must be BibTeX written out in the class, got BIBTEX",
+        ),
+    ],
+)
 def test_a_file_that_is_no_plugin_is_refused_in_one_sentence(tmp_path, text, message):
     path = tmp_path / "broken.py"
     path.write_text(textwrap.dedent(text))
@@ -107,7 +149,9 @@ def test_a_misspelt_hook_is_refused_when_the_file_is_loaded(tmp_path):
 
 def test_a_model_takes_the_shape_of_its_inputs_and_keyword_only_options(tmp_path):
     path = tmp_path / "flat.py"
-    path.write_text("class Flat(nn.Module):\n    def __init__(self, inputs, *, width: int = 3): ...\n")
+    path.write_text(
+        "class Flat(nn.Module):\n    def __init__(self, inputs, *, width: int = 3): ...\n"
+    )
     assert registry.get("models", "flat", [path]).options == {"width": (("int",), 3)}
     path.write_text("class Flat(nn.Module):\n    def __init__(self, inputs, width: int = 3): ...\n")
     with pytest.raises(UserError, match=r"write __init__\(self, inputs, \*, width"):

@@ -25,7 +25,11 @@ def call(*argv, root):
 
 
 def generated(root):
-    return {path.name: path.read_bytes() for path in root.rglob("*") if path.is_file() and path.suffix != ".json"}
+    return {
+        path.name: path.read_bytes()
+        for path in root.rglob("*")
+        if path.is_file() and path.suffix != ".json"
+    }
 
 
 def test_it_writes_the_board_and_three_files_for_each_protocol_and_shows_the_tables(root, capsys):
@@ -34,7 +38,10 @@ def test_it_writes_the_board_and_three_files_for_each_protocol_and_shows_the_tab
     names = sorted(generated(root))
     assert names[0] == "LEADERBOARD.md" and len(names) == 1 + 2 * 3
     assert [name.rpartition(".")[2] for name in names[1:]] == ["csv", "md", "tex"] * 2
-    assert all(f"wrote {path}" in shown.err for path in (root / "LEADERBOARD.md", root / "tables" / names[1]))
+    assert all(
+        f"wrote {path}" in shown.err
+        for path in (root / "LEADERBOARD.md", root / "tables" / names[1])
+    )
     for title in ("Accuracy and forgetting", "Parameter drift", "Cost"):
         assert shown.out.count(title) == 2
 
@@ -60,7 +67,9 @@ def test_the_check_writes_nothing_and_names_what_is_missing_changed_or_stale(roo
     said = capsys.readouterr().err
     assert "LEADERBOARD.md is changed" in said and "old-cpu-class-0123abcd.md is stale" in said
     assert call(root=root) == 0 and call("--check", root=root) == 0
-    assert (root / "tables" / "README.md").exists() and not (root / "tables" / "old-cpu-class-0123abcd.md").exists()
+    assert (root / "tables" / "README.md").exists() and not (
+        root / "tables" / "old-cpu-class-0123abcd.md"
+    ).exists()
 
 
 def test_a_corrupted_record_is_named_and_skipped_and_fails_the_check(root, capsys):
@@ -78,8 +87,10 @@ def test_the_committed_pages_are_what_the_committed_records_say(capsys):
     assert code == 0, capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("format", "mark"), [("markdown", "|:---"), ("latex", r"\begin{tabular}"),
-                                              ("csv", "protocol,benchmark")])
+@pytest.mark.parametrize(
+    ("format", "mark"),
+    [("markdown", "|:---"), ("latex", r"\begin{tabular}"), ("csv", "protocol,benchmark")],
+)
 def test_the_tables_can_be_shown_in_each_format(root, capsys, format, mark):
     assert call("--format", format, root=root) == 0
     assert mark in capsys.readouterr().out
@@ -93,14 +104,17 @@ def test_an_empty_or_absent_results_folder_is_said_and_is_no_error(tmp_path, cap
     assert report.main(["--check"]) == 0
 
 
-@pytest.mark.parametrize(("argv", "words"), [
-    (["--results", "/no/such/folder"], "'/no/such/folder' does not exist"),
-    (["--format", "pdf"], "invalid choice: 'pdf'"),
-    (["recite"], "invalid choice: 'recite'"),
-    (["--chek"], "--chek"),
-    (["cite", "forgeting"], "did you mean 'forgetting'"),
-    (["cite"], "no records in"),
-])
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["--results", "/no/such/folder"], "'/no/such/folder' does not exist"),
+        (["--format", "pdf"], "invalid choice: 'pdf'"),
+        (["recite"], "invalid choice: 'recite'"),
+        (["--chek"], "--chek"),
+        (["cite", "forgeting"], "did you mean 'forgetting'"),
+        (["cite"], "no records in"),
+    ],
+)
 def test_a_users_mistake_is_one_line_and_exit_code_2(argv, words, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     try:
@@ -122,16 +136,27 @@ def test_cite_prints_bibtex_and_writes_nothing(root, capsys):
     assert capsys.readouterr().out.startswith("@misc{nanocl-")
     assert report.main(["cite", "--results", str(root), "forgetting", "mnist"]) == 0
     assert [line for line in capsys.readouterr().out.splitlines() if line[:1] == "@"] == [
-        "@inproceedings{chaudhry2018,", "@article{lecun1998,"]
+        "@inproceedings{chaudhry2018,",
+        "@article{lecun1998,",
+    ]
     assert generated(root) == {}
 
 
 def test_the_whole_door_works_without_torch_and_the_help_answers_at_once(root):
-    code = ("import sys; from nanocl import report; code = report.main(sys.argv[1:]); "
-            "bad = {'torch', 'avalanche', 'torchvision'} & set(sys.modules); sys.exit(code or len(bad))")
-    subprocess.run([sys.executable, "-c", code, "--results", str(root)], check=True, capture_output=True)
+    code = (
+        "import sys; from nanocl import report; code = report.main(sys.argv[1:]); "
+        "bad = {'torch', 'avalanche', 'torchvision'} & set(sys.modules); sys.exit(code or len(bad))"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code, "--results", str(root)], check=True, capture_output=True
+    )
     start = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "nanocl.report", "--help"], check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "nanocl.report", "--help"], check=True, capture_output=True
+    )
     assert time.perf_counter() - start < 1.5  # 0.1 s on an idle machine
     heavy = "import sys, nanocl.report; print({'numpy', 'scipy', 'pandas', 'jsonschema'} & set(sys.modules))"
-    assert subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True).stdout.strip() == "set()"
+    assert (
+        subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True).stdout.strip()
+        == "set()"
+    )

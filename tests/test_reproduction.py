@@ -7,9 +7,21 @@ from making import a_result
 
 from nanocl import reproduction, store, suite
 
-PROTOCOL = {"toy": {"stream": {"family": "split"}, "options": {"adam": {"lr": 1e-4}}, "tier": {"cpu": {}, "paper": {}},
-                    "published": [{"source": "A table", "tier": "paper", "scenario": "class",
-                                   "ACC": {"adam": [50.0, 0.1], "sgd": [20.0, 4.0]}}]}}
+PROTOCOL = {
+    "toy": {
+        "stream": {"family": "split"},
+        "options": {"adam": {"lr": 1e-4}},
+        "tier": {"cpu": {}, "paper": {}},
+        "published": [
+            {
+                "source": "A table",
+                "tier": "paper",
+                "scenario": "class",
+                "ACC": {"adam": [50.0, 0.1], "sgd": [20.0, 4.0]},
+            }
+        ],
+    }
+}
 
 
 def a_published(strategy="adam", seed=0):
@@ -26,7 +38,10 @@ def run(strategy="adam", seed=0, value=0.5, **values):
 
 def test_a_row_agrees_within_two_points_or_three_published_deviations():
     rows = reproduction.compare(PROTOCOL, [run(value=0.519), run("sgd", value=0.31)])
-    assert [(row.strategy, row.tolerance, row.agrees) for row in rows] == [("adam", 2.0, True), ("sgd", 12.0, True)]
+    assert [(row.strategy, row.tolerance, row.agrees) for row in rows] == [
+        ("adam", 2.0, True),
+        ("sgd", 12.0, True),
+    ]
     rows = reproduction.compare(PROTOCOL, [run(value=0.521), run("sgd", value=0.33)])
     assert [row.agrees for row in rows] == [False, False]
 
@@ -35,12 +50,18 @@ def test_runs_of_other_options_protocol_or_data_do_not_count_whatever_they_are_c
     other = run()
     spec = replace(other.spec, recipe="published")
     (adam,) = spec.strategy
-    for wrong in (replace(other, status="diverged"), replace(other, spec=replace(spec, tier="cpu")),
-                  replace(other, spec=replace(spec, strategy=(replace(adam, options={**adam.options, "lr": 1e-3}),))),
-                  replace(other, spec=replace(spec, strategy=(replace(adam, source="0" * 12),))),
-                  replace(other, spec=replace(spec, training=replace(spec.training, epochs=9))),
-                  replace(other, spec=replace(spec, model=replace(spec.model, name="small-cnn"))),
-                  replace(other, data=({**other.data[0], "release": "other"},))):
+    for wrong in (
+        replace(other, status="diverged"),
+        replace(other, spec=replace(spec, tier="cpu")),
+        replace(
+            other,
+            spec=replace(spec, strategy=(replace(adam, options={**adam.options, "lr": 1e-3}),)),
+        ),
+        replace(other, spec=replace(spec, strategy=(replace(adam, source="0" * 12),))),
+        replace(other, spec=replace(spec, training=replace(spec.training, epochs=9))),
+        replace(other, spec=replace(spec, model=replace(spec.model, name="small-cnn"))),
+        replace(other, data=({**other.data[0], "release": "other"},)),
+    ):
         assert reproduction.compare(PROTOCOL, [wrong])[0].agrees is None
     same = replace(other, spec=replace(other.spec, recipe="set", seed=7))
     assert reproduction.compare(PROTOCOL, [same])[0].agrees

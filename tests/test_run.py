@@ -15,8 +15,14 @@ from nanocl.records import Progress, RunFailure, UserError
 
 
 def door(*arguments, cwd, **environment):
-    return subprocess.run([sys.executable, "-m", "nanocl.run", *arguments], cwd=cwd, capture_output=True, text=True,
-                          env={**os.environ, "OMP_NUM_THREADS": "1", **environment}, timeout=300)
+    return subprocess.run(
+        [sys.executable, "-m", "nanocl.run", *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+        timeout=300,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -49,29 +55,40 @@ def test_a_dry_run_tells_what_is_measured_and_trains_nothing(first):
 
 
 def test_a_dry_run_works_without_the_data(tmp_path):
-    shown = door("--stream", "split-cifar", "--dry-run", "--data-root", str(tmp_path / "none"), cwd=tmp_path)
-    assert shown.returncode == 0 and "24 runs, 0 measured" in shown.stdout and "cifar10" in shown.stderr
+    shown = door(
+        "--stream", "split-cifar", "--dry-run", "--data-root", str(tmp_path / "none"), cwd=tmp_path
+    )
+    assert (
+        shown.returncode == 0
+        and "24 runs, 0 measured" in shown.stdout
+        and "cifar10" in shown.stderr
+    )
 
 
-@pytest.mark.parametrize(("arguments", "words"), [
-    (("--stream", "split-cifr"), "did you mean 'split-cifar'"),
-    (("--strategy", "nanoadm"), "did you mean 'nanoadam'"),
-    (("--model", "mpl"), "did you mean 'mlp'"),
-    (("--strategy", "adamw", "--set", "adamw.lrr=1"), "did you mean 'lr'"),
-    (("--strategy", "adamw", "--set", "adamw.lr=fast"), "must be of type float"),
-    (("--strategy", "adamw", "--set", "adamw.lr=-1"), "-1"),
-    (("--set", "lr=1"), "PART.OPTION=VALUE"),
-    (("--strategy", "adam+sgd"), "at most one part may bring an optimizer"),
-    (("--seeds", "x"), "--seeds takes"),
-    (("--seeds", "99999999999,"), "--seeds takes"),
-    (("--workers", "-3"), "--workers must be at least 1"),
-    (("--strategy", "+"), "unknown strategy ''"),
-    (("--strategy", ","), "--strategy takes names"),
-    (("--stream", "split-folder"), "split-folder needs a data set"),
-    (("--stream", "split-folder", "--set", "stream.data=birds", "--data-root", "."), "birds"),
-    (("--set", "model.weights=cifar10_resnets/x.th", "--data-root", "there"),
-     "x.th, neither at that path nor at there/cifar10_resnets/x.th; get it from https://github.com/akamaster/"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--stream", "split-cifr"), "did you mean 'split-cifar'"),
+        (("--strategy", "nanoadm"), "did you mean 'nanoadam'"),
+        (("--model", "mpl"), "did you mean 'mlp'"),
+        (("--strategy", "adamw", "--set", "adamw.lrr=1"), "did you mean 'lr'"),
+        (("--strategy", "adamw", "--set", "adamw.lr=fast"), "must be of type float"),
+        (("--strategy", "adamw", "--set", "adamw.lr=-1"), "-1"),
+        (("--set", "lr=1"), "PART.OPTION=VALUE"),
+        (("--strategy", "adam+sgd"), "at most one part may bring an optimizer"),
+        (("--seeds", "x"), "--seeds takes"),
+        (("--seeds", "99999999999,"), "--seeds takes"),
+        (("--workers", "-3"), "--workers must be at least 1"),
+        (("--strategy", "+"), "unknown strategy ''"),
+        (("--strategy", ","), "--strategy takes names"),
+        (("--stream", "split-folder"), "split-folder needs a data set"),
+        (("--stream", "split-folder", "--set", "stream.data=birds", "--data-root", "."), "birds"),
+        (
+            ("--set", "model.weights=cifar10_resnets/x.th", "--data-root", "there"),
+            "x.th, neither at that path nor at there/cifar10_resnets/x.th; get it from https://github.com/akamaster/",
+        ),
+    ],
+)
 def test_a_mistake_is_one_clear_line_and_exit_code_2(tmp_path, arguments, words):
     shown = door("--tier", "smoke", *arguments, cwd=tmp_path)
     assert shown.returncode == 2 and words in shown.stderr, shown.stderr
@@ -81,8 +98,10 @@ def test_a_mistake_is_one_clear_line_and_exit_code_2(tmp_path, arguments, words)
 def test_a_plugin_file_with_a_mistake_is_one_clear_line_and_exit_code_2(tmp_path):
     broken, hooked = tmp_path / "broken.py", tmp_path / "hooked.py"
     broken.write_text("class Broken(Strategy:\n")
-    hooked.write_text("from nanocl.strategies import Strategy\n\n\nclass Hooked(Strategy):\n    '''Source: x.'''\n"
-                      "    def before_bakward(self, strategy, **kwargs):\n        pass\n")
+    hooked.write_text(
+        "from nanocl.strategies import Strategy\n\n\nclass Hooked(Strategy):\n    '''Source: x.'''\n"
+        "    def before_bakward(self, strategy, **kwargs):\n        pass\n"
+    )
     shown = door("--plugin", str(broken), "--strategy", "broken", cwd=tmp_path)
     assert shown.returncode == 2 and "syntax error in line 1" in shown.stderr
     shown = door("--plugin", str(hooked), "--strategy", "hooked", "--tier", "smoke", cwd=tmp_path)
@@ -114,27 +133,52 @@ def test_help_and_list_answer_within_half_a_second_of_the_interpreters_start(tmp
         before = os.times()
         assert subprocess.run(command, capture_output=True, cwd=tmp_path).returncode == 0
         after = os.times()  # processor time: what else the machine is doing does not count
-        return after.children_user + after.children_system - before.children_user - before.children_system
+        return (
+            after.children_user
+            + after.children_system
+            - before.children_user
+            - before.children_system
+        )
 
     interpreter = min(seconds(sys.executable, "-c", "pass") for _ in range(3))
-    assert min(seconds(sys.executable, "-m", "nanocl.run", *arguments) for _ in range(3)) < interpreter + 0.5
+    assert (
+        min(seconds(sys.executable, "-m", "nanocl.run", *arguments) for _ in range(3))
+        < interpreter + 0.5
+    )
 
 
 def test_the_list_names_everything():
     shown = run.listing()
-    for name in ("split-digits", "split-cifar", "permuted-mnist", "teacher-student", "nanoadam", "online-ewc", "joint",
-                 "mlp", "resnet32", "torchvision", "lr=", "pretrain=DATASET", "pretrain_epochs=10"):
+    for name in (
+        "split-digits",
+        "split-cifar",
+        "permuted-mnist",
+        "teacher-student",
+        "nanoadam",
+        "online-ewc",
+        "joint",
+        "mlp",
+        "resnet32",
+        "torchvision",
+        "lr=",
+        "pretrain=DATASET",
+        "pretrain_epochs=10",
+    ):
         assert name in shown
 
 
 def test_no_warning_of_a_dependency_stands_before_the_message_that_matters(tmp_path):
     shown = door("--strategy", "torch:Nope", cwd=tmp_path, PYTHONWARNINGS="")
-    assert shown.returncode == 2 and shown.stderr.startswith("nanocl: torch has no optimizer 'Nope'"), shown.stderr
+    assert shown.returncode == 2 and shown.stderr.startswith(
+        "nanocl: torch has no optimizer 'Nope'"
+    ), shown.stderr
     assert shown.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize(("text", "seeds"), [("", ()), ("3", (0, 1, 2)), ("0,4,7", (0, 4, 7)), ("5,", (5,)),
-                                             ("1,1,2", (1, 2))])
+@pytest.mark.parametrize(
+    ("text", "seeds"),
+    [("", ()), ("3", (0, 1, 2)), ("0,4,7", (0, 4, 7)), ("5,", (5,)), ("1,1,2", (1, 2))],
+)
 def test_seeds_are_a_number_or_a_list(text, seeds):
     assert run.seeds(text) == seeds
 
@@ -146,8 +190,16 @@ def test_other_seeds_are_refused(text):
 
 
 def test_real_cifar_runs_from_the_data_folder(tmp_path, data_root):
-    shown = door("--stream", "split-cifar", "--tier", "smoke", "--strategy", "adamw", cwd=tmp_path,
-                 NANOCL_DATA_ROOT=str(data_root))
+    shown = door(
+        "--stream",
+        "split-cifar",
+        "--tier",
+        "smoke",
+        "--strategy",
+        "adamw",
+        cwd=tmp_path,
+        NANOCL_DATA_ROOT=str(data_root),
+    )
     assert shown.returncode == 0, shown.stderr
     assert "cifar10" in shown.stdout and "other" in shown.stdout
 
@@ -158,11 +210,21 @@ def test_more_seeds_than_anybody_waits_for_are_refused_at_once(text):
         run.seeds(text)
 
 
-def test_the_study_runs_without_a_strategy_and_a_later_call_goes_on_from_its_records(tmp_path, monkeypatch, capsys):
+def test_the_study_runs_without_a_strategy_and_a_later_call_goes_on_from_its_records(
+    tmp_path, monkeypatch, capsys
+):
     words = ("--stream", "teacher-student", "--tier", "smoke", "--workers", "1")
     shown = door(*words, cwd=tmp_path)
     assert shown.returncode == 0, shown.stderr
-    for word in ("L_B", "nano-neuron", "Fig. 7", "Table 8", "Theorem 2.2", "neurons-one-new.png", "README.md"):
+    for word in (
+        "L_B",
+        "nano-neuron",
+        "Fig. 7",
+        "Table 8",
+        "Theorem 2.2",
+        "neurons-one-new.png",
+        "README.md",
+    ):
         assert word in shown.stdout
     assert "study teacher-student: " in shown.stderr
     monkeypatch.chdir(tmp_path)
@@ -172,23 +234,39 @@ def test_the_study_runs_without_a_strategy_and_a_later_call_goes_on_from_its_rec
     record.write_text("{")
     assert run.main([*words, "--dry-run"]) == 0
     said = capsys.readouterr()
-    assert said.out.count("to run") == 1 and f"{record.relative_to(tmp_path)} cannot be read" in said.err
+    assert (
+        said.out.count("to run") == 1
+        and f"{record.relative_to(tmp_path)} cannot be read" in said.err
+    )
 
 
-@pytest.mark.parametrize(("arguments", "words"), [
-    (("--set", "stream.samples=3"), "takes no --set"), (("--model", "mlp"), "takes no --model"),
-    (("--tier", "large"), "tier must be one of"), (("--workers", "-1"), "--workers must be at least 1")])
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--set", "stream.samples=3"), "takes no --set"),
+        (("--model", "mlp"), "takes no --model"),
+        (("--tier", "large"), "tier must be one of"),
+        (("--workers", "-1"), "--workers must be at least 1"),
+    ],
+)
 def test_what_a_study_cannot_take_is_refused(arguments, words, capsys):
     assert run.main(["--stream", "teacher-student", *arguments]) == 2
     assert words in capsys.readouterr().err
 
 
 def test_with_a_strategy_the_same_stream_takes_the_ordinary_path(capsys):
-    assert run.main(["--stream", "teacher-student", "--strategy", "sgd", "--tier", "smoke", "--dry-run"]) == 0
+    assert (
+        run.main(
+            ["--stream", "teacher-student", "--strategy", "sgd", "--tier", "smoke", "--dry-run"]
+        )
+        == 0
+    )
     assert "sgd seed 0" in capsys.readouterr().out
 
 
-def test_a_record_that_cannot_be_trusted_is_named_before_its_run_is_measured_again(first, monkeypatch, capsys):
+def test_a_record_that_cannot_be_trusted_is_named_before_its_run_is_measured_again(
+    first, monkeypatch, capsys
+):
     folder, shown = first
     assert "runs to go" in shown.stderr
     record = next((folder / "results" / "runs").rglob("adamw/*.json"))
@@ -213,16 +291,26 @@ def test_a_run_that_calls_exit_is_told_as_what_it_is():
 
     pipe = Pipe()
     local._serve(pipe, lambda spec, tell: sys.exit(7))
-    assert [type(answer) for answer in pipe.sent] == [RunFailure] and "called sys.exit(7)" in pipe.sent[0].error
+    assert [type(answer) for answer in pipe.sent] == [
+        RunFailure
+    ] and "called sys.exit(7)" in pipe.sent[0].error
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of a process group")
 def test_an_interrupt_while_the_workers_are_warming_up_shows_no_traceback(tmp_path):
-    code = ("import signal, sys, time\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"  # may be ignored
-            "from nanocl.engine import local\nlocal.warm_up()\nprint('ready', flush=True)\n"
-            "try:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    sys.exit(130)\n")
-    call = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                            start_new_session=True)
+    code = (
+        # may be ignored
+        "import signal, sys, time\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from nanocl.engine import local\nlocal.warm_up()\nprint('ready', flush=True)\n"
+        "try:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    sys.exit(130)\n"
+    )
+    call = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
     assert call.stdout.readline() == "ready\n"
     time.sleep(0.5)
     os.killpg(call.pid, signal.SIGINT)
@@ -240,5 +328,9 @@ def test_off_a_terminal_a_line_tells_where_the_runs_are_after_a_silence(monkeypa
     with progress.StudyDisplay("study x") as display:
         display.update(0.5, "a setting")
     said = capsys.readouterr().err.splitlines()
-    assert said[0] == "1 runs to go" and said[1].startswith("[0/1] 25 % done, about ") and "adamw seed 3" in said[1]
+    assert (
+        said[0] == "1 runs to go"
+        and said[1].startswith("[0/1] 25 % done, about ")
+        and "adamw seed 3" in said[1]
+    )
     assert said[2].startswith("study x: 50 % done, a setting, about ")

@@ -15,8 +15,10 @@ def brute_force_p_value(differences):
     """Share of sign patterns whose mean is at least as far from 0."""
     seen = abs(math.fsum(differences))
     patterns = list(itertools.product((1, -1), repeat=len(differences)))
-    far = sum(abs(math.fsum(s * d for s, d in zip(signs, differences, strict=True))) >= seen - 1e-12
-              for signs in patterns)
+    far = sum(
+        abs(math.fsum(s * d for s, d in zip(signs, differences, strict=True))) >= seen - 1e-12
+        for signs in patterns
+    )
     return far / len(patterns)
 
 
@@ -55,17 +57,25 @@ def test_the_paired_test_equals_brute_force_over_all_sign_patterns(n):
     rng = random.Random(n)
     for shift in (0.0, 0.5, 3.0):
         differences = [rng.gauss(shift, 1.0) for _ in range(n)]
-        assert statistics.sign_flip_p_value(differences) == pytest.approx(brute_force_p_value(differences))
+        assert statistics.sign_flip_p_value(differences) == pytest.approx(
+            brute_force_p_value(differences)
+        )
 
 
 def test_the_paired_test_counts_ties_and_zeros_as_brute_force_does():
     for differences in ([1.0, 1.0, 1.0, -1.0], [0.0, 0.0, 0.0], [0.1, 0.2, 0.3, 0.0]):
-        assert statistics.sign_flip_p_value(differences) == pytest.approx(brute_force_p_value(differences))
+        assert statistics.sign_flip_p_value(differences) == pytest.approx(
+            brute_force_p_value(differences)
+        )
 
 
 def test_differences_of_one_sign_reach_the_smallest_p_value_there_is():
     for n in (3, 6, 10):
-        assert statistics.sign_flip_p_value([1.0 + i for i in range(n)]) == statistics.smallest_p_value(n) == 2 / 2**n
+        assert (
+            statistics.sign_flip_p_value([1.0 + i for i in range(n)])
+            == statistics.smallest_p_value(n)
+            == 2 / 2**n
+        )
 
 
 def test_many_seeds_are_tested_with_random_patterns_repeatably():
@@ -100,7 +110,9 @@ def test_pairs_are_made_over_the_seeds_that_both_have():
 
 
 def test_rows_far_apart_have_certain_ranks_and_equal_rows_share_theirs():
-    low, middle, high = ({seed: base + 0.01 * seed for seed in range(5)} for base in (0.1, 0.5, 0.9))
+    low, middle, high = (
+        {seed: base + 0.01 * seed for seed in range(5)} for base in (0.1, 0.5, 0.9)
+    )
     assert statistics.rank_intervals([low, high, middle]) == [(3, 3), (1, 1), (2, 2)]
     assert statistics.rank_intervals([low, high, middle], higher=False) == [(1, 1), (3, 3), (2, 2)]
     assert statistics.rank_intervals([high, dict(high)]) == [(1, 1), (1, 1)]
@@ -119,7 +131,10 @@ def test_rows_that_change_places_between_seeds_have_wide_rank_intervals():
 
 
 def test_a_row_with_fewer_seeds_is_ranked_by_the_seeds_it_has():
-    assert statistics.rank_intervals([{0: 0.9}, {seed: 0.5 for seed in range(5)}]) == [(1, 1), (2, 2)]
+    assert statistics.rank_intervals([{0: 0.9}, {seed: 0.5 for seed in range(5)}]) == [
+        (1, 1),
+        (2, 2),
+    ]
 
 
 def test_under_3_seeds_there_is_no_rank_interval():

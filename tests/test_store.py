@@ -22,20 +22,35 @@ def edited(path, **values):
 
 def test_a_record_comes_back_equal_and_every_float_keeps_its_bits(tmp_path):
     rng = random.Random(0)
-    matrix = tuple(tuple(rng.random() * 10.0 ** rng.randint(-300, 0) for _ in range(3)) for _ in range(3))
+    matrix = tuple(
+        tuple(rng.random() * 10.0 ** rng.randint(-300, 0) for _ in range(3)) for _ in range(3)
+    )
     result = a_result(a_spec(lr=0.1 + 0.2), matrix, masked=MATRIX)
     path = store.save(result, tmp_path)
     (loaded,), problems = store.load_all(tmp_path)
     assert problems == []
     assert loaded == result
-    assert [v.hex() for row in loaded.evaluation for v in row] == [v.hex() for row in matrix for v in row]
+    assert [v.hex() for row in loaded.evaluation for v in row] == [
+        v.hex() for row in matrix for v in row
+    ]
     assert path == tmp_path / "runs" / "split-digits" / "sgd" / f"s0-{result.spec.digest}.json"
 
 
 def test_a_record_has_exactly_the_published_keys_in_order(tmp_path):
     assert list(json.loads(one_record(tmp_path).read_text())) == [
-        "schema", "digest", "spec", "status", "measure", "initial", "evaluation", "masked", "drift", "cost", "data",
-        "environment"]
+        "schema",
+        "digest",
+        "spec",
+        "status",
+        "measure",
+        "initial",
+        "evaluation",
+        "masked",
+        "drift",
+        "cost",
+        "data",
+        "environment",
+    ]
 
 
 def test_saving_twice_writes_identical_bytes_and_leaves_no_temporary_file(tmp_path):
@@ -48,13 +63,22 @@ def test_saving_twice_writes_identical_bytes_and_leaves_no_temporary_file(tmp_pa
 def test_the_schema_is_valid_and_lists_exactly_the_fields_of_the_records():
     published = schema.schema()
     Draft202012Validator.check_schema(published)
-    rules = {"spec": records.RunSpec, "part": records.Part, "drift": records.Drift, "cost": records.Cost,
-             "environment": records.Environment}
+    rules = {
+        "spec": records.RunSpec,
+        "part": records.Part,
+        "drift": records.Drift,
+        "cost": records.Cost,
+        "environment": records.Environment,
+    }
     for name, kind in rules.items():
-        assert list(published["$defs"][name]["properties"]) == [field.name for field in dataclasses.fields(kind)], name
+        assert list(published["$defs"][name]["properties"]) == [
+            field.name for field in dataclasses.fields(kind)
+        ], name
     training = published["$defs"]["spec"]["properties"]["training"]["properties"]
     assert list(training) == [field.name for field in dataclasses.fields(records.Training)]
-    assert list(published["properties"])[2:] == [field.name for field in dataclasses.fields(records.RunResult)]
+    assert list(published["properties"])[2:] == [
+        field.name for field in dataclasses.fields(records.RunResult)
+    ]
     assert tuple(published["$defs"]["spec"]["properties"]["tier"]["enum"]) == records.TIERS
 
 
@@ -79,19 +103,22 @@ def test_a_result_that_breaks_the_schema_is_not_saved(tmp_path):
     assert not list(tmp_path.rglob("*.json"))
 
 
-@pytest.mark.parametrize(("damage", "reason"), [
-    (lambda path: path.write_text(path.read_text()[:100]), "no JSON"),
-    (lambda path: path.write_bytes(b"\xff\xfe\x00"), "decode"),
-    (lambda path: path.write_text("[" * 100_000), "recursion"),
-    (lambda path: path.write_text("[]"), "not of type 'object'"),
-    (lambda path: path.write_text(path.read_text().replace("0.9", "NaN", 1)), "NaN"),
-    (lambda path: edited(path, digest="0" * 12), "hashes to"),
-    (lambda path: edited(path, measure="luck"), "measure"),
-    (lambda path: edited(path, schema="nanocl-result/0"), "schema"),
-    (lambda path: edited(path, extra=1), "extra"),
-    (lambda path: edited(path, evaluation=[[0.1, 0.2, None]] * 3), "3 rows of 3 numbers"),
-    (lambda path: path.rename(path.with_name("s1-" + path.name[3:])), "belongs at"),
-])
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda path: path.write_text(path.read_text()[:100]), "no JSON"),
+        (lambda path: path.write_bytes(b"\xff\xfe\x00"), "decode"),
+        (lambda path: path.write_text("[" * 100_000), "recursion"),
+        (lambda path: path.write_text("[]"), "not of type 'object'"),
+        (lambda path: path.write_text(path.read_text().replace("0.9", "NaN", 1)), "NaN"),
+        (lambda path: edited(path, digest="0" * 12), "hashes to"),
+        (lambda path: edited(path, measure="luck"), "measure"),
+        (lambda path: edited(path, schema="nanocl-result/0"), "schema"),
+        (lambda path: edited(path, extra=1), "extra"),
+        (lambda path: edited(path, evaluation=[[0.1, 0.2, None]] * 3), "3 rows of 3 numbers"),
+        (lambda path: path.rename(path.with_name("s1-" + path.name[3:])), "belongs at"),
+    ],
+)
 def test_a_bad_record_is_named_and_skipped_and_the_others_are_read(tmp_path, damage, reason):
     good = a_result(a_spec("adam"))
     store.save(good, tmp_path)
@@ -102,23 +129,26 @@ def test_a_bad_record_is_named_and_skipped_and_the_others_are_read(tmp_path, dam
     assert reason in problem.reason and "\n" not in problem.reason
 
 
-@pytest.mark.parametrize(("old", "new", "words"), [
-    ('"hidden.bias":[0.0,null]', '"hidden.bias":["0",null]', "layer hidden.bias"),
-    ('"hidden.bias":[0.0,null]', '"hidden.bias":[0.0]', "layer hidden.bias"),
-    ('"hidden.bias":[0.0,null]', '"hidden.bias":0.0', "hidden.bias"),
-    ('"deciles":[0.1', '"deciles":["0.1"', "decile"),
-    ("[0.9,0.2,0.1]", '[0.9,0.2,"0.1"]', "evaluation matrix"),
-    ("[0.9,0.2,0.1]", "[0.9,0.2,true]", "evaluation matrix"),
-    ("[0.9,0.2,0.1]", "0.9", "evaluation matrix"),
-    ('"touched":1.0', '"touched":"1.0"', "touched"),
-    ("[0.9,0.2,0.1]", "[0.9,0.2,1.1]", "from 0 to 1"),
-    ("[0.9,0.2,0.1]", "[0.9,0.2,-0.1]", "from 0 to 1"),
-    ('"initial": [0.1', '"initial": [-0.1', "from 0 to 1"),
-    ('"train_seconds":10.0', '"train_seconds":-10.0', "cost/train_seconds"),
-    ('"steps":1000', '"steps":-1', "cost/steps"),
-    (',"release":"official"', "", "release"),
-    ('"release":"official"', '"release":"mine"', "release"),
-])
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('"hidden.bias":[0.0,null]', '"hidden.bias":["0",null]', "layer hidden.bias"),
+        ('"hidden.bias":[0.0,null]', '"hidden.bias":[0.0]', "layer hidden.bias"),
+        ('"hidden.bias":[0.0,null]', '"hidden.bias":0.0', "hidden.bias"),
+        ('"deciles":[0.1', '"deciles":["0.1"', "decile"),
+        ("[0.9,0.2,0.1]", '[0.9,0.2,"0.1"]', "evaluation matrix"),
+        ("[0.9,0.2,0.1]", "[0.9,0.2,true]", "evaluation matrix"),
+        ("[0.9,0.2,0.1]", "0.9", "evaluation matrix"),
+        ('"touched":1.0', '"touched":"1.0"', "touched"),
+        ("[0.9,0.2,0.1]", "[0.9,0.2,1.1]", "from 0 to 1"),
+        ("[0.9,0.2,0.1]", "[0.9,0.2,-0.1]", "from 0 to 1"),
+        ('"initial": [0.1', '"initial": [-0.1', "from 0 to 1"),
+        ('"train_seconds":10.0', '"train_seconds":-10.0', "cost/train_seconds"),
+        ('"steps":1000', '"steps":-1', "cost/steps"),
+        (',"release":"official"', "", "release"),
+        ('"release":"official"', '"release":"mine"', "release"),
+    ],
+)
 def test_what_is_no_number_where_numbers_belong_is_refused(tmp_path, old, new, words):
     path = one_record(tmp_path)
     assert old in path.read_text()
@@ -129,17 +159,23 @@ def test_what_is_no_number_where_numbers_belong_is_refused(tmp_path, old, new, w
         Draft202012Validator(schema.schema()).validate(json.loads(path.read_text()))
 
 
-@pytest.mark.parametrize("old", ['"train_seconds":10.0', '"l2":1.0', '"deciles":[0.1', '"evaluation": [[0.9'])
+@pytest.mark.parametrize(
+    "old", ['"train_seconds":10.0', '"l2":1.0', '"deciles":[0.1', '"evaluation": [[0.9']
+)
 def test_a_number_too_large_for_any_float_is_refused(tmp_path, old):
     path = one_record(tmp_path)
     assert old in path.read_text()
-    path.write_text(path.read_text().replace(old, old[:-len(old.split(":")[1].strip("[ "))] + "1e999", 1))
+    path.write_text(
+        path.read_text().replace(old, old[: -len(old.split(":")[1].strip("[ "))] + "1e999", 1)
+    )
     _, (problem,) = store.load_all(tmp_path)
     assert "must be" in problem.reason
 
 
 def test_losses_may_be_any_finite_number(tmp_path):
-    store.save(a_result(evaluation=((3.0, 4.0, 5.0),) * 3, initial=(9.0,) * 3, measure="loss"), tmp_path)
+    store.save(
+        a_result(evaluation=((3.0, 4.0, 5.0),) * 3, initial=(9.0,) * 3, measure="loss"), tmp_path
+    )
     assert len(store.load_all(tmp_path)[0]) == 1
 
 
@@ -148,7 +184,9 @@ def test_the_task_incremental_view_may_leave_out_experiences_not_met_yet(tmp_pat
     store.save(a_result(masked=none), tmp_path)
     assert store.load_all(tmp_path)[0][0].masked["evaluation"] == none
     with pytest.raises(ValueError, match="3 rows of 3 numbers"):
-        store.save(a_result(masked=((0.9, None, None), (None, 0.8, None), (0.5, 0.6, 0.7))), tmp_path)
+        store.save(
+            a_result(masked=((0.9, None, None), (None, 0.8, None), (0.5, 0.6, 0.7))), tmp_path
+        )
     with pytest.raises(ValueError, match="3 rows of 3 numbers"):
         store.save(a_result(evaluation=none), tmp_path)
 
@@ -180,7 +218,10 @@ def test_where_the_options_came_from_does_not_make_a_run_missing(tmp_path):
 
 def test_names_cannot_leave_the_results_folder(tmp_path):
     path = store.path_of(a_spec("../../up", benchmark="../x"), tmp_path)
-    assert path.resolve().is_relative_to(tmp_path / "runs") and len(path.relative_to(tmp_path).parts) == 4
+    assert (
+        path.resolve().is_relative_to(tmp_path / "runs")
+        and len(path.relative_to(tmp_path).parts) == 4
+    )
 
 
 def test_a_results_folder_that_cannot_be_written_is_one_sentence_of_the_users(tmp_path):

@@ -24,21 +24,34 @@ from nanocl.strategies.si import SI
 from nanocl.testing import SmallBackbone, run, small_learner, small_stream
 
 PAIRS = [
-    (SGD(lr=0.1, momentum=0.8, weight_decay=0.01, nesterov=True),
-     lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.8, weight_decay=0.01, nesterov=True)),
+    (
+        SGD(lr=0.1, momentum=0.8, weight_decay=0.01, nesterov=True),
+        lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.8, weight_decay=0.01, nesterov=True),
+    ),
     (SGD(), lambda p: torch.optim.SGD(p, lr=0.01)),
-    (Adam(lr=0.01, beta1=0.8, beta2=0.9, eps=1e-6, weight_decay=0.1),
-     lambda p: torch.optim.Adam(p, lr=0.01, betas=(0.8, 0.9), eps=1e-6, weight_decay=0.1)),
+    (
+        Adam(lr=0.01, beta1=0.8, beta2=0.9, eps=1e-6, weight_decay=0.1),
+        lambda p: torch.optim.Adam(p, lr=0.01, betas=(0.8, 0.9), eps=1e-6, weight_decay=0.1),
+    ),
     (Adam(), torch.optim.Adam),
-    (AdamW(lr=0.01, beta1=0.8, beta2=0.9, eps=1e-6, weight_decay=0.1),
-     lambda p: torch.optim.AdamW(p, lr=0.01, betas=(0.8, 0.9), eps=1e-6, weight_decay=0.1)),
+    (
+        AdamW(lr=0.01, beta1=0.8, beta2=0.9, eps=1e-6, weight_decay=0.1),
+        lambda p: torch.optim.AdamW(p, lr=0.01, betas=(0.8, 0.9), eps=1e-6, weight_decay=0.1),
+    ),
     (AdamW(), torch.optim.AdamW),
-    (Adagrad(lr=0.1, lr_decay=0.01, eps=1e-6, weight_decay=0.1),
-     lambda p: torch.optim.Adagrad(p, lr=0.1, lr_decay=0.01, eps=1e-6, weight_decay=0.1)),
+    (
+        Adagrad(lr=0.1, lr_decay=0.01, eps=1e-6, weight_decay=0.1),
+        lambda p: torch.optim.Adagrad(p, lr=0.1, lr_decay=0.01, eps=1e-6, weight_decay=0.1),
+    ),
     (Adagrad(), torch.optim.Adagrad),
-    (MicroAdam(lr=0.01, density=0.2, window=4), lambda p: optim.MicroAdam(p, lr=0.01, density=0.2, window=4)),
-    (NanoAdam(lr=0.01, density=0.3, mask_interval=3, dense="none"),
-     lambda p: optim.NanoAdam(p, lr=0.01, density=0.3, mask_interval=3)),
+    (
+        MicroAdam(lr=0.01, density=0.2, window=4),
+        lambda p: optim.MicroAdam(p, lr=0.01, density=0.2, window=4),
+    ),
+    (
+        NanoAdam(lr=0.01, density=0.3, mask_interval=3, dense="none"),
+        lambda p: optim.NanoAdam(p, lr=0.01, density=0.3, mask_interval=3),
+    ),
 ]
 
 
@@ -53,9 +66,14 @@ def trajectory(make, steps=5):
     return [p.detach() for p in model.parameters()]
 
 
-@pytest.mark.parametrize(("strategy", "make"), PAIRS, ids=lambda value: getattr(type(value), "__name__", ""))
+@pytest.mark.parametrize(
+    ("strategy", "make"), PAIRS, ids=lambda value: getattr(type(value), "__name__", "")
+)
 def test_an_optimizer_strategy_takes_the_steps_of_the_optimizer_it_names(strategy, make):
-    ours, theirs = trajectory(strategy.make_optimizer), trajectory(lambda model: make(model.parameters()))
+    ours, theirs = (
+        trajectory(strategy.make_optimizer),
+        trajectory(lambda model: make(model.parameters())),
+    )
     assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
@@ -65,7 +83,9 @@ def test_norms_and_head_of_nanoadam_take_the_steps_of_dense_adam():
     learner = small_learner(scenario, [NanoAdam(density=0.0, lr=0.01, mask_interval=2)])
     start = {name: p.detach().clone() for name, p in learner.model.named_parameters()}
     learner.train(scenario.train_stream[0], eval_streams=[])
-    moved = {name for name, p in learner.model.named_parameters() if not torch.equal(p, start[name])}
+    moved = {
+        name for name, p in learner.model.named_parameters() if not torch.equal(p, start[name])
+    }
     assert moved == {"backbone.2.weight", "backbone.2.bias", "head.weight", "head.bias"}
 
     same = trajectory(lambda m: NanoAdam(dense="head", density=1.0, lr=0.01).make_optimizer(m))
@@ -77,13 +97,28 @@ def test_norms_and_head_of_nanoadam_take_the_steps_of_dense_adam():
 def test_the_dense_layers_may_have_a_learning_rate_of_their_own():
     network = Network(SmallBackbone(), outputs=4)
     sparse, dense = NanoAdam(lr=0.01, dense_lr=0.001).make_optimizer(network).param_groups
-    assert (sparse["lr"], sparse["density"], dense["lr"], dense["density"]) == (0.01, 0.1, 0.001, 1.0)
+    assert (sparse["lr"], sparse["density"], dense["lr"], dense["density"]) == (
+        0.01,
+        0.1,
+        0.001,
+        1.0,
+    )
 
 
 def test_norms_are_found_by_type_and_the_head_by_the_model_or_as_its_last_linear_layer():
-    model = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2), nn.GroupNorm(1, 2), nn.Flatten(), nn.Linear(2, 3),
-                          nn.LayerNorm(3), nn.Linear(3, 2), nn.BatchNorm1d(2, affine=False))
-    assert norm_parameters(model) == {f"{i}.{name}" for i in (1, 2, 5) for name in ("weight", "bias")}
+    model = nn.Sequential(
+        nn.Conv2d(1, 2, 1),
+        nn.BatchNorm2d(2),
+        nn.GroupNorm(1, 2),
+        nn.Flatten(),
+        nn.Linear(2, 3),
+        nn.LayerNorm(3),
+        nn.Linear(3, 2),
+        nn.BatchNorm1d(2, affine=False),
+    )
+    assert norm_parameters(model) == {
+        f"{i}.{name}" for i in (1, 2, 5) for name in ("weight", "bias")
+    }
     assert head_parameters(model) == {"6.weight", "6.bias"}
     own = Network(SmallBackbone(), outputs=4, kind="own", classes=((0, 1), (2, 3)))
     assert head_parameters(own) == {"head.0.weight", "head.0.bias", "head.1.weight", "head.1.bias"}
@@ -104,7 +139,9 @@ def test_the_groups_of_a_strategy_survive_training_in_avalanche():
     before = [[id(p) for p in group["params"]] for group in learner.optimizer.param_groups]
     for experience in scenario.train_stream:
         learner.train(experience, eval_streams=[])
-        assert [[id(p) for p in group["params"]] for group in learner.optimizer.param_groups] == before
+        assert [
+            [id(p) for p in group["params"]] for group in learner.optimizer.param_groups
+        ] == before
     assert [group["density"] for group in learner.optimizer.param_groups] == [0.5, 1.0]
 
 
@@ -180,15 +217,26 @@ def test_joint_training_at_the_end_learns_what_naive_training_forgets():
     assert sum(joint) / 3 > 0.8 and naive[0] < 0.2
 
 
-@pytest.mark.parametrize("parts", [
-    (EWC, NanoAdam), (ER, LwF), (OnlineEWC, MicroAdam), (SI, SGD), (ER, EWC, SI, LwF, Adagrad), (Joint, EWC, AdamW)])
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (EWC, NanoAdam),
+        (ER, LwF),
+        (OnlineEWC, MicroAdam),
+        (SI, SGD),
+        (ER, EWC, SI, LwF, Adagrad),
+        (Joint, EWC, AdamW),
+    ],
+)
 def test_strategies_compose(parts):
     scenario = small_stream()
     strategies = [part() for part in parts]
     learner = small_learner(scenario, strategies)
     outcome = run(learner, scenario)
     assert outcome.status == "ok" and len(outcome.evaluation) == 3
-    maker = parts[-1]().make_optimizer(learner.model) if hasattr(parts[-1], "make_optimizer") else None
+    maker = (
+        parts[-1]().make_optimizer(learner.model) if hasattr(parts[-1], "make_optimizer") else None
+    )
     assert maker is None or type(learner.optimizer) is type(maker)
 
 
@@ -228,34 +276,45 @@ def test_a_loss_that_is_not_finite_ends_the_run_as_diverged(strategy):
     assert outcome.status == "diverged" and len(outcome.evaluation) < 3
 
 
-@pytest.mark.parametrize(("name", "near"), [
-    ("before_bakward", "before_backward"), ("after_trainig_exp", "after_training_exp")])
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("before_bakward", "before_backward"), ("after_trainig_exp", "after_training_exp")],
+)
 def test_a_misspelt_hook_is_an_error_that_names_the_right_one(name, near):
     with pytest.raises(TypeError, match=f"{name} is no hook of Avalanche's; did you mean '{near}'"):
         type("Typo", (Strategy,), {name: lambda self, strategy, **kwargs: None})
 
 
-@pytest.mark.parametrize(("make", "said"), [
-    (lambda: SGD(lr=0.0), r"lr must be in \(0, inf\), got 0.0"),
-    (lambda: SGD(lr=float("inf")), "lr must be in .*inf"),
-    (lambda: SGD(momentum=1.0), r"momentum must be in \[0, 1\), got 1.0"),
-    (lambda: SGD(nesterov=True), "momentum must be in .* with nesterov=True"),
-    (lambda: Adam(beta1=1.0), r"beta1 must be in \[0, 1\), got 1.0"),
-    (lambda: Adam(beta2=-0.1), "beta2 must be in .*-0.1"),
-    (lambda: AdamW(weight_decay=-1.0), "weight_decay must be in .*-1.0"),
-    (lambda: AdamW(eps=-1.0), "eps must be in .*-1.0"),
-    (lambda: Adagrad(lr_decay=-1.0), "lr_decay must be in .*-1.0"),
-    (lambda: NanoAdam(density=1.5), r"density must be in \[0, 1\], got 1.5"),
-    (lambda: NanoAdam(dense="all"), r"dense must be one of norms\+head, norms, head, none, got 'all'"),
-    (lambda: NanoAdam(dense_lr=-1.0), "dense_lr must be in .*-1.0"),
-    (lambda: NanoAdam(select="big"), "select must be one of .*'big'"),
-    (lambda: NanoAdam(mask_interval=0), "mask_interval must be .*0"),
-    (lambda: NanoAdam(final_density=0.04), "total_steps must be a positive integer when final_density is given"),
-    (lambda: MicroAdam(density=0.0), r"density must be in \(0, 1\], got 0.0"),
-    (lambda: MicroAdam(window=0), "window must be .*0"),
-    (lambda: Joint(when="never"), "when must be one of each, end, got 'never'"),
-    (lambda: OnlineEWC(decay=1.5), r"decay must be in \[0, 1\], got 1.5"),
-])
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: SGD(lr=0.0), r"lr must be in \(0, inf\), got 0.0"),
+        (lambda: SGD(lr=float("inf")), "lr must be in .*inf"),
+        (lambda: SGD(momentum=1.0), r"momentum must be in \[0, 1\), got 1.0"),
+        (lambda: SGD(nesterov=True), "momentum must be in .* with nesterov=True"),
+        (lambda: Adam(beta1=1.0), r"beta1 must be in \[0, 1\), got 1.0"),
+        (lambda: Adam(beta2=-0.1), "beta2 must be in .*-0.1"),
+        (lambda: AdamW(weight_decay=-1.0), "weight_decay must be in .*-1.0"),
+        (lambda: AdamW(eps=-1.0), "eps must be in .*-1.0"),
+        (lambda: Adagrad(lr_decay=-1.0), "lr_decay must be in .*-1.0"),
+        (lambda: NanoAdam(density=1.5), r"density must be in \[0, 1\], got 1.5"),
+        (
+            lambda: NanoAdam(dense="all"),
+            r"dense must be one of norms\+head, norms, head, none, got 'all'",
+        ),
+        (lambda: NanoAdam(dense_lr=-1.0), "dense_lr must be in .*-1.0"),
+        (lambda: NanoAdam(select="big"), "select must be one of .*'big'"),
+        (lambda: NanoAdam(mask_interval=0), "mask_interval must be .*0"),
+        (
+            lambda: NanoAdam(final_density=0.04),
+            "total_steps must be a positive integer when final_density is given",
+        ),
+        (lambda: MicroAdam(density=0.0), r"density must be in \(0, 1\], got 0.0"),
+        (lambda: MicroAdam(window=0), "window must be .*0"),
+        (lambda: Joint(when="never"), "when must be one of each, end, got 'never'"),
+        (lambda: OnlineEWC(decay=1.5), r"decay must be in \[0, 1\], got 1.5"),
+    ],
+)
 def test_an_option_out_of_range_is_named_with_value_and_range(make, said):
     with pytest.raises(ValueError, match=said):
         make()

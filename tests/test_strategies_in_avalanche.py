@@ -6,7 +6,9 @@ from avalanche.benchmarks.scenarios.dataset_scenario import benchmark_from_datas
 from avalanche.benchmarks.scenarios.supervised import with_classes_timeline
 from avalanche.benchmarks.scenarios.task_aware import with_task_labels
 from avalanche.benchmarks.utils import DataAttribute
-from avalanche.benchmarks.utils.classification_dataset import TaskAwareSupervisedClassificationDataset
+from avalanche.benchmarks.utils.classification_dataset import (
+    TaskAwareSupervisedClassificationDataset,
+)
 from avalanche.models import IncrementalClassifier, MTSimpleMLP, SimpleMLP
 from avalanche.training.plugins import EvaluationPlugin
 from avalanche.training.supervised import Naive
@@ -35,12 +37,22 @@ class Growing(nn.Module):
         return self.classifier(self.features(inputs))
 
 
-MODELS = {"fixed": lambda: SimpleMLP(num_classes=6, input_size=16, hidden_size=12),
-          "heads": lambda: MTSimpleMLP(input_size=16, hidden_size=12), "growing": Growing}
+MODELS = {
+    "fixed": lambda: SimpleMLP(num_classes=6, input_size=16, hidden_size=12),
+    "heads": lambda: MTSimpleMLP(input_size=16, hidden_size=12),
+    "growing": Growing,
+}
 STRATEGIES = {
-    "ewc": EWC, "ewc-sampled": lambda: EWC(fisher="sampled", samples=5), "ewc-batched": lambda: EWC(fisher="batched"),
-    "online-ewc": OnlineEWC, "si": SI, "lwf": LwF, "er": lambda: ER(memory_size=10), "joint": Joint,
-    "joint-end": lambda: Joint(when="end")}
+    "ewc": EWC,
+    "ewc-sampled": lambda: EWC(fisher="sampled", samples=5),
+    "ewc-batched": lambda: EWC(fisher="batched"),
+    "online-ewc": OnlineEWC,
+    "si": SI,
+    "lwf": LwF,
+    "er": lambda: ER(memory_size=10),
+    "joint": Joint,
+    "joint-end": lambda: Joint(when="end"),
+}
 
 
 def avalanche_stream():
@@ -48,9 +60,13 @@ def avalanche_stream():
     chance, made = torch.Generator().manual_seed(0), []
     for number in range(3):
         targets = 2 * number + torch.arange(24) % 2
-        pictures = TensorDataset(torch.randn(24, 1, 4, 4, generator=chance) + targets.view(-1, 1, 1, 1), targets)
-        labels = [DataAttribute(targets.tolist(), "targets"),
-                  DataAttribute([number] * 24, "targets_task_labels", use_in_getitem=True)]
+        pictures = TensorDataset(
+            torch.randn(24, 1, 4, 4, generator=chance) + targets.view(-1, 1, 1, 1), targets
+        )
+        labels = [
+            DataAttribute(targets.tolist(), "targets"),
+            DataAttribute([number] * 24, "targets_task_labels", use_in_getitem=True),
+        ]
         made.append(TaskAwareSupervisedClassificationDataset([pictures], data_attributes=labels))
     return with_classes_timeline(with_task_labels(benchmark_from_datasets(train=made, test=made)))
 
@@ -58,8 +74,15 @@ def avalanche_stream():
 def trained(scenario, model, strategies):
     torch.manual_seed(0)
     made = MODELS[model]()
-    learner = Naive(model=made, optimizer=torch.optim.SGD(made.parameters(), lr=0.05), train_mb_size=8, train_epochs=2,
-                    eval_mb_size=8, plugins=strategies, evaluator=EvaluationPlugin())
+    learner = Naive(
+        model=made,
+        optimizer=torch.optim.SGD(made.parameters(), lr=0.05),
+        train_mb_size=8,
+        train_epochs=2,
+        eval_mb_size=8,
+        plugins=strategies,
+        evaluator=EvaluationPlugin(),
+    )
     for experience in scenario.train_stream:
         learner.train(experience, eval_streams=[])
         learner.eval(scenario.test_stream)  # Avalanche may grow the model here too
@@ -69,8 +92,10 @@ def trained(scenario, model, strategies):
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_strategy_works_in_avalanche_without_our_learner(model, strategy):
-    first = [next(trained(small_stream("task"), model, strategies).model.parameters()).detach()
-             for strategies in ([STRATEGIES[strategy]()], [])]
+    first = [
+        next(trained(small_stream("task"), model, strategies).model.parameters()).detach()
+        for strategies in ([STRATEGIES[strategy]()], [])
+    ]
     assert torch.isfinite(first[0]).all() and not torch.equal(*first)
 
 
@@ -87,9 +112,14 @@ def test_the_fisher_is_the_same_from_avalanches_data_and_from_ours():
     inputs, targets, labels = next(iter(torch.utils.data.DataLoader(ours, 24)))
     theirs = TaskAwareSupervisedClassificationDataset(
         [TensorDataset(inputs, targets)],
-        data_attributes=[DataAttribute(targets.tolist(), "targets"),
-                         DataAttribute(labels.tolist(), "targets_task_labels", use_in_getitem=True)])
-    found = [diagonal_fisher(model, data, kind="exact", samples=7, seed=3) for data in (ours, theirs)]
+        data_attributes=[
+            DataAttribute(targets.tolist(), "targets"),
+            DataAttribute(labels.tolist(), "targets_task_labels", use_in_getitem=True),
+        ],
+    )
+    found = [
+        diagonal_fisher(model, data, kind="exact", samples=7, seed=3) for data in (ours, theirs)
+    ]
     for name, value in found[0].items():
         torch.testing.assert_close(value, found[1][name])
 

@@ -18,8 +18,12 @@ from nanocl.records import Part, UserError, hash_of
 from nanocl.strategies._hybrid import matrices_of
 from nanocl.testing import small_stream
 
-LIBRARIES = {"torch": "torch", "pytorch-optimizer": "pytorch_optimizer", "torchao": "torchao",
-             "bitsandbytes": "bitsandbytes"}
+LIBRARIES = {
+    "torch": "torch",
+    "pytorch-optimizer": "pytorch_optimizer",
+    "torchao": "torchao",
+    "bitsandbytes": "bitsandbytes",
+}
 
 
 def complete(name, **given) -> Part:
@@ -63,13 +67,18 @@ def test_the_options_are_those_of_the_signature_with_plain_types():
     assert complete("torch:Muon").options["ns_coefficient2"] == -4.775
     assert complete("torch:Adafactor").options["eps1"] is None
     assert complete("torch:Rprop").options["step_size2"] == 50.0
-    assert make("torch:Adam", beta2=0.99).make_optimizer(network(2, 2)).defaults["betas"] == (0.9, 0.99)
+    assert make("torch:Adam", beta2=0.99).make_optimizer(network(2, 2)).defaults["betas"] == (
+        0.9,
+        0.99,
+    )
 
 
 def test_what_has_no_plain_type_is_left_at_its_default():
     assert "clip_lambda" not in complete("pytorch-optimizer:ADOPT").options, "a function"
     assert "momentum_dtype" not in complete("pytorch-optimizer:AdaFactor").options, "a data type"
-    assert "growth_rate" not in complete("pytorch-optimizer:Prodigy").options, "an infinity, which JSON has not"
+    assert "growth_rate" not in complete("pytorch-optimizer:Prodigy").options, (
+        "an infinity, which JSON has not"
+    )
     assert "args" not in complete("bitsandbytes:AdamW").options, "any object"
 
 
@@ -79,7 +88,11 @@ def test_every_optimizer_of_a_library_is_built_or_refused_in_one_sentence(librar
     module = importlib.import_module(registry.get("strategies", library).module)
     built = 0
     for name in module.LIBRARY._classes():
-        given = {"lr": 0.1, "momentum": 0.9} if library == "bitsandbytes" and name.startswith("SGD") else {}
+        given = (
+            {"lr": 0.1, "momentum": 0.9}
+            if library == "bitsandbytes" and name.startswith("SGD")
+            else {}
+        )
         try:
             part = complete(f"{library}:{name}", **given)
         except UserError as error:
@@ -91,40 +104,68 @@ def test_every_optimizer_of_a_library_is_built_or_refused_in_one_sentence(librar
         held = [p for group in optimizer.param_groups for p in group["params"]]
         assert {id(p) for p in held} == {id(p) for p in model.parameters()} and len(held) == 6
         built += 1
-    assert built >= {"torch": 14, "pytorch-optimizer": 100, "torchao": 6, "bitsandbytes": 20}[library]
+    assert (
+        built >= {"torch": 14, "pytorch-optimizer": 100, "torchao": 6, "bitsandbytes": 20}[library]
+    )
 
 
-@pytest.mark.parametrize(("name", "given", "message"), [
-    ("torch:Adm", {}, "torch has no optimizer 'Adm'; did you mean 'Adam'?"),
-    ("torch:sgd", {}, "did you mean 'SGD'?"),
-    ("torch:SparseAdam", {}, "sparse gradients"),
-    ("torch:Adam", {"wieght_decay": "0"}, "no option 'wieght_decay'; did you mean 'weight_decay'?"),
-    ("torch:Adam", {"lr": "fast"}, "must be of type float"),
-    ("torch:Adam:SGD", {}, "takes no other optimizer"),
-    ("pytorch-optimizer:GSAM", {}, "needs base_optimizer, model, rho_scheduler, which no option can give"),
-    ("pytorch-optimizer:AdaHessian", {}, "differentiates the gradient again"),
-    ("pytorch-optimizer:SAM:Muon", {}, "can wrap an optimizer that its signature describes, got 'Muon'"),
-    ("pytorch-optimizer:SAM:Nothing", {}, "no optimizer 'Nothing'"),
-    ("torchao:CPUOffloadOptimizer", {}, "use torch:AdamW"),
-    ("bitsandbytes:LAMB8bit", {}, "only ever scales an update down"),
-])
+@pytest.mark.parametrize(
+    ("name", "given", "message"),
+    [
+        ("torch:Adm", {}, "torch has no optimizer 'Adm'; did you mean 'Adam'?"),
+        ("torch:sgd", {}, "did you mean 'SGD'?"),
+        ("torch:SparseAdam", {}, "sparse gradients"),
+        (
+            "torch:Adam",
+            {"wieght_decay": "0"},
+            "no option 'wieght_decay'; did you mean 'weight_decay'?",
+        ),
+        ("torch:Adam", {"lr": "fast"}, "must be of type float"),
+        ("torch:Adam:SGD", {}, "takes no other optimizer"),
+        (
+            "pytorch-optimizer:GSAM",
+            {},
+            "needs base_optimizer, model, rho_scheduler, which no option can give",
+        ),
+        ("pytorch-optimizer:AdaHessian", {}, "differentiates the gradient again"),
+        (
+            "pytorch-optimizer:SAM:Muon",
+            {},
+            "can wrap an optimizer that its signature describes, got 'Muon'",
+        ),
+        ("pytorch-optimizer:SAM:Nothing", {}, "no optimizer 'Nothing'"),
+        ("torchao:CPUOffloadOptimizer", {}, "use torch:AdamW"),
+        ("bitsandbytes:LAMB8bit", {}, "only ever scales an update down"),
+    ],
+)
 def test_what_cannot_run_is_said_in_one_sentence(name, given, message):
     with pytest.raises(UserError) as error:
         complete(name, **given)
     assert message in str(error.value) and "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize(("name", "given", "message"), [
-    ("torch:Adam", {"lr": -1.0}, "Invalid learning rate: -1.0"),
-    ("torch:Muon", {"weight_decay": -1.0}, "weight decay should be >= 0 but is: -1.0"),
-    ("pytorch-optimizer:Lion", {"lr": -1.0}, "learning rate must be positive"),  # their own kind of exception
-    ("pytorch-optimizer:Lion", {"beta1": 1.5}, "beta1 must be in the range"),
-    ("pytorch-optimizer:GaLore", {"rank": 0}, "rank must be in"),
-    ("pytorch-optimizer:AdaFactor", {"lr": 0.1}, "lr must be none with relative_step=true"),
-    ("pytorch-optimizer:AdaFactor", {"cautious": True}, "beta1 must be a number with cautious=true"),
-    ("torchao:AdamW8bit", {"eps": -1.0}, "Invalid epsilon value: -1.0"),
-    ("bitsandbytes:SGD", {"momentum": 0.9}, "lr must be given"),
-])
+@pytest.mark.parametrize(
+    ("name", "given", "message"),
+    [
+        ("torch:Adam", {"lr": -1.0}, "Invalid learning rate: -1.0"),
+        ("torch:Muon", {"weight_decay": -1.0}, "weight decay should be >= 0 but is: -1.0"),
+        (
+            "pytorch-optimizer:Lion",
+            {"lr": -1.0},
+            "learning rate must be positive",
+        ),  # their own kind of exception
+        ("pytorch-optimizer:Lion", {"beta1": 1.5}, "beta1 must be in the range"),
+        ("pytorch-optimizer:GaLore", {"rank": 0}, "rank must be in"),
+        ("pytorch-optimizer:AdaFactor", {"lr": 0.1}, "lr must be none with relative_step=true"),
+        (
+            "pytorch-optimizer:AdaFactor",
+            {"cautious": True},
+            "beta1 must be a number with cautious=true",
+        ),
+        ("torchao:AdamW8bit", {"eps": -1.0}, "Invalid epsilon value: -1.0"),
+        ("bitsandbytes:SGD", {"momentum": 0.9}, "lr must be given"),
+    ],
+)
 def test_bad_values_are_errors_in_the_words_of_the_library(name, given, message):
     with pytest.raises(ValueError, match=message):
         make(name, **given)
@@ -142,9 +183,19 @@ def test_an_instance_draws_no_random_number():
     assert torch.equal(before, torch.get_rng_state())
 
 
-@pytest.mark.parametrize("name", ["torch:Adam", "torch:Muon", "pytorch-optimizer:AdaBelief", "pytorch-optimizer:Muon",
-                                  "pytorch-optimizer:GaLore", "pytorch-optimizer:Prodigy", "torchao:AdamW8bit",
-                                  "bitsandbytes:AdamW8bit"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "torch:Adam",
+        "torch:Muon",
+        "pytorch-optimizer:AdaBelief",
+        "pytorch-optimizer:Muon",
+        "pytorch-optimizer:GaLore",
+        "pytorch-optimizer:Prodigy",
+        "torchao:AdamW8bit",
+        "bitsandbytes:AdamW8bit",
+    ],
+)
 def test_an_optimizer_whose_state_was_wiped_starts_as_a_new_one(name):
     model = network(64, 64, 64, 4)
     strategy = make(name)
@@ -185,25 +236,46 @@ def test_a_loaded_state_is_no_wipe_even_where_it_is_empty():
 
 def test_the_first_projection_of_a_language_model_is_a_hidden_matrix():
     """Its input layer is the embedding, wherever position embeddings stand."""
-    model = nn.Sequential(nn.Embedding(10, 4), nn.Embedding(5, 4), nn.Linear(4, 4), nn.LayerNorm(4), nn.Linear(4, 4),
-                          nn.Linear(4, 10))
+    model = nn.Sequential(
+        nn.Embedding(10, 4),
+        nn.Embedding(5, 4),
+        nn.Linear(4, 4),
+        nn.LayerNorm(4),
+        nn.Linear(4, 4),
+        nn.Linear(4, 10),
+    )
     for input_layer in (False, True):
-        assert matrices_of(model, input_layer=input_layer, convolutions=False) == {"2.weight", "4.weight"}
+        assert matrices_of(model, input_layer=input_layer, convolutions=False) == {
+            "2.weight",
+            "4.weight",
+        }
     plain = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 4), nn.Linear(4, 2))
     assert matrices_of(plain, input_layer=False, convolutions=False) == {"1.weight"}
     assert matrices_of(plain, input_layer=True, convolutions=False) == {"0.weight", "1.weight"}
 
 
 def test_muon_leaves_all_but_hidden_matrices_to_adamw():
-    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, 6),
-                          nn.Linear(6, 3))
+    model = nn.Sequential(
+        nn.Conv2d(1, 4, 3),
+        nn.Conv2d(4, 4, 3),
+        nn.BatchNorm2d(4),
+        nn.Flatten(),
+        nn.Linear(4, 6),
+        nn.Linear(6, 3),
+    )
+
     def matrices(name, **given):
         groups = make(name, **given).make_optimizer(model).param_groups
         assert len(groups) == 2 and sum(len(group["params"]) for group in groups) == 10
         return [tuple(p.shape) for p in groups[0]["params"]]
+
     assert matrices("torch:Muon") == [(6, 4)]
     assert matrices("pytorch-optimizer:Muon") == [(4, 4, 3, 3), (6, 4)]
-    assert matrices("pytorch-optimizer:Muon", input_layer=True) == [(4, 1, 3, 3), (4, 4, 3, 3), (6, 4)]
+    assert matrices("pytorch-optimizer:Muon", input_layer=True) == [
+        (4, 1, 3, 3),
+        (4, 4, 3, 3),
+        (6, 4),
+    ]
     with pytest.raises(ValueError, match="between its first and its output layer"):
         make("torch:Muon").make_optimizer(network(4, 3))
 
@@ -213,7 +285,9 @@ class Growing(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.features = nn.Sequential(nn.Flatten(), nn.Linear(16, 12), nn.ReLU(), nn.Linear(12, 12), nn.ReLU())
+        self.features = nn.Sequential(
+            nn.Flatten(), nn.Linear(16, 12), nn.ReLU(), nn.Linear(12, 12), nn.ReLU()
+        )
         self.classifier = IncrementalClassifier(12, masking=False)
 
     def forward(self, inputs):
@@ -233,12 +307,25 @@ class Heads(MultiTaskModule):
 
 
 @pytest.mark.parametrize("grown", [Growing, Heads])
-@pytest.mark.parametrize("name", ["torch:Muon", "pytorch-optimizer:Muon", "pytorch-optimizer:AdaBelief",
-                                  "torchao:AdamW8bit", "bitsandbytes:AdamW8bit"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "torch:Muon",
+        "pytorch-optimizer:Muon",
+        "pytorch-optimizer:AdaBelief",
+        "torchao:AdamW8bit",
+        "bitsandbytes:AdamW8bit",
+    ],
+)
 def test_a_model_that_grows_is_trained_in_avalanches_own_template(name, grown):
     model, stream, strategy = grown(), small_stream("task"), make(name)
-    learner = Naive(model=model, optimizer=strategy.make_optimizer(model), train_mb_size=8, plugins=[strategy],
-                    evaluator=EvaluationPlugin())
+    learner = Naive(
+        model=model,
+        optimizer=strategy.make_optimizer(model),
+        train_mb_size=8,
+        plugins=[strategy],
+        evaluator=EvaluationPlugin(),
+    )
     for experience in stream.train_stream:
         learner.train(experience, eval_streams=[])
     held = [id(p) for group in learner.optimizer.param_groups for p in group["params"]]
@@ -251,14 +338,25 @@ class Killed(Exception):
     pass
 
 
-@pytest.mark.parametrize("name", ["torch:Muon", "torch:LBFGS", "pytorch-optimizer:SAM:AdamW",
-                                  "pytorch-optimizer:LookSAM:SGD", "pytorch-optimizer:GaLore",
-                                  "pytorch-optimizer:ScheduleFreeAdamW", "torchao:AdamW8bit",
-                                  "bitsandbytes:AdamW8bit"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "torch:Muon",
+        "torch:LBFGS",
+        "pytorch-optimizer:SAM:AdamW",
+        "pytorch-optimizer:LookSAM:SGD",
+        "pytorch-optimizer:GaLore",
+        "pytorch-optimizer:ScheduleFreeAdamW",
+        "torchao:AdamW8bit",
+        "bitsandbytes:AdamW8bit",
+    ],
+)
 def test_a_run_with_any_of_them_goes_on_bit_for_bit_after_a_cut(tmp_path, monkeypatch, name):
     complete(name)
     settings = {name: {"lr": "0.1", "max_iter": "3"}} if name == "torch:LBFGS" else {}
-    run = suite.specs(suite.Request(tier="smoke", strategies=(f"ewc+{name}",), seeds=(0,), settings=settings))[0]
+    run = suite.specs(
+        suite.Request(tier="smoke", strategies=(f"ewc+{name}",), seeds=(0,), settings=settings)
+    )[0]
     run = dataclasses.replace(run, training=dataclasses.replace(run.training, iterations=4))
     whole, save = experiment.run_one(run), experiment.checkpoint.save
 
@@ -273,4 +371,6 @@ def test_a_run_with_any_of_them_goes_on_bit_for_bit_after_a_cut(tmp_path, monkey
     monkeypatch.setattr(experiment.checkpoint, "save", save)
     rest = experiment.run_one(run, partial=tmp_path)
     assert whole.status == "ok" and rest.evaluation == whole.evaluation
-    assert [d.start for d in rest.drift] == [d.start for d in whole.drift], "the weights, to the last bit"
+    assert [d.start for d in rest.drift] == [d.start for d in whole.drift], (
+        "the weights, to the last bit"
+    )

@@ -42,7 +42,9 @@ def test_sam_descends_from_where_loss_and_penalty_are_worst_nearby(adaptive):
 
     names, start = zip(*watch.model.named_parameters(), strict=True)
     scales = [p.detach().abs() if adaptive else torch.ones_like(p) for p in start]
-    norm = torch.cat([(s * g).flatten() for s, g in zip(scales, watch.gradient, strict=True)]).norm()
+    norm = torch.cat(
+        [(s * g).flatten() for s, g in zip(scales, watch.gradient, strict=True)]
+    ).norm()
     worst = copy.deepcopy(watch.model)
     for p, s, g in zip(worst.parameters(), scales, watch.gradient, strict=True):
         p.data += 0.5 * s * s * g / norm
@@ -51,7 +53,9 @@ def test_sam_descends_from_where_loss_and_penalty_are_worst_nearby(adaptive):
     for name, p in worst.named_parameters():
         loss = loss + 25.0 * (importance[name] * (p - centre[name]).square()).sum()
     loss.backward()
-    for name, p, q, now in zip(names, start, worst.parameters(), learner.model.parameters(), strict=True):
+    for name, p, q, now in zip(
+        names, start, worst.parameters(), learner.model.parameters(), strict=True
+    ):
         assert torch.allclose(now, p - 0.1 * q.grad, rtol=1e-4, atol=1e-6), name
     for kept, now in zip(watch.model.buffers(), learner.model.buffers(), strict=True):
         assert torch.equal(kept, now), "the second pass leaves the running statistics alone"
@@ -59,7 +63,10 @@ def test_sam_descends_from_where_loss_and_penalty_are_worst_nearby(adaptive):
 
 
 def test_a_second_set_of_weights_is_what_is_evaluated():
-    stream, strategy = small_stream("domain", experiences=1), make("pytorch-optimizer:ScheduleFreeSGD", lr=0.5)
+    stream, strategy = (
+        small_stream("domain", experiences=1),
+        make("pytorch-optimizer:ScheduleFreeSGD", lr=0.5),
+    )
     learner, seen = small_learner(stream, [strategy]), []
     learner.train(stream.train_stream[0], eval_streams=[])
     trained = learner.model.head.weight.detach().clone()
@@ -70,16 +77,24 @@ def test_a_second_set_of_weights_is_what_is_evaluated():
 
     learner.plugins.append(Look())
     learner.eval(stream.test_stream)
-    assert not torch.equal(seen[0], trained) and torch.allclose(learner.model.head.weight, trained, atol=1e-6)
+    assert not torch.equal(seen[0], trained) and torch.allclose(
+        learner.model.head.weight, trained, atol=1e-6
+    )
 
 
 def test_a_closure_that_a_step_evaluates_several_times_sees_the_same_mini_batch():
     """LBFGS without a line search and one iteration is a gradient step of length min(1, 1 / |g|_1) * lr."""
     stream, watch = small_stream("domain", experiences=1), Watch()
-    strategy = experiment.make(registry.complete("strategies", "torch:LBFGS", {"lr": 0.1, "max_iter": 1}), "strategies")
+    strategy = experiment.make(
+        registry.complete("strategies", "torch:LBFGS", {"lr": 0.1, "max_iter": 1}), "strategies"
+    )
     learner = small_learner(stream, [strategy, watch], epochs=1, batch_size=24)
     learner.train(stream.train_stream[0], eval_streams=[])
     scale = 0.1 * min(1.0, 1 / sum(float(g.abs().sum()) for g in watch.gradient))
-    for p, g, now in zip(watch.model.parameters(), watch.gradient, learner.model.parameters(), strict=True):
+    for p, g, now in zip(
+        watch.model.parameters(), watch.gradient, learner.model.parameters(), strict=True
+    ):
         assert torch.allclose(now, p - scale * g, rtol=1e-5, atol=1e-7)
-        assert torch.allclose(now.grad, g, rtol=1e-5, atol=1e-7), "its own gradient, not added to the first pass's"
+        assert torch.allclose(now.grad, g, rtol=1e-5, atol=1e-7), (
+            "its own gradient, not added to the first pass's"
+        )

@@ -25,14 +25,19 @@ def parameters_with(gradients):
     return made
 
 
-@pytest.mark.parametrize(("gradients", "reference", "wanted"), [
-    ([[1.0, 0.0], [0.0]], [[1.0, 0.0], [1.0]], [[1.0, 0.0], [0.0]]),
-    ([[1.0, 0.0], [0.0]], [[-2.0, 0.0], [0.0]], [[0.0, 0.0], [0.0]]),
-    ([[1.0, 0.0], [0.0]], [[-1.0, 0.0], [1.0]], [[0.5, 0.0], [0.5]]),
-    ([[1.0, 0.0], [None]], [[-1.0, 0.0], [1.0]], [[0.5, 0.0], [0.5]]),
-    ([[1.0, 2.0], [3.0]], [[0.0, 0.0], [0.0]], [[1.0, 2.0], [3.0]]),
-])
-def test_the_projection_is_equation_11_over_all_parameters_as_one_vector(gradients, reference, wanted):
+@pytest.mark.parametrize(
+    ("gradients", "reference", "wanted"),
+    [
+        ([[1.0, 0.0], [0.0]], [[1.0, 0.0], [1.0]], [[1.0, 0.0], [0.0]]),
+        ([[1.0, 0.0], [0.0]], [[-2.0, 0.0], [0.0]], [[0.0, 0.0], [0.0]]),
+        ([[1.0, 0.0], [0.0]], [[-1.0, 0.0], [1.0]], [[0.5, 0.0], [0.5]]),
+        ([[1.0, 0.0], [None]], [[-1.0, 0.0], [1.0]], [[0.5, 0.0], [0.5]]),
+        ([[1.0, 2.0], [3.0]], [[0.0, 0.0], [0.0]], [[1.0, 2.0], [3.0]]),
+    ],
+)
+def test_the_projection_is_equation_11_over_all_parameters_as_one_vector(
+    gradients, reference, wanted
+):
     made = parameters_with(gradients)
     project([(p, torch.tensor(r)) for p, r in zip(made, reference, strict=True)])
     assert [p.grad.tolist() for p in made] == wanted
@@ -43,10 +48,18 @@ def test_each_step_takes_the_projected_gradient_of_mini_batch_and_memory():
 
     class Watch(Strategy):
         def before_update(self, strategy, **kwargs):
-            steps.append((strategy.mbatch, agem.drawn, {n: v.clone() for n, v in strategy.model.state_dict().items()},
-                          [p.grad.clone() for p in strategy.model.parameters()]))
+            steps.append(
+                (
+                    strategy.mbatch,
+                    agem.drawn,
+                    {n: v.clone() for n, v in strategy.model.state_dict().items()},
+                    [p.grad.clone() for p in strategy.model.parameters()],
+                )
+            )
 
-    learner = small_learner(scenario, [agem, Watch(), SGD(lr=0.1)], head="all", backbone=plain(), epochs=4)
+    learner = small_learner(
+        scenario, [agem, Watch(), SGD(lr=0.1)], head="all", backbone=plain(), epochs=4
+    )
     for experience in scenario.train_stream:
         learner.train(experience, eval_streams=[])
     model, projected = small_learner(scenario, head="all", backbone=plain()).model, 0
@@ -56,7 +69,9 @@ def test_each_step_takes_the_projected_gradient_of_mini_batch_and_memory():
         g = torch.cat([v.flatten() for v in torch.autograd.grad(loss, list(model.parameters()))])
         if drawn:
             loss = nn.functional.cross_entropy(model(drawn[0], drawn[2]), drawn[1])
-            r = torch.cat([v.flatten() for v in torch.autograd.grad(loss, list(model.parameters()))])
+            r = torch.cat(
+                [v.flatten() for v in torch.autograd.grad(loss, list(model.parameters()))]
+            )
             assert len(drawn[1]) == 6
             if g @ r < 0:
                 g, projected = g - (g @ r) / (r @ r) * r, projected + 1
@@ -67,21 +82,34 @@ def test_each_step_takes_the_projected_gradient_of_mini_batch_and_memory():
 
 def test_the_first_experience_is_trained_as_without_it():
     scenario = small_stream(experiences=1)
-    with_it, without = run(small_learner(scenario, [AGEM()]), scenario), run(small_learner(scenario), scenario)
+    with_it, without = (
+        run(small_learner(scenario, [AGEM()]), scenario),
+        run(small_learner(scenario), scenario),
+    )
     assert with_it.evaluation == without.evaluation
 
 
 def test_it_forgets_less_than_training_without_it():
     scenario = small_stream("domain", measure="loss", seed=3)
-    bare, held = (run(small_learner(scenario, [*strategies, SGD(lr=0.02)], backbone=plain(), epochs=10, seed=3),
-                      scenario).evaluation[-1][0] for strategies in ([], [AGEM(memory_size=30)]))
+    bare, held = (
+        run(
+            small_learner(
+                scenario, [*strategies, SGD(lr=0.02)], backbone=plain(), epochs=10, seed=3
+            ),
+            scenario,
+        ).evaluation[-1][0]
+        for strategies in ([], [AGEM(memory_size=30)])
+    )
     assert held < 0.8 * bare
 
 
-@pytest.mark.parametrize(("options", "said"), [
-    ({"memory_size": 0}, r"memory_size must be in \[1, inf\), got 0"),
-    ({"replay_batch_size": -1}, "replay_batch_size must be in .*-1"),
-])
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"memory_size": 0}, r"memory_size must be in \[1, inf\), got 0"),
+        ({"replay_batch_size": -1}, "replay_batch_size must be in .*-1"),
+    ],
+)
 def test_an_option_out_of_range_is_named_with_its_value(options, said):
     with pytest.raises(ValueError, match=said):
         AGEM(**options)

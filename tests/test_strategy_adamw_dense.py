@@ -29,17 +29,29 @@ def assert_same(one, other):
 def test_with_one_rate_for_all_it_is_adamw():
     options = dict(lr=0.01, eps=1e-6, weight_decay=0.1)
     ours = trajectory(AdamWDense(dense_lr=0.01, beta1=0.8, beta2=0.9, **options).make_optimizer)
-    assert_same(ours, trajectory(lambda model: torch.optim.AdamW(model.parameters(), betas=(0.8, 0.9), **options)))
+    assert_same(
+        ours,
+        trajectory(
+            lambda model: torch.optim.AdamW(model.parameters(), betas=(0.8, 0.9), **options)
+        ),
+    )
 
 
 def test_the_dense_layers_take_the_steps_of_their_rate_and_the_rest_those_of_the_other():
     ours = trajectory(AdamWDense(lr=0.01, dense_lr=0.1, dense="head").make_optimizer)
-    assert_same(ours, trajectory(lambda model: torch.optim.AdamW(model.backbone.parameters(), lr=0.01),
-                                 lambda model: torch.optim.AdamW(model.head.parameters(), lr=0.1)))
+    assert_same(
+        ours,
+        trajectory(
+            lambda model: torch.optim.AdamW(model.backbone.parameters(), lr=0.01),
+            lambda model: torch.optim.AdamW(model.head.parameters(), lr=0.1),
+        ),
+    )
 
 
-@pytest.mark.parametrize(("dense", "still"), [("head", HEAD), ("norms", NORMS), ("norms+head", HEAD | NORMS),
-                                              ("none", set())])
+@pytest.mark.parametrize(
+    ("dense", "still"),
+    [("head", HEAD), ("norms", NORMS), ("norms+head", HEAD | NORMS), ("none", set())],
+)
 def test_a_dense_rate_of_zero_leaves_those_layers_alone_and_no_other(dense, still):
     start = trajectory(lambda model: torch.optim.SGD(model.parameters(), lr=0.0))
     end = trajectory(AdamWDense(lr=0.1, dense_lr=0.0, dense=dense).make_optimizer)

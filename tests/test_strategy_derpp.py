@@ -20,9 +20,21 @@ class Watch(Strategy):
 
     def after_backward(self, strategy, **kwargs):
         weights = {name: value.clone() for name, value in strategy.model.state_dict().items()}
-        gradient = strategy.model.head.weight.grad.clone() if isinstance(strategy.model.head, nn.Linear) else None
-        self.steps.append((strategy.mbatch, [[v.clone() for v in batch] for batch in self.derpp.drawn], weights,
-                           strategy.mb_output.detach().clone(), strategy.loss.item(), gradient))
+        gradient = (
+            strategy.model.head.weight.grad.clone()
+            if isinstance(strategy.model.head, nn.Linear)
+            else None
+        )
+        self.steps.append(
+            (
+                strategy.mbatch,
+                [[v.clone() for v in batch] for batch in self.derpp.drawn],
+                weights,
+                strategy.mb_output.detach().clone(),
+                strategy.loss.item(),
+                gradient,
+            )
+        )
 
 
 def plain():
@@ -47,9 +59,11 @@ def test_loss_and_gradient_are_equation_6_of_the_paper():
     for (inputs, targets, labels), drawn, weights, _, loss, gradient in steps[1:]:
         model.load_state_dict(weights)
         (first, _, first_labels, scores), (second, wanted, second_labels, _) = drawn
-        expected = (nn.functional.cross_entropy(model(inputs, labels), targets)
-                    + 0.3 * ((model(first, first_labels) - scores) ** 2).mean()
-                    + 0.7 * nn.functional.cross_entropy(model(second, second_labels), wanted))
+        expected = (
+            nn.functional.cross_entropy(model(inputs, labels), targets)
+            + 0.3 * ((model(first, first_labels) - scores) ** 2).mean()
+            + 0.7 * nn.functional.cross_entropy(model(second, second_labels), wanted)
+        )
         assert loss == pytest.approx(expected.item(), rel=1e-5)
         torch.testing.assert_close(torch.autograd.grad(expected, model.head.weight)[0], gradient)
 
@@ -61,7 +75,9 @@ def test_what_is_replayed_are_samples_with_the_answers_given_when_they_were_met(
         for batch in drawn:
             for picture, target, label, score in zip(*batch, strict=True):
                 wanted, known, scores = met[picture.numpy().tobytes()]
-                assert (target, label) == (wanted, known) and any(torch.equal(score, one) for one in scores)
+                assert (target, label) == (wanted, known) and any(
+                    torch.equal(score, one) for one in scores
+                )
         for picture, target, label, score in zip(inputs, targets, labels, output, strict=True):
             met.setdefault(picture.numpy().tobytes(), (target, label, []))[2].append(score)
 
@@ -77,7 +93,9 @@ def test_every_sample_has_the_same_chance_to_stay():
         assert len(derpp.stored[0].unique()) == 12
         kept[derpp.stored[0]] += 1
     expected = rounds * 12 / 60
-    statistic = ((kept - expected) ** 2 / (expected * 0.8)).sum()  # about chi-squared with 59 degrees of freedom
+    statistic = (
+        (kept - expected) ** 2 / (expected * 0.8)
+    ).sum()  # about chi-squared with 59 degrees of freedom
     assert 30 < statistic < 100
 
 
@@ -96,15 +114,25 @@ def test_without_either_weight_it_is_training_without_memory():
 
 def test_it_remembers_what_training_without_it_forgets():
     scenario = small_stream()
-    bare, replayed = (run(small_learner(scenario, [*strategies, SGD(lr=0.1)], backbone=plain(), epochs=10), scenario)
-                      for strategies in ([], [DERpp(memory_size=30)]))
+    bare, replayed = (
+        run(
+            small_learner(scenario, [*strategies, SGD(lr=0.1)], backbone=plain(), epochs=10),
+            scenario,
+        )
+        for strategies in ([], [DERpp(memory_size=30)])
+    )
     assert max(bare.evaluation[-1][:2]) < 0.1 and min(replayed.evaluation[-1]) > 0.5
 
 
-@pytest.mark.parametrize(("options", "said"), [
-    ({"memory_size": 0}, r"memory_size must be in \[1, inf\), got 0"), ({"alpha": -1.0}, "alpha must be in .*-1.0"),
-    ({"beta": -0.5}, "beta must be in .*-0.5"), ({"replay_batch_size": -1}, "replay_batch_size must be in .*-1"),
-])
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"memory_size": 0}, r"memory_size must be in \[1, inf\), got 0"),
+        ({"alpha": -1.0}, "alpha must be in .*-1.0"),
+        ({"beta": -0.5}, "beta must be in .*-0.5"),
+        ({"replay_batch_size": -1}, "replay_batch_size must be in .*-1"),
+    ],
+)
 def test_an_option_out_of_range_is_named_with_its_value(options, said):
     with pytest.raises(ValueError, match=said):
         DERpp(**options)

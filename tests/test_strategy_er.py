@@ -47,8 +47,10 @@ def test_a_balanced_memory_gives_every_class_of_every_experience_an_equal_share(
         counts = memory.group.bincount().tolist()
         assert sum(counts) == 20 and max(counts) - min(counts) <= 1
     assert len(set(held(memory))) == 20
-    assert all(target == (value % 1000) % (2, 3, 1)[value // 1000]
-               for value, target in zip(held(memory), memory.targets.tolist(), strict=True))
+    assert all(
+        target == (value % 1000) % (2, 3, 1)[value // 1000]
+        for value, target in zip(held(memory), memory.targets.tolist(), strict=True)
+    )
 
 
 def test_a_memory_per_class_grows_with_the_stream():
@@ -74,7 +76,9 @@ def test_every_sample_has_the_same_chance_to_stay(selection):
         assert len(memory) == 12
         kept[held(memory)] += 1
     expected = rounds * 12 / 60
-    statistic = ((kept - expected) ** 2 / (expected * 0.8)).sum()  # about chi-squared with 59 degrees of freedom
+    statistic = (
+        (kept - expected) ** 2 / (expected * 0.8)
+    ).sum()  # about chi-squared with 59 degrees of freedom
     assert 30 < statistic < 100
 
 
@@ -89,12 +93,29 @@ def test_a_reservoir_fills_first_and_then_keeps_its_size():
 
 def test_each_sample_is_prepared_as_its_experience_was():
     memory = Memory(8)
-    memory.add(an_experience(4, 2, prepare=Preparation(scale=torch.tensor([2.0])), task_label=3, train=True), 0)
-    memory.add(an_experience(4, 2, 10, prepare=Preparation(shift=torch.tensor([0.5])), task_label=4, train=True), 1)
-    memory.add(an_experience(4, 1, 20, prepare=Preparation(scale=torch.tensor([2.0])), task_label=5, train=True), 2)
+    memory.add(
+        an_experience(
+            4, 2, prepare=Preparation(scale=torch.tensor([2.0])), task_label=3, train=True
+        ),
+        0,
+    )
+    memory.add(
+        an_experience(
+            4, 2, 10, prepare=Preparation(shift=torch.tensor([0.5])), task_label=4, train=True
+        ),
+        1,
+    )
+    memory.add(
+        an_experience(
+            4, 1, 20, prepare=Preparation(scale=torch.tensor([2.0])), task_label=5, train=True
+        ),
+        2,
+    )
     inputs, targets, labels = memory.batch(torch.arange(len(memory)))
     assert len(memory.preparations) == 2
-    for value, target, label in zip(inputs.flatten().tolist(), targets.tolist(), labels.tolist(), strict=True):
+    for value, target, label in zip(
+        inputs.flatten().tolist(), targets.tolist(), labels.tolist(), strict=True
+    ):
         stored = value - 0.5 if label == 4 else value / 2
         assert {3: 0, 4: 10, 5: 20}[label] <= stored < {3: 4, 4: 14, 5: 24}[label]
         assert target == (stored % 2 if label < 5 else 0)
@@ -104,8 +125,16 @@ def test_only_training_samples_are_augmented_in_replay():
     images = torch.arange(64.0).view(1, 1, 8, 8).repeat(4, 1, 1, 1)
     for train, changed in ((True, True), (False, False)):
         memory = Memory(4)
-        memory.add(TensorDataset(images, torch.arange(4), torch.zeros(4, dtype=torch.int64), train=train,
-                                 prepare=Preparation(augment="crop-flip")), 0)
+        memory.add(
+            TensorDataset(
+                images,
+                torch.arange(4),
+                torch.zeros(4, dtype=torch.int64),
+                train=train,
+                prepare=Preparation(augment="crop-flip"),
+            ),
+            0,
+        )
         replayed = memory.batch(torch.arange(4), torch.Generator().manual_seed(0))[0]
         assert torch.equal(replayed, images) != changed
 
@@ -119,11 +148,16 @@ def test_a_memory_goes_on_from_its_state_bit_for_bit():
     second.load_state_dict(torch.load(io.BytesIO(file.getvalue()), weights_only=True))
     for memory in (first, second):
         memory.add(an_experience(20, 2, 20), 1)
-    assert held(first) == held(second) and first.batch(torch.arange(3))[1].tolist() == second.targets[:3].tolist()
+    assert (
+        held(first) == held(second)
+        and first.batch(torch.arange(3))[1].tolist() == second.targets[:3].tolist()
+    )
 
 
 def test_data_that_is_not_in_tensors_is_refused_in_one_sentence():
-    with pytest.raises(ValueError, match=r"replay needs a stream of nanocl.batches.TensorDataset, got list"):
+    with pytest.raises(
+        ValueError, match=r"replay needs a stream of nanocl.batches.TensorDataset, got list"
+    ):
         Memory(3).add([1, 2, 3], 0)
 
 
@@ -170,8 +204,12 @@ def test_the_loss_weighs_new_and_replayed_samples_as_told(balance):
         for _, targets, _, output, loss in watch.batches:
             new = nn.functional.cross_entropy(output[:8], targets[:8])
             share = 1 / (number + 1) if balance == "experience" else 8 / len(targets)
-            old = nn.functional.cross_entropy(output[8:], targets[8:]) if number else torch.zeros(())
-            assert loss == pytest.approx((share * new + (1 - share) * old).item() if number else new.item(), rel=1e-5)
+            old = (
+                nn.functional.cross_entropy(output[8:], targets[8:]) if number else torch.zeros(())
+            )
+            assert loss == pytest.approx(
+                (share * new + (1 - share) * old).item() if number else new.item(), rel=1e-5
+            )
 
 
 def test_the_weighted_loss_has_the_weighted_gradient():
@@ -179,8 +217,13 @@ def test_the_weighted_loss_has_the_weighted_gradient():
 
     class Gradients(Strategy):
         def after_backward(self, strategy, **kwargs):
-            found.append((strategy.mbatch, {n: v.clone() for n, v in strategy.model.state_dict().items()},
-                          strategy.model.head.weight.grad.clone()))
+            found.append(
+                (
+                    strategy.mbatch,
+                    {n: v.clone() for n, v in strategy.model.state_dict().items()},
+                    strategy.model.head.weight.grad.clone(),
+                )
+            )
 
     er = ER(memory_size=10, balance="experience")
     learner = small_learner(scenario, [er, Gradients(), SGD()], backbone=plain())
@@ -190,14 +233,17 @@ def test_the_weighted_loss_has_the_weighted_gradient():
     model = small_learner(scenario, backbone=plain()).model
     model.load_state_dict(state)
     output = model(inputs, labels)
-    loss = (nn.functional.cross_entropy(output[:8], targets[:8]) / 3
-            + 2 / 3 * nn.functional.cross_entropy(output[8:], targets[8:]))
+    loss = nn.functional.cross_entropy(
+        output[:8], targets[:8]
+    ) / 3 + 2 / 3 * nn.functional.cross_entropy(output[8:], targets[8:])
     torch.testing.assert_close(torch.autograd.grad(loss, model.head.weight)[0], gradient)
 
 
 def test_replay_works_for_regression():
     scenario = small_stream("domain", measure="loss")
-    outcome = run(small_learner(scenario, [ER(memory_size=12, balance="experience")], epochs=10), scenario)
+    outcome = run(
+        small_learner(scenario, [ER(memory_size=12, balance="experience")], epochs=10), scenario
+    )
     naive = run(small_learner(scenario, epochs=10), scenario)
     assert outcome.evaluation[2][0] < naive.evaluation[2][0]
 
@@ -206,19 +252,38 @@ def test_replay_beats_naive_training_on_real_digits(data_root):
     stream = Split(data="mnist", samples=600, test_samples=300)
     scenario = stream.build(scenario="class", seed=0, data_root=data_root)
     model = registry.load(registry.get("models", "mlp"))
-    final = [sum(run(small_learner(scenario, strategies, backbone=model(scenario.inputs, width=100), batch_size=32,
-                                   epochs=3), scenario).evaluation[-1]) / 5
-             for strategies in ([], [ER(memory_size=200)])]
+    final = [
+        sum(
+            run(
+                small_learner(
+                    scenario,
+                    strategies,
+                    backbone=model(scenario.inputs, width=100),
+                    batch_size=32,
+                    epochs=3,
+                ),
+                scenario,
+            ).evaluation[-1]
+        )
+        / 5
+        for strategies in ([], [ER(memory_size=200)])
+    ]
     assert final[0] < 0.25 and final[1] > 0.6
 
 
-@pytest.mark.parametrize(("options", "said"), [
-    ({"memory_size": 0}, r"memory_size must be in \[1, inf\), got 0"),
-    ({"selection": "herding"}, "selection must be one of balanced, reservoir, got 'herding'"),
-    ({"per_class": True, "selection": "reservoir"}, "selection must be balanced with per_class=True"),
-    ({"replay_batch_size": -1}, "replay_batch_size must be in .*-1"),
-    ({"balance": "half"}, "balance must be one of mean, experience, got 'half'"),
-])
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"memory_size": 0}, r"memory_size must be in \[1, inf\), got 0"),
+        ({"selection": "herding"}, "selection must be one of balanced, reservoir, got 'herding'"),
+        (
+            {"per_class": True, "selection": "reservoir"},
+            "selection must be balanced with per_class=True",
+        ),
+        ({"replay_batch_size": -1}, "replay_batch_size must be in .*-1"),
+        ({"balance": "half"}, "balance must be one of mean, experience, got 'half'"),
+    ],
+)
 def test_an_option_out_of_range_is_named_with_its_value(options, said):
     with pytest.raises(ValueError, match=said):
         ER(**options)

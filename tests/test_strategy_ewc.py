@@ -28,9 +28,17 @@ class Convolutions(nn.Sequential):
 
     def __init__(self):
         super().__init__(
-            nn.Conv2d(2, 4, 3, padding=1, stride=2), nn.BatchNorm2d(4), nn.ReLU(inplace=True),
-            nn.Conv2d(4, 4, 3, groups=2, padding="same"), nn.GroupNorm(2, 4), nn.ReLU(inplace=True),
-            nn.Flatten(), nn.Linear(4 * 9, 6), nn.LayerNorm(6), nn.Dropout(0.5))
+            nn.Conv2d(2, 4, 3, padding=1, stride=2),
+            nn.BatchNorm2d(4),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(4, 4, 3, groups=2, padding="same"),
+            nn.GroupNorm(2, 4),
+            nn.ReLU(inplace=True),
+            nn.Flatten(),
+            nn.Linear(4 * 9, 6),
+            nn.LayerNorm(6),
+            nn.Dropout(0.5),
+        )
 
 
 def a_dataset(inputs, targets, label=0):
@@ -55,10 +63,14 @@ def sample_by_sample(network, inputs, labels):
     total = zeros(network)
     for sample, label in zip(inputs, labels, strict=True):
         scores = network(sample[None], label[None])[0]
-        for chance, log_chance in zip(scores.softmax(0).tolist(), scores.log_softmax(0), strict=True):
+        for chance, log_chance in zip(
+            scores.softmax(0).tolist(), scores.log_softmax(0), strict=True
+        ):
             if chance == 0:
                 continue
-            found = torch.autograd.grad(log_chance, list(network.parameters()), retain_graph=True, allow_unused=True)
+            found = torch.autograd.grad(
+                log_chance, list(network.parameters()), retain_graph=True, allow_unused=True
+            )
             for name, gradient in zip(total, found, strict=True):
                 if gradient is not None:
                     total[name] += chance * gradient.square() / len(inputs)
@@ -68,7 +80,9 @@ def sample_by_sample(network, inputs, labels):
 def assert_equal(found, expected):
     assert found.keys() == expected.keys()
     for name, value in expected.items():
-        torch.testing.assert_close(found[name], value, rtol=2e-5, atol=1e-9, msg=lambda text, n=name: f"{n}: {text}")
+        torch.testing.assert_close(
+            found[name], value, rtol=2e-5, atol=1e-9, msg=lambda text, n=name: f"{n}: {text}"
+        )
 
 
 def test_the_fisher_of_a_softmax_linear_model_is_the_analytic_diagonal():
@@ -77,7 +91,9 @@ def test_the_fisher_of_a_softmax_linear_model_is_the_analytic_diagonal():
     chances = network.eval()(inputs).softmax(1).detach()
     variance = chances * (1 - chances)
     found = fisher(network, a_dataset(inputs, torch.zeros(40, dtype=torch.int64)))
-    torch.testing.assert_close(found["head.weight"], (variance[:, :, None] * inputs[:, None].square()).mean(0))
+    torch.testing.assert_close(
+        found["head.weight"], (variance[:, :, None] * inputs[:, None].square()).mean(0)
+    )
     torch.testing.assert_close(found["head.bias"], variance.mean(0))
 
 
@@ -99,7 +115,10 @@ def test_a_layer_called_twice_and_attention_are_exact_too():
         def __init__(self):
             super().__init__()
             self.token = nn.Parameter(torch.randn(1, 1, 8))
-            self.layer, self.attention = nn.Linear(8, 8), nn.MultiheadAttention(8, 2, batch_first=True)
+            self.layer, self.attention = (
+                nn.Linear(8, 8),
+                nn.MultiheadAttention(8, 2, batch_first=True),
+            )
 
         def forward(self, inputs):
             words = torch.cat([self.token.expand(len(inputs), -1, -1), inputs], 1)
@@ -111,7 +130,10 @@ def test_a_layer_called_twice_and_attention_are_exact_too():
 
         def __init__(self):
             super().__init__()
-            self.layer, self.attention = nn.Linear(8, 8), nn.MultiheadAttention(8, 2, batch_first=True)
+            self.layer, self.attention = (
+                nn.Linear(8, 8),
+                nn.MultiheadAttention(8, 2, batch_first=True),
+            )
 
         def forward(self, inputs):
             words = self.layer(torch.tanh(self.layer(inputs)))
@@ -154,8 +176,16 @@ def test_the_fisher_does_not_depend_on_the_mini_batch_size_and_avalanches_does(m
     for batch_size in (1, 24):
         monkeypatch.setattr("nanocl.strategies._fisher.CHUNK", batch_size)
         exact.append(fisher(learner.model, experience.dataset))
-        avalanche.append(EWCPlugin(1.0).compute_importances(
-            learner.model, learner._criterion, learner.optimizer, experience.dataset, "cpu", batch_size))
+        avalanche.append(
+            EWCPlugin(1.0).compute_importances(
+                learner.model,
+                learner._criterion,
+                learner.optimizer,
+                experience.dataset,
+                "cpu",
+                batch_size,
+            )
+        )
     assert_equal(*exact)
     single, whole = (importance["backbone.1.weight"].data.sum() for importance in avalanche)
     assert single > 3 * whole
@@ -167,7 +197,8 @@ def test_the_batched_fisher_is_what_avalanches_plugin_computes():
     experience = scenario.train_stream[0]
     learner.model.adaptation(experience)
     expected = EWCPlugin(1.0).compute_importances(
-        learner.model, learner._criterion, learner.optimizer, experience.dataset, "cpu", 5)
+        learner.model, learner._criterion, learner.optimizer, experience.dataset, "cpu", 5
+    )
     found = batched_fisher(learner.model, experience.dataset, learner._criterion, 5)
     assert_equal(found, {name: value.data for name, value in expected.items()})
 
@@ -178,7 +209,9 @@ def test_the_empirical_fisher_squares_the_gradients_of_the_true_labels():
     values = {name: p.detach() for name, p in network.named_parameters()}
 
     def loss(parameters, sample, target):
-        return nn.functional.cross_entropy(functional_call(network, parameters, (sample[None],)), target[None])
+        return nn.functional.cross_entropy(
+            functional_call(network, parameters, (sample[None],)), target[None]
+        )
 
     each = vmap(grad(loss), in_dims=(None, 0, 0))(values, inputs, targets)
     found = fisher(network, a_dataset(inputs, targets), "empirical")
@@ -205,7 +238,9 @@ def test_a_subset_is_drawn_from_the_seed_and_leaves_the_global_generator_alone()
     network = a_network(Features())
     dataset = a_dataset(torch.randn(50, 5), torch.zeros(50, dtype=torch.int64))
     before = torch.get_rng_state()
-    first, again, other = (fisher(network, dataset, samples=10, seed=seed)["head.weight"] for seed in (1, 1, 2))
+    first, again, other = (
+        fisher(network, dataset, samples=10, seed=seed)["head.weight"] for seed in (1, 1, 2)
+    )
     assert torch.equal(before, torch.get_rng_state())
     assert torch.equal(first, again) and not torch.equal(first, other)
 
@@ -218,7 +253,9 @@ def test_measuring_the_fisher_leaves_the_model_as_it_was():
     fisher(network, a_dataset(torch.randn(4, 2, 6, 6), torch.zeros(4, dtype=torch.int64)))
     assert network.training and not network.backbone[1].training and network.backbone[9].training
     assert all(torch.equal(value, state[name]) for name, value in network.state_dict().items())
-    assert all(p.grad is None for p in network.parameters()) and not network.backbone[0]._forward_hooks
+    assert (
+        all(p.grad is None for p in network.parameters()) and not network.backbone[0]._forward_hooks
+    )
 
 
 def test_the_penaltys_gradient_is_weight_times_distance():
@@ -269,8 +306,12 @@ def test_one_quadratic_stands_for_the_sum_over_all_experiences():
     for experience in scenario.train_stream:
         learner.train(experience, eval_streams=[])
         draw = len(pairs) + 1
-        pairs.append((fisher(learner.model, experience.dataset, samples=ewc.samples, seed=draw),
-                      snapshot(learner.model)))
+        pairs.append(
+            (
+                fisher(learner.model, experience.dataset, samples=ewc.samples, seed=draw),
+                snapshot(learner.model),
+            )
+        )
     with torch.no_grad():
         for parameter in learner.model.parameters():
             parameter += 0.1 * torch.randn_like(parameter)
@@ -305,7 +346,9 @@ def test_online_ewc_decays_what_it_held_and_anchors_at_the_last_weights():
     for experience in scenario.train_stream:
         learner.train(experience, eval_streams=[])
         new = fisher(learner.model, experience.dataset)
-        expected = new if expected is None else {name: 0.25 * expected[name] + new[name] for name in new}
+        expected = (
+            new if expected is None else {name: 0.25 * expected[name] + new[name] for name in new}
+        )
     assert_equal(online.importance, expected)
     assert_equal(online.anchor, snapshot(learner.model))
 
@@ -339,12 +382,15 @@ def test_a_regression_stream_can_be_protected(strategy):
     assert outcome.evaluation[2] != plain.evaluation[2]
 
 
-@pytest.mark.parametrize(("options", "said"), [
-    ({"strength": -1.0}, r"strength must be in \[0, inf\), got -1.0"),
-    ({"strength": float("nan")}, "strength must be in .*nan"),
-    ({"fisher": "all"}, "fisher must be one of exact, sampled, empirical, batched, got 'all'"),
-    ({"samples": -5}, "samples must be in .*-5"),
-])
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"strength": -1.0}, r"strength must be in \[0, inf\), got -1.0"),
+        ({"strength": float("nan")}, "strength must be in .*nan"),
+        ({"fisher": "all"}, "fisher must be one of exact, sampled, empirical, batched, got 'all'"),
+        ({"samples": -5}, "samples must be in .*-5"),
+    ],
+)
 def test_an_option_out_of_range_is_named_with_its_value(options, said):
     with pytest.raises(ValueError, match=said):
         EWC(**options)

@@ -18,11 +18,15 @@ class Watch(Strategy):
         self.seen = []
 
     def before_backward(self, strategy, **kwargs):
-        model = {name: value.detach().clone() for name, value in strategy.model.state_dict().items()}
+        model = {
+            name: value.detach().clone() for name, value in strategy.model.state_dict().items()
+        }
         self.seen.append((strategy.mb_x, strategy.mb_y, strategy.mb_task_id, model))
 
     def after_backward(self, strategy, **kwargs):
-        self.seen[-1] += ([None if p.grad is None else p.grad.clone() for p in strategy.model.parameters()],)
+        self.seen[-1] += (
+            [None if p.grad is None else p.grad.clone() for p in strategy.model.parameters()],
+        )
 
 
 def plain():
@@ -43,15 +47,24 @@ def distilled(now, before, temperature):
 def test_the_gradient_is_that_of_the_distillation_written_by_hand(kind):
     scenario = small_stream("task" if kind == "masked" else kind)
     watch = Watch()
-    learner = small_learner(scenario, [SGD(lr=0.1), LwF(strength=0.7, temperature=3.0), watch], epochs=1,
-                            backbone=plain(), head="masked" if kind == "masked" else "")
+    learner = small_learner(
+        scenario,
+        [SGD(lr=0.1), LwF(strength=0.7, temperature=3.0), watch],
+        epochs=1,
+        backbone=plain(),
+        head="masked" if kind == "masked" else "",
+    )
     for experience in list(scenario.train_stream)[:2]:
         learner.train(experience, eval_streams=[])
     old = {name: value.detach().clone() for name, value in learner.model.state_dict().items()}
     watch.seen = []
     learner.train(scenario.train_stream[2], eval_streams=[])
-    teacher = small_learner(scenario, backbone=plain(), head="masked" if kind == "masked" else "").model
-    student = small_learner(scenario, backbone=plain(), head="masked" if kind == "masked" else "").model
+    teacher = small_learner(
+        scenario, backbone=plain(), head="masked" if kind == "masked" else ""
+    ).model
+    student = small_learner(
+        scenario, backbone=plain(), head="masked" if kind == "masked" else ""
+    ).model
     teacher.load_state_dict(old)
     inputs, targets, labels, state, gradients = watch.seen[1]
     student.load_state_dict(state)
@@ -59,7 +72,9 @@ def test_the_gradient_is_that_of_the_distillation_written_by_hand(kind):
     for task in (0, 1) if kind in ("task", "masked") else (2,):
         columns = {"class": [0, 1, 2, 3], "domain": [0, 1]}.get(kind, [2 * task, 2 * task + 1])
         before = teacher(inputs, torch.full_like(labels, task))[:, columns].detach()
-        loss = loss + 0.7 * distilled(student(inputs, torch.full_like(labels, task))[:, columns], before, 3.0)
+        loss = loss + 0.7 * distilled(
+            student(inputs, torch.full_like(labels, task))[:, columns], before, 3.0
+        )
     expected = torch.autograd.grad(loss, list(student.parameters()), allow_unused=True)
     for found, wanted in zip(gradients, expected, strict=True):
         torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-6)
@@ -67,7 +82,9 @@ def test_the_gradient_is_that_of_the_distillation_written_by_hand(kind):
 
 def test_the_first_experience_is_as_without():
     scenario = small_stream()
-    with_lwf, without = (run(small_learner(scenario, s), scenario) for s in ([LwF(strength=5.0)], []))
+    with_lwf, without = (
+        run(small_learner(scenario, s), scenario) for s in ([LwF(strength=5.0)], [])
+    )
     assert with_lwf.evaluation[0] == without.evaluation[0]
 
 
@@ -80,7 +97,9 @@ def test_old_answers_move_less_with_distillation():
         inputs = scenario.train_stream[1].dataset._flat_data._datasets[0].batch(torch.arange(24))[0]
         before = learner.model.eval()(inputs, 0)[:, :2].softmax(1)
         learner.train(scenario.train_stream[1], eval_streams=[])
-        moved.append((learner.model.eval()(inputs, 0)[:, :2].softmax(1) - before).abs().mean().item())
+        moved.append(
+            (learner.model.eval()(inputs, 0)[:, :2].softmax(1) - before).abs().mean().item()
+        )
     assert moved[1] < 0.5 * moved[0]
 
 
@@ -97,13 +116,21 @@ def test_the_earlier_copy_never_changes_and_leaves_no_hook():
 
 def test_regression_keeps_old_outputs():
     scenario = small_stream("domain", measure="loss")
-    first = [run(small_learner(scenario, [LwF(strength=s)], epochs=6), scenario).evaluation for s in (0.0, 20.0)]
+    first = [
+        run(small_learner(scenario, [LwF(strength=s)], epochs=6), scenario).evaluation
+        for s in (0.0, 20.0)
+    ]
     change = [abs(matrix[1][0] - matrix[0][0]) for matrix in first]
     assert first[0][0] == first[1][0] and change[1] < change[0]
 
 
-@pytest.mark.parametrize(("options", "said"), [({"strength": -1.0}, "strength must be in .*-1.0"),
-                                               ({"temperature": 0.0}, "temperature must be in .*0.0")])
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"strength": -1.0}, "strength must be in .*-1.0"),
+        ({"temperature": 0.0}, "temperature must be in .*0.0"),
+    ],
+)
 def test_an_option_out_of_range_is_named_with_its_value(options, said):
     with pytest.raises(ValueError, match=said):
         LwF(**options)

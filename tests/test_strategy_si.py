@@ -23,8 +23,12 @@ class Diary(Strategy):
         loss = strategy._criterion(model(strategy.mb_x, strategy.mb_task_id), strategy.mb_y)
         named = [(name, p) for name, p in model.named_parameters() if p.grad is not None]
         gradients = torch.autograd.grad(loss, [p for _, p in named], allow_unused=True)
-        self.steps.append([{n: g for (n, _), g in zip(named, gradients, strict=True) if g is not None},
-                           snapshot(model)])
+        self.steps.append(
+            [
+                {n: g for (n, _), g in zip(named, gradients, strict=True) if g is not None},
+                snapshot(model),
+            ]
+        )
 
     def after_update(self, strategy, **kwargs):
         self.steps[-1].append(snapshot(strategy.model))
@@ -58,7 +62,9 @@ def by_hand(before, steps, xi, omega):
     return new
 
 
-@pytest.mark.parametrize("optimizer", [lambda: SGD(lr=0.1, momentum=0.9), lambda: Adam(lr=0.01), Scribbling])
+@pytest.mark.parametrize(
+    "optimizer", [lambda: SGD(lr=0.1, momentum=0.9), lambda: Adam(lr=0.01), Scribbling]
+)
 @pytest.mark.parametrize("kind", ["class", "task"])
 def test_omega_is_what_a_slow_loop_computes(optimizer, kind):
     scenario, si, diary = small_stream(kind), SI(strength=0.5, xi=0.01), Diary()
@@ -75,7 +81,9 @@ def test_omega_is_what_a_slow_loop_computes(optimizer, kind):
 
 def test_the_path_integral_adds_up_to_the_loss_change_of_small_steps():
     scenario, si, paths = small_stream(), SI(), []
-    learner = small_learner(scenario, [SGD(lr=2e-3), si], epochs=60, batch_size=24, backbone=plain())
+    learner = small_learner(
+        scenario, [SGD(lr=2e-3), si], epochs=60, batch_size=24, backbone=plain()
+    )
     experience = scenario.train_stream[0]
 
     class Keep(Strategy):
@@ -112,18 +120,29 @@ def test_a_huge_strength_holds_the_weights_that_mattered():
         learner.train(scenario.train_stream[0], eval_streams=[])
         start, omega = snapshot(learner.model), dict(si.omega)
         learner.train(scenario.train_stream[1], eval_streams=[])
-        moved.append(sum((omega[n] * (w - start[n]) ** 2).sum() for n, w in snapshot(learner.model).items()))
+        moved.append(
+            sum((omega[n] * (w - start[n]) ** 2).sum() for n, w in snapshot(learner.model).items())
+        )
     assert moved[1] < 0.01 * moved[0]
 
 
 def test_between_experiences_only_omega_and_anchor_are_kept():
     scenario, si = small_stream(), SI()
     run(small_learner(scenario, [si]), scenario)
-    assert {name for name, value in si.state_dict().items() if value == {}} == {"path", "gradient", "weight"}
+    assert {name for name, value in si.state_dict().items() if value == {}} == {
+        "path",
+        "gradient",
+        "weight",
+    }
 
 
-@pytest.mark.parametrize(("options", "said"), [({"strength": -1.0}, "strength must be in .*-1.0"),
-                                               ({"xi": 0.0}, r"xi must be in \(0, inf\), got 0.0")])
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"strength": -1.0}, "strength must be in .*-1.0"),
+        ({"xi": 0.0}, r"xi must be in \(0, inf\), got 0.0"),
+    ],
+)
 def test_an_option_out_of_range_is_named_with_its_value(options, said):
     with pytest.raises(ValueError, match=said):
         SI(**options)

@@ -42,12 +42,17 @@ def whole(experience):
 
 def rows_of(stream):
     """Row numbers of the data set that each experience of a stream uses."""
-    return [[row for dataset, kept in tensor_parts(e.dataset) for row in dataset.rows[kept].tolist()] for e in stream]
+    return [
+        [row for dataset, kept in tensor_parts(e.dataset) for row in dataset.rows[kept].tolist()]
+        for e in stream
+    ]
 
 
 def both(scenario, number):
     """Training and test images of an experience, flattened."""
-    return torch.cat([whole(stream[number])[0] for stream in (scenario.train_stream, scenario.test_stream)]).flatten(1)
+    return torch.cat(
+        [whole(stream[number])[0] for stream in (scenario.train_stream, scenario.test_stream)]
+    ).flatten(1)
 
 
 def classes_of(experience):
@@ -65,8 +70,10 @@ def test_one_seed_gives_one_stream_whatever_the_global_random_state(name, kind):
     for one, two in zip(first.streams.values(), second.streams.values(), strict=True):
         for a, b in zip(one, two, strict=True):
             assert all(torch.equal(x, y) for x, y in zip(whole(a), whole(b), strict=True))
-    assert not all(torch.equal(whole(a)[0], whole(b)[0])
-                   for a, b in zip(first.train_stream, other.train_stream, strict=True))
+    assert not all(
+        torch.equal(whole(a)[0], whole(b)[0])
+        for a, b in zip(first.train_stream, other.train_stream, strict=True)
+    )
 
 
 @pytest.mark.parametrize(("name", "kind"), KINDS)
@@ -104,11 +111,16 @@ def test_split_gives_every_class_to_one_experience():
 def test_split_inputs_are_the_images_of_the_data_set():
     source, scenario = data.load("digits"), build(Split())
     for rows, experience in zip(rows_of(scenario.test_stream), scenario.test_stream, strict=True):
-        assert torch.allclose(whole(experience)[0], torch.from_numpy(source.test_inputs[rows]) / 255)
+        assert torch.allclose(
+            whole(experience)[0], torch.from_numpy(source.test_inputs[rows]) / 255
+        )
 
 
 def test_domain_incremental_targets_are_positions_within_the_experience():
-    by_class, by_domain = build(Split(class_order="seed"), "class", 3), build(Split(class_order="seed"), "domain", 3)
+    by_class, by_domain = (
+        build(Split(class_order="seed"), "class", 3),
+        build(Split(class_order="seed"), "domain", 3),
+    )
     assert by_domain.outputs == 2 and by_domain.classes == ((0, 1),) * 5
     order = np.random.default_rng(3).permutation(10).reshape(5, 2)
     for group, a, b in zip(order, by_class.train_stream, by_domain.train_stream, strict=True):
@@ -116,11 +128,19 @@ def test_domain_incremental_targets_are_positions_within_the_experience():
 
 
 def test_split_takes_classes_in_their_natural_order_when_asked():
-    assert build(Split(class_order="natural"), seed=5).classes == ((0, 1), (2, 3), (4, 5), (6, 7), (8, 9))
+    assert build(Split(class_order="natural"), seed=5).classes == (
+        (0, 1),
+        (2, 3),
+        (4, 5),
+        (6, 7),
+        (8, 9),
+    )
     assert len({build(Split(), seed=seed).classes for seed in range(4)}) == 4
 
 
-@pytest.mark.parametrize(("experiences", "sizes"), [(3, [4, 3, 3]), (4, [3, 3, 2, 2]), (10, [1] * 10), (1, [10])])
+@pytest.mark.parametrize(
+    ("experiences", "sizes"), [(3, [4, 3, 3]), (4, [3, 3, 2, 2]), (10, [1] * 10), (1, [10])]
+)
 def test_classes_that_do_not_divide_give_sizes_that_differ_by_one(experiences, sizes):
     for kind in ("class", "domain"):
         scenario = build(Split(experiences=experiences), kind)
@@ -133,8 +153,10 @@ def test_validation_is_a_share_of_each_class_of_the_training_data(stream):
     scenario = build(stream)
     plain = build(Split(samples=stream.selection.samples))
     labels = data.load("digits").train_labels
-    for train, validation, both in zip(*map(rows_of, (scenario.train_stream, scenario.validation_stream,
-                                                      plain.train_stream)), strict=True):
+    for train, validation, both in zip(
+        *map(rows_of, (scenario.train_stream, scenario.validation_stream, plain.train_stream)),
+        strict=True,
+    ):
         assert not set(train) & set(validation)
         assert sorted(train + validation) == both
         for label, count in Counter(labels[both].tolist()).items():
@@ -185,32 +207,49 @@ def test_drawing_is_refused_where_a_class_could_not_be_split():
         draw(np.array([4, 4, 4]), 0, 0.9, seed=(0, 1))
 
 
-@pytest.mark.parametrize(("stream", "options", "message"), [
-    (Split, {"experiences": 0}, "experiences must be at least 1, got 0"),
-    (Split, {"class_order": "random"}, "class_order must be one of seed, natural, got 'random'"),
-    (Split, {"validation": 1.0}, r"validation must be in \[0, 1\), got 1.0"),
-    (Split, {"samples": -1}, "samples must be at least 0, got -1"),
-    (Split, {"normalise": "yes"}, "normalise must be one of none, standard, imagenet, got 'yes'"),
-    (Split, {"augment": "flip"}, "augment must be one of none, crop-flip, got 'flip'"),
-    (Split, {"pad": -2}, "pad must be at least 0, got -2"),
-    (Permuted, {"first": "none"}, "first must be one of identity, random, got 'none'"),
-    (Rotated, {"max_angle": 360.0}, r"max_angle must be in \(0, 360\) degrees, got 360.0"),
-    (Rotated, {"experiences": 1}, "experiences must be at least 2, got 1"),
-    (Rotated, {"angles": "odd"}, "angles must be one of even, seed, got 'odd'"),
-    (TeacherStudent, {"extra": -1}, "extra must be at least 0, got -1"),
-    (TeacherStudent, {"samples": 0}, "samples must be at least 1, got 0"),
-])
+@pytest.mark.parametrize(
+    ("stream", "options", "message"),
+    [
+        (Split, {"experiences": 0}, "experiences must be at least 1, got 0"),
+        (
+            Split,
+            {"class_order": "random"},
+            "class_order must be one of seed, natural, got 'random'",
+        ),
+        (Split, {"validation": 1.0}, r"validation must be in \[0, 1\), got 1.0"),
+        (Split, {"samples": -1}, "samples must be at least 0, got -1"),
+        (
+            Split,
+            {"normalise": "yes"},
+            "normalise must be one of none, standard, imagenet, got 'yes'",
+        ),
+        (Split, {"augment": "flip"}, "augment must be one of none, crop-flip, got 'flip'"),
+        (Split, {"pad": -2}, "pad must be at least 0, got -2"),
+        (Permuted, {"first": "none"}, "first must be one of identity, random, got 'none'"),
+        (Rotated, {"max_angle": 360.0}, r"max_angle must be in \(0, 360\) degrees, got 360.0"),
+        (Rotated, {"experiences": 1}, "experiences must be at least 2, got 1"),
+        (Rotated, {"angles": "odd"}, "angles must be one of even, seed, got 'odd'"),
+        (TeacherStudent, {"extra": -1}, "extra must be at least 0, got -1"),
+        (TeacherStudent, {"samples": 0}, "samples must be at least 1, got 0"),
+    ],
+)
 def test_an_option_out_of_range_is_named_with_its_value(stream, options, message):
     with pytest.raises(ValueError, match=message):
         stream(**options)
 
 
 def test_what_does_not_fit_the_data_or_the_stream_is_refused():
-    with pytest.raises(ValueError, match="experiences must be at most the 10 classes of digits, got 11"):
+    with pytest.raises(
+        ValueError, match="experiences must be at most the 10 classes of digits, got 11"
+    ):
         build(Split(experiences=11))
-    with pytest.raises(ValueError, match="scenario must be one of class, task, domain, got 'online'"):
+    with pytest.raises(
+        ValueError, match="scenario must be one of class, task, domain, got 'online'"
+    ):
         build(Split(), "online")
-    with pytest.raises(ValueError, match="scenario must be domain for a regression stream, got 'class'"):
+    with pytest.raises(
+        ValueError, match="scenario must be domain for a regression stream, got 'class'"
+    ):
         build(TeacherStudent(), "class")
 
 
@@ -292,7 +331,10 @@ def test_teacher_b_is_teacher_a_with_one_neuron_of_unit_length():
 
 def test_inputs_and_teacher_a_do_not_depend_on_the_extra_neurons():
     few, many = (build(TeacherStudent(extra=extra), "domain", 1) for extra in (0, 4))
-    assert all(torch.equal(a, b) for a, b in zip(whole(few.train_stream[0]), whole(many.train_stream[0]), strict=True))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(whole(few.train_stream[0]), whole(many.train_stream[0]), strict=True)
+    )
     assert all(torch.equal(a, b) for a, b in zip(*map(whole, few.train_stream), strict=True))
     assert not torch.equal(*(whole(experience)[1] for experience in many.train_stream))
     assert few.measure == "loss" and few.outputs == 1 and few.classes == ((), ())
@@ -302,12 +344,21 @@ def test_avalanche_alone_trains_on_a_stream():
     torch.manual_seed(0)
     scenario = build(Split(experiences=2, class_order="natural"))
     model = SimpleMLP(num_classes=10, input_size=64, hidden_size=64, drop_rate=0)
-    learner = Naive(model, torch.optim.Adam(model.parameters(), 0.01), nn.CrossEntropyLoss(), train_mb_size=32,
-                    train_epochs=5, eval_mb_size=64, evaluator=None)
+    learner = Naive(
+        model,
+        torch.optim.Adam(model.parameters(), 0.01),
+        nn.CrossEntropyLoss(),
+        train_mb_size=32,
+        train_epochs=5,
+        eval_mb_size=64,
+        evaluator=None,
+    )
     for experience in scenario.train_stream:
         learner.train(experience)
     model.eval()
-    accuracy = [(model(x).argmax(1) == y).float().mean().item() for x, y in map(whole, scenario.test_stream)]
+    accuracy = [
+        (model(x).argmax(1) == y).float().mean().item() for x, y in map(whole, scenario.test_stream)
+    ]
     assert accuracy[1] > 0.85 and accuracy[0] < 0.5
 
 
@@ -315,8 +366,15 @@ def test_avalanche_trains_a_head_per_experience_from_the_task_labels():
     torch.manual_seed(0)
     scenario = build(Split(), "task")
     model = MTSimpleMLP(input_size=64, hidden_size=64)
-    learner = Naive(model, torch.optim.Adam(model.parameters(), 0.01), nn.CrossEntropyLoss(), train_mb_size=32,
-                    train_epochs=5, eval_mb_size=64, evaluator=None)
+    learner = Naive(
+        model,
+        torch.optim.Adam(model.parameters(), 0.01),
+        nn.CrossEntropyLoss(),
+        train_mb_size=32,
+        train_epochs=5,
+        eval_mb_size=64,
+        evaluator=None,
+    )
     learner.train(scenario.train_stream)
     x, y = whole(scenario.test_stream[-1])
     assert (model.eval()(x, 4).argmax(1) == y).float().mean() > 0.9
@@ -326,8 +384,15 @@ def test_avalanche_trains_the_student_on_its_teachers():
     torch.manual_seed(0)
     scenario = build(TeacherStudent(samples=100), "domain")
     model = Network(Student(scenario.inputs), outputs=1)
-    learner = Naive(model, torch.optim.Adam(model.parameters(), 0.01), nn.MSELoss(), train_mb_size=25,
-                    train_epochs=50, eval_mb_size=1000, evaluator=None)
+    learner = Naive(
+        model,
+        torch.optim.Adam(model.parameters(), 0.01),
+        nn.MSELoss(),
+        train_mb_size=25,
+        train_epochs=50,
+        eval_mb_size=1000,
+        evaluator=None,
+    )
     learner.train(scenario.train_stream[0])
     (x, old), (_, new) = map(whole, scenario.test_stream)
     with torch.no_grad():
@@ -348,7 +413,9 @@ def test_published_statistics_are_those_of_the_training_images(data_root, name):
 
 
 def test_split_mnist_has_the_digits_everybody_trains_on(data_root):
-    scenario = build(Split(data="mnist", class_order="natural", pad=2, normalise="standard"), root=data_root)
+    scenario = build(
+        Split(data="mnist", class_order="natural", pad=2, normalise="standard"), root=data_root
+    )
     assert [len(e.dataset) for e in scenario.train_stream] == [12665, 12089, 11263, 12183, 11800]
     assert [len(e.dataset) for e in scenario.test_stream] == [2115, 2042, 1874, 1986, 1983]
     inputs = torch.cat([whole(experience)[0] for experience in scenario.train_stream])
@@ -358,12 +425,19 @@ def test_split_mnist_has_the_digits_everybody_trains_on(data_root):
 
 
 def test_split_cifar_reads_colour_images_with_augmentation(data_root):
-    scenario = build(Split(data="cifar10", augment="crop-flip", normalise="standard", samples=50, test_samples=20),
-                     "domain", root=data_root)
+    scenario = build(
+        Split(
+            data="cifar10", augment="crop-flip", normalise="standard", samples=50, test_samples=20
+        ),
+        "domain",
+        root=data_root,
+    )
     assert scenario.inputs == (3, 32, 32) and scenario.outputs == 2
     assert [len(e.dataset) for e in scenario.train_stream] == [100] * 5
     parts = tensor_parts(scenario.train_stream[0].dataset)
-    plain, augmented = (torch.cat([x for x, _, _ in MiniBatches(parts, 50, generator=g)])
-                        for g in (None, torch.Generator().manual_seed(0)))
+    plain, augmented = (
+        torch.cat([x for x, _, _ in MiniBatches(parts, 50, generator=g)])
+        for g in (None, torch.Generator().manual_seed(0))
+    )
     assert plain.mean().abs() < 0.3 and plain.std().item() == pytest.approx(1, abs=0.2)
     assert not torch.equal(plain.sort(0).values, augmented.sort(0).values)

@@ -16,20 +16,30 @@ def specs(**values):
 
 def test_the_grid_is_strategies_times_seeds_without_repeats():
     runs = specs(strategies=("adamw", "sgd", "adamw"), seeds=(0, 4))
-    assert [(run.strategy_name, run.seed) for run in runs] == [("adamw", 0), ("sgd", 0), ("adamw", 4), ("sgd", 4)]
+    assert [(run.strategy_name, run.seed) for run in runs] == [
+        ("adamw", 0),
+        ("sgd", 0),
+        ("adamw", 4),
+        ("sgd", 4),
+    ]
 
 
 def test_a_digest_covers_everything_but_the_recipe():
     run = specs(strategies=("adamw",), seeds=(0,))[0]
     assert replace(run, recipe="tuned").digest == run.digest
-    changed = [replace(run, seed=1), replace(run, data="x"), replace(run, tier="paper"),
-               replace(run, training=replace(run.training, epochs=99))]
+    changed = [
+        replace(run, seed=1),
+        replace(run, data="x"),
+        replace(run, tier="paper"),
+        replace(run, training=replace(run.training, epochs=99)),
+    ]
     assert len({run.digest, *(other.digest for other in changed)}) == 5
 
 
 def test_a_spec_survives_the_way_through_json():
     import json
     from dataclasses import asdict
+
     run = specs(strategies=("ewc+nanoadam",), seeds=(0,))[0]
     again = RunSpec.from_dict(json.loads(json.dumps(asdict(run))))
     assert again == run and again.digest == run.digest
@@ -46,25 +56,40 @@ def test_a_setting_of_the_callers_wins_and_says_so():
     assert run.strategy[0].options["lr"] == 0.5 and run.recipe == "set"
 
 
-@pytest.mark.parametrize(("values", "message"), [
-    ({"stream": "split-cifarr"}, "did you mean 'split-cifar'"),
-    ({"strategies": ("nanoadm",)}, "did you mean 'nanoadam'"),
-    ({"strategies": ("adam+sgd",)}, "at most one part may bring an optimizer"),
-    ({"strategies": ("ewc+ewc",)}, "names a strategy twice"),
-    ({"model": "mpl"}, "did you mean 'mlp'"),
-    ({"tier": "papers"}, "tier must be one of smoke, cpu, paper"),
-    ({"scenario": "tasks"}, "did you mean 'task'"),
-    ({"settings": {"adamw": {"lrr": "1"}}, "strategies": ("adamw",)}, "did you mean 'lr'"),
-    ({"settings": {"adamw": {"lr": "fast"}}, "strategies": ("adamw",)}, "adamw.lr must be of type float"),
-    ({"settings": {"nanoadam": {"lr": "1"}}, "strategies": ("adamw",)}, "no part of these runs is called 'nanoadam'"),
-    ({"settings": {"training": {"epoch": "1"}}}, "did you mean 'epochs'"),
-    ({"settings": {"training": {"epochs": "0"}}}, "training.epochs must be at least 1, got 0"),
-    ({"settings": {"stream": {"experience": "2"}}}, "did you mean 'experiences'"),
-    ({"stream": "nowhere.toml"}, "cannot be read"),
-    ({"settings": {"adamw": {"lr": "nan"}}, "strategies": ("adamw",)}, "adamw.lr must be of type float"),
-    ({"settings": {"adamw": {"lr": "inf"}}, "strategies": ("adamw",)}, "adamw.lr must be of type float"),
-    ({"seeds": range(1001)}, "at most 1000 seeds a call, got 1001"),
-])
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"stream": "split-cifarr"}, "did you mean 'split-cifar'"),
+        ({"strategies": ("nanoadm",)}, "did you mean 'nanoadam'"),
+        ({"strategies": ("adam+sgd",)}, "at most one part may bring an optimizer"),
+        ({"strategies": ("ewc+ewc",)}, "names a strategy twice"),
+        ({"model": "mpl"}, "did you mean 'mlp'"),
+        ({"tier": "papers"}, "tier must be one of smoke, cpu, paper"),
+        ({"scenario": "tasks"}, "did you mean 'task'"),
+        ({"settings": {"adamw": {"lrr": "1"}}, "strategies": ("adamw",)}, "did you mean 'lr'"),
+        (
+            {"settings": {"adamw": {"lr": "fast"}}, "strategies": ("adamw",)},
+            "adamw.lr must be of type float",
+        ),
+        (
+            {"settings": {"nanoadam": {"lr": "1"}}, "strategies": ("adamw",)},
+            "no part of these runs is called 'nanoadam'",
+        ),
+        ({"settings": {"training": {"epoch": "1"}}}, "did you mean 'epochs'"),
+        ({"settings": {"training": {"epochs": "0"}}}, "training.epochs must be at least 1, got 0"),
+        ({"settings": {"stream": {"experience": "2"}}}, "did you mean 'experiences'"),
+        ({"stream": "nowhere.toml"}, "cannot be read"),
+        (
+            {"settings": {"adamw": {"lr": "nan"}}, "strategies": ("adamw",)},
+            "adamw.lr must be of type float",
+        ),
+        (
+            {"settings": {"adamw": {"lr": "inf"}}, "strategies": ("adamw",)},
+            "adamw.lr must be of type float",
+        ),
+        ({"seeds": range(1001)}, "at most 1000 seeds a call, got 1001"),
+    ],
+)
 def test_a_mistake_is_named_with_what_would_be_right(values, message):
     with pytest.raises(UserError, match=message):
         specs(**values)
@@ -85,7 +110,9 @@ def test_a_choice_lists_what_is_allowed_once():
 def test_the_part_with_the_optimizer_comes_last_however_a_composition_is_written():
     first, second = specs(strategies=("adam+ewc", "lwf+adam+ewc"), seeds=(0,))
     assert (first.strategy_name, second.strategy_name) == ("ewc+adam", "lwf+ewc+adam")
-    assert [run.digest for run in specs(strategies=("adam+ewc", "ewc+adam"), seeds=(0,))] == [first.digest]
+    assert [run.digest for run in specs(strategies=("adam+ewc", "ewc+adam"), seeds=(0,))] == [
+        first.digest
+    ]
 
 
 def anywhere(spec):
@@ -99,29 +126,55 @@ def test_every_committed_record_has_the_digest_that_is_asked_for_today():
     found, problems = store.load_all(results)
     assert found and not problems
     recipes = {}
-    for name, tier, scenario in {(run.spec.benchmark, run.spec.tier, run.spec.scenario) for run in found}:
+    for name, tier, scenario in {
+        (run.spec.benchmark, run.spec.tier, run.spec.scenario) for run in found
+    }:
         switches = ("update", "freeze", "restore") if "finetune" in name else ()
         for settings in [{"stream": {"norm_statistics": value}} for value in switches] or [{}]:
             named = {run.spec.strategy_name for run in found if run.spec.benchmark == name}
             for strategies in ((), tuple(named)):
-                recipes |= {anywhere(spec): spec.recipe for spec in specs(
-                    stream=name, tier=tier, scenario=scenario, strategies=strategies, seeds=(0,), settings=settings)}
+                recipes |= {
+                    anywhere(spec): spec.recipe
+                    for spec in specs(
+                        stream=name,
+                        tier=tier,
+                        scenario=scenario,
+                        strategies=strategies,
+                        seeds=(0,),
+                        settings=settings,
+                    )
+                }
     for spec in (run.spec for run in found):
         assert recipes[anywhere(spec)] == spec.recipe
 
 
 def test_published_are_only_compositions_that_the_protocol_lists_with_every_part_that_has_options():
     def recipe(strategy, stream="split-cifar10", **values):
-        return specs(stream=stream, tier="paper", strategies=(strategy,), seeds=(0,), **values)[0].recipe
-    assert recipe("er+sgd") == recipe("sgd+er") == recipe("joint+sgd") == recipe("sgd") == "published"
+        return specs(stream=stream, tier="paper", strategies=(strategy,), seeds=(0,), **values)[
+            0
+        ].recipe
+
+    assert (
+        recipe("er+sgd") == recipe("sgd+er") == recipe("joint+sgd") == recipe("sgd") == "published"
+    )
     assert recipe("ewc+sgd") == recipe("er") == recipe("lwf+er+sgd") == "default"
-    assert recipe("er+sgd", settings={"training": {"epochs": "1"}}) == recipe("sgd", model="mlp") == "set"
+    assert (
+        recipe("er+sgd", settings={"training": {"epochs": "1"}})
+        == recipe("sgd", model="mlp")
+        == "set"
+    )
 
 
-def test_other_weights_under_the_same_name_are_another_run_below_the_home_folder_too(tmp_path, monkeypatch):
+def test_other_weights_under_the_same_name_are_another_run_below_the_home_folder_too(
+    tmp_path, monkeypatch
+):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "w.safetensors").write_bytes(b"one")
-    given = {"settings": {"model": {"weights": "~/w.safetensors"}}, "strategies": ("adamw",), "seeds": (0,)}
+    given = {
+        "settings": {"model": {"weights": "~/w.safetensors"}},
+        "strategies": ("adamw",),
+        "seeds": (0,),
+    }
     before = specs(**given)[0].digest
     (tmp_path / "w.safetensors").write_bytes(b"two")
     assert specs(**given)[0].digest != before
@@ -148,7 +201,12 @@ def test_a_tuned_recipe_is_used_for_its_tier_and_scenario_alone_and_a_setting_wi
     assert specs(stream="split-mnist", scenario="class", strategies=("ewc",))[0].recipe == "default"
     other = specs(stream="split-mnist", scenario="task", strategies=("ewc",), model="small-cnn")[0]
     assert other.recipe == "set", "tuned for another protocol"
-    own = specs(stream="split-mnist", scenario="task", strategies=("ewc",), settings={"ewc": {"strength": "5"}})[0]
+    own = specs(
+        stream="split-mnist",
+        scenario="task",
+        strategies=("ewc",),
+        settings={"ewc": {"strength": "5"}},
+    )[0]
     assert own.recipe == "set" and own.strategy[0].options["strength"] == 5.0
 
 
@@ -181,31 +239,49 @@ def swept(tmp_path):
 
 
 def options_of(runs, name):
-    return [tuple(part.options.get(n) for n in ("lr", "density", "select", "mask_interval"))
-            for run in runs if run.strategy_name == name for part in run.strategy[-1:]]
+    return [
+        tuple(part.options.get(n) for n in ("lr", "density", "select", "mask_interval"))
+        for run in runs
+        if run.strategy_name == name
+        for part in run.strategy[-1:]
+    ]
 
 
 def test_a_sweep_is_a_run_for_each_value_of_what_brings_the_optimizer(swept):
     runs = swept(seeds=(0,))
-    assert [lr for lr, *_ in options_of(runs, "adamw")] == [lr for lr, *_ in options_of(runs, "ewc+sgd")] == [0.1, 0.2]
+    assert (
+        [lr for lr, *_ in options_of(runs, "adamw")]
+        == [lr for lr, *_ in options_of(runs, "ewc+sgd")]
+        == [0.1, 0.2]
+    )
     assert len(options_of(runs, "ewc")) == 1, "it brings no optimizer"
-    assert options_of(runs, "nanoadam") == [(0.3, density, "large", 7) for density in (0.1, 0.2, 0.3)]
+    assert options_of(runs, "nanoadam") == [
+        (0.3, density, "large", 7) for density in (0.1, 0.2, 0.3)
+    ]
     assert {run.recipe for run in runs if run.strategy_name != "ewc"} == {"sweep"}
     assert len({run.digest for run in swept()}) == 2 * len(runs)
 
 
 def test_what_is_set_is_not_swept_and_a_tier_has_its_own_sweep(swept):
     fixed = swept(strategies=("large", "adamw"), seeds=(0,), settings={"nanoadam": {"lr": "0.9"}})
-    assert [row[:2] for row in options_of(fixed, "nanoadam")] == [(0.9, density) for density in (0.1, 0.2, 0.3)]
+    assert [row[:2] for row in options_of(fixed, "nanoadam")] == [
+        (0.9, density) for density in (0.1, 0.2, 0.3)
+    ]
     assert [row[0] for row in options_of(fixed, "adamw")] == [0.1, 0.2]
-    assert [row[0] for row in options_of(swept(strategies=("adamw",), seeds=(0,), tier="smoke"), "adamw")] == [0.5]
+    assert [
+        row[0]
+        for row in options_of(swept(strategies=("adamw",), seeds=(0,), tier="smoke"), "adamw")
+    ] == [0.5]
 
 
-@pytest.mark.parametrize(("before", "after", "message"), [
-    ("lr = [0.1, 0.2]", "lr = 0.1", "sweep must be a table of lists"),
-    ('strategy = "nanoadam"', 'strategi = "nanoadam"', "arm must be a table for each name"),
-    ("density = [0.1, 0.2, 0.3]", "densiti = [0.1]", "did you mean 'density'"),
-])
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("lr = [0.1, 0.2]", "lr = 0.1", "sweep must be a table of lists"),
+        ('strategy = "nanoadam"', 'strategi = "nanoadam"', "arm must be a table for each name"),
+        ("density = [0.1, 0.2, 0.3]", "densiti = [0.1]", "did you mean 'density'"),
+    ],
+)
 def test_a_sweep_that_makes_no_sense_is_refused(tmp_path, before, after, message):
     path = tmp_path / "wrong.toml"
     path.write_text(SWEPT.replace(before, after))

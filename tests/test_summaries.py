@@ -9,7 +9,10 @@ from nanocl.summaries import summarise
 
 
 def runs(strategy="sgd", seeds=3, by=0.0, **options):
-    return [a_result(a_spec(strategy, seed, **options), shifted(by + seed / 100)) for seed in range(seeds)]
+    return [
+        a_result(a_spec(strategy, seed, **options), shifted(by + seed / 100))
+        for seed in range(seeds)
+    ]
 
 
 def test_a_row_holds_the_values_of_its_seeds_in_their_order():
@@ -29,7 +32,9 @@ def test_every_column_of_every_kind_is_in_a_row():
 
 
 def test_two_protocols_and_two_settings_of_a_strategy_are_different_rows():
-    rows = summarise([*runs(), *runs(epochs=2), *runs(data="f" * 16), *runs(lr=0.1), *runs(scenario="task")])
+    rows = summarise(
+        [*runs(), *runs(epochs=2), *runs(data="f" * 16), *runs(lr=0.1), *runs(scenario="task")]
+    )
     assert len(rows) == 5
     assert len({row.protocol for row in rows}) == 4
     assert len(summaries.by_protocol(rows)) == 4
@@ -58,8 +63,13 @@ def test_plain_joint_training_with_the_most_seeds_is_the_reference_however_well_
     few, many = runs("joint", seeds=2, by=0.2, lr=0.1), runs("joint", seeds=3, by=0.1, lr=0.2)
     composed = runs("joint+adam", seeds=5, by=0.3)
     chosen = summaries.references([*few, *many, *composed])
-    assert [chosen[seed].matrix for seed in range(3)] == [run.evaluation for run in many] and len(chosen) == 3
-    assert summaries.references([*runs("joint+sgd", seeds=2), *composed])[4].matrix == composed[4].evaluation
+    assert [chosen[seed].matrix for seed in range(3)] == [run.evaluation for run in many] and len(
+        chosen
+    ) == 3
+    assert (
+        summaries.references([*runs("joint+sgd", seeds=2), *composed])[4].matrix
+        == composed[4].evaluation
+    )
 
 
 def test_the_task_incremental_view_leaves_out_what_could_not_be_answered_yet():
@@ -67,9 +77,12 @@ def test_the_task_incremental_view_leaves_out_what_could_not_be_answered_yet():
         spec = a_spec()
         result = a_result(replace(spec, training=replace(spec.training, head=head)), masked=MATRIX)
         seen = []
-        column = replace(next(metrics.columns("accuracy")), compute=lambda run: seen.append(run.masked))
+        column = replace(
+            next(metrics.columns("accuracy")), compute=lambda run: seen.append(run.masked)
+        )
         summaries.compute(column, "", result, {})
         return seen[0]
+
     assert view("auto") == view("seen") == ((0.9, None, None), (0.7, 0.8, None), (0.5, 0.6, 0.7))
     assert view("all") == MATRIX
 
@@ -94,6 +107,7 @@ def test_a_metric_that_is_undefined_is_none_and_never_zero():
 def test_options_that_differ_from_the_defaults_are_shown_by_part(monkeypatch):
     class Known:
         options = {"lr": (("float",), 0.001), "nesterov": (("bool",), False)}
+
     monkeypatch.setattr(summaries, "_strategies", lambda: {"sgd": Known})
     same, other = summarise([*runs(lr=0.001, nesterov=False), *runs(lr=0.1, nesterov=True)])
     assert (same.options, other.options) == ("", "lr=0.1 nesterov=true")

@@ -9,7 +9,10 @@ from nanocl.tables import summarise
 
 
 def runs(strategy="sgd", seeds=3, matrix=MATRIX, **options):
-    return [a_result(a_spec(strategy, seed, **options), shifted(seed / 100, matrix)) for seed in range(seeds)]
+    return [
+        a_result(a_spec(strategy, seed, **options), shifted(seed / 100, matrix))
+        for seed in range(seeds)
+    ]
 
 
 def read_csv(text):
@@ -21,8 +24,16 @@ def read_csv(text):
 def test_above_each_table_stand_the_protocol_and_its_hash(kind, format):
     rows = summarise(runs())
     shown = tables.render(rows, kind, format).replace("\n    ", " ")
-    for words in (rows[0].protocol, "split-digits, tier cpu, class-incremental", "experiences=3", "width=400",
-                  "epochs 1, batch size 32", "0123456789abcdef", "(official)", "seeds: 0, 1, 2"):
+    for words in (
+        rows[0].protocol,
+        "split-digits, tier cpu, class-incremental",
+        "experiences=3",
+        "width=400",
+        "epochs 1, batch size 32",
+        "0123456789abcdef",
+        "(official)",
+        "seeds: 0, 1, 2",
+    ):
         assert words in shown, words
 
 
@@ -39,7 +50,11 @@ def test_cells_are_mean_and_deviation_over_seeds_in_percent():
     table = tables.table(summarise(runs()), "accuracy")
     (row,) = table.rows
     cells = dict(zip(table.header, row, strict=True))
-    assert cells["ACC"] == "61.00 ± 1.00" and cells["F"] == "30.00 ± 0.00" and cells["BWT"] == "-30.00 ± 0.00"
+    assert (
+        cells["ACC"] == "61.00 ± 1.00"
+        and cells["F"] == "30.00 ± 0.00"
+        and cells["BWT"] == "-30.00 ± 0.00"
+    )
     assert cells["strategy"] == "sgd" and cells["seeds"] == "3" and cells["recipe"] == "default"
 
 
@@ -56,7 +71,10 @@ def test_an_undefined_metric_is_a_dash_with_its_reason_below():
     cells = dict(zip(table.header, table.rows[0], strict=True))
     assert cells["F"] == cells["FWT"] == cells["gap to joint"] == "-"
     assert "`-` in F: forgetting needs 2 experiences, the stream has 1" in table.below
-    assert any(line.startswith("`-` in gap to joint: ") and "joint training" in line for line in table.below)
+    assert any(
+        line.startswith("`-` in gap to joint: ") and "joint training" in line
+        for line in table.below
+    )
 
 
 def test_every_shown_column_is_defined_below_with_its_source():
@@ -66,14 +84,19 @@ def test_every_shown_column_is_defined_below_with_its_source():
             if column.title in table.header:
                 line = next(line for line in table.below if line.startswith(f"{column.title}: "))
                 assert column.definition in line
-    line = next(line for line in tables.table(summarise(runs()), "accuracy").below if line.startswith("F: "))
+    line = next(
+        line for line in tables.table(summarise(runs()), "accuracy").below if line.startswith("F: ")
+    )
     assert "Chaudhry et al., 2018, arXiv:1801.10112" in line
 
 
 def test_the_task_incremental_view_has_a_column_where_it_was_measured():
     assert "task-IL ACC" not in tables.table(summarise(runs()), "accuracy").header
     table = tables.table(summarise([a_result(masked=shifted(0.2)), *runs("adam")]), "accuracy")
-    assert [dict(zip(table.header, row, strict=True))["task-IL ACC"] for row in table.rows] == ["-", "80.00"]
+    assert [dict(zip(table.header, row, strict=True))["task-IL ACC"] for row in table.rows] == [
+        "-",
+        "80.00",
+    ]
 
 
 def test_diverged_runs_show_as_k_of_n():
@@ -92,13 +115,20 @@ def test_drift_has_a_row_for_each_group_of_weights_and_buffers_only_where_there_
 
 
 def test_fewer_than_3_seeds_are_said_to_be_untested():
-    assert any("fewer than 3 seeds" in line for line in tables.table(summarise(runs(seeds=2)), "accuracy").below)
-    assert not any("fewer than 3" in line for line in tables.table(summarise(runs(seeds=3)), "accuracy").below)
+    assert any(
+        "fewer than 3 seeds" in line
+        for line in tables.table(summarise(runs(seeds=2)), "accuracy").below
+    )
+    assert not any(
+        "fewer than 3" in line for line in tables.table(summarise(runs(seeds=3)), "accuracy").below
+    )
 
 
 def test_the_csv_keeps_full_numbers_in_separate_columns():
     rows = summarise([*runs(), *runs("adam", seeds=1)])
-    lines = {(r["strategy"], r["metric"]): r for r in read_csv(tables.render(rows, "accuracy", "csv"))}
+    lines = {
+        (r["strategy"], r["metric"]): r for r in read_csv(tables.render(rows, "accuracy", "csv"))
+    }
     found = lines["sgd", "average_accuracy"]
     values = rows[1].columns["average_accuracy"]
     assert float(found["mean"]) == pytest.approx(sum(values) / 3, abs=1e-16)
@@ -125,11 +155,15 @@ def test_terminal_text_stays_within_its_width_and_names_options_in_footnotes():
 def test_the_same_rows_give_the_same_text_whatever_the_order_of_the_records():
     results = [*runs(), *runs("adam"), *runs("joint"), *runs(epochs=3)]
     for format in (*tables.FORMATS,):
-        assert tables.page(summarise(results), format) == tables.page(summarise(results[::-1]), format)
+        assert tables.page(summarise(results), format) == tables.page(
+            summarise(results[::-1]), format
+        )
 
 
-@pytest.mark.parametrize(("kind", "format", "words"), [("speed", "text", "kind must be"),
-                                                       ("cost", "html", "format must be")])
+@pytest.mark.parametrize(
+    ("kind", "format", "words"),
+    [("speed", "text", "kind must be"), ("cost", "html", "format must be")],
+)
 def test_an_unknown_kind_or_format_is_named(kind, format, words):
     with pytest.raises(ValueError, match=words):
         tables.render(summarise(runs()), kind, format)

@@ -81,24 +81,48 @@ def fill(self, strategy, **kwargs):
     self.shared.append(1)
 
 
-@pytest.mark.parametrize(("cls", "said"), [
-    (broken(__doc__="Nothing."), "the docstring needs a line 'Source:'"),
-    (broken(__init__=positional), "the option 'strength' must be keyword-only"),
-    (broken(__init__=without_default), "the option 'strength' needs a default"),
-    (broken(__init__=of_no_plain_type), "the option 'sizes' must have a type made of"),
-    (broken(citation="Someone, 2020"), "citation must be BibTeX"),
-    (broken(scenarios=("online",)), "scenarios must be a tuple of some of class, task, domain"),
-    (broken(__init_subclass__=classmethod(lambda cls, **kwargs: None)), "a misspelt hook must be an error"),
-    (broken(after_training_exp=chatty), "nothing may be printed, got 'done"),
-    (broken(after_training_exp=seeding), "the global generator of torch must not be seeded"),
-    (broken(before_backward=seeding_python), "the global generator of random must not be seeded"),
-    (broken(before_backward=irreproducible), "two runs with one seed must give the same matrix"),
-    (broken(count=0, after_training_exp=counting_on_the_class), "training an instance must not change the class"),
-    (broken(__init__=share, before_backward=fill), "training one instance must not change another"),
-    (broken(__init__=forgetful_init, after_training_exp=forgetful_after, before_backward=forgetful_before),
-     "goes on from its checkpoint must give the same matrix"),
-    (nn.Linear, "must be a class derived from Strategy"),
-])
+@pytest.mark.parametrize(
+    ("cls", "said"),
+    [
+        (broken(__doc__="Nothing."), "the docstring needs a line 'Source:'"),
+        (broken(__init__=positional), "the option 'strength' must be keyword-only"),
+        (broken(__init__=without_default), "the option 'strength' needs a default"),
+        (broken(__init__=of_no_plain_type), "the option 'sizes' must have a type made of"),
+        (broken(citation="Someone, 2020"), "citation must be BibTeX"),
+        (broken(scenarios=("online",)), "scenarios must be a tuple of some of class, task, domain"),
+        (
+            broken(__init_subclass__=classmethod(lambda cls, **kwargs: None)),
+            "a misspelt hook must be an error",
+        ),
+        (broken(after_training_exp=chatty), "nothing may be printed, got 'done"),
+        (broken(after_training_exp=seeding), "the global generator of torch must not be seeded"),
+        (
+            broken(before_backward=seeding_python),
+            "the global generator of random must not be seeded",
+        ),
+        (
+            broken(before_backward=irreproducible),
+            "two runs with one seed must give the same matrix",
+        ),
+        (
+            broken(count=0, after_training_exp=counting_on_the_class),
+            "training an instance must not change the class",
+        ),
+        (
+            broken(__init__=share, before_backward=fill),
+            "training one instance must not change another",
+        ),
+        (
+            broken(
+                __init__=forgetful_init,
+                after_training_exp=forgetful_after,
+                before_backward=forgetful_before,
+            ),
+            "goes on from its checkpoint must give the same matrix",
+        ),
+        (nn.Linear, "must be a class derived from Strategy"),
+    ],
+)
 def test_a_broken_strategy_is_told_what_it_breaks(cls, said):
     with pytest.raises(NotConforming, match=said.replace("(", r"\(")):
         check_strategy(cls)
@@ -183,10 +207,17 @@ class Careless(Descent):
         torch.optim.Optimizer.__init__(self, params, {"lr": lr})
 
 
-@pytest.mark.parametrize(("cls", "said"), [
-    (Scribbler, "must leave the gradient as it was"), (Unsaved, "goes on from state_dict"),
-    (Ungrouped, "with lr 0 in its group a parameter must not move"), (Impatient, "without gradient must be skipped"),
-    (Deaf, "must call the closure"), (Careless, "lr=-1.0 must raise ValueError")])
+@pytest.mark.parametrize(
+    ("cls", "said"),
+    [
+        (Scribbler, "must leave the gradient as it was"),
+        (Unsaved, "goes on from state_dict"),
+        (Ungrouped, "with lr 0 in its group a parameter must not move"),
+        (Impatient, "without gradient must be skipped"),
+        (Deaf, "must call the closure"),
+        (Careless, "lr=-1.0 must raise ValueError"),
+    ],
+)
 def test_a_broken_optimizer_is_told_what_it_breaks(cls, said):
     with pytest.raises(NotConforming, match=said):
         check_optimizer(cls)
@@ -198,7 +229,9 @@ def test_an_optimizer_that_looks_for_a_missing_key_fails_where_a_head_grows():
 
 
 def test_a_good_optimizer_passes_and_agrees_with_its_reference():
-    check_optimizer(Descent, {"lr": 0.05}, reference=lambda p, lr: torch.optim.SGD(p, lr=lr, momentum=0.9))
+    check_optimizer(
+        Descent, {"lr": 0.05}, reference=lambda p, lr: torch.optim.SGD(p, lr=lr, momentum=0.9)
+    )
     with pytest.raises(NotConforming, match="must take the steps of its reference"):
         check_optimizer(Descent, reference=torch.optim.Adam)
 
@@ -213,8 +246,11 @@ class Pictures(Stream):
 
     def build(self, *, scenario: str, seed: int, data_root: Path | None):
         stored = torch.rand(40, 1, 2, 2, generator=torch.Generator().manual_seed(seed))
-        return self.join(stored, [self.part(stored, i, 20 * i, 20 * i + 10) for i in range(2)],
-                         [self.part(stored, i, 20 * i + 10, 20 * i + 20) for i in range(2)])
+        return self.join(
+            stored,
+            [self.part(stored, i, 20 * i, 20 * i + 10) for i in range(2)],
+            [self.part(stored, i, 20 * i + 10, 20 * i + 20) for i in range(2)],
+        )
 
     def part(self, stored, experience, first, last):
         rows = torch.arange(first, last)
@@ -276,10 +312,17 @@ class Misshapen(Pictures):
         return make_scenario(kind="class", train=train, test=test, inputs=(1, 4, 4), outputs=4)
 
 
-@pytest.mark.parametrize(("cls", "said"), [
-    (Leaking, "is tested on samples it is trained on"), (Drawing, "global generator of torch must be left alone"),
-    (Changing, "one seed must give the same data twice"), (Overlapping, "must not share classes"),
-    (Misshapen, r"must have the shape \(1, 4, 4\)"), (nn.Linear, "must be a class derived from Stream")])
+@pytest.mark.parametrize(
+    ("cls", "said"),
+    [
+        (Leaking, "is tested on samples it is trained on"),
+        (Drawing, "global generator of torch must be left alone"),
+        (Changing, "one seed must give the same data twice"),
+        (Overlapping, "must not share classes"),
+        (Misshapen, r"must have the shape \(1, 4, 4\)"),
+        (nn.Linear, "must be a class derived from Stream"),
+    ],
+)
 def test_a_broken_stream_is_told_what_it_breaks(cls, said):
     with pytest.raises(NotConforming, match=said):
         check_stream(cls)
@@ -346,10 +389,16 @@ class Moody(Picture):
         nn.init.constant_(self.layer.weight, random.SystemRandom().random())
 
 
-@pytest.mark.parametrize(("cls", "said"), [
-    (Mixing, "the same alone and in a mini-batch"), (Idle, "must get a gradient, idle.weight"),
-    (Wide, r"must give the shape \(6, 4\), got \(6, 8\)"), (Moody, "must give the same weights"),
-    (torch.optim.SGD, "must be a class derived from nn.Module")])
+@pytest.mark.parametrize(
+    ("cls", "said"),
+    [
+        (Mixing, "the same alone and in a mini-batch"),
+        (Idle, "must get a gradient, idle.weight"),
+        (Wide, r"must give the shape \(6, 4\), got \(6, 8\)"),
+        (Moody, "must give the same weights"),
+        (torch.optim.SGD, "must be a class derived from nn.Module"),
+    ],
+)
 def test_a_broken_model_is_told_what_it_breaks(cls, said):
     with pytest.raises(NotConforming, match=said):
         check_model(cls)

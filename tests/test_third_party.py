@@ -23,8 +23,10 @@ def install(folder: Path) -> None:
     metadata = folder / f"{name.replace('-', '_')}-{version}.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-    lines = [f"[{group}]\n" + "".join(f"{point} = {target}\n" for point, target in points.items())
-             for group, points in project["entry-points"].items()]
+    lines = [
+        f"[{group}]\n" + "".join(f"{point} = {target}\n" for point, target in points.items())
+        for group, points in project["entry-points"].items()
+    ]
     (metadata / "entry_points.txt").write_text("\n".join(lines))
 
 
@@ -44,7 +46,9 @@ def test_without_the_package_its_strategy_is_unknown():
 
 def test_the_registry_finds_the_strategy_without_importing_it(installed):
     found = registry.get("strategies", "l2-anchor")
-    assert found.summary.startswith("Add `strength / 2") and found.options == {"strength": (("float",), 1.0)}
+    assert found.summary.startswith("Add `strength / 2") and found.options == {
+        "strength": (("float",), 1.0)
+    }
     assert "l2_anchor" not in sys.modules
 
 

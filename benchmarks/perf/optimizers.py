@@ -1,9 +1,10 @@
 """Time, state and peak memory of optimizers as ratios to torch's fused AdamW in the same process.
 
-    python benchmarks/perf/optimizers.py [--device cuda] [--threads 2] [--quick] [--shapes 20M] [--optimizers NanoAdam]
+    python benchmarks/perf/optimizers.py [--device cuda] [--threads 2] [--quick] [--shapes 20M]
+    [--optimizers NanoAdam]
 
-Writes `optimizers-cpu.json`, `.md` and `.svg` (or `-gpu`) into results/perf/, the machine described. What a figure
-means is said in the table.
+Writes `optimizers-cpu.json`, `.md` and `.svg` (or `-gpu`) into results/perf/, the machine
+described. What a figure means is said in the table.
 """
 
 from __future__ import annotations
@@ -40,23 +41,37 @@ def main() -> None:
     left_out: dict[str, str] = {}
     for shapes in sets:
         chosen = [rival for rival in rivals if rival.everywhere or shapes == MAIN or len(sets) == 1]
-        rows += _measured(shapes, chosen, 0.1 if arguments.quick else arguments.seconds, arguments.device, left_out)
+        rows += _measured(
+            shapes,
+            chosen,
+            0.1 if arguments.quick else arguments.seconds,
+            arguments.device,
+            left_out,
+        )
     _write(rows, rivals, _machine(arguments.device), left_out, arguments.out, arguments.device)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--threads", type=int, help="of torch; by default as many as it takes itself")
+    parser.add_argument(
+        "--threads", type=int, help="of torch; by default as many as it takes itself"
+    )
     parser.add_argument("--quick", action="store_true", help="1M parameters only, and few rounds")
     parser.add_argument("--shapes", nargs="+", choices=list(SETS))
-    parser.add_argument("--optimizers", nargs="+", metavar="PART", help="only those with this in their name")
-    parser.add_argument("--seconds", type=float, default=1.0, help="for each pair of optimizers that step in turn")
+    parser.add_argument(
+        "--optimizers", nargs="+", metavar="PART", help="only those with this in their name"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=1.0, help="for each pair of optimizers that step in turn"
+    )
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder that is written to")
     return parser
 
 
-def _measured(shapes: str, rivals: list[Rival], budget: float, device: str, left_out: dict[str, str]) -> list[Row]:
+def _measured(
+    shapes: str, rivals: list[Rival], budget: float, device: str, left_out: dict[str, str]
+) -> list[Row]:
     bulk, rest = parameters(shapes, device)
     base = next(rival for rival in rivals if rival.name == BASE).make(bulk, rest)
     base.step()
@@ -66,13 +81,28 @@ def _measured(shapes: str, rivals: list[Rival], budget: float, device: str, left
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 _warm_up(rival, device)
-                rows.append(row(shapes, rival.name, bulk + rest, base, lambda rival=rival: rival.make(bulk, rest),
-                                selects=rival.selects, budget=budget, device=device))
+                rows.append(
+                    row(
+                        shapes,
+                        rival.name,
+                        bulk + rest,
+                        base,
+                        lambda rival=rival: rival.make(bulk, rest),
+                        selects=rival.selects,
+                        budget=budget,
+                        device=device,
+                    )
+                )
         except Exception as error:  # a library may be missing, or fail on this device in any way
-            left_out[rival.name] = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+            left_out[rival.name] = (
+                f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+            )
             continue
         gc.collect()
-        print(f"{shapes:<10} {rival.name:<30} {rows[-1].ms:9.2f} ms  x{rows[-1].ratio:.2f}", flush=True)
+        print(
+            f"{shapes:<10} {rival.name:<30} {rows[-1].ms:9.2f} ms  x{rows[-1].ratio:.2f}",
+            flush=True,
+        )
     return rows
 
 
@@ -87,17 +117,30 @@ def _warm_up(rival: Rival, device: str) -> None:
 
 def _machine(device: str) -> dict[str, Any]:
     bulk, _ = parameters(MAIN, device)
-    facts = {"processor": torch.cuda.get_device_name() if device == "cuda" else measure.processor(),
-             "cores": os.cpu_count(), "threads": torch.get_num_threads(), "torch": torch.__version__,
-             "numba": numba.__version__}
+    facts = {
+        "processor": torch.cuda.get_device_name() if device == "cuda" else measure.processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "numba": numba.__version__,
+    }
     return {**facts, "copy bandwidth": f"{copy_bandwidth(bulk, device) / 1e9:.0f} GB/s"}
 
 
-def _write(rows: list[Row], rivals: list[Rival], machine: dict[str, Any], left_out: dict[str, str], folder: Path,
-           device: str) -> None:
+def _write(
+    rows: list[Row],
+    rivals: list[Rival],
+    machine: dict[str, Any],
+    left_out: dict[str, str],
+    folder: Path,
+    device: str,
+) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     name = folder / f"optimizers-{'gpu' if device == 'cuda' else 'cpu'}"
-    rows = [Row(*(round(value, 4) if isinstance(value, float) else value for value in row)) for row in rows]
+    rows = [
+        Row(*(round(value, 4) if isinstance(value, float) else value for value in row))
+        for row in rows
+    ]
     record = {"machine": machine, "left_out": left_out, "rows": [row._asdict() for row in rows]}
     name.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
     name.with_suffix(".md").write_text(markdown(rows, machine, left_out))

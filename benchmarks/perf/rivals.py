@@ -23,7 +23,8 @@ class Rival(NamedTuple):
 
     Attributes:
         style: Whose colour it has in figures.
-        make: Called with the bulk of the parameters and with norms and head; keyword arguments override options.
+        make: Called with the bulk of the parameters and with norms and head; keyword arguments
+            override options.
         everywhere: Whether it is timed on every set of shapes, not only on one.
         selects: Whether the option `mask_interval` says how often it selects its entries.
     """
@@ -39,28 +40,51 @@ def listed() -> tuple[Rival, ...]:
     """All that can be timed; a library that is missing is noticed when its optimizer is made."""
     return (
         Rival(BASE, "adamw", partial(_plain, torch.optim.AdamW, fused=True), everywhere=True),
-        Rival("AdamW foreach", "adamw", partial(_plain, torch.optim.AdamW, foreach=True), everywhere=True),
+        Rival(
+            "AdamW foreach",
+            "adamw",
+            partial(_plain, torch.optim.AdamW, foreach=True),
+            everywhere=True,
+        ),
         Rival("SGD fused", "sgd", partial(_plain, torch.optim.SGD, fused=True)),
-        Rival("SGD foreach, momentum", "sgd", partial(_plain, torch.optim.SGD, foreach=True, momentum=0.9)),
-        _nano("NanoAdam 1 %", density=0.01), _nano("NanoAdam 5 %", density=0.05, everywhere=False),
-        _nano("NanoAdam 10 %", density=0.1), _nano("NanoAdam 100 %", density=1.0, everywhere=False, selects=False),
+        Rival(
+            "SGD foreach, momentum",
+            "sgd",
+            partial(_plain, torch.optim.SGD, foreach=True, momentum=0.9),
+        ),
+        _nano("NanoAdam 1 %", density=0.01),
+        _nano("NanoAdam 5 %", density=0.05, everywhere=False),
+        _nano("NanoAdam 10 %", density=0.1),
+        _nano("NanoAdam 100 %", density=1.0, everywhere=False, selects=False),
         _nano("NanoAdam 10 %, reset", density=0.1, moment_policy="reset", everywhere=False),
         _nano("NanoAdam 10 %, bf16 state", density=0.1, state_dtype="bfloat16", everywhere=False),
         _nano("NanoAdam 10 %, random", density=0.1, select="random", everywhere=False),
         _nano("NanoAdam 10 %, gradient", density=0.1, select="gradient", everywhere=False),
         _nano("NanoAdam 10 %, plain PyTorch", density=0.1, fused=False, everywhere=False),
-        Rival("MicroAdam 1 %", "microadam", partial(_plain, optim.MicroAdam, density=0.01), everywhere=True),
+        Rival(
+            "MicroAdam 1 %",
+            "microadam",
+            partial(_plain, optim.MicroAdam, density=0.01),
+            everywhere=True,
+        ),
         Rival("MoFO 10 %", "mofo", partial(_plain, optim.MoFO, density=0.1)),
         Rival("LIFT 5 %", "lift", partial(_plain, optim.LIFT, density=0.05), selects=True),
         Rival("Lion (pytorch-optimizer)", "er", partial(_imported, "pytorch_optimizer", "Lion")),
-        Rival("AdamW8bit (bitsandbytes)", "ewc", partial(_imported, "bitsandbytes.optim", "AdamW8bit")),
+        Rival(
+            "AdamW8bit (bitsandbytes)", "ewc", partial(_imported, "bitsandbytes.optim", "AdamW8bit")
+        ),
         Rival("AdamW8bit (torchao)", "ewc", partial(_imported, "torchao.optim", "AdamW8bit")),
     )
 
 
 def _nano(name: str, *, everywhere: bool = True, selects: bool = True, **options: Any) -> Rival:
-    return Rival(name, "nanoadam", partial(_with_dense_group, **{"mask_interval": 1 << 30, **options}), everywhere,
-                 selects)
+    return Rival(
+        name,
+        "nanoadam",
+        partial(_with_dense_group, **{"mask_interval": 1 << 30, **options}),
+        everywhere,
+        selects,
+    )
 
 
 def _with_dense_group(bulk: Params, rest: Params, **options: Any) -> Optimizer:

@@ -15,7 +15,9 @@ DENSE = ("norm", "head")  # what NanoAdam's paper trains densely
 
 def even(total: int, tensors: int = 10) -> tuple[Weight, ...]:
     """Matrices of 1024 columns, since some 8-bit states want whole blocks, with about so many entries in all."""
-    return tuple(Weight(f"weight{i}", (round(total / tensors / 1024), 1024)) for i in range(tensors))
+    return tuple(
+        Weight(f"weight{i}", (round(total / tensors / 1024), 1024)) for i in range(tensors)
+    )
 
 
 SETS: Mapping[str, Callable[[], tuple[Weight, ...]]] = {
@@ -23,8 +25,14 @@ SETS: Mapping[str, Callable[[], tuple[Weight, ...]]] = {
     "20M": lambda: even(20_000_000),
     "100M": lambda: even(100_000_000),
     "resnet-18": lambda: models.weights_of("torchvision:resnet18"),
-    "vit-b-16": lambda: from_config({**BUNDLED["vit-l-16"], "hidden_size": 768, "num_hidden_layers": 12,
-                                     "intermediate_size": 3072}),
+    "vit-b-16": lambda: from_config(
+        {
+            **BUNDLED["vit-l-16"],
+            "hidden_size": 768,
+            "num_hidden_layers": 12,
+            "intermediate_size": 3072,
+        }
+    ),
     "bert-base": lambda: from_config(BUNDLED["bert-base"]),
 }
 

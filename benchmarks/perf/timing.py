@@ -32,7 +32,8 @@ class Row(NamedTuple):
         selection_steps: The same in steps of fused AdamW.
         amortised: Ratio with one selection in 100 steps.
         state_bytes: Bytes of the state a parameter.
-        peak_bytes: Most memory that appears with the optimizer and goes through its first steps, bytes a parameter.
+        peak_bytes: Most memory that appears with the optimizer and goes through its first steps,
+            bytes a parameter.
     """
 
     shapes: str
@@ -67,19 +68,26 @@ def seconds(step: Callable[[], None], device: str) -> float:
     return time.perf_counter() - start
 
 
-def in_turn(first: Callable[[], None], second: Callable[[], None], budget: float, device: str) -> Times:
+def in_turn(
+    first: Callable[[], None], second: Callable[[], None], budget: float, device: str
+) -> Times:
     """Times of both, called in turn until `budget` seconds are used, 7 times at least.
 
-    In turn, so that other load of the machine hits both, and so that neither finds its data in the caches, as it would
-    not after a backward pass.
+    In turn, so that other load of the machine hits both, and so that neither finds its data in the
+    caches, as it would not after a backward pass.
     """
     return _rounds(lambda: (seconds(first, device), seconds(second, device)), budget, 7)
 
 
-def in_a_row(first: Callable[[], None], second: Callable[[], None], budget: float, device: str) -> Times:
+def in_a_row(
+    first: Callable[[], None], second: Callable[[], None], budget: float, device: str
+) -> Times:
     """As `in_turn`, but each 8 times in a row, as loops are often timed: what fits into the caches stays there."""
+
     def several(step: Callable[[], None]) -> float:
-        return statistics.median([seconds(step, device) for _ in range(8)][2:])  # the first two fill the caches
+        return statistics.median(
+            [seconds(step, device) for _ in range(8)][2:]
+        )  # the first two fill the caches
 
     return _rounds(lambda: (several(first), several(second)), budget, 3)
 
@@ -93,8 +101,17 @@ def _rounds(both: Callable[[], tuple[float, float]], budget: float, least: int) 
     return Times(*map(statistics.median, columns))
 
 
-def row(shapes: str, name: str, params: Params, base: Optimizer, make: Callable[..., Optimizer], *, selects: bool,
-        budget: float, device: str) -> Row:
+def row(
+    shapes: str,
+    name: str,
+    params: Params,
+    base: Optimizer,
+    make: Callable[..., Optimizer],
+    *,
+    selects: bool,
+    budget: float,
+    device: str,
+) -> Row:
     """Measure one optimizer against `base`, both on the same parameters."""
     entries = sum(param.numel() for param in params)
     optimizer, peak = _with_peak(make, device)
@@ -107,8 +124,19 @@ def row(shapes: str, name: str, params: Params, base: Optimizer, make: Callable[
             group["mask_interval"] = 1
         selecting = in_turn(base.step, optimizer.step, budget, device)
         steps, extra = selecting.ratio - turns.ratio, selecting.second - turns.second
-    return Row(shapes, name, 1e3 * turns.second, 1e3 * turns.first, turns.ratio, rows.ratio, 1e3 * extra, steps,
-               turns.ratio + steps / 100, state / entries, peak / entries)
+    return Row(
+        shapes,
+        name,
+        1e3 * turns.second,
+        1e3 * turns.first,
+        turns.ratio,
+        rows.ratio,
+        1e3 * extra,
+        steps,
+        turns.ratio + steps / 100,
+        state / entries,
+        peak / entries,
+    )
 
 
 def _with_peak(make: Callable[..., Optimizer], device: str) -> tuple[Optimizer, int]:
@@ -135,14 +163,23 @@ def _memory(name: str, device: str, *, start: bool = False) -> int:
         if start:
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
-        return torch.cuda.memory_allocated() if name == "VmRSS" else torch.cuda.max_memory_allocated()
+        return (
+            torch.cuda.memory_allocated() if name == "VmRSS" else torch.cuda.max_memory_allocated()
+        )
     if start:
         _RESET.write_text("5")  # Linux: the high-water mark starts again from now
-    return next(int(line.split()[1]) * 1024 for line in _STATUS.read_text().splitlines() if line.startswith(name))
+    return next(
+        int(line.split()[1]) * 1024
+        for line in _STATUS.read_text().splitlines()
+        if line.startswith(name)
+    )
 
 
 def copy_bandwidth(params: Params, device: str) -> float:
     """Bytes a second of copying the parameters, read and written."""
-    source, target = [param.detach() for param in params], [param.detach().clone() for param in params]
+    source, target = (
+        [param.detach() for param in params],
+        [param.detach().clone() for param in params],
+    )
     took = in_turn(lambda: torch._foreach_copy_(target, source), lambda: None, 0.3, device)
     return 2 * measure.tensor_bytes(source) / took.first

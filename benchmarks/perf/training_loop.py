@@ -2,10 +2,10 @@
 
     python benchmarks/perf/training_loop.py --data-root DIR [--repeats 5]
 
-Stream and model are Split Fashion-MNIST and the default MLP. All paths train the same initial weights with the same
-optimizer for the same number of steps: a bare loop over tensors that are already floats in memory, nanocl's learner
-with Avalanche's hooks at work, and Avalanche's own per-sample loader on the same data. Medians over interleaved
-repeats; one thread.
+Stream and model are Split Fashion-MNIST and the default MLP. All paths train the same initial
+weights with the same optimizer for the same number of steps: a bare loop over tensors that are
+already floats in memory, nanocl's learner with Avalanche's hooks at work, and Avalanche's own
+per-sample loader on the same data. Medians over interleaved repeats; one thread.
 """
 
 from __future__ import annotations
@@ -58,7 +58,9 @@ def main() -> None:
     parser.add_argument("--strategy", default="adamw")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    spec = suite.specs(suite.Request(stream="split-fmnist", strategies=(arguments.strategy,), seeds=(0,)))[0]
+    spec = suite.specs(
+        suite.Request(stream="split-fmnist", strategies=(arguments.strategy,), seeds=(0,))
+    )[0]
     paths = {
         "bare loop": lambda: bare(spec, arguments.data_root),
         "nanocl": lambda: ours(spec, arguments.data_root),
@@ -69,7 +71,9 @@ def main() -> None:
         for name, run in paths.items():
             times[name].append(run())
     base = statistics.median(times["bare loop"])
-    print(f"{'path':<20} {'ms a step':>10} {'ratio':>6}   ({measure.processor()}, 1 thread, torch {torch.__version__})")
+    print(
+        f"{'path':<20} {'ms a step':>10} {'ratio':>6}   ({measure.processor()}, 1 thread, torch {torch.__version__})"
+    )
     for name, values in times.items():
         median = statistics.median(values)
         print(f"{name:<20} {1e3 * median:>10.3f} {median / base:>6.2f}")

@@ -20,7 +20,17 @@ from nanocl.data.sources import KNOWN, Source, find
 from nanocl.data.subsets import parse_names
 from nanocl.records import UserError
 
-__all__ = ["KNOWN", "DataMissing", "DataSet", "default_root", "find_file", "fingerprint", "load", "parse_names"]
+__all__ = [
+    "KNOWN",
+    "DataMissing",
+    "DataSet",
+    "default_root",
+    "find_file",
+    "fingerprint",
+    "load",
+    "parse_names",
+]
+
 
 def default_root() -> Path:
     """Where data is looked for: NANOCL_DATA_ROOT, else ./data if there is one, else the user's cache folder."""
@@ -30,17 +40,21 @@ def default_root() -> Path:
     return Path("data") if Path("data").is_dir() else cache.user_folder() / "data"
 
 
-def load(name: str, root: Path | None = None, *, image_size: int = 0, download: bool = True) -> DataSet:
+def load(
+    name: str, root: Path | None = None, *, image_size: int = 0, download: bool = True
+) -> DataSet:
     """The data set `name` found under `root`.
 
     Args:
-        name: `digits`, `mnist`, `fashion-mnist`, `cifar10`, `cifar100`, `flowers102`, or the name of an image folder
-            (see `nanocl.data.folder`) or a zip of one in `root`. The known names are looked for in torchvision's
-            layout first.
-        root: The data root; None for `default_root()`. Decoded copies are kept in its folder `.nanocl` if it is
-            writable, else in the user's cache folder.
-        image_size: Side of the squares that images are centre-cropped and resized to; 0 leaves them as they are.
-        download: Whether a known data set that is missing is downloaded to where torchvision puts it.
+        name: `digits`, `mnist`, `fashion-mnist`, `cifar10`, `cifar100`, `flowers102`, or the name
+            of an image folder (see `nanocl.data.folder`) or a zip of one in `root`. The known names
+            are looked for in torchvision's layout first.
+        root: The data root; None for `default_root()`. Decoded copies are kept in its folder
+            `.nanocl` if it is writable, else in the user's cache folder.
+        image_size: Side of the squares that images are centre-cropped and resized to; 0 leaves them
+            as they are.
+        download: Whether a known data set that is missing is downloaded to where torchvision puts
+            it.
 
     Raises:
         DataMissing: It is nowhere, and was not downloaded.
@@ -62,7 +76,9 @@ def find_file(name: str, root: Path | None = None) -> Path | None:
     return next((path for path in (Path(name).expanduser(), root / name) if path.is_file()), None)
 
 
-def fingerprint(name: str, root: Path | None = None, *, image_size: int = 0, download: bool = True) -> str:
+def fingerprint(
+    name: str, root: Path | None = None, *, image_size: int = 0, download: bool = True
+) -> str:
     """The fingerprint of `load` with these arguments, without reading pixels where it was decoded before.
 
     Raises:
@@ -71,12 +87,20 @@ def fingerprint(name: str, root: Path | None = None, *, image_size: int = 0, dow
     with _one_sentence(name):
         _, places, identity = _locate(name, root, image_size, download)
         facts = next((facts for place in places if (facts := cache.facts(place, identity))), None)
-    return facts["fingerprint"] if facts else load(name, root, image_size=image_size, download=download).fingerprint
+    return (
+        facts["fingerprint"]
+        if facts
+        else load(name, root, image_size=image_size, download=download).fingerprint
+    )
 
 
-def _locate(name: str, root: Path | None, image_size: int, download: bool) -> tuple[Source, tuple[Path, Path], str]:
+def _locate(
+    name: str, root: Path | None, image_size: int, download: bool
+) -> tuple[Source, tuple[Path, Path], str]:
     if isinstance(image_size, bool) or not isinstance(image_size, int) or image_size < 0:
-        raise UserError(f"image_size must be a number of pixels, or 0 for images as they are, got {image_size!r}")
+        raise UserError(
+            f"image_size must be a number of pixels, or 0 for images as they are, got {image_size!r}"
+        )
     root = default_root() if root is None else Path(root).expanduser()
     source = find(name, root)
     if source is None:
@@ -93,7 +117,9 @@ def _decode(name: str, source: Source, image_size: int) -> DataSet:
     splits = source.read(image_size)
     official = splits.official or fingerprint_of(splits) == OFFICIAL_FINGERPRINTS.get(name)
     splits = resized(splits, image_size)
-    return DataSet(**{**vars(splits), "official": official}, name=name, fingerprint=fingerprint_of(splits))
+    return DataSet(
+        **{**vars(splits), "official": official}, name=name, fingerprint=fingerprint_of(splits)
+    )
 
 
 @contextmanager
@@ -102,4 +128,6 @@ def _one_sentence(name: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UserError(f"cannot read {error.filename or name}: {error.strerror or error}") from error
+        raise UserError(
+            f"cannot read {error.filename or name}: {error.strerror or error}"
+        ) from error

@@ -1,9 +1,10 @@
 """The official files, as torchvision names, checks and downloads them (torchvision 0.30 `datasets`), and fingerprints.
 
-OFFICIAL_FINGERPRINTS were computed from files known to be the published ones: MNIST from gzip files with torchvision's
-checksums; Fashion-MNIST from Debian's, whose gzip headers lack the file name and time, and which have torchvision's
-checksums once these are put back; digits from scikit-learn 1.9. CIFAR-10, CIFAR-100 and Flowers-102 have none here:
-their exact pixels were not at hand, so they are recognised by the checksums of their files only.
+OFFICIAL_FINGERPRINTS were computed from files known to be the published ones: MNIST from gzip files
+with torchvision's checksums; Fashion-MNIST from Debian's, whose gzip headers lack the file name and
+time, and which have torchvision's checksums once these are put back; digits from scikit-learn 1.9.
+CIFAR-10, CIFAR-100 and Flowers-102 have none here: their exact pixels were not at hand, so they are
+recognised by the checksums of their files only.
 """
 
 from __future__ import annotations
@@ -30,27 +31,45 @@ class Archive:
 
 
 ARCHIVES: Mapping[str, Archive] = {
-    "mnist": Archive("MNIST/raw", {
-        "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
-        "train-labels-idx1-ubyte.gz": "d53e105ee54ea40749a09fcbcd1e9432",
-        "t10k-images-idx3-ubyte.gz": "9fb629c4189551a2d022fa330f9573f3",
-        "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
-    }, ("https://ossci-datasets.s3.amazonaws.com/mnist/", "http://yann.lecun.com/exdb/mnist/")),
-    "fashion-mnist": Archive("FashionMNIST/raw", {
-        "train-images-idx3-ubyte.gz": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
-        "train-labels-idx1-ubyte.gz": "25c81989df183df01b3e8a0aad5dffbe",
-        "t10k-images-idx3-ubyte.gz": "bef4ecab320f06d8554ea6380940ec79",
-        "t10k-labels-idx1-ubyte.gz": "bb300cfdad3c16e7a12a480ee83cd310",
-    }, ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",)),
-    "cifar10": Archive("", {"cifar-10-python.tar.gz": "c58f30108f718f92721af3b95e74349a"},
-                       ("https://www.cs.toronto.edu/~kriz/",)),
-    "cifar100": Archive("", {"cifar-100-python.tar.gz": "eb9058c3a382ffc7106e4002c42a8d85"},
-                        ("https://www.cs.toronto.edu/~kriz/",)),
-    "flowers102": Archive("flowers-102", {
-        "102flowers.tgz": "52808999861908f626f3c1f4e79d11fa",
-        "imagelabels.mat": "e0620be6f572b9609742df49c70aed4d",
-        "setid.mat": "a5357ecc9cb78c4bef273ce3793fc85c",
-    }, ("https://www.robots.ox.ac.uk/~vgg/data/flowers/102/",)),
+    "mnist": Archive(
+        "MNIST/raw",
+        {
+            "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+            "train-labels-idx1-ubyte.gz": "d53e105ee54ea40749a09fcbcd1e9432",
+            "t10k-images-idx3-ubyte.gz": "9fb629c4189551a2d022fa330f9573f3",
+            "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
+        },
+        ("https://ossci-datasets.s3.amazonaws.com/mnist/", "http://yann.lecun.com/exdb/mnist/"),
+    ),
+    "fashion-mnist": Archive(
+        "FashionMNIST/raw",
+        {
+            "train-images-idx3-ubyte.gz": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+            "train-labels-idx1-ubyte.gz": "25c81989df183df01b3e8a0aad5dffbe",
+            "t10k-images-idx3-ubyte.gz": "bef4ecab320f06d8554ea6380940ec79",
+            "t10k-labels-idx1-ubyte.gz": "bb300cfdad3c16e7a12a480ee83cd310",
+        },
+        ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",),
+    ),
+    "cifar10": Archive(
+        "",
+        {"cifar-10-python.tar.gz": "c58f30108f718f92721af3b95e74349a"},
+        ("https://www.cs.toronto.edu/~kriz/",),
+    ),
+    "cifar100": Archive(
+        "",
+        {"cifar-100-python.tar.gz": "eb9058c3a382ffc7106e4002c42a8d85"},
+        ("https://www.cs.toronto.edu/~kriz/",),
+    ),
+    "flowers102": Archive(
+        "flowers-102",
+        {
+            "102flowers.tgz": "52808999861908f626f3c1f4e79d11fa",
+            "imagelabels.mat": "e0620be6f572b9609742df49c70aed4d",
+            "setid.mat": "a5357ecc9cb78c4bef273ce3793fc85c",
+        },
+        ("https://www.robots.ox.ac.uk/~vgg/data/flowers/102/",),
+    ),
 }
 
 OFFICIAL_FINGERPRINTS: Mapping[str, str] = {

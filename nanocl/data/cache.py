@@ -56,8 +56,13 @@ def read(path: Path, identity: str) -> DataSet | None:
         return None
     arrays = {array: _view(mapped, header["start"], header[array]) for array in ARRAYS}
     found = header["__metadata__"]
-    return DataSet(**arrays, classes=tuple(json.loads(found["classes"])), official=json.loads(found["official"]),
-                   name=found["name"], fingerprint=found["fingerprint"])
+    return DataSet(
+        **arrays,
+        classes=tuple(json.loads(found["classes"])),
+        official=json.loads(found["official"]),
+        name=found["name"],
+        fingerprint=found["fingerprint"],
+    )
 
 
 def write(places: tuple[Path, ...], data: DataSet, identity: str) -> Path | None:
@@ -68,8 +73,10 @@ def write(places: tuple[Path, ...], data: DataSet, identity: str) -> Path | None
             return path
         except OSError as error:
             reason = error
-    warnings.warn(f"data set {data.name} will be decoded again next time: cannot write {places[-1]} ({reason})",
-                  stacklevel=2)
+    warnings.warn(
+        f"data set {data.name} will be decoded again next time: cannot write {places[-1]} ({reason})",
+        stacklevel=2,
+    )
     return None
 
 
@@ -89,13 +96,21 @@ def _header(file: BinaryIO, identity: str) -> dict[str, Any] | None:
 def _write(path: Path, data: DataSet, identity: str) -> None:
     from safetensors.numpy import save
 
-    header = {"schema": SCHEMA, "source": identity, "name": data.name, "fingerprint": data.fingerprint,
-              "official": json.dumps(data.official), "classes": json.dumps(data.classes)}
+    header = {
+        "schema": SCHEMA,
+        "source": identity,
+        "name": data.name,
+        "fingerprint": data.fingerprint,
+        "official": json.dumps(data.official),
+        "classes": json.dumps(data.classes),
+    }
     # a data root that does not exist is not created for a copy
     path.parent.mkdir(parents=path.parent.name != ".nanocl", exist_ok=True)
     part = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.part")
     try:
-        part.write_bytes(save({array: np.ascontiguousarray(getattr(data, array)) for array in ARRAYS}, header))
+        part.write_bytes(
+            save({array: np.ascontiguousarray(getattr(data, array)) for array in ARRAYS}, header)
+        )
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
@@ -103,4 +118,6 @@ def _write(path: Path, data: DataSet, identity: str) -> None:
 
 def _view(mapped: mmap.mmap, start: int, entry: dict[str, Any]) -> np.ndarray:
     dtype, shape = DTYPES[entry["dtype"]], entry["shape"]
-    return np.frombuffer(mapped, dtype, math.prod(shape), start + entry["data_offsets"][0]).reshape(shape)
+    return np.frombuffer(mapped, dtype, math.prod(shape), start + entry["data_offsets"][0]).reshape(
+        shape
+    )

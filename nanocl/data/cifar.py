@@ -1,7 +1,7 @@
 """CIFAR-10 and CIFAR-100 as their author publishes them: Python pickles, in a tar file or unpacked.
 
-A pickle can run any program, so these are read by an unpickler that knows plain values and arrays of bytes only,
-whether or not their checksums are the official ones.
+A pickle can run any program, so these are read by an unpickler that knows plain values and arrays
+of bytes only, whether or not their checksums are the official ones.
 
 Source: Krizhevsky, Learning multiple layers of features from tiny images, 2009.
 """
@@ -53,24 +53,40 @@ class Layout:
         return (*self.train, *self.test, self.meta)
 
 
-CIFAR10 = Layout("cifar-10-python.tar.gz", "cifar-10-batches-py", tuple(f"data_batch_{n}" for n in range(1, 6)),
-                 ("test_batch",), "batches.meta", "labels", "label_names", {
-    "data_batch_1": "c99cafc152244af753f735de768cd75f",
-    "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
-    "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
-    "data_batch_4": "634d18415352ddfa80567beed471001a",
-    "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
-    "test_batch": "40351d587109b95175f43aff81a1287e",
-    "batches.meta": "5ff9c542aee3614f3951f8cda6e48888",
-    **ARCHIVES["cifar10"].files,
-})
-CIFAR100 = Layout("cifar-100-python.tar.gz", "cifar-100-python", ("train",), ("test",), "meta", "fine_labels",
-                  "fine_label_names", {
-    "train": "16019d7e3df5f24257cddd939b257f8d",
-    "test": "f0ef6b0ae62326f3e7ffdfab6717acfc",
-    "meta": "7973b15100ade9c7d40fb424638fde48",
-    **ARCHIVES["cifar100"].files,
-})
+CIFAR10 = Layout(
+    "cifar-10-python.tar.gz",
+    "cifar-10-batches-py",
+    tuple(f"data_batch_{n}" for n in range(1, 6)),
+    ("test_batch",),
+    "batches.meta",
+    "labels",
+    "label_names",
+    {
+        "data_batch_1": "c99cafc152244af753f735de768cd75f",
+        "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+        "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
+        "data_batch_4": "634d18415352ddfa80567beed471001a",
+        "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+        "test_batch": "40351d587109b95175f43aff81a1287e",
+        "batches.meta": "5ff9c542aee3614f3951f8cda6e48888",
+        **ARCHIVES["cifar10"].files,
+    },
+)
+CIFAR100 = Layout(
+    "cifar-100-python.tar.gz",
+    "cifar-100-python",
+    ("train",),
+    ("test",),
+    "meta",
+    "fine_labels",
+    "fine_label_names",
+    {
+        "train": "16019d7e3df5f24257cddd939b257f8d",
+        "test": "f0ef6b0ae62326f3e7ffdfab6717acfc",
+        "meta": "7973b15100ade9c7d40fb424638fde48",
+        **ARCHIVES["cifar100"].files,
+    },
+)
 LAYOUTS = {"cifar10": CIFAR10, "cifar100": CIFAR100}
 
 
@@ -83,11 +99,17 @@ def read_cifar(where: Path, layout: Layout) -> Splits:
     files, official = _from_tar(where, layout) if where.is_file() else _from_folder(where, layout)
     meta = unpickle(files[layout.meta], f"{where}/{layout.meta}")
     classes = meta.get(layout.names) if isinstance(meta, dict) else None
-    if not isinstance(classes, list) or not classes or not all(isinstance(name, str) for name in classes):
+    if (
+        not isinstance(classes, list)
+        or not classes
+        or not all(isinstance(name, str) for name in classes)
+    ):
         raise UserError(f"{where}/{layout.meta} must list the class names under {layout.names!r}")
     arrays: list[np.ndarray] = []
     for batches in (layout.train, layout.test):
-        parts = [_batch(files[name], f"{where}/{name}", layout.labels, len(classes)) for name in batches]
+        parts = [
+            _batch(files[name], f"{where}/{name}", layout.labels, len(classes)) for name in batches
+        ]
         arrays += [np.concatenate(column) for column in zip(*parts, strict=True)]
     return Splits(*arrays, tuple(classes), official)
 
@@ -101,7 +123,9 @@ def unpickle(data: bytes, described: str) -> Any:
     try:
         return _PlainUnpickler(io.BytesIO(data), encoding="latin1").load()
     except Exception as error:  # a damaged pickle can fail in any way
-        raise UserError(f"{described} is not a whole pickle of plain values and arrays of bytes: {error}") from error
+        raise UserError(
+            f"{described} is not a whole pickle of plain values and arrays of bytes: {error}"
+        ) from error
 
 
 class _PlainUnpickler(pickle.Unpickler):
@@ -120,7 +144,9 @@ class _Type:
 
     def __init__(self, code: str, *_: Any) -> None:
         if code != "u1":
-            raise pickle.UnpicklingError(f"it holds an array of type {code!r}, not of unsigned bytes")
+            raise pickle.UnpicklingError(
+                f"it holds an array of type {code!r}, not of unsigned bytes"
+            )
 
     def __setstate__(self, state: Any) -> None:
         """Byte order and alignment, which single bytes have none of."""
@@ -147,15 +173,28 @@ def _encode(text: str, encoding: str = "latin1") -> bytes:
     return text.encode("latin1")
 
 
-_STAND_INS = {("numpy", "ndarray"): _Bytes, ("numpy", "dtype"): _Type, ("_codecs", "encode"): _encode}
+_STAND_INS = {
+    ("numpy", "ndarray"): _Bytes,
+    ("numpy", "dtype"): _Type,
+    ("_codecs", "encode"): _encode,
+}
 
 
 def _batch(data: bytes, described: str, key: str, classes: int) -> tuple[np.ndarray, np.ndarray]:
     batch = unpickle(data, described)
-    pixels, labels = (batch.get("data"), batch.get(key)) if isinstance(batch, dict) else (None, None)
+    pixels, labels = (
+        (batch.get("data"), batch.get(key)) if isinstance(batch, dict) else (None, None)
+    )
     values = pixels.values if isinstance(pixels, _Bytes) else None
-    if values is None or values.shape[1:] != (3072,) or not isinstance(labels, list) or len(labels) != len(values):
-        raise UserError(f"{described} must hold 'data' (n, 3072) of unsigned bytes and n labels under {key!r}")
+    if (
+        values is None
+        or values.shape[1:] != (3072,)
+        or not isinstance(labels, list)
+        or len(labels) != len(values)
+    ):
+        raise UserError(
+            f"{described} must hold 'data' (n, 3072) of unsigned bytes and n labels under {key!r}"
+        )
     if not all(isinstance(label, int) and 0 <= label < classes for label in labels):
         raise UserError(f"{described} must hold labels from 0 to {classes - 1}")
     return values.reshape(-1, *SHAPE), np.array(labels, np.int64)
@@ -163,14 +202,20 @@ def _batch(data: bytes, described: str, key: str, classes: int) -> tuple[np.ndar
 
 def _from_folder(folder: Path, layout: Layout) -> tuple[dict[str, bytes], bool]:
     files = {name: (folder / name).read_bytes() for name in layout.files}
-    official = all(hashlib.md5(data, usedforsecurity=False).hexdigest() == layout.checksums[name]
-                   for name, data in files.items())
+    official = all(
+        hashlib.md5(data, usedforsecurity=False).hexdigest() == layout.checksums[name]
+        for name, data in files.items()
+    )
     return files, official
 
 
 def _from_tar(archive: Path, layout: Layout) -> tuple[dict[str, bytes], bool]:
-    files = read_members(archive, lambda path: path.parent.name == layout.folder and path.name in layout.files)
+    files = read_members(
+        archive, lambda path: path.parent.name == layout.folder and path.name in layout.files
+    )
     absent = [name for name in layout.files if name not in files]
     if absent:
-        raise UserError(f"{archive} lacks {layout.folder}/{absent[0]}: truncated, or another archive")
+        raise UserError(
+            f"{archive} lacks {layout.folder}/{absent[0]}: truncated, or another archive"
+        )
     return files, md5_of(archive) == layout.checksums[layout.archive]

@@ -34,11 +34,12 @@ class DataSet(Splits):
     Attributes:
         name: The name it was asked for by.
         fingerprint: 16 hex digits over pixels, labels and splits, see `fingerprint_of`.
-        official: Whether it is exactly the published data set. `digits`, `mnist` and `fashion-mnist` are recognised
-            by their fingerprint, whatever they were read from. `cifar10`, `cifar100` and `flowers102` are official
-            only when read from files with the checksums of torchvision's list: their official fingerprints are
-            not recorded here, so that an exact copy in another container counts as other. An official set
-            resized with `image_size` stays official.
+        official: Whether it is exactly the published data set. `digits`, `mnist` and
+            `fashion-mnist` are recognised by their fingerprint, whatever they were read from.
+            `cifar10`, `cifar100` and `flowers102` are official only when read from files with the
+            checksums of torchvision's list: their official fingerprints are not recorded here, so
+            that an exact copy in another container counts as other. An official set resized with
+            `image_size` stays official.
     """
 
     name: str = ""
@@ -60,9 +61,9 @@ class DataSet(Splits):
 def fingerprint_of(splits: Splits) -> str:
     """16 hex digits that depend on every pixel, label and split, but not on the order of samples or the container.
 
-    The hash of the sorted hashes of the samples; a sample is its split, class number, shape and pixels. Pixels are
-    taken as decoded: lossy formats (JPEG, WebP) and resizing may differ in a grey level, and so in the fingerprint,
-    between versions of Pillow.
+    The hash of the sorted hashes of the samples; a sample is its split, class number, shape and
+    pixels. Pixels are taken as decoded: lossy formats (JPEG, WebP) and resizing may differ in a
+    grey level, and so in the fingerprint, between versions of Pillow.
     """
     digests = _digests("train", splits.train_inputs, splits.train_labels)
     digests += _digests("test", splits.test_inputs, splits.test_labels)

@@ -12,9 +12,11 @@ FOLD = 5
 def read_digits() -> Splits:
     """1,797 images of 8x8, values 0..16 stretched to 0..255.
 
-    There is no official split: of each class every fifth sample in the file's order is a test sample (355 in all).
+    There is no official split: of each class every fifth sample in the file's order is a test
+    sample (355 in all).
 
-    Source: Alpaydin and Kaynak, Optical recognition of handwritten digits, UCI, 1998 (its test part).
+    Source: Alpaydin and Kaynak, Optical recognition of handwritten digits, UCI, 1998 (its test
+        part).
     """
     from sklearn.datasets import load_digits
 

@@ -22,7 +22,8 @@ def download(archive: Archive, root: Path) -> str:
     """Download the files of `archive` that are not there, each verified by its checksum before it gets its name.
 
     Returns:
-        Why it failed, after at most `PROBE_SECONDS` if no mirror answers; empty when all files are there.
+        Why it failed, after at most `PROBE_SECONDS` if no mirror answers; empty when all files are
+        there.
     """
     mirror, reason = _answering(archive)
     if not mirror:
@@ -41,11 +42,14 @@ def download(archive: Archive, root: Path) -> str:
 def _answering(archive: Archive) -> tuple[str, str]:
     """The first mirror that answers, or the reason why none does.
 
-    In threads that may be left behind: a name look-up without network blocks for longer than any socket timeout.
+    In threads that may be left behind: a name look-up without network blocks for longer than any
+    socket timeout.
     """
     answers: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
     for mirror in archive.mirrors:
-        threading.Thread(target=_probe, args=(mirror, next(iter(archive.files)), answers), daemon=True).start()
+        threading.Thread(
+            target=_probe, args=(mirror, next(iter(archive.files)), answers), daemon=True
+        ).start()
     until, reasons = time.monotonic() + PROBE_SECONDS, []
     for _ in archive.mirrors:
         try:
@@ -70,9 +74,16 @@ def _probe(mirror: str, name: str, answers: queue.SimpleQueue[tuple[str, str]]) 
 def _fetch(url: str, path: Path, md5: str) -> None:
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        with urllib.request.urlopen(url, timeout=STALL_SECONDS) as response, part.open("wb") as file:
+        with (
+            urllib.request.urlopen(url, timeout=STALL_SECONDS) as response,
+            part.open("wb") as file,
+        ):
             size = int(response.headers.get("Content-Length") or 0)
-            print(f"downloading {url} ({size / 1e6:.1f} MB) to {path.parent}", file=sys.stderr, flush=True)
+            print(
+                f"downloading {url} ({size / 1e6:.1f} MB) to {path.parent}",
+                file=sys.stderr,
+                flush=True,
+            )
             shutil.copyfileobj(response, file, 1 << 20)
         if md5_of(part) != md5:
             raise ValueError(f"{path.name} has the wrong checksum; it was not kept")

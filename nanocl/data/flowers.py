@@ -2,7 +2,8 @@
 
 Training images are the official training split (1,020); the official validation split is left out.
 
-Source: Nilsback and Zisserman, Automated flower classification over a large number of classes, 2008.
+Source: Nilsback and Zisserman, Automated flower classification over a large number of classes,
+2008.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ def read_flowers(folder: Path, image_size: int) -> Splits:
     """The data set in `folder`, from 102flowers.tgz where that is kept (only it can be told official), else jpg/.
 
     Raises:
-        UserError: A file is damaged, or `image_size` is 0 and sizes differ, as they do in the official files.
+        UserError: A file is damaged, or `image_size` is 0 and sizes differ, as they do in the
+            official files.
     """
     packed = (folder / TAR).is_file()
     where = folder / (TAR if packed else "jpg")
@@ -35,10 +37,16 @@ def read_flowers(folder: Path, image_size: int) -> Splits:
     arrays: list[np.ndarray] = []
     for key in ("trnid", "tstid"):
         ids = np.sort(_numbers(folder / IDS, key, len(labels)))
-        images, _ = decode_all([f"image_{number:05d}.jpg" for number in ids], read, lambda name: f"{where}/{name}",
-                               image_size)
+        images, _ = decode_all(
+            [f"image_{number:05d}.jpg" for number in ids],
+            read,
+            lambda name: f"{where}/{name}",
+            image_size,
+        )
         arrays += [images, labels[ids - 1] - 1]
-    official = packed and all(md5_of(folder / name) == md5 for name, md5 in ARCHIVES["flowers102"].files.items())
+    official = packed and all(
+        md5_of(folder / name) == md5 for name, md5 in ARCHIVES["flowers102"].files.items()
+    )
     return Splits(*arrays, CLASSES, official)
 
 

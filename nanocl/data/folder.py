@@ -1,9 +1,10 @@
 """Image folders `{train,test}/<class>/*.{png,jpg,jpeg,webp}`, on disk or in a zip.
 
-Images may lie deeper in a class folder. A single folder around train/ and test/ is stepped into. Other folders (a
-`val` split, say) and other files are left alone, and so is everything hidden. Classes are numbered in the order of
-their names, by value where all names are numbers. Samples are in the order of their file names, which for data sets
-exported as numbered files is the original order.
+Images may lie deeper in a class folder. A single folder around train/ and test/ is stepped into.
+Other folders (a `val` split, say) and other files are left alone, and so is everything hidden.
+Classes are numbered in the order of their names, by value where all names are numbers. Samples are
+in the order of their file names, which for data sets exported as numbered files is the original
+order.
 """
 
 from __future__ import annotations
@@ -28,17 +29,29 @@ SPLITS = ("train", "test")
 def read_folder(folder: Path, image_size: int) -> Splits:
     """The image folder `folder`."""
     names = [path.relative_to(folder).as_posix() for path in walk(folder)]
-    return _read(names, lambda name: (folder / name).read_bytes(), lambda name: str(folder / name), str(folder),
-                 image_size)
+    return _read(
+        names,
+        lambda name: (folder / name).read_bytes(),
+        lambda name: str(folder / name),
+        str(folder),
+        image_size,
+    )
 
 
 def read_zip(archive: Path, image_size: int) -> Splits:
     """The image folder in the zip file `archive`."""
     try:
         with zipfile.ZipFile(archive) as opened:
-            names = list(dict.fromkeys(name for name in opened.namelist() if not name.endswith("/")))
-            return _read(names, _member_reader(opened, archive), lambda name: f"{name} in {archive}", str(archive),
-                         image_size)
+            names = list(
+                dict.fromkeys(name for name in opened.namelist() if not name.endswith("/"))
+            )
+            return _read(
+                names,
+                _member_reader(opened, archive),
+                lambda name: f"{name} in {archive}",
+                str(archive),
+                image_size,
+            )
     except zipfile.BadZipFile as error:
         raise UserError(f"{archive} is not a whole zip file: {error}") from error
 
@@ -52,20 +65,33 @@ def class_order(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _member_reader(opened: zipfile.ZipFile, archive: Path) -> Callable[[str], bytes]:
-    lock = threading.Lock()  # seeking and reading one file object from two threads is slower than taking turns
+    lock = (
+        threading.Lock()
+    )  # seeking and reading one file object from two threads is slower than taking turns
 
     def read(name: str) -> bytes:
         try:
             with lock:
                 return opened.read(name)
-        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+        except (
+            zipfile.BadZipFile,
+            zlib.error,
+            EOFError,
+            RuntimeError,
+            NotImplementedError,
+        ) as error:
             raise UserError(f"{name} in {archive} cannot be read: {error}") from error
 
     return read
 
 
-def _read(names: list[str], read: Callable[[str], bytes], describe: Callable[[str], str], where: str,
-          image_size: int) -> Splits:
+def _read(
+    names: list[str],
+    read: Callable[[str], bytes],
+    describe: Callable[[str], str],
+    where: str,
+    image_size: int,
+) -> Splits:
     members = _by_split(names, where)
     classes = class_order(label for label, _ in members["train"])
     _check_classes(members, where)
@@ -77,8 +103,10 @@ def _read(names: list[str], read: Callable[[str], bytes], describe: Callable[[st
         labels[split] = np.array([number[label] for label, _ in ordered], np.int64)
         grays.append(gray)
     if images["train"].shape[1:] != images["test"].shape[1:]:
-        raise UserError(f"images in train/ and test/ of {where} differ in size; pass stream.image_size "
-                        "(e.g. --set stream.image_size=64) to resize all")
+        raise UserError(
+            f"images in train/ and test/ of {where} differ in size; pass stream.image_size "
+            "(e.g. --set stream.image_size=64) to resize all"
+        )
     if all(grays):
         images = {split: np.ascontiguousarray(values[:, :1]) for split, values in images.items()}
     return Splits(images["train"], labels["train"], images["test"], labels["test"], classes)
@@ -86,8 +114,11 @@ def _read(names: list[str], read: Callable[[str], bytes], describe: Callable[[st
 
 def _by_split(names: list[str], where: str) -> dict[str, list[tuple[str, str]]]:
     parts = {name: PurePosixPath(name).parts for name in names}
-    parts = {name: path for name, path in parts.items()
-             if not any(part.startswith((".", "__MACOSX")) for part in path)}
+    parts = {
+        name: path
+        for name, path in parts.items()
+        if not any(part.startswith((".", "__MACOSX")) for part in path)
+    }
     tops = {path[0] for path in parts.values() if len(path) > 1}
     skip = 1 if len(tops) == 1 and not tops & set(SPLITS) else 0
     members: dict[str, list[tuple[str, str]]] = {split: [] for split in SPLITS}
@@ -96,7 +127,9 @@ def _by_split(names: list[str], where: str) -> dict[str, list[tuple[str, str]]]:
         if len(inner) < 2 or inner[0] not in SPLITS or not name.lower().endswith(EXTENSIONS):
             continue
         if len(inner) == 2:
-            raise UserError(f"{name} in {where} lies in no class folder; images belong in {inner[0]}/<class>/")
+            raise UserError(
+                f"{name} in {where} lies in no class folder; images belong in {inner[0]}/<class>/"
+            )
         members[inner[0]].append((inner[1], name))
     return members
 
@@ -104,13 +137,17 @@ def _by_split(names: list[str], where: str) -> dict[str, list[tuple[str, str]]]:
 def _check_classes(members: dict[str, list[tuple[str, str]]], where: str) -> None:
     for split in SPLITS:
         if not members[split]:
-            raise UserError(f"{where} has no images in {split}/; a data set has images ({', '.join(EXTENSIONS)}) in "
-                            "train/<class>/ and test/<class>/")
+            raise UserError(
+                f"{where} has no images in {split}/; a data set has images ({', '.join(EXTENSIONS)}) in "
+                "train/<class>/ and test/<class>/"
+            )
     train, test = ({label for label, _ in members[split]} for split in SPLITS)
     for missing, split in ((test - train, "train"), (train - test, "test")):
         if missing:
-            raise UserError(f"{where} has no images of class {min(missing)!r} in {split}/; every class needs images in "
-                            "train/ and test/")
+            raise UserError(
+                f"{where} has no images of class {min(missing)!r} in {split}/; every class needs images in "
+                "train/ and test/"
+            )
 
 
 def walk(folder: Path) -> Iterator[Path]:

@@ -24,15 +24,20 @@ BILINEAR = 2  # PIL.Image.Resampling.BILINEAR, without loading Pillow
 GRAY_MODES = ("1", "L", "LA", "La")
 
 
-def decode_all(names: Sequence[str], read: Callable[[str], bytes], describe: Callable[[str], str],
-               image_size: int) -> tuple[np.ndarray, bool]:
+def decode_all(
+    names: Sequence[str],
+    read: Callable[[str], bytes],
+    describe: Callable[[str], str],
+    image_size: int,
+) -> tuple[np.ndarray, bool]:
     """Decode image files in the given order, in threads.
 
     Args:
         names: Which files.
         read: Bytes of one file.
         describe: A file as error messages name it.
-        image_size: Side of the square every image is cropped and resized to; 0 keeps images, which must then agree.
+        image_size: Side of the square every image is cropped and resized to; 0 keeps images, which
+            must then agree.
 
     Returns:
         Images (N, 3, H, W) uint8, and whether all of them are grayscale files.
@@ -40,6 +45,7 @@ def decode_all(names: Sequence[str], read: Callable[[str], bytes], describe: Cal
     Raises:
         UserError: A file is not a whole image, or sizes differ and `image_size` is 0.
     """
+
     def one(name: str) -> np.ndarray:
         return decode(read(name), describe(name), image_size)
 
@@ -54,7 +60,9 @@ def decode_all(names: Sequence[str], read: Callable[[str], bytes], describe: Cal
         try:
             for image in _flat(pool.map(some, chunks)):
                 if image.shape[1:] != first.shape[1:]:
-                    raise UserError(_sizes_differ(describe(names[0]), first, describe(names[row]), image))
+                    raise UserError(
+                        _sizes_differ(describe(names[0]), first, describe(names[row]), image)
+                    )
                 images[row] = image
                 gray, row = gray and len(image) == 1, row + 1
         except BaseException:
@@ -75,7 +83,14 @@ def decode(data: bytes, described: str, image_size: int = 0) -> np.ndarray:
         _check_png(data)
         with Image.open(io.BytesIO(data)) as image:
             return _array(_plain(image), image_size)
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError) as error:
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+        EOFError,
+        struct.error,
+        Image.DecompressionBombError,
+    ) as error:
         raise UserError(f"{described} is not a whole image: {error}") from error
 
 
@@ -83,7 +98,9 @@ def resized(splits: Splits, image_size: int) -> Splits:
     """All images cropped and resized to squares of `image_size`; the same object where nothing changes."""
     if image_size == 0 or splits.train_inputs.shape[2:] == (image_size, image_size):
         return splits
-    train, test = (_resize(inputs, image_size) for inputs in (splits.train_inputs, splits.test_inputs))
+    train, test = (
+        _resize(inputs, image_size) for inputs in (splits.train_inputs, splits.test_inputs)
+    )
     return replace(splits, train_inputs=train, test_inputs=test)
 
 
@@ -92,7 +109,9 @@ def _resize(inputs: np.ndarray, image_size: int) -> np.ndarray:
 
     out = np.empty((*inputs.shape[:2], image_size, image_size), np.uint8)
     for number, channels in enumerate(inputs):
-        pixels = channels[0] if len(channels) == 1 else np.ascontiguousarray(channels.transpose(1, 2, 0))
+        pixels = (
+            channels[0] if len(channels) == 1 else np.ascontiguousarray(channels.transpose(1, 2, 0))
+        )
         out[number] = _array(Image.fromarray(pixels), image_size)
     return out
 
@@ -103,7 +122,9 @@ def _plain(image: PilImage) -> PilImage:
 
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.mode in ("I", "F"):
-        raise ValueError(f"pixels of mode {image.mode} have no range; 8 or 16 bits per channel are read")
+        raise ValueError(
+            f"pixels of mode {image.mode} have no range; 8 or 16 bits per channel are read"
+        )
     return image.convert("L" if image.mode in GRAY_MODES else "RGB")
 
 
@@ -112,7 +133,9 @@ def _array(image: PilImage, image_size: int) -> np.ndarray:
         side = min(image.size)
         left, top = (image.width - side) // 2, (image.height - side) // 2
         # Pillow's bilinear filter widens when it shrinks an image, so nothing aliases
-        image = image.crop((left, top, left + side, top + side)).resize((image_size, image_size), BILINEAR)
+        image = image.crop((left, top, left + side, top + side)).resize(
+            (image_size, image_size), BILINEAR
+        )
     values = np.asarray(image)
     return values[None] if values.ndim == 2 else values.transpose(2, 0, 1)
 
@@ -123,7 +146,10 @@ def _check_png(data: bytes) -> None:
         return
     position, kind = 8, b""
     while kind != b"IEND":
-        length, kind = int.from_bytes(data[position : position + 4], "big"), data[position + 4 : position + 8]
+        length, kind = (
+            int.from_bytes(data[position : position + 4], "big"),
+            data[position + 4 : position + 8],
+        )
         end = position + 8 + length
         if len(data) < end + 4:
             raise ValueError("it ends early")
@@ -133,8 +159,10 @@ def _check_png(data: bytes) -> None:
 
 
 def _sizes_differ(first: str, a: np.ndarray, other: str, b: np.ndarray) -> str:
-    return (f"images differ in size and no image_size is given: {first} is {a.shape[2]}x{a.shape[1]}, {other} is "
-            f"{b.shape[2]}x{b.shape[1]}; pass stream.image_size (e.g. --set stream.image_size=64) to resize all")
+    return (
+        f"images differ in size and no image_size is given: {first} is {a.shape[2]}x{a.shape[1]}, {other} is "
+        f"{b.shape[2]}x{b.shape[1]}; pass stream.image_size (e.g. --set stream.image_size=64) to resize all"
+    )
 
 
 def _flat(chunks: Iterable[list[np.ndarray]]) -> Iterable[np.ndarray]:

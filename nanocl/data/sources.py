@@ -19,8 +19,18 @@ KNOWN = ("digits", *ARCHIVES)
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 IDX_CLASSES = {
     "mnist": tuple(str(digit) for digit in range(10)),
-    "fashion-mnist": ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag",
-                      "Ankle boot"),
+    "fashion-mnist": (
+        "T-shirt/top",
+        "Trouser",
+        "Pullover",
+        "Dress",
+        "Coat",
+        "Sandal",
+        "Shirt",
+        "Sneaker",
+        "Bag",
+        "Ankle boot",
+    ),
 }
 
 
@@ -30,7 +40,8 @@ class Source:
 
     Attributes:
         read: Decodes them, given the image size.
-        paths: Files and folders read; their names, sizes and times tell whether a decoded copy is still true.
+        paths: Files and folders read; their names, sizes and times tell whether a decoded copy is
+            still true.
         release: Identity of a source that is not a file.
     """
 
@@ -46,9 +57,14 @@ class Source:
 def find(name: str, root: Path) -> Source | None:
     """The first source of the data set that is there: official files, then an image folder or zip of its name."""
     if not name or name != Path(name).name or name.startswith(".") or "\\" in name:
-        raise UserError(f"a data set is named like a folder in the data root, without path separators, got {name!r}")
+        raise UserError(
+            f"a data set is named like a folder in the data root, without path separators, got {name!r}"
+        )
     if name == "digits":
-        return Source(lambda image_size: digits.read_digits(), release=f"scikit-learn {version('scikit-learn')}")
+        return Source(
+            lambda image_size: digits.read_digits(),
+            release=f"scikit-learn {version('scikit-learn')}",
+        )
     candidates = (_official(name, place) for place in official_places(name, root))
     return next((source for source in candidates if source), None) or _images(name, root)
 
@@ -58,7 +74,9 @@ def official_places(name: str, root: Path) -> list[Path]:
     if name not in ARCHIVES:
         return []
     folders = [base / ARCHIVES[name].folder for base in (root, root / name)]
-    return list(dict.fromkeys([*folders, root / name, *([DEBIAN] if name == "fashion-mnist" else [])]))
+    return list(
+        dict.fromkeys([*folders, root / name, *([DEBIAN] if name == "fashion-mnist" else [])])
+    )
 
 
 def _official(name: str, place: Path) -> Source | None:
@@ -74,9 +92,16 @@ def _official(name: str, place: Path) -> Source | None:
 
 
 def _idx(place: Path, classes: tuple[str, ...]) -> Source | None:
-    found = [next((p for p in (place / file, place / f"{file}.gz") if p.is_file()), None) for file in idx.FILES]
+    found = [
+        next((p for p in (place / file, place / f"{file}.gz") if p.is_file()), None)
+        for file in idx.FILES
+    ]
     paths = tuple(path for path in found if path)
-    return Source(lambda image_size: idx.read_idx(paths, classes), paths) if len(paths) == len(found) else None
+    return (
+        Source(lambda image_size: idx.read_idx(paths, classes), paths)
+        if len(paths) == len(found)
+        else None
+    )
 
 
 def _cifar(name: str, place: Path) -> Source | None:
@@ -85,12 +110,18 @@ def _cifar(name: str, place: Path) -> Source | None:
     paths = tuple(unpacked / file for file in layout.files)
     if all(path.is_file() for path in paths):
         return Source(lambda image_size: read_cifar(unpacked, layout), paths)
-    return Source(lambda image_size: read_cifar(archive, layout), (archive,)) if archive.is_file() else None
+    return (
+        Source(lambda image_size: read_cifar(archive, layout), (archive,))
+        if archive.is_file()
+        else None
+    )
 
 
 def _images(name: str, root: Path) -> Source | None:
     directory, archive = root / name, root / f"{name}.zip"
-    if directory.is_dir() and (name not in KNOWN or any((directory / split).is_dir() for split in folder.SPLITS)):
+    if directory.is_dir() and (
+        name not in KNOWN or any((directory / split).is_dir() for split in folder.SPLITS)
+    ):
         return Source(partial(folder.read_folder, directory), (directory,))
     return Source(partial(folder.read_zip, archive), (archive,)) if archive.is_file() else None
 

@@ -20,7 +20,9 @@ def parse_names(text: str) -> list[tuple[str, range | None]]:
         found = _FORM.fullmatch(item)
         limits = found and found["first"] and (int(found["first"]), int(found["last"]))
         if not found or (limits and limits[0] > limits[1]):
-            raise UserError(f"a data set is named as cifar10 or, with some of its classes, cifar10[0-4]; got {item!r}")
+            raise UserError(
+                f"a data set is named as cifar10 or, with some of its classes, cifar10[0-4]; got {item!r}"
+            )
         names.append((found["name"], range(limits[0], limits[1] + 1) if limits else None))
     if not names:
         raise UserError(f"at least one data set must be named, got {text!r}")

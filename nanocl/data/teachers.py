@@ -12,7 +12,8 @@ class Tasks:
     """Teacher A, teacher B and the inputs of one seed, all float64.
 
     Attributes:
-        signs: Output weights of teacher B in {-1, +1}, shape (neurons + extra,); teacher A's come first.
+        signs: Output weights of teacher B in {-1, +1}, shape (neurons + extra,); teacher A's come
+            first.
         directions: Its input weights, rows of length 1, shape (neurons + extra, dimension).
         neurons: Neurons of teacher A.
         train, test: Inputs, shape (count, dimension), the same for both teachers.
@@ -27,16 +28,28 @@ class Tasks:
     @property
     def teachers(self) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
         """(signs, directions) of teacher A and of teacher B."""
-        return (self.signs[:self.neurons], self.directions[:self.neurons]), (self.signs, self.directions)
+        return (self.signs[: self.neurons], self.directions[: self.neurons]), (
+            self.signs,
+            self.directions,
+        )
 
 
-def draw_tasks(seed: int, *, dimension: int, teacher: int, extra: int, samples: int, test_samples: int,
-               angle: float | None = None) -> Tasks:
+def draw_tasks(
+    seed: int,
+    *,
+    dimension: int,
+    teacher: int,
+    extra: int,
+    samples: int,
+    test_samples: int,
+    angle: float | None = None,
+) -> Tasks:
     """The tasks of a seed; teacher A and the inputs depend neither on `extra` nor on `angle`.
 
     Args:
         seed: Decides everything that is drawn.
-        dimension, teacher, extra, samples, test_samples, angle: As in `nanocl.streams.teacher_student`.
+        dimension, teacher, extra, samples, test_samples, angle: As in
+            `nanocl.streams.teacher_student`.
     """
     old, new, inputs = (np.random.default_rng((seed, purpose)) for purpose in range(3))
     signs, directions = draw_teacher(old, teacher, dimension)
@@ -44,14 +57,28 @@ def draw_tasks(seed: int, *, dimension: int, teacher: int, extra: int, samples: 
     if angle is not None:
         anchors = np.arange(extra) % teacher
         more_signs = signs[anchors]
-        more_directions = np.array([_turned(directions, anchor, drawn, angle)
-                                    for anchor, drawn in zip(anchors, more_directions, strict=True)])
-    train, test = draw_inputs(inputs, samples, dimension), draw_inputs(inputs, test_samples, dimension)
-    return Tasks(np.concatenate([signs, more_signs]),
-                 np.concatenate([directions, more_directions.reshape(extra, dimension)]), teacher, train, test)
+        more_directions = np.array(
+            [
+                _turned(directions, anchor, drawn, angle)
+                for anchor, drawn in zip(anchors, more_directions, strict=True)
+            ]
+        )
+    train, test = (
+        draw_inputs(inputs, samples, dimension),
+        draw_inputs(inputs, test_samples, dimension),
+    )
+    return Tasks(
+        np.concatenate([signs, more_signs]),
+        np.concatenate([directions, more_directions.reshape(extra, dimension)]),
+        teacher,
+        train,
+        test,
+    )
 
 
-def draw_teacher(generator: np.random.Generator, neurons: int, dimension: int) -> tuple[np.ndarray, np.ndarray]:
+def draw_teacher(
+    generator: np.random.Generator, neurons: int, dimension: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Random neurons: output weights (neurons,) in {-1, +1} and input weights (neurons, dimension) of length 1."""
     signs = generator.choice([-1.0, 1.0], neurons)
     directions = generator.standard_normal((neurons, dimension))

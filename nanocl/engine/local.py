@@ -27,8 +27,13 @@ def warm_up() -> None:
             ensure_running()
 
 
-def run_all(run_one: RunOne, specs: Sequence[RunSpec], *, workers: int,
-            on_progress: Callable[[Progress], None] = lambda progress: None) -> Iterator[RunResult | RunFailure]:
+def run_all(
+    run_one: RunOne,
+    specs: Sequence[RunSpec],
+    *,
+    workers: int,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> Iterator[RunResult | RunFailure]:
     """Execute runs in `workers` processes.
 
     Args:
@@ -64,8 +69,11 @@ def run_all(run_one: RunOne, specs: Sequence[RunSpec], *, workers: int,
                 if attempt < TRIES:
                     waiting.append((spec, attempt + 1))
                 else:
-                    yield RunFailure(spec, f"the worker process died {TRIES} times (exit code {process.exitcode}); "
-                                           "too little memory is the usual cause: try fewer --workers")
+                    yield RunFailure(
+                        spec,
+                        f"the worker process died {TRIES} times (exit code {process.exitcode}); "
+                        "too little memory is the usual cause: try fewer --workers",
+                    )
     finally:
         for connection, process in (*idle, *((c, b[0]) for c, b in busy.items())):
             connection.close()
@@ -76,7 +84,9 @@ def run_all(run_one: RunOne, specs: Sequence[RunSpec], *, workers: int,
 @contextmanager
 def _deaf_to_interrupts() -> Iterator[None]:
     """What starts in this block ignores Ctrl-C, which is this process's to answer: it ends its workers itself."""
-    if threading.current_thread() is not threading.main_thread():  # only that one may say what a signal does
+    if (
+        threading.current_thread() is not threading.main_thread()
+    ):  # only that one may say what a signal does
         yield
         return
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -111,8 +121,12 @@ def _serve(connection: Connection, run_one: RunOne) -> None:
         except KeyboardInterrupt:
             return
         except SystemExit as error:
-            answer = RunFailure(spec, f"something in the run called sys.exit({error.code!r}); a plugin should raise an "
-                                "error that says why", traceback.format_exc())
+            answer = RunFailure(
+                spec,
+                f"something in the run called sys.exit({error.code!r}); a plugin should raise an "
+                "error that says why",
+                traceback.format_exc(),
+            )
         except Exception as error:
             answer = RunFailure(spec, f"{type(error).__name__}: {error}", traceback.format_exc())
         connection.send(answer)

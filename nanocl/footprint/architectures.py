@@ -1,7 +1,8 @@
 """The parameters of well-known transformers, made from the numbers of their configs: no weights, no torch.
 
-The keys of a config are those of the `config.json` files that Hugging Face's transformers writes, so that a file of
-that kind gives an architecture too. Names and shapes are those of transformers' classes, ViT's those of timm.
+The keys of a config are those of the `config.json` files that Hugging Face's transformers writes,
+so that a file of that kind gives an architecture too. Names and shapes are those of transformers'
+classes, ViT's those of timm.
 """
 
 from __future__ import annotations
@@ -15,23 +16,65 @@ from typing import Any
 
 from nanocl.records import UserError
 
-# Sources: Dosovitskiy et al., 2021, arXiv:2010.11929, table 1; Devlin et al., 2019, arXiv:1810.04805, section 3; Zhang
-# et al., 2022, arXiv:2205.01068, table 1; Touvron et al., 2023, arXiv:2307.09288; the model card of Llama 3.2. Sizes
-# that papers leave out (vocabularies, positions, widths of hidden layers) are those of the published config files.
+# Sources: Dosovitskiy et al., 2021, arXiv:2010.11929, table 1; Devlin et al., 2019,
+# arXiv:1810.04805, section 3; Zhang et al., 2022, arXiv:2205.01068, table 1; Touvron et al., 2023,
+# arXiv:2307.09288; the model card of Llama 3.2. Sizes that papers leave out (vocabularies,
+# positions, widths of hidden layers) are those of the published config files.
 BUNDLED: Mapping[str, Mapping[str, Any]] = {
-    "vit-l-16": {"model_type": "timm_vit", "hidden_size": 1024, "num_hidden_layers": 24, "intermediate_size": 4096,
-                 "image_size": 224, "patch_size": 16, "num_channels": 3, "num_labels": 1000},
-    "bert-base": {"model_type": "bert", "hidden_size": 768, "num_hidden_layers": 12, "intermediate_size": 3072,
-                  "vocab_size": 30522, "max_position_embeddings": 512, "type_vocab_size": 2},
-    "bert-large": {"model_type": "bert", "hidden_size": 1024, "num_hidden_layers": 24, "intermediate_size": 4096,
-                   "vocab_size": 30522, "max_position_embeddings": 512, "type_vocab_size": 2},
-    "opt-1.3b": {"model_type": "opt", "hidden_size": 2048, "num_hidden_layers": 24, "ffn_dim": 8192,
-                 "vocab_size": 50272, "max_position_embeddings": 2048},
-    "llama-2-7b": {"model_type": "llama", "hidden_size": 4096, "num_hidden_layers": 32, "intermediate_size": 11008,
-                   "num_attention_heads": 32, "vocab_size": 32000},
-    "llama-3.2-3b": {"model_type": "llama", "hidden_size": 3072, "num_hidden_layers": 28, "intermediate_size": 8192,
-                     "num_attention_heads": 24, "num_key_value_heads": 8, "vocab_size": 128256,
-                     "tie_word_embeddings": True},
+    "vit-l-16": {
+        "model_type": "timm_vit",
+        "hidden_size": 1024,
+        "num_hidden_layers": 24,
+        "intermediate_size": 4096,
+        "image_size": 224,
+        "patch_size": 16,
+        "num_channels": 3,
+        "num_labels": 1000,
+    },
+    "bert-base": {
+        "model_type": "bert",
+        "hidden_size": 768,
+        "num_hidden_layers": 12,
+        "intermediate_size": 3072,
+        "vocab_size": 30522,
+        "max_position_embeddings": 512,
+        "type_vocab_size": 2,
+    },
+    "bert-large": {
+        "model_type": "bert",
+        "hidden_size": 1024,
+        "num_hidden_layers": 24,
+        "intermediate_size": 4096,
+        "vocab_size": 30522,
+        "max_position_embeddings": 512,
+        "type_vocab_size": 2,
+    },
+    "opt-1.3b": {
+        "model_type": "opt",
+        "hidden_size": 2048,
+        "num_hidden_layers": 24,
+        "ffn_dim": 8192,
+        "vocab_size": 50272,
+        "max_position_embeddings": 2048,
+    },
+    "llama-2-7b": {
+        "model_type": "llama",
+        "hidden_size": 4096,
+        "num_hidden_layers": 32,
+        "intermediate_size": 11008,
+        "num_attention_heads": 32,
+        "vocab_size": 32000,
+    },
+    "llama-3.2-3b": {
+        "model_type": "llama",
+        "hidden_size": 3072,
+        "num_hidden_layers": 28,
+        "intermediate_size": 8192,
+        "num_attention_heads": 24,
+        "num_key_value_heads": 8,
+        "vocab_size": 128256,
+        "tie_word_embeddings": True,
+    },
 }
 
 
@@ -40,9 +83,9 @@ class Weight:
     """One parameter of an architecture.
 
     Attributes:
-        role: `norm`, `head` (output layer), `embedding`, `input` (the first layer, if it is none), `frozen` (not
-            trained), or `body` for all others. An output layer that shares the embedding's matrix is no parameter of
-            its own.
+        role: `norm`, `head` (output layer), `embedding`, `input` (the first layer, if it is none),
+            `frozen` (not trained), or `body` for all others. An output layer that shares the
+            embedding's matrix is no parameter of its own.
     """
 
     name: str
@@ -57,7 +100,11 @@ class Weight:
     def is_matrix(self, *, input_layer: bool = False, convolutions: bool = False) -> bool:
         """Whether a run gives it to an optimizer of matrices, such as Muon: hidden ones, and which of the others."""
         inside = self.role == "body" or (input_layer and self.role == "input")
-        return inside and "weight" in self.name and (len(self.shape) == 2 or (convolutions and len(self.shape) > 2))
+        return (
+            inside
+            and "weight" in self.name
+            and (len(self.shape) == 2 or (convolutions and len(self.shape) > 2))
+        )
 
 
 def from_file(path: str, outputs: int = 0) -> tuple[Weight, ...]:
@@ -82,8 +129,9 @@ def from_config(config: Mapping[str, Any], outputs: int = 0) -> tuple[Weight, ..
 
     Args:
         config: `model_type` and the sizes, in the words of transformers' configs.
-        outputs: Classes of a classifier on top; 0 is the architecture as it was published: a language model's own
-            output layer, ViT's 1000 classes, and nothing on top of BERT's pooler.
+        outputs: Classes of a classifier on top; 0 is the architecture as it was published: a
+            language model's own output layer, ViT's 1000 classes, and nothing on top of BERT's
+            pooler.
 
     Raises:
         UserError: The kind is unknown, or a size is missing or no whole number above 0.
@@ -96,9 +144,14 @@ def from_config(config: Mapping[str, Any], outputs: int = 0) -> tuple[Weight, ..
 
 def _bert(config: Mapping[str, Any], outputs: int) -> Iterator[Weight]:
     width, wide = _size(config, "hidden_size"), _size(config, "intermediate_size")
-    for name, rows in (("word", "vocab_size"), ("position", "max_position_embeddings"),
-                       ("token_type", "type_vocab_size")):
-        yield Weight(f"embeddings.{name}_embeddings.weight", (_size(config, rows), width), "embedding")
+    for name, rows in (
+        ("word", "vocab_size"),
+        ("position", "max_position_embeddings"),
+        ("token_type", "type_vocab_size"),
+    ):
+        yield Weight(
+            f"embeddings.{name}_embeddings.weight", (_size(config, rows), width), "embedding"
+        )
     yield from _norm("embeddings.LayerNorm", width)
     for layer in _layers("encoder.layer", config):
         for name in ("query", "key", "value"):
@@ -127,7 +180,9 @@ def _opt(config: Mapping[str, Any], outputs: int) -> Iterator[Weight]:
         yield from _norm("decoder.final_layer_norm", width)
     for layer in _layers("decoder.layers", config):
         for name in ("k_proj", "v_proj", "q_proj", "out_proj"):
-            yield from _linear(f"{layer}.self_attn.{name}", width, width, bias=config.get("enable_bias", True))
+            yield from _linear(
+                f"{layer}.self_attn.{name}", width, width, bias=config.get("enable_bias", True)
+            )
         yield from _norm(f"{layer}.self_attn_layer_norm", width)
         yield from _linear(f"{layer}.fc1", width, wide, bias=config.get("enable_bias", True))
         yield from _linear(f"{layer}.fc2", wide, width, bias=config.get("enable_bias", True))
@@ -143,10 +198,18 @@ def _llama(config: Mapping[str, Any], outputs: int) -> Iterator[Weight]:
     attention, hidden = config.get("attention_bias", False), config.get("mlp_bias", False)
     yield Weight("embed_tokens.weight", (_size(config, "vocab_size"), width), "embedding")
     for layer in _layers("layers", config):
-        for name, inputs, units in (("q", width, queries), ("k", width, keys), ("v", width, keys),
-                                    ("o", queries, width)):
+        for name, inputs, units in (
+            ("q", width, queries),
+            ("k", width, keys),
+            ("v", width, keys),
+            ("o", queries, width),
+        ):
             yield from _linear(f"{layer}.self_attn.{name}_proj", inputs, units, bias=attention)
-        for name, inputs, units in (("gate", width, wide), ("up", width, wide), ("down", wide, width)):
+        for name, inputs, units in (
+            ("gate", width, wide),
+            ("up", width, wide),
+            ("down", wide, width),
+        ):
             yield from _linear(f"{layer}.mlp.{name}_proj", inputs, units, bias=hidden)
         yield from _norm(f"{layer}.input_layernorm", width, bias=False)
         yield from _norm(f"{layer}.post_attention_layernorm", width, bias=False)
@@ -155,11 +218,17 @@ def _llama(config: Mapping[str, Any], outputs: int) -> Iterator[Weight]:
 
 
 def _timm_vit(config: Mapping[str, Any], outputs: int) -> Iterator[Weight]:
-    width, wide, patch = _size(config, "hidden_size"), _size(config, "intermediate_size"), _size(config, "patch_size")
+    width, wide, patch = (
+        _size(config, "hidden_size"),
+        _size(config, "intermediate_size"),
+        _size(config, "patch_size"),
+    )
     patches = (_size(config, "image_size") // patch) ** 2
     yield Weight("cls_token", (1, 1, width), "embedding")
     yield Weight("pos_embed", (1, patches + 1, width), "embedding")
-    yield Weight("patch_embed.proj.weight", (width, _size(config, "num_channels"), patch, patch), "input")
+    yield Weight(
+        "patch_embed.proj.weight", (width, _size(config, "num_channels"), patch, patch), "input"
+    )
     yield Weight("patch_embed.proj.bias", (width,), "input")
     for layer in _layers("blocks", config):
         yield from _norm(f"{layer}.norm1", width)
@@ -173,13 +242,20 @@ def _timm_vit(config: Mapping[str, Any], outputs: int) -> Iterator[Weight]:
 
 
 FAMILIES: Mapping[str, Callable[[Mapping[str, Any], int], Iterator[Weight]]] = {
-    "bert": _bert, "opt": _opt, "llama": _llama, "mistral": _llama, "timm_vit": _timm_vit}
+    "bert": _bert,
+    "opt": _opt,
+    "llama": _llama,
+    "mistral": _llama,
+    "timm_vit": _timm_vit,
+}
 
 
 def _size(config: Mapping[str, Any], name: str, default: int | None = None) -> int:
     value = default if config.get(name) is None else config[name]
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise UserError(f"{name} in a config of {config['model_type']} must be a whole number above 0, got {value!r}")
+        raise UserError(
+            f"{name} in a config of {config['model_type']} must be a whole number above 0, got {value!r}"
+        )
     return value
 
 
@@ -187,7 +263,9 @@ def _layers(prefix: str, config: Mapping[str, Any]) -> list[str]:
     return [f"{prefix}.{layer}" for layer in range(_size(config, "num_hidden_layers"))]
 
 
-def _linear(name: str, inputs: int, outputs: int, *, bias: bool = True, role: str = "body") -> Iterator[Weight]:
+def _linear(
+    name: str, inputs: int, outputs: int, *, bias: bool = True, role: str = "body"
+) -> Iterator[Weight]:
     yield Weight(f"{name}.weight", (outputs, inputs), role)
     if bias:
         yield Weight(f"{name}.bias", (outputs,), role)

@@ -17,76 +17,113 @@ from nanocl.optim._norms import NORMS
 from nanocl.records import UserError
 
 
-def weights_of(model: str, *, inputs: tuple[int, ...] = (), outputs: int = 0, options: Mapping[str, Any] | None = None,
-               plugins: Iterable[Path] = ()) -> tuple[Weight, ...]:
+def weights_of(
+    model: str,
+    *,
+    inputs: tuple[int, ...] = (),
+    outputs: int = 0,
+    options: Mapping[str, Any] | None = None,
+    plugins: Iterable[Path] = (),
+) -> tuple[Weight, ...]:
     """The parameters of a model by its name, each in its own shape.
 
     Args:
-        model: `llama-2-7b` and the like (`BUNDLED`), `transformers:CONFIG.json`, or a model as `nanocl.run` takes it,
-            such as `torchvision:resnet18` or `mlp`; these get one linear output layer, as in a run.
-        inputs: Shape of an input of a model plugin; by default 224 x 224 colour images for a collection such as
-            torchvision, 32 x 32 ones for the others.
-        outputs: Classes; 0 is 1000 for a collection and 10 for other plugins, and what `architectures.from_config`
-            says for transformers.
+        model: `llama-2-7b` and the like (`BUNDLED`), `transformers:CONFIG.json`, or a model as
+            `nanocl.run` takes it, such as `torchvision:resnet18` or `mlp`; these get one linear
+            output layer, as in a run.
+        inputs: Shape of an input of a model plugin; by default 224 x 224 colour images for a
+            collection such as torchvision, 32 x 32 ones for the others.
+        outputs: Classes; 0 is 1000 for a collection and 10 for other plugins, and what
+            `architectures.from_config` says for transformers.
         options: Options of a model plugin.
         plugins: Files of the caller's own model plugins.
 
     Raises:
-        UserError: An unknown name or option, with what was perhaps meant, or a model that cannot be built.
+        UserError: An unknown name or option, with what was perhaps meant, or a model that cannot be
+            built.
     """
     if model in BUNDLED or model.startswith("transformers:"):
         if options or inputs:
-            raise UserError(f"{model} takes neither --set model.OPTION nor --inputs: its config decides")
+            raise UserError(
+                f"{model} takes neither --set model.OPTION nor --inputs: its config decides"
+            )
         if model in BUNDLED:
             return architectures.from_config(BUNDLED[model], outputs)
         return architectures.from_file(model.partition(":")[2], outputs)
     known = {*registry.plugins("models", plugins), *BUNDLED, "transformers"}
     if model.split(":")[0] not in known:
-        raise registry.UnknownPlugin(f"unknown model {model!r}{registry.did_you_mean(model, sorted(known))}")
+        raise registry.UnknownPlugin(
+            f"unknown model {model!r}{registry.did_you_mean(model, sorted(known))}"
+        )
     collection = ":" in model
     inputs = inputs or (3, *(224 if collection else 32,) * 2)
-    return of_modules(**_on_meta(model, inputs, outputs or (1000 if collection else 10), options or {}, plugins))
+    return of_modules(
+        **_on_meta(model, inputs, outputs or (1000 if collection else 10), options or {}, plugins)
+    )
 
 
 def of_modules(backbone: nn.Module, head: nn.Module) -> tuple[Weight, ...]:
     """The parameters of a backbone and its output layer, their roles found by the types of the layers."""
     roles = _roles(backbone)
-    named = [(f"backbone.{name}", p, roles.get(p, "body")) for name, p in backbone.named_parameters()]
+    named = [
+        (f"backbone.{name}", p, roles.get(p, "body")) for name, p in backbone.named_parameters()
+    ]
     named += [(f"head.{name}", p, "head") for name, p in head.named_parameters()]
-    return tuple(Weight(name, tuple(p.shape), role if p.requires_grad else "frozen") for name, p, role in named)
+    return tuple(
+        Weight(name, tuple(p.shape), role if p.requires_grad else "frozen")
+        for name, p, role in named
+    )
 
 
 def _roles(backbone: nn.Module) -> dict[nn.Parameter, str]:
-    owned = [(module, name, p) for module in backbone.modules() for name, p in module.named_parameters(recurse=False)]
+    owned = [
+        (module, name, p)
+        for module in backbone.modules()
+        for name, p in module.named_parameters(recurse=False)
+    ]
     first = [p for _, name, p in owned if "weight" in name and p.ndim > 1][:1]
     roles = dict.fromkeys(first, "input")
     roles |= {p: "norm" for module, _, p in owned if isinstance(module, NORMS)}
     return roles | {p: "embedding" for module, _, p in owned if isinstance(module, nn.Embedding)}
 
 
-def build(model: str, inputs: tuple[int, ...], outputs: int, options: Mapping[str, Any],
-          plugins: Iterable[Path] = ()) -> dict[str, nn.Module]:
+def build(
+    model: str,
+    inputs: tuple[int, ...],
+    outputs: int,
+    options: Mapping[str, Any],
+    plugins: Iterable[Path] = (),
+) -> dict[str, nn.Module]:
     """`backbone` and `head` of a model plugin, without the weights of any file.
 
     Raises:
         UserError: An unknown name or option, or a backbone that does not take such inputs.
     """
     # weights from a file change no size, and they might have to be downloaded
-    given = {name: value for name, value in options.items() if name not in ("pretrained", "weights")}
+    given = {
+        name: value for name, value in options.items() if name not in ("pretrained", "weights")
+    }
     part = registry.complete("models", model, given, plugins)
     try:
         backbone = registry.load(registry.get("models", model, plugins))(inputs, **part.options)
     except UserError:
         raise
     except (ValueError, RuntimeError) as error:
-        raise UserError(f"cannot build {model}: {error}; the shape of its inputs is set with --inputs") from error
+        raise UserError(
+            f"cannot build {model}: {error}; the shape of its inputs is set with --inputs"
+        ) from error
     make = getattr(backbone, "make_head", None)
-    return {"backbone": backbone, "head": make(outputs) if make else nn.Linear(backbone.features, outputs)}
+    return {
+        "backbone": backbone,
+        "head": make(outputs) if make else nn.Linear(backbone.features, outputs),
+    }
 
 
 def _on_meta(*call: Any) -> dict[str, nn.Module]:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torchvision warns of its initial values, which nobody sees here
+        warnings.simplefilter(
+            "ignore"
+        )  # torchvision warns of its initial values, which nobody sees here
         try:
             with torch.device("meta"):
                 return build(*call)

@@ -17,38 +17,57 @@ from nanocl.footprint import StateBytes
 from nanocl.footprint.architectures import Weight
 from nanocl.records import Option, UserError
 
-LIBRARIES = {"torch": "torch.optim", "pytorch-optimizer": "pytorch_optimizer", "torchao": "torchao.optim",
-             "bitsandbytes": "bitsandbytes.optim"}
-SHORTHANDS: Mapping[str, tuple[str, Mapping[str, Option]]] = {"sgd-momentum": ("sgd", {"momentum": 0.9})}
+LIBRARIES = {
+    "torch": "torch.optim",
+    "pytorch-optimizer": "pytorch_optimizer",
+    "torchao": "torchao.optim",
+    "bitsandbytes": "bitsandbytes.optim",
+}
+SHORTHANDS: Mapping[str, tuple[str, Mapping[str, Option]]] = {
+    "sgd-momentum": ("sgd", {"momentum": 0.9})
+}
 NAMESAKES = {"LoRA": "LowRankAdamW"}
 EIGHT_BIT = "adamw8bit"
 HYBRIDS = ("torch:Muon", "pytorch-optimizer:SpectralSphere")
 MUONS = tuple(f"pytorch-optimizer:{name}" for name in ("Muon", "AdaMuon", "AdaGO", "NorMuon"))
 PROJECTIONS: Mapping[str, Mapping[str, Option]] = {
-    f"pytorch-optimizer:{name}": {"rank": rank, "update_proj_gap": 200, "scale": scale, "projection_type": kind}
-    for name, rank, scale, kind in (("GaLore", 128, 0.25, "std"), ("Fira", 128, 0.25, "std"),
-                                    ("APOLLO", 256, 1.0, "random"))}
+    f"pytorch-optimizer:{name}": {
+        "rank": rank,
+        "update_proj_gap": 200,
+        "scale": scale,
+        "projection_type": kind,
+    }
+    for name, rank, scale, kind in (
+        ("GaLore", 128, 0.25, "std"),
+        ("Fira", 128, 0.25, "std"),
+        ("APOLLO", 256, 1.0, "random"),
+    )
+}
 DENSE = {"norms+head": ("norm", "head"), "norms": ("norm",), "head": ("head",), "none": ()}
 
 
 def names(plugins: Iterable[Path] = ()) -> list[str]:
     """Every name that `resolve` takes; `torch:` stands for any optimizer of that library."""
-    return sorted([*_strategies(plugins), *SHORTHANDS, EIGHT_BIT]) + [f"{library}:" for library in LIBRARIES]
+    return sorted([*_strategies(plugins), *SHORTHANDS, EIGHT_BIT]) + [
+        f"{library}:" for library in LIBRARIES
+    ]
 
 
-def resolve(name: str, given: Mapping[str, Any], dtype: torch.dtype,
-            plugins: Iterable[Path] = ()) -> tuple[StateBytes, dict[str, Any]]:
+def resolve(
+    name: str, given: Mapping[str, Any], dtype: torch.dtype, plugins: Iterable[Path] = ()
+) -> tuple[StateBytes, dict[str, Any]]:
     """How many bytes of state an optimizer keeps for a weight in `dtype`, and its options in full.
 
     Args:
-        name: A strategy that brings an optimizer, with that strategy's options; a shorthand; or an optimizer of a
-            library, such as `torch:RMSprop`, with the arguments of its constructor.
+        name: A strategy that brings an optimizer, with that strategy's options; a shorthand; or an
+            optimizer of a library, such as `torch:RMSprop`, with the arguments of its constructor.
         given: Options by name, as text or plain values.
         dtype: Of the weights.
         plugins: Files of the caller's own strategies.
 
     Raises:
-        UserError: An unknown name or option, an option out of its range, or a library that is not installed.
+        UserError: An unknown name or option, an option out of its range, or a library that is not
+            installed.
     """
     if name == EIGHT_BIT:
         _known_options(name, given, ())
@@ -58,10 +77,14 @@ def resolve(name: str, given: Mapping[str, Any], dtype: torch.dtype,
     name, fixed = SHORTHANDS.get(name, (name, {}))
     strategies = _strategies(plugins)
     if name not in strategies and name in registry.plugins("strategies", plugins):
-        raise UserError(f"the strategy {name!r} has no optimizer whose bytes can be told from the shapes of weights "
-                        f"alone; known are {', '.join(sorted(names(plugins)))}")
+        raise UserError(
+            f"the strategy {name!r} has no optimizer whose bytes can be told from the shapes of weights "
+            f"alone; known are {', '.join(sorted(names(plugins)))}"
+        )
     if name not in strategies:
-        raise registry.UnknownPlugin(f"unknown optimizer {name!r}{registry.did_you_mean(name, names(plugins))}")
+        raise registry.UnknownPlugin(
+            f"unknown optimizer {name!r}{registry.did_you_mean(name, names(plugins))}"
+        )
     optimizer = strategies[name]
     options = dict(registry.complete("strategies", name, {**fixed, **given}, plugins).options)
     dense, low_rank = _dense(name, options), optimizer is optim.LowRankAdamW
@@ -72,12 +95,16 @@ def resolve(name: str, given: Mapping[str, Any], dtype: torch.dtype,
         adapted = weight.is_matrix(input_layer=True, convolutions=True)
         return {"rank": 0} if low_rank and not adapted else {}
 
-    return footprint.state_bytes_of(optimizer, _for_constructor(optimizer, options), dtype, group_of), options
+    return footprint.state_bytes_of(
+        optimizer, _for_constructor(optimizer, options), dtype, group_of
+    ), options
 
 
 def _strategies(plugins: Iterable[Path]) -> dict[str, type[torch.optim.Optimizer]]:
     """Strategies whose optimizer is known: it has the strategy's class name, in our room of optimizers or torch's."""
-    found = {name: _namesake(plugin) for name, plugin in registry.plugins("strategies", plugins).items()}
+    found = {
+        name: _namesake(plugin) for name, plugin in registry.plugins("strategies", plugins).items()
+    }
     return {name: optimizer for name, optimizer in found.items() if optimizer is not None}
 
 
@@ -91,8 +118,10 @@ def _namesake(plugin: Plugin) -> type[torch.optim.Optimizer] | None:
 def _dense(name: str, options: Mapping[str, Any]) -> tuple[str, ...]:
     chosen = options.get("dense", "none")
     if chosen not in DENSE:
-        raise UserError(f"{name}.dense must be one of {', '.join(DENSE)}, got {chosen!r}"
-                        f"{registry.did_you_mean(str(chosen), DENSE)}")
+        raise UserError(
+            f"{name}.dense must be one of {', '.join(DENSE)}, got {chosen!r}"
+            f"{registry.did_you_mean(str(chosen), DENSE)}"
+        )
     return DENSE[chosen]
 
 
@@ -109,21 +138,35 @@ def _of_library(library: str, wanted: str) -> type[torch.optim.Optimizer]:
     try:
         module = importlib.import_module(LIBRARIES[library])
     except ImportError as error:
-        raise UserError(f"{library}:{wanted} needs the package {library}; install it with: "
-                        f"pip install 'nanocl[{library}]'") from error
-    known = {name: value for name, value in vars(module).items()
-             if isinstance(value, type) and issubclass(value, torch.optim.Optimizer)
-             and value is not torch.optim.Optimizer}
+        raise UserError(
+            f"{library}:{wanted} needs the package {library}; install it with: "
+            f"pip install 'nanocl[{library}]'"
+        ) from error
+    known = {
+        name: value
+        for name, value in vars(module).items()
+        if isinstance(value, type)
+        and issubclass(value, torch.optim.Optimizer)
+        and value is not torch.optim.Optimizer
+    }
     if wanted not in known:
-        raise registry.UnknownPlugin(f"unknown optimizer '{library}:{wanted}'{registry.did_you_mean(wanted, known)}")
+        raise registry.UnknownPlugin(
+            f"unknown optimizer '{library}:{wanted}'{registry.did_you_mean(wanted, known)}"
+        )
     return known[wanted]
 
 
-def _resolve_library(name: str, given: Mapping[str, Any], dtype: torch.dtype) -> tuple[StateBytes, dict[str, Any]]:
+def _resolve_library(
+    name: str, given: Mapping[str, Any], dtype: torch.dtype
+) -> tuple[StateBytes, dict[str, Any]]:
     """An optimizer of a library, the weights divided as in a run between one of matrices and another or none."""
     optimizer = _of_library(*name.split(":", 1))
-    extra = {"input_layer": False} if name in (*HYBRIDS, *MUONS) else dict(PROJECTIONS.get(name, {}))
-    taken = [parameter for parameter in inspect.signature(optimizer).parameters if parameter != "params"]
+    extra = (
+        {"input_layer": False} if name in (*HYBRIDS, *MUONS) else dict(PROJECTIONS.get(name, {}))
+    )
+    taken = [
+        parameter for parameter in inspect.signature(optimizer).parameters if parameter != "params"
+    ]
     _known_options(name, given, (*taken, *extra))
     options = {**extra, **{option: _literal(value) for option, value in given.items()}}
     own = {option: value for option, value in options.items() if option not in extra}
@@ -131,12 +174,18 @@ def _resolve_library(name: str, given: Mapping[str, Any], dtype: torch.dtype) ->
     if name in HYBRIDS:
         inside = footprint.state_bytes_of(optimizer, own, dtype)
         outside = footprint.state_bytes_of(torch.optim.AdamW, {}, dtype)
-        return lambda weight: (inside if weight.is_matrix(input_layer=wide) else outside)(weight), options
+        return lambda weight: (inside if weight.is_matrix(input_layer=wide) else outside)(
+            weight
+        ), options
 
     def group_of(weight: Weight) -> dict[str, Any]:
         if name in MUONS:
             return {"use_muon": weight.is_matrix(input_layer=wide, convolutions=True)}
-        return {option: options[option] for option in extra} if weight.is_matrix(input_layer=True) else {}
+        return (
+            {option: options[option] for option in extra}
+            if weight.is_matrix(input_layer=True)
+            else {}
+        )
 
     return footprint.state_bytes_of(optimizer, own, dtype, group_of), options
 
@@ -144,7 +193,9 @@ def _resolve_library(name: str, given: Mapping[str, Any], dtype: torch.dtype) ->
 def _known_options(name: str, given: Iterable[str], known: Iterable[str]) -> None:
     for option in given:
         if option not in known:
-            raise registry.UnknownOption(f"{name} has no option {option!r}{registry.did_you_mean(option, known)}")
+            raise registry.UnknownOption(
+                f"{name} has no option {option!r}{registry.did_you_mean(option, known)}"
+            )
 
 
 def _literal(value: Any) -> Any:

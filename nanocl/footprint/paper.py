@@ -1,9 +1,10 @@
 """Optimizer state as the paper on NanoAdam accounts for it, and as its own settings need it.
 
-Source: Zhou, Jacobs, Gadhikar and Burkholz, NeurIPS 2025, arXiv:2506.21374, its section on memory. It counts the
-state of S parameters with moments of 2 bytes and gives GiB, written GB, for S of Llama-2-7B: AdamW 25.1, AdamW-8bit
-12.55, MicroAdam 5.65, NanoAdam 0.3765. That takes NanoAdam at density 1 % and with all layers sparse; the paper's runs
-on GLUE, commonsense and GSM8K start at 10 %, with dense output layer and norms (appendices B and J).
+Source: Zhou, Jacobs, Gadhikar and Burkholz, NeurIPS 2025, arXiv:2506.21374, its section on memory.
+It counts the state of S parameters with moments of 2 bytes and gives GiB, written GB, for S of
+Llama-2-7B: AdamW 25.1, AdamW-8bit 12.55, MicroAdam 5.65, NanoAdam 0.3765. That takes NanoAdam at
+density 1 % and with all layers sparse; the paper's runs on GLUE, commonsense and GSM8K start at 10
+%, with dense output layer and norms (appendices B and J).
 """
 
 from __future__ import annotations
@@ -42,11 +43,23 @@ def accounts(weights: Iterable[Weight]) -> list[Account]:
     return [
         Account("AdamW", "4 S", 4 * total, "4 S", 4 * total),
         Account("AdamW-8bit", "2 S", 2 * total, "2 S", 2 * total),
-        Account(f"MicroAdam, window {WINDOW}", f"0.5 S + {window:g} S", (0.5 + window) * total,
-                f"0.5 S + {window:g} S + 4 S / {BUCKET}", (0.5 + window + 4 / BUCKET) * total),
-        *(Account(f"NanoAdam, int{8 * index} indices", f"{4 + index} k S", (4 + index) * DENSITY * total,
-                  f"{4 + index} k (S - D) + 4 D", (4 + index) * RUN_DENSITY * (total - full) + 4 * full)
-          for index in (2, 8)),
+        Account(
+            f"MicroAdam, window {WINDOW}",
+            f"0.5 S + {window:g} S",
+            (0.5 + window) * total,
+            f"0.5 S + {window:g} S + 4 S / {BUCKET}",
+            (0.5 + window + 4 / BUCKET) * total,
+        ),
+        *(
+            Account(
+                f"NanoAdam, int{8 * index} indices",
+                f"{4 + index} k S",
+                (4 + index) * DENSITY * total,
+                f"{4 + index} k (S - D) + 4 D",
+                (4 + index) * RUN_DENSITY * (total - full) + 4 * full,
+            )
+            for index in (2, 8)
+        ),
     ]
 
 

@@ -24,8 +24,10 @@ def check_name(collection: str, architecture: str, known: Iterable[str]) -> None
     names = list(known)
     if architecture not in names:
         near = get_close_matches(architecture, names, 1)
-        raise UserError(f"{collection} has no classification network {architecture!r}"
-                        + (f"; did you mean {near[0]!r}?" if near else ""))
+        raise UserError(
+            f"{collection} has no classification network {architecture!r}"
+            + (f"; did you mean {near[0]!r}?" if near else "")
+        )
 
 
 def features_of(network: nn.Module, inputs: tuple[int, ...], name: str) -> int:
@@ -44,7 +46,9 @@ def features_of(network: nn.Module, inputs: tuple[int, ...], name: str) -> int:
     finally:
         network.train()
     if answer.ndim != 2:
-        raise UserError(f"{name} must give one feature vector per image, got shape {tuple(answer.shape)}")
+        raise UserError(
+            f"{name} must give one feature vector per image, got shape {tuple(answer.shape)}"
+        )
     return answer.shape[1]
 
 
@@ -59,7 +63,8 @@ def answers(url: str, seconds: float = 6.0) -> bool:
         except (OSError, HTTPException, ValueError):
             replies.put(False)
 
-    # in a thread that may be left behind: a name look-up without network outlasts any socket timeout
+    # in a thread that may be left behind: a name look-up without network outlasts any socket
+    # timeout
     threading.Thread(target=ask, daemon=True).start()
     try:
         return replies.get(timeout=seconds)

@@ -10,17 +10,28 @@ from torch import Tensor, nn
 
 from nanocl.records import UserError
 
-OUTPUT_LAYERS = ("head", "heads", "linear", "fc", "classifier", "last_linear", "aux1", "aux2", "AuxLogits")
+OUTPUT_LAYERS = (
+    "head",
+    "heads",
+    "linear",
+    "fc",
+    "classifier",
+    "last_linear",
+    "aux1",
+    "aux2",
+    "AuxLogits",
+)
 
 
 def load_weights(model: nn.Module, weights: str) -> None:
     """Copy the state dict in the file `weights` into a backbone; an empty name leaves it as it is.
 
-    Of a whole network of ours only the backbone is taken. Prefixes that wrappers leave are taken off, and entries of
-    an output layer (`OUTPUT_LAYERS`) that the backbone has not are left out.
+    Of a whole network of ours only the backbone is taken. Prefixes that wrappers leave are taken
+    off, and entries of an output layer (`OUTPUT_LAYERS`) that the backbone has not are left out.
 
     Raises:
-        UserError: The file is missing, cannot be read without unpickling, or does not fit the backbone.
+        UserError: The file is missing, cannot be read without unpickling, or does not fit the
+            backbone.
     """
     if not weights:
         return
@@ -36,10 +47,15 @@ def output_layer(weights: str, label: int = 0) -> dict[str, Tensor] | None:
 
     A network of ours has a head for each task label, any other file one for label 0.
     """
-    state = {name.removeprefix("module.").removeprefix("network."): value
-             for name, value in read_state(weights).items()}
-    found = [name for name, value in state.items() if name.split(".")[0] in OUTPUT_LAYERS and name.endswith(".weight")
-             and value.ndim == 2]
+    state = {
+        name.removeprefix("module.").removeprefix("network."): value
+        for name, value in read_state(weights).items()
+    }
+    found = [
+        name
+        for name, value in state.items()
+        if name.split(".")[0] in OUTPUT_LAYERS and name.endswith(".weight") and value.ndim == 2
+    ]
     own = f"head.{label}.weight"
     if own not in found and (label or not found):
         return None
@@ -54,17 +70,29 @@ def fit(model: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
         UserError: An entry is missing, left over or of another shape.
     """
     wanted = model.state_dict()
-    state = {name: value for name, value in state.items()
-             if name in wanted or name.split(".")[0] not in OUTPUT_LAYERS}
-    # a counter that files from before PyTorch 0.4.1 lack and no forward pass with a fixed momentum reads
+    state = {
+        name: value
+        for name, value in state.items()
+        if name in wanted or name.split(".")[0] not in OUTPUT_LAYERS
+    }
+    # a counter that files from before PyTorch 0.4.1 lack and no forward pass with a fixed momentum
+    # reads
     missing = [n for n in wanted if n not in state and not n.endswith("num_batches_tracked")]
     surplus = [n for n in state if n not in wanted]
-    misshapen = [f"{n} {tuple(state[n].shape)} instead of {tuple(wanted[n].shape)}"
-                 for n in wanted if n in state and state[n].shape != wanted[n].shape]
-    faults = [f"{what} {', '.join(names[:3])}{' ...' if len(names) > 3 else ''}"
-              for what, names in (("lacks", missing), ("has unknown", surplus), ("has", misshapen)) if names]
+    misshapen = [
+        f"{n} {tuple(state[n].shape)} instead of {tuple(wanted[n].shape)}"
+        for n in wanted
+        if n in state and state[n].shape != wanted[n].shape
+    ]
+    faults = [
+        f"{what} {', '.join(names[:3])}{' ...' if len(names) > 3 else ''}"
+        for what, names in (("lacks", missing), ("has unknown", surplus), ("has", misshapen))
+        if names
+    ]
     if faults:
-        raise UserError(f"weights {source} do not fit {type(model).__name__}: the file {'; it '.join(faults)}")
+        raise UserError(
+            f"weights {source} do not fit {type(model).__name__}: the file {'; it '.join(faults)}"
+        )
     model.load_state_dict(dict(state), strict=False)
 
 
@@ -81,12 +109,16 @@ def read_state(weights: str) -> dict[str, Tensor]:
         state = _read(path)
     except Exception as error:  # a damaged file fails anywhere in the readers, with any exception
         reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise UserError(f"cannot read weights {weights} as safetensors or a plain state dict "
-                        f"(files that need unpickling are refused): {reason[0][:200]}") from error
+        raise UserError(
+            f"cannot read weights {weights} as safetensors or a plain state dict "
+            f"(files that need unpickling are refused): {reason[0][:200]}"
+        ) from error
     for key in ("state_dict", "model"):
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
             state = state[key]
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+    if not isinstance(state, Mapping) or not all(
+        isinstance(value, Tensor) for value in state.values()
+    ):
         raise UserError(f"weights {weights} must hold named tensors, got {type(state).__name__}")
     return dict(state)
 

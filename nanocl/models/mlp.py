@@ -20,7 +20,8 @@ class MLP(nn.Module):
         depth: Layers, at least 1.
         weights: File with a state dict to start from.
 
-    Source: Hsu, Liu, Ramasamy and Kira, 2018, arXiv:1810.12488, section 4.1; the same network in van de Ven and
+    Source: Hsu, Liu, Ramasamy and Kira, 2018, arXiv:1810.12488, section 4.1; the same network in
+        van de Ven and
     Tolias, 2019, arXiv:1904.07734, section 4.2.
     """
 
@@ -32,14 +33,19 @@ class MLP(nn.Module):
   archiveprefix = {arXiv}
 }"""
 
-    def __init__(self, inputs: tuple[int, ...], *, width: int = 400, depth: int = 2, weights: str = "") -> None:
+    def __init__(
+        self, inputs: tuple[int, ...], *, width: int = 400, depth: int = 2, weights: str = ""
+    ) -> None:
         super().__init__()
         for name, value in (("width", width), ("depth", depth)):
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
         sizes = [math.prod(inputs), *[width] * depth]
-        layers = [layer for before, after in pairwise(sizes)
-                  for layer in (nn.Linear(before, after), nn.ReLU(inplace=True))]
+        layers = [
+            layer
+            for before, after in pairwise(sizes)
+            for layer in (nn.Linear(before, after), nn.ReLU(inplace=True))
+        ]
         self.layers = nn.Sequential(*layers)
         self.features = width
         load_weights(self, weights)

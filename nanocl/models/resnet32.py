@@ -14,9 +14,9 @@ from nanocl.models._weights import load_weights
 class ResNet32(nn.Module):
     """6n + 1 convolutions in three groups of 16, 32 and 64 channels, then the mean of each channel; n = 5 here.
 
-    Shortcuts have no parameters (option A): where a group starts, they take every second pixel and pad with zero
-    channels. The paper does not say where the zeros stand; here on both sides, as in the public CIFAR-10 weights of
-    akamaster/pytorch_resnet_cifar10, which `weights` reads.
+    Shortcuts have no parameters (option A): where a group starts, they take every second pixel and
+    pad with zero channels. The paper does not say where the zeros stand; here on both sides, as in
+    the public CIFAR-10 weights of akamaster/pytorch_resnet_cifar10, which `weights` reads.
 
     Args:
         inputs: (channels, height, width).
@@ -78,4 +78,6 @@ class _Block(nn.Module):
 
 
 def _group(before: int, after: int, blocks: int, *, stride: int) -> nn.Sequential:
-    return nn.Sequential(_Block(before, after, stride), *(_Block(after, after, 1) for _ in range(blocks - 1)))
+    return nn.Sequential(
+        _Block(before, after, stride), *(_Block(after, after, 1) for _ in range(blocks - 1))
+    )

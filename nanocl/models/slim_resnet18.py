@@ -13,15 +13,17 @@ from nanocl.models._weights import load_weights
 class SlimResNet18(nn.Module):
     """ResNet-18 for small images with `width`, 2, 4 and 8 times `width` channels, then the mean of each channel.
 
-    The first layer is a 3x3 convolution without pooling. Width 64 is the ResNet-18 usual on CIFAR. The mean is taken
-    over the whole map, where the authors' code takes it over the 4x4 that 32x32 images leave.
+    The first layer is a 3x3 convolution without pooling. Width 64 is the ResNet-18 usual on CIFAR.
+    The mean is taken over the whole map, where the authors' code takes it over the 4x4 that 32x32
+    images leave.
 
     Args:
         inputs: (channels, height, width).
         width: Channels of the first group, at least 1.
         weights: File with a state dict to start from.
 
-    Source: Lopez-Paz and Ranzato, 2017, arXiv:1706.08840, section 5 ("a smaller version of ResNet18 with three times
+    Source: Lopez-Paz and Ranzato, 2017, arXiv:1706.08840, section 5 ("a smaller version of ResNet18
+        with three times
     less feature maps across all layers").
     """
 
@@ -45,8 +47,12 @@ class SlimResNet18(nn.Module):
         self.bn1 = nn.BatchNorm2d(width)
         self.layer1 = nn.Sequential(_Block(width, width, 1), _Block(width, width, 1))
         self.layer2 = nn.Sequential(_Block(width, 2 * width, 2), _Block(2 * width, 2 * width, 1))
-        self.layer3 = nn.Sequential(_Block(2 * width, 4 * width, 2), _Block(4 * width, 4 * width, 1))
-        self.layer4 = nn.Sequential(_Block(4 * width, 8 * width, 2), _Block(8 * width, 8 * width, 1))
+        self.layer3 = nn.Sequential(
+            _Block(2 * width, 4 * width, 2), _Block(4 * width, 4 * width, 1)
+        )
+        self.layer4 = nn.Sequential(
+            _Block(4 * width, 8 * width, 2), _Block(8 * width, 8 * width, 1)
+        )
         self.features = 8 * width
         load_weights(self, weights)
 
@@ -64,7 +70,9 @@ class _Block(nn.Module):
         self.bn2 = nn.BatchNorm2d(after)
         self.shortcut = nn.Sequential()
         if stride != 1 or before != after:
-            self.shortcut = nn.Sequential(nn.Conv2d(before, after, 1, stride, bias=False), nn.BatchNorm2d(after))
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(before, after, 1, stride, bias=False), nn.BatchNorm2d(after)
+            )
 
     def forward(self, values: Tensor) -> Tensor:
         change = self.bn2(self.conv2(functional.relu(self.bn1(self.conv1(values)))))

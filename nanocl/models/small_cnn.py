@@ -23,7 +23,8 @@ class SmallCNN(nn.Module):
         norm: `none`, or `batch` or `group` (8 groups) normalisation after each convolution.
         weights: File with a state dict to start from.
 
-    Source: ours, in the manner of Simonyan and Zisserman, 2015, arXiv:1409.1556, section 2.1 (3x3 convolutions and
+    Source: ours, in the manner of Simonyan and Zisserman, 2015, arXiv:1409.1556, section 2.1 (3x3
+        convolutions and
     2x2 max pooling).
     """
 
@@ -36,27 +37,38 @@ class SmallCNN(nn.Module):
   archiveprefix = {arXiv}
 }"""
 
-    def __init__(self, inputs: tuple[int, ...], *, width: int = 32, norm: str = "none", weights: str = "") -> None:
+    def __init__(
+        self, inputs: tuple[int, ...], *, width: int = 32, norm: str = "none", weights: str = ""
+    ) -> None:
         super().__init__()
         if len(inputs) != 3 or min(inputs[1:]) < 8:
-            raise ValueError(f"inputs must be (channels, height, width) with sides of at least 8, got {tuple(inputs)}")
+            raise ValueError(
+                f"inputs must be (channels, height, width) with sides of at least 8, got {tuple(inputs)}"
+            )
         if norm not in NORMS:
             raise ValueError(f"norm must be one of {', '.join(NORMS)}, got {norm!r}")
         if width < 1 or (norm == "group" and width % 8):
-            raise ValueError(f"width must be {'a multiple of 8' if norm == 'group' else 'at least 1'}, got {width}")
+            raise ValueError(
+                f"width must be {'a multiple of 8' if norm == 'group' else 'at least 1'}, got {width}"
+            )
         channels, height, length = inputs
         widths = (channels, width, width, 2 * width)
-        self.blocks = nn.Sequential(*(_block(before, after, norm) for before, after in pairwise(widths)))
+        self.blocks = nn.Sequential(
+            *(_block(before, after, norm) for before, after in pairwise(widths))
+        )
         self.features = 2 * width * (height // 8) * (length // 8)
         load_weights(self, weights)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        # twice as fast as the default layout on a CPU; the weights keep theirs, which optimizers may flatten
+        # twice as fast as the default layout on a CPU; the weights keep theirs, which optimizers
+        # may flatten
         return self.blocks(inputs.contiguous(memory_format=torch.channels_last)).flatten(1)
 
 
 def _block(before: int, after: int, norm: str) -> nn.Sequential:
-    layers: dict[str, nn.Module] = {"convolution": nn.Conv2d(before, after, 3, padding=1, bias=norm == "none")}
+    layers: dict[str, nn.Module] = {
+        "convolution": nn.Conv2d(before, after, 3, padding=1, bias=norm == "none")
+    }
     if norm != "none":
         layers["norm"] = nn.BatchNorm2d(after) if norm == "batch" else nn.GroupNorm(8, after)
     # the maximum and ReLU commute: pooling first leaves ReLU a quarter of the work

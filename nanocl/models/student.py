@@ -11,15 +11,17 @@ from torch import Tensor, nn
 class Student(nn.Module):
     """Hidden layer max(0, W x) of a two-layer network without biases; its output layer is `make_head`.
 
-    The network starts symmetric, so that it answers 0: neuron i + hidden/2 has the input weights of neuron i and the
-    opposite output weight. All weights are normal with standard deviation `init_scale / sqrt(hidden)`.
+    The network starts symmetric, so that it answers 0: neuron i + hidden/2 has the input weights of
+    neuron i and the opposite output weight. All weights are normal with standard deviation
+    `init_scale / sqrt(hidden)`.
 
     Args:
         inputs: (features,).
         hidden: Neurons, even, at least 2.
         init_scale: Above 0; 1 is the paper's start.
 
-    Source: Zhou et al., 2025, arXiv:2506.21374, section 2. That the input weights are doubled too is inferred from the
+    Source: Zhou et al., 2025, arXiv:2506.21374, section 2. That the input weights are doubled too
+        is inferred from the
     scheme of Chizat, Oyallon and Bach, 2019, arXiv:1812.07956, which the paper names.
     """
 
@@ -32,7 +34,9 @@ class Student(nn.Module):
   archiveprefix = {arXiv}
 }"""
 
-    def __init__(self, inputs: tuple[int, ...], *, hidden: int = 20, init_scale: float = 1.0) -> None:
+    def __init__(
+        self, inputs: tuple[int, ...], *, hidden: int = 20, init_scale: float = 1.0
+    ) -> None:
         super().__init__()
         if hidden < 2 or hidden % 2:
             raise ValueError(f"hidden must be even and at least 2, got {hidden}")

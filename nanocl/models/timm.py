@@ -17,11 +17,13 @@ class Timm(nn.Module):
 
     Args:
         inputs: (channels, height, width).
-        architecture: Its name there, as in `timm:vit_tiny_patch16_224`; a tag of its weights may follow after a dot.
+        architecture: Its name there, as in `timm:vit_tiny_patch16_224`; a tag of its weights may
+            follow after a dot.
         pretrained: Start from timm's weights, downloaded at first use.
         weights: File with a state dict to start from instead.
 
-    Source: Wightman, 2019, PyTorch Image Models, https://github.com/huggingface/pytorch-image-models.
+    Source: Wightman, 2019, PyTorch Image Models,
+        https://github.com/huggingface/pytorch-image-models.
     """
 
     citation: ClassVar[str] = """@misc{rw2019timm,
@@ -34,15 +36,25 @@ class Timm(nn.Module):
   howpublished = {https://github.com/huggingface/pytorch-image-models}
 }"""
 
-    def __init__(self, inputs: tuple[int, ...], *, architecture: str = "resnet18", pretrained: bool = False,
-                 weights: str = "") -> None:
+    def __init__(
+        self,
+        inputs: tuple[int, ...],
+        *,
+        architecture: str = "resnet18",
+        pretrained: bool = False,
+        weights: str = "",
+    ) -> None:
         super().__init__()
         if len(inputs) != 3:
             raise ValueError(f"inputs must be (channels, height, width), got {tuple(inputs)}")
         if pretrained and weights:
-            raise ValueError(f"pretrained and weights exclude each other, got pretrained and weights {weights!r}")
+            raise ValueError(
+                f"pretrained and weights exclude each other, got pretrained and weights {weights!r}"
+            )
         if find_spec("timm") is None:
-            raise UserError("timm: networks need the package timm; install it with: pip install 'nanocl[timm]'")
+            raise UserError(
+                "timm: networks need the package timm; install it with: pip install 'nanocl[timm]'"
+            )
         self.network = _build(architecture, inputs, pretrained)
         load_weights(self.network, weights)
         self.features = features_of(self, inputs, f"timm:{architecture}")
@@ -66,8 +78,9 @@ def _build(architecture: str, inputs: tuple[int, ...], pretrained: bool) -> nn.M
     except (OSError, RuntimeError, ValueError, AssertionError) as error:
         doing = "get the pretrained weights of" if pretrained else "build"
         hint = "; give a state dict with model.weights=FILE instead" if pretrained else ""
-        raise UserError(f"cannot {doing} timm:{architecture} for inputs of shape {tuple(inputs)}: {error}{hint}"
-                        ) from error
+        raise UserError(
+            f"cannot {doing} timm:{architecture} for inputs of shape {tuple(inputs)}: {error}{hint}"
+        ) from error
 
 
 def _go_offline_without_network() -> None:

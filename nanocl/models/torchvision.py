@@ -33,13 +33,23 @@ class Torchvision(nn.Module):
   howpublished = {https://github.com/pytorch/vision}
 }"""
 
-    def __init__(self, inputs: tuple[int, ...], *, architecture: str = "resnet18", pretrained: bool = False,
-                 weights: str = "") -> None:
+    def __init__(
+        self,
+        inputs: tuple[int, ...],
+        *,
+        architecture: str = "resnet18",
+        pretrained: bool = False,
+        weights: str = "",
+    ) -> None:
         super().__init__()
         if len(inputs) != 3 or inputs[0] not in (1, 3):
-            raise ValueError(f"inputs must be (1 or 3 channels, height, width), got {tuple(inputs)}")
+            raise ValueError(
+                f"inputs must be (1 or 3 channels, height, width), got {tuple(inputs)}"
+            )
         if pretrained and weights:
-            raise ValueError(f"pretrained and weights exclude each other, got pretrained and weights {weights!r}")
+            raise ValueError(
+                f"pretrained and weights exclude each other, got pretrained and weights {weights!r}"
+            )
         check_name("torchvision", architecture, models.list_models(module=models))
         self.network = _build(architecture, inputs, pretrained)
         _cut(self.network)
@@ -55,15 +65,18 @@ def _build(architecture: str, inputs: tuple[int, ...], pretrained: bool) -> nn.M
     if weights:
         file = Path(get_dir(), "checkpoints", weights.url.rsplit("/", 1)[1])
         if not file.exists() and not answers(weights.url):
-            raise UserError(f"the pretrained weights of torchvision:{architecture} are not in {file} and {weights.url} "
-                            "does not answer; bring that file, or give a state dict with model.weights=FILE")
+            raise UserError(
+                f"the pretrained weights of torchvision:{architecture} are not in {file} and {weights.url} "
+                "does not answer; bring that file, or give a state dict with model.weights=FILE"
+            )
     # vision transformers alone are built for one size of image
     size = {"image_size": inputs[1]} if architecture.startswith("vit_") else {}
     try:
         return models.get_model(architecture, weights=weights, **size)
     except (OSError, RuntimeError, ValueError, AssertionError) as error:
-        raise UserError(f"cannot build torchvision:{architecture} for inputs of shape {tuple(inputs)}: {error}"
-                        ) from error
+        raise UserError(
+            f"cannot build torchvision:{architecture} for inputs of shape {tuple(inputs)}: {error}"
+        ) from error
 
 
 def _cut(network: nn.Module) -> None:
@@ -72,5 +85,9 @@ def _cut(network: nn.Module) -> None:
         if getattr(network, name, None) is not None:
             setattr(network, name, None)
             network.aux_logits = False
-    last = [name for name, module in network.named_modules() if isinstance(module, nn.Linear | nn.Conv2d)][-1]
+    last = [
+        name
+        for name, module in network.named_modules()
+        if isinstance(module, nn.Linear | nn.Conv2d)
+    ][-1]
     network.set_submodule(last, nn.Identity())

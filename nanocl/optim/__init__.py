@@ -10,4 +10,14 @@ from .nanoadam import NanoAdam
 from .pafi import PaFi
 from .step_in_backward import StepInBackward
 
-__all__ = ["CLASSP", "LIFT", "CautiousAdamW", "LowRankAdamW", "MicroAdam", "MoFO", "NanoAdam", "PaFi", "StepInBackward"]
+__all__ = [
+    "CLASSP",
+    "LIFT",
+    "CautiousAdamW",
+    "LowRankAdamW",
+    "MicroAdam",
+    "MoFO",
+    "NanoAdam",
+    "PaFi",
+    "StepInBackward",
+]

@@ -37,11 +37,28 @@ class Backend(NamedTuple):
     cautious: Callable
 
 
-PLAIN = Backend(_plain.select, _plain.select_random, _plain.reselect, _plain.adamw, _plain_microadam.microadam,
-                _plain_filtered.mofo, _plain_filtered.cautious)
-FUSED = None if _fused is None else Backend(
-    _fused.select, _fused.select_random, _fused.reselect, _fused.adamw, _fused_microadam.microadam,
-    _fused_filtered.mofo, _fused_filtered.cautious)
+PLAIN = Backend(
+    _plain.select,
+    _plain.select_random,
+    _plain.reselect,
+    _plain.adamw,
+    _plain_microadam.microadam,
+    _plain_filtered.mofo,
+    _plain_filtered.cautious,
+)
+FUSED = (
+    None
+    if _fused is None
+    else Backend(
+        _fused.select,
+        _fused.select_random,
+        _fused.reselect,
+        _fused.adamw,
+        _fused_microadam.microadam,
+        _fused_filtered.mofo,
+        _fused_filtered.cautious,
+    )
+)
 TRITON = None if _triton is None else PLAIN._replace(adamw=_triton.adamw)
 
 
@@ -58,7 +75,9 @@ def backend(param: Tensor, fused: bool | None) -> Backend:
     if TRITON is not None and _triton.fits(param):
         return TRITON
     if fused:
-        raise ValueError(f"fused must be False or None unless parameter and gradient are contiguous and of one type "
-                         f"(CPU with numba: float32, bfloat16, float64; GPU with triton: float32, bfloat16, float16), "
-                         f"got True for a {param.dtype} parameter on {param.device}")
+        raise ValueError(
+            f"fused must be False or None unless parameter and gradient are contiguous and of one type "
+            f"(CPU with numba: float32, bfloat16, float64; GPU with triton: float32, bfloat16, float16), "
+            f"got True for a {param.dtype} parameter on {param.device}"
+        )
     return PLAIN

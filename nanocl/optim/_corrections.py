@@ -10,7 +10,9 @@ import numpy as np
 LONGEST = 1 << 19  # ages told apart; enough for a beta of 0.9999
 
 
-def corrections(beta1: float, beta2: float, since: int | None, real: type) -> tuple[np.ndarray, np.ndarray]:
+def corrections(
+    beta1: float, beta2: float, since: int | None, real: type
+) -> tuple[np.ndarray, np.ndarray]:
     """1 / (1 - beta1 ** age) and (1 - beta2 ** age) ** -0.5, for each age, or for the one age `since`."""
     if since is None:
         return _table(beta1, beta2, real)
@@ -29,10 +31,14 @@ def _length(beta: float, exponent: int = 37) -> int:
     return min(LONGEST, 2 + (math.ceil(-exponent / math.log(beta)) if beta > 0 else 0))
 
 
-@lru_cache(maxsize=8)  # each beta on its own: a schedule such as OneCycleLR changes the short one in every step
+@lru_cache(
+    maxsize=8
+)  # each beta on its own: a schedule such as OneCycleLR changes the short one in every step
 def _factors(beta: float, length: int, real: type, *, root: bool = False) -> np.ndarray:
     """1 / (1 - beta ** age), or its root, for the ages below `length`; the beginning is computed, the rest is 1."""
     factors = np.ones(length, real)
-    age = np.arange(1, min(length, _length(beta, 38)), dtype=np.float64)  # exp(-38) is lost in 1 - exp(-38)
-    factors[1:1 + len(age)] = (1 - beta**age) ** -0.5 if root else 1 / (1 - beta**age)
+    age = np.arange(
+        1, min(length, _length(beta, 38)), dtype=np.float64
+    )  # exp(-38) is lost in 1 - exp(-38)
+    factors[1 : 1 + len(age)] = (1 - beta**age) ** -0.5 if root else 1 / (1 - beta**age)
     return factors

@@ -18,24 +18,42 @@ from ._selection import even_starts, offset_dtype
 from ._threads import Work, run
 
 TYPES = (torch.float32, torch.bfloat16, torch.float64)
-KINDS = {torch.float32: np.empty(0, np.float32), torch.bfloat16: np.empty(0, np.uint16),
-         torch.float64: np.empty(0, np.float64), torch.int16: np.empty(0, np.int16),
-         torch.int32: np.empty(0, np.int32), torch.int64: np.empty(0, np.int64)}
-LINE, FETCH = 64, 8  # bytes of a cache line; fetching the lines of an entry that lies alone takes as long as 8 steps
+KINDS = {
+    torch.float32: np.empty(0, np.float32),
+    torch.bfloat16: np.empty(0, np.uint16),
+    torch.float64: np.empty(0, np.float64),
+    torch.int16: np.empty(0, np.int16),
+    torch.int32: np.empty(0, np.int32),
+    torch.int64: np.empty(0, np.int64),
+}
+LINE, FETCH = (
+    64,
+    8,
+)  # bytes of a cache line; fetching the lines of an entry that lies alone takes as long as 8 steps
 _UNSIGNED = {2: np.uint16, 4: np.uint32, 8: np.uint64}
 
 
 def fits(param: Tensor) -> bool:
     """Whether the loops can read and write the parameter and its gradient as they are."""
     grad, kind = param.grad, param.dtype
-    return (param.is_cpu and grad.is_cpu and kind in TYPES and grad.dtype == kind and param.is_contiguous()
-            and grad.is_contiguous())
+    return (
+        param.is_cpu
+        and grad.is_cpu
+        and kind in TYPES
+        and grad.dtype == kind
+        and param.is_contiguous()
+        and grad.is_contiguous()
+    )
 
 
 def array(tensor: Tensor) -> np.ndarray:
     """The tensor's memory as a flat array; bfloat16 as its bits."""
     tensor = tensor.detach()
-    return (tensor.view(torch.uint16) if tensor.dtype == torch.bfloat16 else tensor).numpy().reshape(-1)
+    return (
+        (tensor.view(torch.uint16) if tensor.dtype == torch.bfloat16 else tensor)
+        .numpy()
+        .reshape(-1)
+    )
 
 
 def address(tensor: Tensor) -> int:
@@ -45,7 +63,9 @@ def address(tensor: Tensor) -> int:
         RuntimeError: It is not an array in the computer's own memory.
     """
     if not (tensor.is_cpu and tensor.is_contiguous()):
-        raise RuntimeError(f"state of a CPU parameter must be contiguous and on the CPU, got it on {tensor.device}")
+        raise RuntimeError(
+            f"state of a CPU parameter must be contiguous and on the CPU, got it on {tensor.device}"
+        )
     return tensor.data_ptr()
 
 
@@ -54,7 +74,9 @@ def select(values: Tensor, density: float, chunk: int, *, largest: bool = False)
     unsigned = _UNSIGNED[values.element_size()]
     mask = unsigned((1 << (values.element_size() * 8 - 1)) - 1)
     bits = array(values).view(unsigned)
-    return _selected(select_bits, (bits, mask, mask if largest else unsigned(0)), len(bits), density, chunk)
+    return _selected(
+        select_bits, (bits, mask, mask if largest else unsigned(0)), len(bits), density, chunk
+    )
 
 
 def select_random(key: int, numel: int, density: float, chunk: int, device: torch.device) -> Tensor:
@@ -75,10 +97,23 @@ def reselect(state: dict[str, Any], start: Tensor, offset: Tensor, policy: str) 
         _plain.reselect(state, start, offset, policy)
         return
     names = ("start", "offset", "mean", "square", "age")
-    new = {"start": start, "offset": offset, **{name: state[name].new_empty(len(offset)) for name in names[2:]}}
+    new = {
+        "start": start,
+        "offset": offset,
+        **{name: state[name].new_empty(len(offset)) for name in names[2:]},
+    }
     old = [array(state[name]) for name in names]
     years = min(state["step"] - state["chosen"], OLDEST)
-    run([Work(carry, (*old, years, *(array(new[name]) for name in names)), len(start) - 1, max(1, len(offset)))])
+    run(
+        [
+            Work(
+                carry,
+                (*old, years, *(array(new[name]) for name in names)),
+                len(start) - 1,
+                max(1, len(offset)),
+            )
+        ]
+    )
     state.update(new, chosen=state["step"])
 
 
@@ -92,8 +127,19 @@ def adamw(param: Tensor, state: dict[str, Any], step: AdamW) -> list[Work]:
         return [Work(adamw_all, args, -(-numel // BLOCK), max(1, numel), (*places, numel, *keys))]
     start, selected = state["start"], mean.numel()
     edges, aged = start.numel(), 0 if age is None else selected
-    row = (*places, address(start), address(offset), address(offset if age is None else age), numel, selected, edges,
-           aged, state["chunk"], step.since, *keys)
+    row = (
+        *places,
+        address(start),
+        address(offset),
+        address(offset if age is None else age),
+        numel,
+        selected,
+        edges,
+        aged,
+        state["chunk"],
+        step.since,
+        *keys,
+    )
     lines = min(selected, numel * param.element_size() // LINE)
     return [Work(adamw_selected, args, edges - 1, max(1, selected + FETCH * lines), row)]
 
@@ -101,13 +147,29 @@ def adamw(param: Tensor, state: dict[str, Any], step: AdamW) -> list[Work]:
 def arguments(kind: torch.dtype, state: dict[str, Any], step: AdamW) -> tuple[Any, ...]:
     """What the loops of `_kernel_adamw` take beside the table, one object for parameters that have it in common."""
     offset = state["offset"].dtype if "offset" in state else None
-    return _arguments((kind, state["mean"].dtype, offset), step.lr, step.beta1, step.beta2, step.eps, step.decay,
-                      None if "age" in state else step.since, step.weight_key is not None)
+    return _arguments(
+        (kind, state["mean"].dtype, offset),
+        step.lr,
+        step.beta1,
+        step.beta2,
+        step.eps,
+        step.decay,
+        None if "age" in state else step.since,
+        step.weight_key is not None,
+    )
 
 
 @lru_cache(maxsize=64)
-def _arguments(types: tuple[torch.dtype, torch.dtype, torch.dtype | None], lr: float, beta1: float, beta2: float,
-               eps: float, decay: float, since: int | None, stochastic: bool) -> tuple[Any, ...]:
+def _arguments(
+    types: tuple[torch.dtype, torch.dtype, torch.dtype | None],
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    decay: float,
+    since: int | None,
+    stochastic: bool,
+) -> tuple[Any, ...]:
     """See `arguments`.
 
     Args:

@@ -18,7 +18,9 @@ from ._threads import Work
 SELECTING = 4  # a step that selects takes so many times as long as one that does not
 
 
-def mofo(param: Tensor, state: dict[str, Any], step: AdamW, density: float, chunk: int) -> list[Work]:
+def mofo(
+    param: Tensor, state: dict[str, Any], step: AdamW, density: float, chunk: int
+) -> list[Work]:
     """See `_plain_filtered.mofo`; here the work is left to do."""
     if not _one_type(param, state):
         return _plain_filtered.mofo(param, state, step, density, chunk)
@@ -34,7 +36,14 @@ def cautious(param: Tensor, state: dict[str, Any], step: AdamW) -> list[Work]:
         return _plain_filtered.cautious(param, state, step)
     arrays = [array(tensor) for tensor in (param, param.grad, state["mean"], state["square"])]
     taking, moving = _numbers(param, step)
-    return [Work(cautious_all, (*arrays, taking + moving), -(-param.numel() // PIECE), max(1, param.numel()))]
+    return [
+        Work(
+            cautious_all,
+            (*arrays, taking + moving),
+            -(-param.numel() // PIECE),
+            max(1, param.numel()),
+        )
+    ]
 
 
 def _one_type(param: Tensor, state: dict[str, Any]) -> bool:
@@ -44,5 +53,10 @@ def _one_type(param: Tensor, state: dict[str, Any]) -> bool:
 def _numbers(param: Tensor, step: AdamW) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     """What the moments take in a gradient with, and what entries move by."""
     real = np.float64 if param.dtype == torch.float64 else np.float32
-    moving = (step.lr / (1 - step.beta1**step.since), (1 - step.beta2**step.since) ** -0.5, step.eps, step.decay)
+    moving = (
+        step.lr / (1 - step.beta1**step.since),
+        (1 - step.beta2**step.since) ** -0.5,
+        step.eps,
+        step.decay,
+    )
     return tuple(map(real, (1 - step.beta1, step.beta2, 1 - step.beta2))), tuple(map(real, moving))

@@ -22,17 +22,45 @@ def microadam(param: Tensor, state: dict[str, Any], group: dict[str, Any]) -> li
         return _plain_microadam.microadam(param, state, group)
     low, (window, sent) = state["low"], state["offset"].shape
     block = min(state["block"], max(1, param.numel()))
-    args = _arguments(param.dtype, low.dtype, state["offset"].dtype, window, state["bucket"], state["step"],
-                      float(group["lr"]), tuple(group["betas"]), group["eps"], group["weight_decay"])
+    args = _arguments(
+        param.dtype,
+        low.dtype,
+        state["offset"].dtype,
+        window,
+        state["bucket"],
+        state["step"],
+        float(group["lr"]),
+        tuple(group["betas"]),
+        group["eps"],
+        group["weight_decay"],
+    )
     places = [address(state[name]) for name in ("codes", "low", "high", "offset", "value")]
-    row = (param.data_ptr(), param.grad.data_ptr(), *places, param.numel(), low.numel(), sent, block,
-           quota(state["block"], state["density"]))
+    row = (
+        param.data_ptr(),
+        param.grad.data_ptr(),
+        *places,
+        param.numel(),
+        low.numel(),
+        sent,
+        block,
+        quota(state["block"], state["density"]),
+    )
     return [Work(microadam_blocks, args, -(-param.numel() // block), max(1, param.numel()), row)]
 
 
 @lru_cache(maxsize=64)
-def _arguments(kind: torch.dtype, state_kind: torch.dtype, offset_kind: torch.dtype, window: int, bucket: int,
-               step: int, lr: float, betas: tuple[float, float], eps: float, weight_decay: float) -> tuple[Any, ...]:
+def _arguments(
+    kind: torch.dtype,
+    state_kind: torch.dtype,
+    offset_kind: torch.dtype,
+    window: int,
+    bucket: int,
+    step: int,
+    lr: float,
+    betas: tuple[float, float],
+    eps: float,
+    weight_decay: float,
+) -> tuple[Any, ...]:
     """What the loop takes beside the table, one object for parameters that have it in common."""
     real = np.float64 if kind == torch.float64 else np.float32
     ages = [(step - 1 - row) % window for row in range(min(window, step))]

@@ -1,7 +1,8 @@
 """AdamW of the selected entries, or of all, without a copy of the parameter: gather, update, scatter.
 
-Selected entries lie apart, so fetching their cache lines is what takes the time. They are taken in short blocks: while
-the processor computes a block in vector registers, the lines of the next ones are under way.
+Selected entries lie apart, so fetching their cache lines is what takes the time. They are taken in
+short blocks: while the processor computes a block in vector registers, the lines of the next ones
+are under way.
 """
 
 from __future__ import annotations
@@ -20,14 +21,17 @@ HEAD = 3  # columns of a table that `Work` puts before each row
 def adamw_selected(table, kinds, inverse1, inverse2, numbers, stochastic, first, last):
     """Update the selected entries of many parameters, those whose cost lies in first ... last - 1.
 
-    Addresses instead of arrays, since making seven arrays of tensors takes longer than the loop for a small parameter.
+    Addresses instead of arrays, since making seven arrays of tensors takes longer than the loop for
+    a small parameter.
 
     Args:
-        table: For each parameter what `Work` puts first; the addresses of param, grad, mean, square, start, offset and
-            age; the lengths of param, mean, start and age; entries of a chunk; updates since ages were counted; the
-            keys of the random bits for the moments and for the parameter.
+        table: For each parameter what `Work` puts first; the addresses of param, grad, mean,
+            square, start, offset and age; the lengths of param, mean, start and age; entries of a
+            chunk; updates since ages were counted; the keys of the random bits for the moments and
+            for the parameter.
         kinds: Arrays of the types behind the addresses.
-        inverse1: 1 / (1 - beta1 ** age) for each age, or for the one age of all entries where there are no ages.
+        inverse1: 1 / (1 - beta1 ** age) for each age, or for the one age of all entries where there
+            are no ages.
         inverse2: The same for beta2, square root taken.
         numbers: lr, 1 - beta1, beta2, 1 - beta2, eps, decay in the type of the arithmetic.
         stochastic: Whether the parameter is rounded stochastically.
@@ -37,18 +41,35 @@ def adamw_selected(table, kinds, inverse1, inverse2, numbers, stochastic, first,
     for i in range(len(table)):
         row, (begin, end) = table[i, HEAD:], part(table[i], first, last)
         if begin < end:
-            _selected(row, kinds, inverse1, inverse2, numbers, stochastic, begin, end, room, scale1, scale2)
+            _selected(
+                row,
+                kinds,
+                inverse1,
+                inverse2,
+                numbers,
+                stochastic,
+                begin,
+                end,
+                room,
+                scale1,
+                scale2,
+            )
 
 
 @njit(**INLINE)
 def part(row, first, last):
     """The pieces of a parameter in a part of the cost of all parameters; parts that meet there meet here."""
     begin, cost, pieces = row[0], row[1], row[2]
-    return (min(max(first - begin, 0), cost) * pieces // cost, min(max(last - begin, 0), cost) * pieces // cost)
+    return (
+        min(max(first - begin, 0), cost) * pieces // cost,
+        min(max(last - begin, 0), cost) * pieces // cost,
+    )
 
 
 @njit(**COMPILE)
-def _selected(row, kinds, inverse1, inverse2, numbers, stochastic, first, last, room, scale1, scale2):
+def _selected(
+    row, kinds, inverse1, inverse2, numbers, stochastic, first, last, room, scale1, scale2
+):
     """Update the chunks first ... last - 1 of one parameter."""
     param, grad = array_at(row[0], row[7], kinds[0]), array_at(row[1], row[7], kinds[1])
     mean, square = array_at(row[2], row[8], kinds[2]), array_at(row[3], row[8], kinds[3])
@@ -69,8 +90,18 @@ def _selected(row, kinds, inverse1, inverse2, numbers, stochastic, first, last, 
                 place = np.uintp(base + np.intp(offset[j + i]))
                 entries[i], gradient[i] = load(param, place), load(grad, place)
             if len(age):
-                _look_up(age[j:j + count], since, inverse1, inverse2, scale1, scale2)
-            _update(entries, gradient, mean[j:j + count], square[j:j + count], scale1, scale2, numbers, key, j)
+                _look_up(age[j : j + count], since, inverse1, inverse2, scale1, scale2)
+            _update(
+                entries,
+                gradient,
+                mean[j : j + count],
+                square[j : j + count],
+                scale1,
+                scale2,
+                numbers,
+                key,
+                j,
+            )
             for i in range(count):
                 place = np.uintp(base + np.intp(offset[j + i]))
                 store(param, place, entries[i], noise(param, weight_key, j + i), stochastic)
@@ -103,8 +134,8 @@ def adamw_all(table, kinds, inverse1, inverse2, numbers, stochastic, first, last
     """Update every entry of many parameters, those whose cost lies in first ... last - 1; see `adamw_selected`.
 
     Args:
-        table: For each parameter what `Work` puts first; the addresses of param, grad, mean and square; their length;
-            the keys of the random bits.
+        table: For each parameter what `Work` puts first; the addresses of param, grad, mean and
+            square; their length; the keys of the random bits.
     """
     entries = np.empty(BLOCK, inverse1.dtype)
     scale1, scale2 = np.full(BLOCK, inverse1[0]), np.full(BLOCK, inverse2[0])

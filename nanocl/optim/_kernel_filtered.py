@@ -22,12 +22,18 @@ def mofo_chunks(param, grad, mean, square, start, chunk, taking, moving, first, 
     """
     bits = bits_of(mean)
     mask = bits.dtype.type((1 << (bits.itemsize * 8 - 1)) - 1)
-    rest, places, counts = np.empty(chunk, bits.dtype), np.empty(chunk, np.int32), np.empty(COUNTERS, np.int32)
-    offset = np.empty(start[1] - start[0] if last > first else 0, np.int32)  # the last chunk may be shorter
+    rest, places, counts = (
+        np.empty(chunk, bits.dtype),
+        np.empty(chunk, np.int32),
+        np.empty(COUNTERS, np.int32),
+    )
+    offset = np.empty(
+        start[1] - start[0] if last > first else 0, np.int32
+    )  # the last chunk may be shorter
     for c in range(first, last):
         place = slice(c * chunk, (c + 1) * chunk)
         _take(grad[place], mean[place], square[place], taking)
-        chosen = offset[:start[c + 1] - start[c]]
+        chosen = offset[: start[c + 1] - start[c]]
         lowest(bits[place], mask, mask, rest, places, counts, chosen)
         _move(param[place], mean[place], square[place], chosen, moving)
 
@@ -65,5 +71,7 @@ def cautious_all(param, grad, mean, square, numbers, first, last):
         v = beta2 * square[i] + rest2 * g * g
         mean[i], square[i] = m, v
         update = lr * m / (np.sqrt(v) * scale + eps)
-        away = ((w < 0) & (update > 0)) | ((w > 0) & (update < 0))  # not by a product, which may come to zero
+        away = ((w < 0) & (update > 0)) | (
+            (w > 0) & (update < 0)
+        )  # not by a product, which may come to zero
         param[i] = (w if away else w * decay) - update

@@ -1,7 +1,7 @@
 """What the compiled loops need of numbers: bfloat16 as its bits in uint16, stochastic rounding, prefetching.
 
-numba knows no bfloat16. `load` gives an array's element as a float, `store` puts one in, and for arrays of floats both
-are plain element access, so that a loop is written once for all types.
+numba knows no bfloat16. `load` gives an array's element as a float, `store` puts one in, and for
+arrays of floats both are plain element access, so that a loop is written once for all types.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from numba import carray, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
-# "contract" lets multiplication and addition fuse; the error model avoids a test for zero before every division.
+# "contract" lets multiplication and addition fuse; the error model avoids a test for zero before
+# every division.
 COMPILE = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": {"contract"}}
 INLINE = {"forceinline": True, "error_model": "numpy", "fastmath": {"contract"}}
 EXACT = {**COMPILE, "fastmath": False}
@@ -66,13 +67,16 @@ def _load(array, i):
 @overload(store, jit_options=INLINE)
 def _store(array, i, value, bits, stochastic):
     if array.dtype == types.uint16:
+
         def put(array, i, value, bits, stochastic):
             even = (np.float32(value).view(np.uint32) >> np.uint32(16)) & np.uint32(1)
             addend = bits & np.uint32(0xFFFF) if stochastic else np.uint32(0x7FFF) + even
             array[i] = _bfloat16(value, np.uint32(addend))
     else:
+
         def put(array, i, value, bits, stochastic):
             array[i] = value
+
     return put
 
 
@@ -112,7 +116,9 @@ def _signed(array):
 @overload(real_of, jit_options=INLINE)
 def _real_of(integer):
     if integer == types.int64:
-        return lambda integer: np.int64(integer ^ ((integer >> 63) & 0x7FFFFFFFFFFFFFFF)).view(np.float64)
+        return lambda integer: np.int64(integer ^ ((integer >> 63) & 0x7FFFFFFFFFFFFFFF)).view(
+            np.float64
+        )
     return lambda integer: np.int32(integer ^ ((integer >> 31) & 0x7FFFFFFF)).view(np.float32)
 
 
@@ -123,10 +129,12 @@ def store_outward(array, i, bound, upward):
 @overload(store_outward, jit_options=EXACT_INLINE)
 def _store_outward(array, i, bound, upward):
     if array.dtype != types.uint16:
+
         def put(array, i, bound, upward):
             array[i] = bound
             if array[i] < bound if upward else array[i] > bound:
                 array[i] = np.nextafter(array[i], array.dtype.type(np.inf if upward else -np.inf))
+
         return put
 
     def put_bfloat16(array, i, bound, upward):
@@ -134,7 +142,10 @@ def _store_outward(array, i, bound, upward):
         inside = near < bound if upward else near > bound  # only where the bound is a float64
         raw = np.int64(near.view(np.uint32))
         raw += 0xFFFF + inside if (raw < 1 << 31) == upward else -inside
-        array[i] = np.uint16(raw >> 16) if bound == bound else 0x7FC0  # a branch could not be guessed
+        array[i] = (
+            np.uint16(raw >> 16) if bound == bound else 0x7FC0
+        )  # a branch could not be guessed
+
     return put_bfloat16
 
 
@@ -148,18 +159,23 @@ def array_at(address, length, like):
 def _pointer(typing, address, like):
     def generate(context, builder, signature, args):
         return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
+
     return types.CPointer(like.dtype)(address, like), generate
 
 
 @intrinsic
 def prefetch(typing, array, i):
     """Ask for the cache line of an element that will be read and written soon; any index is harmless."""
+
     def generate(context, builder, signature, args):
         data = context.make_array(signature.args[0])(context, builder, args[0]).data
         byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
         function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
         address = builder.bitcast(builder.gep(data, [args[1]]), byte)
-        builder.call(function, [address, word(0), word(3), word(1)])  # to read, keep in all caches, data
+        builder.call(
+            function, [address, word(0), word(3), word(1)]
+        )  # to read, keep in all caches, data
         return context.get_dummy_value()
+
     return types.void(array, i), generate

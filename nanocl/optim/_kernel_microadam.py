@@ -1,6 +1,7 @@
 """A step of MicroAdam, block by block, so that everything but the state stays in the processor's caches.
 
-Sums are formed in the order of the plain path and without fused multiply-add, so that both send the same entries.
+Sums are formed in the order of the plain path and without fused multiply-add, so that both send the
+same entries.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from ._kernel_floats import (
 from ._kernel_select import COUNTERS, lowest
 
 LEVELS = 15
-COMMON = 64  # the usual bucket; where the compiler knows the length, a loop over so few entries takes half the time
+# the usual bucket; where the compiler knows the length, a loop over so few entries takes half the
+# time
+COMMON = 64
 LINE = 16  # float32 numbers of a cache line
 
 
@@ -33,32 +36,72 @@ def microadam(table, kinds, window, row, bucket, weight1, weight2, numbers, firs
     """Step the blocks of many parameters, those whose cost lies in first ... last - 1.
 
     Args:
-        table: For each parameter what `Work` puts first; the addresses of param, grad, codes, low, high, offset and
-            value; the lengths of param, low and a row of the window; entries of a block; how many a whole one sends.
+        table: For each parameter what `Work` puts first; the addresses of param, grad, codes, low,
+            high, offset and value; the lengths of param, low and a row of the window; entries of a
+            block; how many a whole one sends.
         kinds: Arrays of the types behind the addresses.
         window: Rows of the window.
         row: The one that is written.
         bucket: Even, and divides a block, or there is one block.
         weight1: beta1 to the power of each row's age, for the rows in use.
         weight2: The same for beta2.
-        numbers: lr, eps, decay and the factors of the bias correction of both moments, in the type of the arithmetic.
+        numbers: lr, eps, decay and the factors of the bias correction of both moments, in the type
+            of the arithmetic.
     """
     for i in range(len(table)):
         place, (begin, end) = table[i, HEAD:], part(table[i], first, last)
         if begin < end:
-            param, grad = array_at(place[0], place[7], kinds[0]), array_at(place[1], place[7], kinds[0])
+            param, grad = (
+                array_at(place[0], place[7], kinds[0]),
+                array_at(place[1], place[7], kinds[0]),
+            )
             codes = array_at(place[2], (place[7] + 1) // 2, kinds[1])
-            low, high = array_at(place[3], place[8], kinds[2]), array_at(place[4], place[8], kinds[2])
+            low, high = (
+                array_at(place[3], place[8], kinds[2]),
+                array_at(place[4], place[8], kinds[2]),
+            )
             shape = window, place[9]
             offset = array_at(place[5], window * place[9], kinds[3]).reshape(shape)
             value = array_at(place[6], window * place[9], kinds[2]).reshape(shape)
-            _blocks(param, grad, codes, low, high, offset, value, row, place[10], bucket, place[11], weight1, weight2,
-                    numbers, begin, end)
+            _blocks(
+                param,
+                grad,
+                codes,
+                low,
+                high,
+                offset,
+                value,
+                row,
+                place[10],
+                bucket,
+                place[11],
+                weight1,
+                weight2,
+                numbers,
+                begin,
+                end,
+            )
 
 
 @njit(**EXACT)
-def _blocks(param, grad, codes, low, high, offset, value, row, block, bucket, quota, weight1, weight2, numbers,
-            first, last):
+def _blocks(
+    param,
+    grad,
+    codes,
+    low,
+    high,
+    offset,
+    value,
+    row,
+    block,
+    bucket,
+    quota,
+    weight1,
+    weight2,
+    numbers,
+    first,
+    last,
+):
     """Step the blocks first ... last - 1 of one parameter.
 
     Args:
@@ -76,13 +119,21 @@ def _blocks(param, grad, codes, low, high, offset, value, row, block, bucket, qu
         buckets = slice(c * block // bucket, c * block // bucket + rows)
         halves = slice(buckets.start * bucket // 2, buckets.stop * bucket // 2)
         gradient = grad[place]
-        sums = total[:len(gradient)]
+        sums = total[: len(gradient)]
         _add_error(gradient, codes[halves], low[buckets], high[buckets], bucket, levels, sums)
         _send(sums, rest, places, counts, offset[row, sent], value[row, sent])
-        _quantise(sums, codes[halves], low[buckets], high[buckets], bucket, levels, grad[(c + 1) * block:])
+        _quantise(
+            sums,
+            codes[halves],
+            low[buckets],
+            high[buckets],
+            bucket,
+            levels,
+            grad[(c + 1) * block :],
+        )
         _sum_window(param[place], offset[:, sent], value[:, sent], weight1, weight2, mean, square)
         if numbers[2] == 1:
-            _step_sent(param[place], offset[:len(weight1), sent], mean, square, numbers)
+            _step_sent(param[place], offset[: len(weight1), sent], mean, square, numbers)
         else:
             _step_all(param[place], mean, square, numbers)
 
@@ -98,7 +149,9 @@ def _add_error(grad, codes, low, high, bucket, levels, total):
     for b in range(whole):
         _add_bucket(grad, low, high, b, b * COMMON, COMMON, levels, total)
     for b in range(whole, len(low)):
-        _add_bucket(grad, low, high, b, b * bucket, min(bucket, len(grad) - b * bucket), levels, total)
+        _add_bucket(
+            grad, low, high, b, b * bucket, min(bucket, len(grad) - b * bucket), levels, total
+        )
 
 
 @njit(**EXACT_INLINE)
@@ -133,8 +186,10 @@ def _quantise(total, codes, low, high, bucket, levels, ahead):
             prefetch(ahead, i)
         _quantise_bucket(total, integers, low, high, b, b * COMMON, COMMON, levels)
     for b in range(whole, len(low)):
-        _quantise_bucket(total, integers, low, high, b, b * bucket, min(bucket, len(total) - b * bucket), levels)
-    levels[len(total):] = 0
+        _quantise_bucket(
+            total, integers, low, high, b, b * bucket, min(bucket, len(total) - b * bucket), levels
+        )
+    levels[len(total) :] = 0
     pairs = levels.view(np.uint16)
     for i in range(len(codes)):
         codes[i] = np.uint8(pairs[i] | (pairs[i] >> np.uint16(4)))
@@ -194,7 +249,13 @@ def _step_sent(param, offset, mean, square, numbers):
         for j in range(len(offsets)):
             i = np.uintp(offsets[j])
             if mean[i] != 0:
-                store(param, i, load(param, i) - _step(mean[i], square[i], numbers), np.uint32(0), False)
+                store(
+                    param,
+                    i,
+                    load(param, i) - _step(mean[i], square[i], numbers),
+                    np.uint32(0),
+                    False,
+                )
             mean[i] = square[i] = 0
 
 

@@ -10,9 +10,17 @@ from numba.extending import intrinsic
 
 from ._kernel_floats import COMPILE, random_bits
 
-MANY_BINS, FEW_BINS, MANY = 2048, 128, 4096  # for few keys it takes longer to look through the bins than to count
+MANY_BINS, FEW_BINS, MANY = (
+    2048,
+    128,
+    4096,
+)  # for few keys it takes longer to look through the bins than to count
 COUNTERS = 2 * MANY_BINS  # fit the fastest cache
-GROUPS, LONGEST, SHORTEST = 2, 16, 4  # groups for each key wanted at least, and how many keys a group may have
+GROUPS, LONGEST, SHORTEST = (
+    2,
+    16,
+    4,
+)  # groups for each key wanted at least, and how many keys a group may have
 OLDEST = 32767  # ages are int16
 
 
@@ -24,10 +32,14 @@ def select_bits(bits, mask, flip, start, chunk, offset, first, last):
         bits: Unsigned bits of the values; the key of a value is (its bits & mask) ^ flip.
         offset: Output; the chunk c has its place at start[c] ... start[c + 1] - 1.
     """
-    rest, places, counts = np.empty(chunk, bits.dtype), np.empty(chunk, np.int32), np.empty(COUNTERS, np.int32)
+    rest, places, counts = (
+        np.empty(chunk, bits.dtype),
+        np.empty(chunk, np.int32),
+        np.empty(COUNTERS, np.int32),
+    )
     for c in range(first, last):
-        values = bits[c * chunk:(c + 1) * chunk]
-        lowest(values, mask, flip, rest, places, counts, offset[start[c]:start[c + 1]])
+        values = bits[c * chunk : (c + 1) * chunk]
+        lowest(values, mask, flip, rest, places, counts, offset[start[c] : start[c + 1]])
 
 
 @njit(**COMPILE)
@@ -39,7 +51,15 @@ def select_random_bits(key, numel, start, chunk, offset, first, last):
         length = min(chunk, numel - c * chunk)
         for i in range(length):
             keys[i] = random_bits(key, c * chunk + i)
-        lowest(keys[:length], np.uint32(0xFFFFFFFF), np.uint32(0), rest, places, counts, offset[start[c]:start[c + 1]])
+        lowest(
+            keys[:length],
+            np.uint32(0xFFFFFFFF),
+            np.uint32(0),
+            rest,
+            places,
+            counts,
+            offset[start[c] : start[c + 1]],
+        )
 
 
 @njit(**COMPILE)
@@ -58,14 +78,16 @@ def lowest(bits, mask, flip, rest, places, counts, chosen):
     while length * GROUPS * len(chosen) > len(bits):
         length //= 2
     if length >= SHORTEST:
-        left = _up_to(bits, mask, flip, _bound(bits, mask, flip, length, counts, len(chosen)), places)
+        left = _up_to(
+            bits, mask, flip, _bound(bits, mask, flip, length, counts, len(chosen)), places
+        )
         for j in range(left):
             rest[j] = (bits[np.intp(places[j])] & mask) ^ flip
         threshold, equal = _threshold(rest[:left], rest, counts, len(chosen))
     else:
         for i in range(len(bits)):
             rest[i] = (bits[i] & mask) ^ flip
-        threshold, equal = _threshold(rest[:len(bits)], rest, counts, len(chosen))
+        threshold, equal = _threshold(rest[: len(bits)], rest, counts, len(chosen))
         left = 0
         for i in range(len(bits)):
             places[left] = i  # without a branch to guess
@@ -85,7 +107,8 @@ def _bound(bits, mask, flip, length, counts, wanted):
     """A number that at least `wanted` keys are not above, and few more: so many groups have their lowest key up to it.
 
     Args:
-        length: Keys of a group. They lie apart, so that the lowest keys of neighbouring groups are found side by side.
+        length: Keys of a group. They lie apart, so that the lowest keys of neighbouring groups are
+            found side by side.
     """
     groups = len(bits) // length
     minima = np.full(groups, mask, bits.dtype)
@@ -120,36 +143,46 @@ def _up_to(bits, mask, flip, bound, places):
 @intrinsic
 def up_to(typing, bits, first, mask, flip, bound):
     """Which of 64 keys are not above a bound, as the bits of a number."""
+
     def generate(context, builder, signature, args):
         array = context.make_array(signature.args[0])(context, builder, args[0])
         kind = ir.VectorType(args[2].type, 64)
         pointer = builder.bitcast(builder.gep(array.data, [args[1]]), kind.as_pointer())
         values = builder.load(pointer, align=args[2].type.width // 8)
         mask, flip, bound = (_all(builder, arg, kind) for arg in args[2:])
-        return builder.bitcast(builder.icmp_unsigned("<=", builder.xor(builder.and_(values, mask), flip), bound),
-                               ir.IntType(64))
+        return builder.bitcast(
+            builder.icmp_unsigned("<=", builder.xor(builder.and_(values, mask), flip), bound),
+            ir.IntType(64),
+        )
+
     return types.uint64(bits, types.intp, bits.dtype, bits.dtype, bits.dtype), generate
 
 
 def _all(builder, value, kind):
     """The vector of 64 times the value."""
     one = builder.insert_element(ir.Constant(kind, ir.Undefined), value, ir.IntType(32)(0))
-    return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(ir.IntType(32), 64), [0] * 64))
+    return builder.shuffle_vector(
+        one, one, ir.Constant(ir.VectorType(ir.IntType(32), 64), [0] * 64)
+    )
 
 
 @intrinsic
 def lowest_bit(typing, number):
     """Place of the lowest bit that is set; 64 where there is none."""
+
     def generate(context, builder, signature, args):
         return builder.cttz(args[0], ir.IntType(1)(0))
+
     return types.int64(types.uint64), generate
 
 
 @intrinsic
 def bit_count(typing, number):
     """How many bits are set."""
+
     def generate(context, builder, signature, args):
         return builder.ctpop(args[0])
+
     return types.int64(types.uint64), generate
 
 
@@ -172,7 +205,8 @@ def _bin(keys, counts, wanted):
     """Of the bins that the range of the keys is cut into, the one with the key of rank `wanted`.
 
     Returns:
-        What its keys have in common, by how many bits a key is shifted to get it, and the rank in the bin.
+        What its keys have in common, by how many bits a key is shifted to get it, and the rank in
+        the bin.
     """
     low = high = keys[0]
     for i in range(len(keys)):
@@ -183,8 +217,10 @@ def _bin(keys, counts, wanted):
     while np.intp(high >> shift) - np.intp(low >> shift) >= bins:
         shift += 1
     base = np.intp(low >> shift)
-    counts[:2 * bins] = 0
-    for i in range(half):  # on two sets of counters, as equal bins in a row would wait for each other
+    counts[: 2 * bins] = 0
+    for i in range(
+        half
+    ):  # on two sets of counters, as equal bins in a row would wait for each other
         counts[np.intp(keys[i] >> shift) - base] += 1
         counts[bins + np.intp(keys[half + i] >> shift) - base] += 1
     for i in range(2 * half, len(keys)):
@@ -197,7 +233,21 @@ def _bin(keys, counts, wanted):
 
 
 @njit(**COMPILE)
-def carry(old_start, old_offset, old_mean, old_square, old_age, years, start, offset, mean, square, age, first, last):
+def carry(
+    old_start,
+    old_offset,
+    old_mean,
+    old_square,
+    old_age,
+    years,
+    start,
+    offset,
+    mean,
+    square,
+    age,
+    first,
+    last,
+):
     """Fill the moments and ages of a new selection from the old one, where an entry was in both, else with zeros.
 
     Args:

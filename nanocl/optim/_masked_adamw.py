@@ -18,14 +18,18 @@ from ._threads import Work
 Rule = Callable[[Tensor, dict[str, Any], AdamW], list[Work]]
 
 
-def masked_bytes(param: Tensor, group: dict[str, Any], selected: int, *, dense: bool = False) -> int:
+def masked_bytes(
+    param: Tensor, group: dict[str, Any], selected: int, *, dense: bool = False
+) -> int:
     """Bytes of the state tensors of a parameter with so many selected entries."""
     moments = 2 * state_dtype(param, group).itemsize
     if dense:
         return param.numel() * moments
     chunk = chunk_length(param.numel(), group["chunk_size"])
     age = 2 if group["moment_policy"] == "carry" else 0
-    return selected * (offset_dtype(chunk).itemsize + moments + age) + 8 * (-(-param.numel() // chunk) + 1)
+    return selected * (offset_dtype(chunk).itemsize + moments + age) + 8 * (
+        -(-param.numel() // chunk) + 1
+    )
 
 
 def state_dtype(param: Tensor, group: dict[str, Any]) -> torch.dtype:
@@ -45,19 +49,29 @@ def start_dense(param: Tensor, state: dict[str, Any], group: dict[str, Any], ord
         state[name] = torch.zeros(param.numel(), dtype=dtype, device=param.device)
 
 
-def start_selection(param: Tensor, state: dict[str, Any], group: dict[str, Any], ordinal: int) -> None:
+def start_selection(
+    param: Tensor, state: dict[str, Any], group: dict[str, Any], ordinal: int
+) -> None:
     """Fill the empty state of a parameter with a selection of nothing, to be replaced by `reselect`."""
     dtype = state_dtype(param, group)
     chunk, device = chunk_length(param.numel(), group["chunk_size"]), param.device
-    state.update(step=0, key=stream_key(group["seed"], ordinal), chunk=chunk, chosen=0,
-                 start=even_starts(param.numel(), 0.0, chunk, device),
-                 offset=torch.empty(0, dtype=offset_dtype(chunk), device=device),
-                 mean=torch.empty(0, dtype=dtype, device=device), square=torch.empty(0, dtype=dtype, device=device))
+    state.update(
+        step=0,
+        key=stream_key(group["seed"], ordinal),
+        chunk=chunk,
+        chosen=0,
+        start=even_starts(param.numel(), 0.0, chunk, device),
+        offset=torch.empty(0, dtype=offset_dtype(chunk), device=device),
+        mean=torch.empty(0, dtype=dtype, device=device),
+        square=torch.empty(0, dtype=dtype, device=device),
+    )
     if group["moment_policy"] == "carry":
         state["age"] = torch.empty(0, dtype=torch.int16, device=device)
 
 
-def advance(param: Tensor, state: dict[str, Any], group: dict[str, Any], rule: Rule | None = None) -> list[Work]:
+def advance(
+    param: Tensor, state: dict[str, Any], group: dict[str, Any], rule: Rule | None = None
+) -> list[Work]:
     """One step of the selected entries of a parameter, of all where there is no selection.
 
     Args:

@@ -13,11 +13,19 @@ ROUNDINGS = ("nearest", "stochastic")
 STATE_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64}
 
 
-def check_number(name: str, value: Any, low: float, high: float = math.inf, *, open_low: bool = False,
-                 open_high: bool = False) -> None:
+def check_number(
+    name: str,
+    value: Any,
+    low: float,
+    high: float = math.inf,
+    *,
+    open_low: bool = False,
+    open_high: bool = False,
+) -> None:
     """Raise ValueError unless `value` lies in the range; an infinite end is always open, NaN never lies in it.
 
-    A tensor of one entry is a number, a bool or a text that spells one is not: arithmetic would fail at a step.
+    A tensor of one entry is a number, a bool or a text that spells one is not: arithmetic would
+    fail at a step.
     """
     open_high = open_high or math.isinf(high)
     try:

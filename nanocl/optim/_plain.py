@@ -25,7 +25,8 @@ class AdamW(NamedTuple):
 
     Attributes:
         decay: What an entry is multiplied with before the step.
-        since: Updates since the ages were counted, this one included; the ages are zero where none are kept.
+        since: Updates since the ages were counted, this one included; the ages are zero where none
+            are kept.
         key: Of the random bits that bfloat16 moments are rounded with.
         weight_key: Of those for bfloat16 parameters; None rounds them to nearest.
     """
@@ -46,10 +47,15 @@ def numbers(state: dict[str, Any], group: dict[str, Any]) -> AdamW:
     counts_all = "offset" not in state or group["moment_policy"] in ("slot", "keep")
     stochastic = group["weight_rounding"] == "stochastic"
     rounded = state["mean"].dtype == torch.bfloat16
-    return AdamW(lr, *group["betas"], group["eps"], decay=1 - lr * group["weight_decay"],
-                 since=state["step"] - (0 if counts_all else state["chosen"]),
-                 key=stream_key(state["key"], state["step"], MOMENTS_KEY) if rounded else 0,
-                 weight_key=stream_key(state["key"], state["step"], WEIGHTS_KEY) if stochastic else None)
+    return AdamW(
+        lr,
+        *group["betas"],
+        group["eps"],
+        decay=1 - lr * group["weight_decay"],
+        since=state["step"] - (0 if counts_all else state["chosen"]),
+        key=stream_key(state["key"], state["step"], MOMENTS_KEY) if rounded else 0,
+        weight_key=stream_key(state["key"], state["step"], WEIGHTS_KEY) if stochastic else None,
+    )
 
 
 def arithmetic_dtype(param: Tensor) -> torch.dtype:
@@ -63,7 +69,9 @@ def select(values: Tensor, density: float, chunk: int, *, largest: bool = False)
     Of equal magnitudes the lower offset goes first. NaN is above infinity.
     """
     magnitude = values.detach().reshape(-1).abs()
-    keys = magnitude.view(_BITS[magnitude.element_size()])  # a float's magnitude and its bits rise together
+    keys = magnitude.view(
+        _BITS[magnitude.element_size()]
+    )  # a float's magnitude and its bits rise together
     return _lowest(~keys if largest else keys, density, chunk)
 
 
@@ -93,8 +101,9 @@ def reselect(state: dict[str, Any], start: Tensor, offset: Tensor, policy: str) 
     """Replace the selection in `state` and bring along its moments, and ages where it has them.
 
     Args:
-        policy: `carry` and `keep` move what belongs to an entry with it, and one that comes new starts at zero; `reset`
-            starts all at zero; `slot` leaves the i-th value of a chunk to its i-th entry, whichever that is now.
+        policy: `carry` and `keep` move what belongs to an entry with it, and one that comes new
+            starts at zero; `reset` starts all at zero; `slot` leaves the i-th value of a chunk to
+            its i-th entry, whichever that is now.
     """
     if "age" in state:
         years = state["step"] - state["chosen"]
@@ -108,7 +117,9 @@ def reselect(state: dict[str, Any], start: Tensor, offset: Tensor, policy: str) 
     state.update(start=start, offset=offset, chosen=state["step"])
 
 
-def _sources_by_entry(state: dict[str, Any], start: Tensor, offset: Tensor) -> tuple[Tensor, Tensor]:
+def _sources_by_entry(
+    state: dict[str, Any], start: Tensor, offset: Tensor
+) -> tuple[Tensor, Tensor]:
     """Where the moments of each entry that stays lie now, and the mask over the new entries of those that stay."""
     old = flat_index(state["start"], state["offset"], state["chunk"])
     new = flat_index(start, offset, state["chunk"])
@@ -133,16 +144,21 @@ def _no_sources(state: dict[str, Any], start: Tensor, offset: Tensor) -> tuple[T
 def adamw(param: Tensor, state: dict[str, Any], step: AdamW) -> list[Work]:
     """Update the selected entries of `param`, all of them where the state has no selection.
 
-    Source: Loshchilov and Hutter, 2019, arXiv:1711.05101, Algorithm 2, in the order of operations of
-        `torch.optim.AdamW`; ages and selection as in `NanoAdam`.
+    Source: Loshchilov and Hutter, 2019, arXiv:1711.05101, Algorithm 2, in the order of operations
+        of `torch.optim.AdamW`; ages and selection as in `NanoAdam`.
 
     Args:
-        state: `mean` and `square`, flat; with a selection also `start`, `offset`, `chunk`, and `age` where ages differ.
+        state: `mean` and `square`, flat; with a selection also `start`, `offset`, `chunk`, and
+            `age` where ages differ.
 
     Returns:
         Work that is left to do; here none.
     """
-    index = flat_index(state["start"], state["offset"], state["chunk"]) if "offset" in state else slice(None)
+    index = (
+        flat_index(state["start"], state["offset"], state["chunk"])
+        if "offset" in state
+        else slice(None)
+    )
     first, second = moments(param.grad.reshape(-1)[index].to(arithmetic_dtype(param)), state, step)
     move(param, index, first, second, state.get("age", 0) + step.since, step)
     return []
@@ -151,16 +167,27 @@ def adamw(param: Tensor, state: dict[str, Any], step: AdamW) -> list[Work]:
 def moments(gradient: Tensor, state: dict[str, Any], step: AdamW) -> tuple[Tensor, Tensor]:
     """Update the moments in `state`; returns them as computed, without the rounding of the state's type."""
     mean, square = state["mean"], state["square"]
-    bits = random_numbers(step.key, len(mean), mean.device) if mean.dtype == torch.bfloat16 else None
+    bits = (
+        random_numbers(step.key, len(mean), mean.device) if mean.dtype == torch.bfloat16 else None
+    )
     first = mean.to(gradient.dtype).lerp(gradient, 1 - step.beta1)
-    second = (square.to(gradient.dtype) * step.beta2).addcmul_(gradient, gradient, value=1 - step.beta2)
+    second = (square.to(gradient.dtype) * step.beta2).addcmul_(
+        gradient, gradient, value=1 - step.beta2
+    )
     store(mean, first, None if bits is None else bits & 0xFFFF)
     store(square, second, None if bits is None else bits >> 16)
     return first, second
 
 
-def move(param: Tensor, index: Tensor | slice, first: Tensor, second: Tensor, age: Tensor | int, step: AdamW,
-         decay: Callable[[Tensor, Tensor], Tensor | float] | None = None) -> None:
+def move(
+    param: Tensor,
+    index: Tensor | slice,
+    first: Tensor,
+    second: Tensor,
+    age: Tensor | int,
+    step: AdamW,
+    decay: Callable[[Tensor, Tensor], Tensor | float] | None = None,
+) -> None:
     """Write the entries of `param` at `index` after a step; the moments given are used up.
 
     Args:
@@ -175,7 +202,11 @@ def move(param: Tensor, index: Tensor | slice, first: Tensor, second: Tensor, ag
     update = first.mul_(step.lr / (1 - step.beta1**age)).div_(denominator)
     entries = entries * (step.decay if decay is None else decay(entries, update)) - update
     rounded = torch.empty_like(entries, dtype=param.dtype)
-    bits = None if step.weight_key is None else random_numbers(step.weight_key, len(entries), param.device) & 0xFFFF
+    bits = (
+        None
+        if step.weight_key is None
+        else random_numbers(step.weight_key, len(entries), param.device) & 0xFFFF
+    )
     store(rounded, entries, bits)
     flat[index] = rounded
     if not param.is_contiguous():  # then `flat` is a copy

@@ -12,7 +12,9 @@ from ._selection import even_starts, flat_index
 from ._threads import Work
 
 
-def mofo(param: Tensor, state: dict[str, Any], step: AdamW, density: float, chunk: int) -> list[Work]:
+def mofo(
+    param: Tensor, state: dict[str, Any], step: AdamW, density: float, chunk: int
+) -> list[Work]:
     """Update all moments, and the entries of each chunk whose first moment is largest.
 
     Args:
@@ -30,8 +32,11 @@ def mofo(param: Tensor, state: dict[str, Any], step: AdamW, density: float, chun
 
 def cautious(param: Tensor, state: dict[str, Any], step: AdamW) -> list[Work]:
     """Update every entry, and decay those that the update moves towards zero; see `mofo`."""
+
     def decay(entries: Tensor, update: Tensor) -> Tensor:
-        return torch.ones_like(entries).masked_fill_(entries.sign() * update.sign() >= 0, step.decay)
+        return torch.ones_like(entries).masked_fill_(
+            entries.sign() * update.sign() >= 0, step.decay
+        )
 
     first, second = moments(param.grad.reshape(-1).to(arithmetic_dtype(param)), state, step)
     move(param, slice(None), first, second, step.since, step, decay)

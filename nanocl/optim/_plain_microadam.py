@@ -1,7 +1,7 @@
 """A step of MicroAdam in plain PyTorch; see `MicroAdam` for the source.
 
-The error takes four bits an entry, on 16 even levels between the lowest and the highest of a bucket: two codes share a
-byte, the even place in the low half.
+The error takes four bits an entry, on 16 even levels between the lowest and the highest of a
+bucket: two codes share a byte, the even place in the low half.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ def _send(param: Tensor, state: dict[str, Any]) -> None:
     """Put the largest entries of gradient and error into a row of the window, and the rest into the error."""
     row = (state["step"] - 1) % len(state["value"])
     total = param.grad.reshape(-1).to(arithmetic_dtype(param))
-    total = total + dequantise(state["codes"], state["low"], state["high"], state["bucket"], len(total), total.dtype)
+    total = total + dequantise(
+        state["codes"], state["low"], state["high"], state["bucket"], len(total), total.dtype
+    )
     state["offset"][row] = select(total, state["density"], state["block"], largest=True)
     index = _index_of_row(state, row, len(total))
     state["value"][row] = total[index]
@@ -51,8 +53,9 @@ def _index_of_row(state: dict[str, Any], row: int, numel: int) -> Tensor:
     return flat_index(start, state["offset"][row], state["block"])
 
 
-def _window_moments(state: dict[str, Any], numel: int, betas: tuple[float, float],
-                    dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+def _window_moments(
+    state: dict[str, Any], numel: int, betas: tuple[float, float], dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
     """Bias-corrected moments of the rows in the window, dense, shape (numel,) each."""
     mean, square = (torch.zeros(numel, dtype=dtype, device=state["value"].device) for _ in range(2))
     window, step = len(state["value"]), state["step"]
@@ -66,7 +69,9 @@ def _window_moments(state: dict[str, Any], numel: int, betas: tuple[float, float
     return mean, square
 
 
-def dequantise(codes: Tensor, low: Tensor, high: Tensor, bucket: int, numel: int, dtype: torch.dtype) -> Tensor:
+def dequantise(
+    codes: Tensor, low: Tensor, high: Tensor, bucket: int, numel: int, dtype: torch.dtype
+) -> Tensor:
     """Flat values, shape (numel,), of codes with shape (ceil(numel / 2),) and buckets with shape (buckets,)."""
     both = torch.stack((codes & 15, codes >> 4), dim=1).view(-1)[:numel].to(dtype)
     low, high = low.to(dtype), high.to(dtype)
@@ -78,10 +83,11 @@ def dequantise(codes: Tensor, low: Tensor, high: Tensor, bucket: int, numel: int
 def quantise(values: Tensor, codes: Tensor, low: Tensor, high: Tensor, bucket: int) -> None:
     """Write the codes and the bounds of the buckets of `values`, shape (n,).
 
-    Bounds are rounded outwards to their dtype, so that an entry is never further than half a level from its own.
+    Bounds are rounded outwards to their dtype, so that an entry is never further than half a level
+    from its own.
 
-    Source: Modoranu et al., 2024, arXiv:2405.15593, Algorithm 2, with the rounding of the authors' kernels: to the
-        nearest level, and zero is in general no level.
+    Source: Modoranu et al., 2024, arXiv:2405.15593, Algorithm 2, with the rounding of the authors'
+        kernels: to the nearest level, and zero is in general no level.
     """
     buckets = _padded(values, bucket)
     low.copy_(_rounded(buckets.amin(1), low.dtype, -torch.inf))
@@ -89,9 +95,9 @@ def quantise(values: Tensor, codes: Tensor, low: Tensor, high: Tensor, bucket: i
     floor = low.to(values.dtype).unsqueeze(1)
     unit = (high.to(values.dtype).unsqueeze(1) - floor) / LEVELS
     level = ((buckets - floor) / unit + 0.5).floor_().clamp_(0, LEVELS)
-    level = torch.where(unit > 0, level, 0).view(-1)[:len(values)].to(torch.uint8)
+    level = torch.where(unit > 0, level, 0).view(-1)[: len(values)].to(torch.uint8)
     codes.copy_(level[::2])
-    codes[:len(values) // 2] |= level[1::2] << 4
+    codes[: len(values) // 2] |= level[1::2] << 4
 
 
 def _padded(values: Tensor, bucket: int) -> Tensor:
@@ -102,5 +108,9 @@ def _padded(values: Tensor, bucket: int) -> Tensor:
 
 def _rounded(bounds: Tensor, dtype: torch.dtype, direction: float) -> Tensor:
     rounded = bounds.to(dtype)
-    inside = rounded.to(bounds.dtype) > bounds if direction < 0 else rounded.to(bounds.dtype) < bounds
-    return torch.where(inside, torch.nextafter(rounded, torch.full_like(rounded, direction)), rounded)
+    inside = (
+        rounded.to(bounds.dtype) > bounds if direction < 0 else rounded.to(bounds.dtype) < bounds
+    )
+    return torch.where(
+        inside, torch.nextafter(rounded, torch.full_like(rounded, direction)), rounded
+    )

@@ -1,7 +1,8 @@
 """Each optimizer slow and plain, to compare with: dense state, one tensor and one chunk after the other.
 
-Every class takes the tensors to train and the options of the optimizer of its name. `step` takes one gradient per
-tensor (None skips it) and updates `params`, which are flat copies in double precision.
+Every class takes the tensors to train and the options of the optimizer of its name. `step` takes
+one gradient per tensor (None skips it) and updates `params`, which are flat copies in double
+precision.
 """
 
 from __future__ import annotations
@@ -50,13 +51,32 @@ def pieces(length: int, size: int | None) -> Iterator[tuple[int, int]]:
 class NanoAdamReference(Reference):
     """Adam under a mask over every entry; see `NanoAdam` for the source. Without `select="random"`."""
 
-    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, *, density=0.1,
-                 final_density=None, total_steps=None, mask_interval=100, density_interval=None, chunk_size=32768,
-                 select="small", moment_policy="carry", decay_scope="selected") -> None:
+    def __init__(
+        self,
+        params,
+        lr=1e-3,
+        betas=(0.9, 0.999),
+        eps=1e-8,
+        weight_decay=0.0,
+        *,
+        density=0.1,
+        final_density=None,
+        total_steps=None,
+        mask_interval=100,
+        density_interval=None,
+        chunk_size=32768,
+        select="small",
+        moment_policy="carry",
+        decay_scope="selected",
+    ) -> None:
         super().__init__(params)
         self.lr, self.betas, self.eps, self.weight_decay = lr, betas, eps, weight_decay
         self.first, self.last, self.total_steps = density, final_density, total_steps
-        self.mask_interval, self.density_interval, self.chunk_size = mask_interval, density_interval, chunk_size
+        self.mask_interval, self.density_interval, self.chunk_size = (
+            mask_interval,
+            density_interval,
+            chunk_size,
+        )
         self.select, self.moment_policy, self.decay_scope = select, moment_policy, decay_scope
         self.masks = [torch.zeros_like(param, dtype=torch.bool) for param in self.params]
         self.mean, self.square, self.age = self.zeros(), self.zeros(), self.zeros()
@@ -70,15 +90,25 @@ class NanoAdamReference(Reference):
         self.mean[i] = torch.where(mask, beta1 * self.mean[i] + (1 - beta1) * gradient, 0)
         self.square[i] = torch.where(mask, beta2 * self.square[i] + (1 - beta2) * gradient**2, 0)
         age = self.steps[i] if self.moment_policy == "slot" else self.age[i]
-        step = self.mean[i] / (1 - beta1**age) / ((self.square[i] / (1 - beta2**age)).sqrt() + self.eps)
+        step = (
+            self.mean[i]
+            / (1 - beta1**age)
+            / ((self.square[i] / (1 - beta2**age)).sqrt() + self.eps)
+        )
         decayed = mask if self.decay_scope == "selected" else torch.ones_like(mask)
-        param = torch.where(decayed, self.params[i] * (1 - self.lr * self.weight_decay), self.params[i])
+        param = torch.where(
+            decayed, self.params[i] * (1 - self.lr * self.weight_decay), self.params[i]
+        )
         self.params[i] = torch.where(mask, param - self.lr * step, param)
 
     def _due(self, done: int) -> bool:
         if self.select == "static-small":
             return done == 0
-        return any(done % interval == 0 for interval in (self.mask_interval, self.density_interval) if interval)
+        return any(
+            done % interval == 0
+            for interval in (self.mask_interval, self.density_interval)
+            if interval
+        )
 
     def _density(self, done: int) -> float:
         if self.last is None:
@@ -88,7 +118,9 @@ class NanoAdamReference(Reference):
 
     def _choose(self, i: int, gradient: Tensor, density: float) -> None:
         old, new = self.masks[i], torch.zeros_like(self.masks[i])
-        keys = {"large": -self.params[i].abs(), "gradient": -gradient.abs()}.get(self.select, self.params[i].abs())
+        keys = {"large": -self.params[i].abs(), "gradient": -gradient.abs()}.get(
+            self.select, self.params[i].abs()
+        )
         for first, end in pieces(len(keys), self.chunk_size):
             count = max(1, math.ceil(round(density * (end - first), 6))) if density > 0 else 0
             chosen = torch.tensor(lowest(keys[first:end].tolist(), count), dtype=torch.long) + first
@@ -103,16 +135,28 @@ class NanoAdamReference(Reference):
 
     def _shift(self, i: int, old: Tensor, new: Tensor) -> None:
         for values in (self.mean, self.square):
-            moved = values[i][old][:len(new)]
+            moved = values[i][old][: len(new)]
             values[i][old] = 0
-            values[i][new[:len(moved)]] = moved
+            values[i][new[: len(moved)]] = moved
 
 
 class MicroAdamReference(Reference):
     """Top-k with a 4-bit error; see `MicroAdam` for the source. The window is a list, its newest row first."""
 
-    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, *, density=0.01, window=10,
-                 quant_block=64, block_size=None, state_dtype=torch.bfloat16) -> None:
+    def __init__(
+        self,
+        params,
+        lr=1e-3,
+        betas=(0.9, 0.999),
+        eps=1e-8,
+        weight_decay=0.0,
+        *,
+        density=0.01,
+        window=10,
+        quant_block=64,
+        block_size=None,
+        state_dtype=torch.bfloat16,
+    ) -> None:
         super().__init__(params)
         self.lr, self.betas, self.eps, self.weight_decay = lr, betas, eps, weight_decay
         self.density, self.window, self.state_dtype = density, window, state_dtype
@@ -127,7 +171,7 @@ class MicroAdamReference(Reference):
             count = max(1, math.ceil(round(self.density * (end - first), 6)))
             chosen = torch.tensor(lowest((-total[first:end].abs()).tolist(), count)) + first
             sent[chosen] = total[chosen].to(self.state_dtype).double()
-        self.rows[i] = [sent, *self.rows[i]][:self.window]
+        self.rows[i] = [sent, *self.rows[i]][: self.window]
         self.error[i] = self._coarse(total - sent)
         mean, square = self._moments(i)
         self.params[i] *= 1 - self.lr * self.weight_decay

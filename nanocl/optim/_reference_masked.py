@@ -11,8 +11,18 @@ from ._reference import Reference, lowest, pieces
 class MoFOReference(Reference):
     """Adam whose update passes a filter; see `MoFO` for the source."""
 
-    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, *, density=0.1,
-                 chunk_size=None, decay_scope="all") -> None:
+    def __init__(
+        self,
+        params,
+        lr=1e-3,
+        betas=(0.9, 0.999),
+        eps=1e-8,
+        weight_decay=0.0,
+        *,
+        density=0.1,
+        chunk_size=None,
+        decay_scope="all",
+    ) -> None:
         super().__init__(params)
         self.lr, self.betas, self.eps, self.weight_decay = lr, betas, eps, weight_decay
         self.density, self.chunk_size, self.decay_scope = density, chunk_size, decay_scope
@@ -23,21 +33,45 @@ class MoFOReference(Reference):
         self.mean[i] = beta1 * self.mean[i] + (1 - beta1) * gradient
         self.square[i] = beta2 * self.square[i] + (1 - beta2) * gradient**2
         chosen = share(-self.mean[i].abs(), self.density, self.chunk_size)
-        update = self.mean[i] / (1 - beta1**step) / ((self.square[i] / (1 - beta2**step)).sqrt() + self.eps)
+        update = (
+            self.mean[i]
+            / (1 - beta1**step)
+            / ((self.square[i] / (1 - beta2**step)).sqrt() + self.eps)
+        )
         decayed = chosen if self.decay_scope == "selected" else torch.ones_like(chosen)
-        param = torch.where(decayed, self.params[i] * (1 - self.lr * self.weight_decay), self.params[i])
+        param = torch.where(
+            decayed, self.params[i] * (1 - self.lr * self.weight_decay), self.params[i]
+        )
         self.params[i] = torch.where(chosen, param - self.lr * update, param)
 
 
 class LIFTReference(Reference):
     """Adam under a mask from an SVD; see `LIFT` for the source."""
 
-    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, *, density=0.05, rank=0.03125,
-                 mask_interval=400, chunk_size=None, moment_policy="keep", decay_scope="selected") -> None:
+    def __init__(
+        self,
+        params,
+        lr=1e-3,
+        betas=(0.9, 0.999),
+        eps=1e-8,
+        weight_decay=0.0,
+        *,
+        density=0.05,
+        rank=0.03125,
+        mask_interval=400,
+        chunk_size=None,
+        moment_policy="keep",
+        decay_scope="selected",
+    ) -> None:
         super().__init__(params)
         self.shapes = [(len(param), -1) if param.ndim > 1 else (1, -1) for param in params]
         self.lr, self.betas, self.eps, self.weight_decay = lr, betas, eps, weight_decay
-        self.density, self.rank, self.mask_interval, self.chunk_size = density, rank, mask_interval, chunk_size
+        self.density, self.rank, self.mask_interval, self.chunk_size = (
+            density,
+            rank,
+            mask_interval,
+            chunk_size,
+        )
         self.moment_policy, self.decay_scope = moment_policy, decay_scope
         self.masks = [torch.zeros_like(param, dtype=torch.bool) for param in self.params]
         self.mean, self.square, self.age = self.zeros(), self.zeros(), self.zeros()
@@ -50,13 +84,21 @@ class LIFTReference(Reference):
         self.mean[i] = torch.where(mask, beta1 * self.mean[i] + (1 - beta1) * gradient, 0)
         self.square[i] = torch.where(mask, beta2 * self.square[i] + (1 - beta2) * gradient**2, 0)
         age = self.steps[i] if self.moment_policy == "keep" else self.age[i]
-        step = self.mean[i] / (1 - beta1**age) / ((self.square[i] / (1 - beta2**age)).sqrt() + self.eps)
+        step = (
+            self.mean[i]
+            / (1 - beta1**age)
+            / ((self.square[i] / (1 - beta2**age)).sqrt() + self.eps)
+        )
         decayed = mask if self.decay_scope == "selected" else torch.ones_like(mask)
-        param = torch.where(decayed, self.params[i] * (1 - self.lr * self.weight_decay), self.params[i])
+        param = torch.where(
+            decayed, self.params[i] * (1 - self.lr * self.weight_decay), self.params[i]
+        )
         self.params[i] = torch.where(mask, param - self.lr * step, param)
 
     def _choose(self, i: int) -> None:
-        left, values, right = torch.linalg.svd(self.params[i].view(self.shapes[i]), full_matrices=False)
+        left, values, right = torch.linalg.svd(
+            self.params[i].view(self.shapes[i]), full_matrices=False
+        )
         whole = int(self.rank * len(values))
         kept = int(self.rank) if self.rank >= 1 else whole + (whole < self.rank * len(values))
         values[kept:] = 0
@@ -71,15 +113,26 @@ class LowRankAdamWReference(Reference):
     """LoRA by automatic differentiation of the sum; see `LowRankAdamW` for the source.
 
     Args:
-        first: The first A of each tensor, shape (rank, columns); None for one that AdamW trains itself.
+        first: The first A of each tensor, shape (rank, columns); None for one that AdamW trains
+            itself.
     """
 
-    def __init__(self, params, first, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, *, alpha=16.0) -> None:
+    def __init__(
+        self, params, first, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, *, alpha=16.0
+    ) -> None:
         super().__init__(params)
-        self.lr, self.betas, self.eps, self.weight_decay, self.alpha = lr, betas, eps, weight_decay, alpha
+        self.lr, self.betas, self.eps, self.weight_decay, self.alpha = (
+            lr,
+            betas,
+            eps,
+            weight_decay,
+            alpha,
+        )
         self.start = [param.clone() for param in self.params]
-        self.trained = [[param] if a is None else [a.double().clone(), a.new_zeros(len(given), len(a)).double()]
-                        for param, a, given in zip(self.params, first, params, strict=True)]
+        self.trained = [
+            [param] if a is None else [a.double().clone(), a.new_zeros(len(given), len(a)).double()]
+            for param, a, given in zip(self.params, first, params, strict=True)
+        ]
         self.mean = [[torch.zeros_like(part) for part in parts] for parts in self.trained]
         self.square = [[torch.zeros_like(part) for part in parts] for parts in self.trained]
 
@@ -100,27 +153,43 @@ class LowRankAdamWReference(Reference):
         self.mean[i][j] = beta1 * self.mean[i][j] + (1 - beta1) * slope
         self.square[i][j] = beta2 * self.square[i][j] + (1 - beta2) * slope**2
         root = (self.square[i][j] / (1 - beta2**step)).sqrt()
-        return part * (1 - self.lr * self.weight_decay) - self.lr * self.mean[i][j] / (1 - beta1**step) / (
-            root + self.eps)
+        return part * (1 - self.lr * self.weight_decay) - self.lr * self.mean[i][j] / (
+            1 - beta1**step
+        ) / (root + self.eps)
 
 
 class PaFiReference(Reference):
     """Adam under one mask over all tensors; see `PaFi` for the source."""
 
-    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, *, density=0.1,
-                 decay_scope="selected") -> None:
+    def __init__(
+        self,
+        params,
+        lr=1e-3,
+        betas=(0.9, 0.999),
+        eps=1e-8,
+        weight_decay=0.0,
+        *,
+        density=0.1,
+        decay_scope="selected",
+    ) -> None:
         super().__init__(params)
         self.lr, self.betas, self.eps, self.weight_decay = lr, betas, eps, weight_decay
         mask = share(torch.cat(self.params).abs(), density, None)
         self.masks = mask.split([len(param) for param in self.params])
-        self.decayed = [mask if decay_scope == "selected" else torch.ones_like(mask) for mask in self.masks]
+        self.decayed = [
+            mask if decay_scope == "selected" else torch.ones_like(mask) for mask in self.masks
+        ]
         self.mean, self.square = self.zeros(), self.zeros()
 
     def update(self, i: int, gradient: Tensor) -> None:
         (beta1, beta2), step = self.betas, self.steps[i]
         self.mean[i] = beta1 * self.mean[i] + (1 - beta1) * gradient
         self.square[i] = beta2 * self.square[i] + (1 - beta2) * gradient**2
-        update = self.mean[i] / (1 - beta1**step) / ((self.square[i] / (1 - beta2**step)).sqrt() + self.eps)
+        update = (
+            self.mean[i]
+            / (1 - beta1**step)
+            / ((self.square[i] / (1 - beta2**step)).sqrt() + self.eps)
+        )
         shrunk = self.params[i] * (1 - self.lr * self.weight_decay)
         param = torch.where(self.decayed[i], shrunk, self.params[i])
         self.params[i] = torch.where(self.masks[i], param - self.lr * update, param)
@@ -129,8 +198,17 @@ class PaFiReference(Reference):
 class CLASSPReference(Reference):
     """Entry by entry; see `CLASSP` for the source."""
 
-    def __init__(self, params, lr=1e-2, eps=1e-4, weight_decay=0.0, *, threshold=1e-8, power=1.0,
-                 apply_decay=True) -> None:
+    def __init__(
+        self,
+        params,
+        lr=1e-2,
+        eps=1e-4,
+        weight_decay=0.0,
+        *,
+        threshold=1e-8,
+        power=1.0,
+        apply_decay=True,
+    ) -> None:
         super().__init__(params)
         self.lr, self.eps, self.weight_decay = lr, eps, weight_decay
         self.threshold, self.power, self.apply_decay = threshold, power, apply_decay
@@ -140,7 +218,11 @@ class CLASSPReference(Reference):
         for j, g in enumerate(gradient.tolist()):
             if g**2 > self.threshold:
                 self.sums[i][j] += abs(g) ** self.power
-                scale = (self.eps + self.sums[i][j].item()) ** (1 / self.power) if self.apply_decay else 1
+                scale = (
+                    (self.eps + self.sums[i][j].item()) ** (1 / self.power)
+                    if self.apply_decay
+                    else 1
+                )
                 self.params[i][j] -= self.lr * (g / scale + self.weight_decay * self.params[i][j])
 
 
@@ -156,7 +238,11 @@ class CautiousAdamWReference(Reference):
         (beta1, beta2), step = self.betas, self.steps[i]
         self.mean[i] = beta1 * self.mean[i] + (1 - beta1) * gradient
         self.square[i] = beta2 * self.square[i] + (1 - beta2) * gradient**2
-        update = self.mean[i] / (1 - beta1**step) / ((self.square[i] / (1 - beta2**step)).sqrt() + self.eps)
+        update = (
+            self.mean[i]
+            / (1 - beta1**step)
+            / ((self.square[i] / (1 - beta2**step)).sqrt() + self.eps)
+        )
         for j, (u, w) in enumerate(zip(update.tolist(), self.params[i].tolist(), strict=True)):
             self.params[i][j] = w - self.lr * (u + self.weight_decay * w if u * w >= 0 else u)
 

@@ -1,7 +1,7 @@
 """Random numbers that are a function of a counter, and stochastic rounding to bfloat16 with them.
 
-Nothing is stored and nothing is drawn from torch's generators: a number depends on a key, the step and the place, so a
-run can stop anywhere and go on with the same numbers.
+Nothing is stored and nothing is drawn from torch's generators: a number depends on a key, the step
+and the place, so a run can stop anywhere and go on with the same numbers.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 MASK = 0xFFFFFFFF
-MOMENTS_KEY, WEIGHTS_KEY, SELECTION_KEY = range(3)  # random bits for one purpose tell nothing of another
+MOMENTS_KEY, WEIGHTS_KEY, SELECTION_KEY = range(
+    3
+)  # random bits for one purpose tell nothing of another
 GOLDEN = 0x9E3779B9  # 2**32 over the golden ratio: consecutive counters land far apart
 
 

@@ -1,7 +1,8 @@
 """How a selection of a parameter's entries is laid out.
 
-A parameter is flattened in row-major order and cut into chunks. A selection is two tensors: `start`, shape
-(chunks + 1,), int64, where each chunk's entries begin; and `offset`, shape (selected,), the place of each entry in its
+A parameter is flattened in row-major order and cut into chunks. A selection is two tensors:
+`start`, shape (chunks + 1,), int64, where each chunk's entries begin; and `offset`, shape
+(selected,), the place of each entry in its
 chunk, ascending: 16 bits where the chunk allows it.
 """
 
@@ -12,7 +13,9 @@ import math
 import torch
 from torch import Tensor
 
-SHORT_CHUNK = 1 << 15  # the longest chunk whose offsets fit int16 (uint16 tensors cannot be pickled)
+SHORT_CHUNK = (
+    1 << 15
+)  # the longest chunk whose offsets fit int16 (uint16 tensors cannot be pickled)
 
 
 def quota(length: int, density: float) -> int:
@@ -43,7 +46,9 @@ def offset_dtype(chunk: int) -> torch.dtype:
     return torch.int32 if chunk <= 1 << 31 else torch.int64
 
 
-def even_starts(numel: int, density: float, chunk: int, device: torch.device | None = None) -> Tensor:
+def even_starts(
+    numel: int, density: float, chunk: int, device: torch.device | None = None
+) -> Tensor:
     """`start` of a selection that takes the same share of every chunk."""
     chunks = -(-numel // chunk)
     start = torch.arange(chunks + 1, device=device) * quota(chunk, density)
@@ -57,8 +62,9 @@ def whole_buckets(block: int, bucket: int) -> bool:
 
 def chunk_of(start: Tensor, selected: int) -> Tensor:
     """The chunk of each selected entry, shape (selected,), int64."""
-    return torch.repeat_interleave(torch.arange(len(start) - 1, device=start.device), start.diff(),
-                                   output_size=selected)
+    return torch.repeat_interleave(
+        torch.arange(len(start) - 1, device=start.device), start.diff(), output_size=selected
+    )
 
 
 def flat_index(start: Tensor, offset: Tensor, chunk: int) -> Tensor:

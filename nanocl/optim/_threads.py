@@ -23,10 +23,12 @@ class Work(NamedTuple):
 
     Attributes:
         loop: Called as `loop(*args, first, last)`.
-        cost: Of all pieces, at least 1, in entries that are updated one behind the other, to share them out fairly.
-        row: What differs from parameter to parameter, as integers. Then works that follow one another with one loop and
-            the very same `args` become one call, as `loop(table, *args, first, last)`: a row each, before it
-            where its cost begins among that of all, its cost and its pieces; `first` and `last` are places in the cost.
+        cost: Of all pieces, at least 1, in entries that are updated one behind the other, to share
+            them out fairly.
+        row: What differs from parameter to parameter, as integers. Then works that follow one
+            another with one loop and the very same `args` become one call, as `loop(table, *args,
+            first, last)`: a row each, before it where its cost begins among that of all, its cost
+            and its pieces; `first` and `last` are places in the cost.
     """
 
     loop: Callable[..., None]
@@ -69,8 +71,13 @@ def _joined(works: Sequence[Work]) -> list[Work]:
 def table_of(works: Sequence[Work]) -> np.ndarray:
     """The table of works that are called together; see `Work`."""
     ends = accumulate(work.cost for work in works)
-    return np.array([(end - work.cost, work.cost, work.pieces, *work.row)
-                     for end, work in zip(ends, works, strict=True)], np.int64)
+    return np.array(
+        [
+            (end - work.cost, work.cost, work.pieces, *work.row)
+            for end, work in zip(ends, works, strict=True)
+        ],
+        np.int64,
+    )
 
 
 def _shares(works: Sequence[Work], total: int, threads: int) -> list[Share]:
@@ -108,9 +115,14 @@ def _run_in_team(shares: list[Share]) -> None:
             errors.append(error)
 
     start, end = _openmp()
-    body, team = _Body(take), torch.get_num_threads()  # all threads: a smaller team would end the others
+    body, team = (
+        _Body(take),
+        torch.get_num_threads(),
+    )  # all threads: a smaller team would end the others
     try:
-        start(body, None, team)  # the calling thread's own part is not inside, where an interrupt would be lost
+        start(
+            body, None, team
+        )  # the calling thread's own part is not inside, where an interrupt would be lost
         for share in waiting:
             _do(share)
     finally:
@@ -123,7 +135,8 @@ def _run_in_team(shares: list[Share]) -> None:
 def _openmp() -> tuple[Any, Any] | None:
     """What begins and ends a parallel region in the OpenMP library that torch is linked with; None without the two.
 
-    They are what GCC compiles a region to: in libgomp, and for that reason in Intel's and LLVM's libraries for Linux.
+    They are what GCC compiles a region to: in libgomp, and for that reason in Intel's and LLVM's
+    libraries for Linux.
     """
     try:
         library = ctypes.CDLL(torch._C.__file__)  # names are looked up in what it depends on, too

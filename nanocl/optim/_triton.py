@@ -22,8 +22,11 @@ DENSE_CHUNK = 32768
 
 def fits(param: Tensor) -> bool:
     """Whether the kernel can read and write the parameter and its gradient as they are."""
-    return param.dtype in TYPES and param.grad.dtype == param.dtype and all(
-        tensor.is_cuda and tensor.is_contiguous() for tensor in (param, param.grad))
+    return (
+        param.dtype in TYPES
+        and param.grad.dtype == param.dtype
+        and all(tensor.is_cuda and tensor.is_contiguous() for tensor in (param, param.grad))
+    )
 
 
 def adamw(param: Tensor, state: dict[str, Any], step: AdamW) -> list[Work]:
@@ -36,12 +39,35 @@ def adamw(param: Tensor, state: dict[str, Any], step: AdamW) -> list[Work]:
     inverse1, inverse2 = _on_device(step, "age" in state, param.device)
     none = state["mean"]  # stands in for what the kernel then does not read
     _adamw[(chunks, PARTS)](
-        _bits(param), _bits(param.grad), _bits(state["mean"]), _bits(state["square"]), state.get("start", none),
-        state.get("offset", none), state.get("age", none), inverse1, inverse2, step.lr, 1 - step.beta1, step.beta2,
-        1 - step.beta2, step.eps, step.decay, step.since, len(inverse1) - 1, param.numel(), chunk, step.key,
-        step.weight_key or 0, SPARSE=sparse, AGED="age" in state, STOCHASTIC=step.weight_key is not None,
-        PARAM_BITS=param.dtype == torch.bfloat16, STATE_BITS=state["mean"].dtype == torch.bfloat16, BLOCK=BLOCK,
-        PARTS=PARTS)
+        _bits(param),
+        _bits(param.grad),
+        _bits(state["mean"]),
+        _bits(state["square"]),
+        state.get("start", none),
+        state.get("offset", none),
+        state.get("age", none),
+        inverse1,
+        inverse2,
+        step.lr,
+        1 - step.beta1,
+        step.beta2,
+        1 - step.beta2,
+        step.eps,
+        step.decay,
+        step.since,
+        len(inverse1) - 1,
+        param.numel(),
+        chunk,
+        step.key,
+        step.weight_key or 0,
+        SPARSE=sparse,
+        AGED="age" in state,
+        STOCHASTIC=step.weight_key is not None,
+        PARAM_BITS=param.dtype == torch.bfloat16,
+        STATE_BITS=state["mean"].dtype == torch.bfloat16,
+        BLOCK=BLOCK,
+        PARTS=PARTS,
+    )
     return []
 
 
@@ -64,10 +90,36 @@ def _table(beta1: float, beta2: float, device: torch.device) -> tuple[Tensor, Te
 
 
 @triton.jit(do_not_specialize=["since", "oldest", "numel", "key", "weight_key"])
-def _adamw(param, grad, mean, square, start, offset, age, inverse1, inverse2, lr, rest1, beta2, rest2, eps, decay,
-           since, oldest, numel, chunk, key, weight_key, SPARSE: tl.constexpr, AGED: tl.constexpr,
-           STOCHASTIC: tl.constexpr, PARAM_BITS: tl.constexpr, STATE_BITS: tl.constexpr, BLOCK: tl.constexpr,
-           PARTS: tl.constexpr):
+def _adamw(
+    param,
+    grad,
+    mean,
+    square,
+    start,
+    offset,
+    age,
+    inverse1,
+    inverse2,
+    lr,
+    rest1,
+    beta2,
+    rest2,
+    eps,
+    decay,
+    since,
+    oldest,
+    numel,
+    chunk,
+    key,
+    weight_key,
+    SPARSE: tl.constexpr,
+    AGED: tl.constexpr,
+    STOCHASTIC: tl.constexpr,
+    PARAM_BITS: tl.constexpr,
+    STATE_BITS: tl.constexpr,
+    BLOCK: tl.constexpr,
+    PARTS: tl.constexpr,
+):
     c = tl.program_id(0).to(tl.int64)
     if SPARSE:
         begin, end = tl.load(start + c), tl.load(start + c + 1)

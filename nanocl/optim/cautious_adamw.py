@@ -21,27 +21,49 @@ class CautiousAdamW(CompactOptimizer):
 
     Args:
         params: Parameters, named parameters or groups; every option may differ by group.
-        state_dtype: Of the moments; None is float32, float64 for float64 parameters. bfloat16 is rounded
-            stochastically.
+        state_dtype: Of the moments; None is float32, float64 for float64 parameters. bfloat16 is
+            rounded stochastically.
         seed: Of stochastic rounding.
-        weight_rounding: How bfloat16 parameters are rounded after a step: `nearest` or `stochastic`.
-        fused: True for the compiled loop (numba on the CPU), False for plain PyTorch, None for whichever fits.
+        weight_rounding: How bfloat16 parameters are rounded after a step: `nearest` or
+            `stochastic`.
+        fused: True for the compiled loop (numba on the CPU), False for plain PyTorch, None for
+            whichever fits.
 
     Raises:
         ValueError: An option is out of its range.
 
-    Source: Chen, Li, Liang, Su, Xie, Pierse, Liang, Lao and Liu, "Cautious Weight Decay", 2025, arXiv:2510.12402, on
-        AdamW. Not to be mistaken for the cautious optimizers of Liang et al., 2024, arXiv:2411.16085, which mask the
-        update and not the decay.
+    Source: Chen, Li, Liang, Su, Xie, Pierse, Liang, Lao and Liu, "Cautious Weight Decay", 2025,
+        arXiv:2510.12402, on AdamW. Not to be mistaken for the cautious optimizers of Liang et al.,
+        2024, arXiv:2411.16085, which mask the update and not the decay.
     """
 
-    def __init__(self, params: Any, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
-                 weight_decay: float = 0.01, *, state_dtype: torch.dtype | str | None = None, seed: int = 0,
-                 weight_rounding: str = "nearest", fused: bool | None = None) -> None:
-        super().__init__(params, {
-            "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "state_dtype": state_dtype,
-            "seed": seed, "weight_rounding": weight_rounding, "fused": fused,
-            "decay_scope": "selected"})  # the decay is this optimizer's own
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.01,
+        *,
+        state_dtype: torch.dtype | str | None = None,
+        seed: int = 0,
+        weight_rounding: str = "nearest",
+        fused: bool | None = None,
+    ) -> None:
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "betas": betas,
+                "eps": eps,
+                "weight_decay": weight_decay,
+                "state_dtype": state_dtype,
+                "seed": seed,
+                "weight_rounding": weight_rounding,
+                "fused": fused,
+                "decay_scope": "selected",
+            },
+        )  # the decay is this optimizer's own
 
     @staticmethod
     def check_options(options: dict[str, Any]) -> None:

@@ -17,8 +17,8 @@ from ._threads import Work
 class CLASSP(CompactOptimizer):
     """Move an entry only where its squared gradient passes a threshold, and less the more it has been moved.
 
-    Where g^2 > threshold: s <- s + |g|^p and w <- w - lr * g / (eps + s)^(1/p); elsewhere neither changes. With power 2
-    and threshold 0 this is Adagrad with its eps inside the root.
+    Where g^2 > threshold: s <- s + |g|^p and w <- w - lr * g / (eps + s)^(1/p); elsewhere neither
+    changes. With power 2 and threshold 0 this is Adagrad with its eps inside the root.
 
     Args:
         params: Parameters, named parameters or groups; every option may differ by group.
@@ -26,29 +26,55 @@ class CLASSP(CompactOptimizer):
         weight_decay: Decoupled, of the entries that move; not in the paper.
         threshold: Of the squared gradient of one entry, at least 0.
         power: p, above 0: at 1, the authors' choice, entries that have moved are held hardest.
-        apply_decay: Whether steps shrink with the sum; without it they are those of gradient descent.
-        state_dtype: Of the sum; None is float32, float64 for float64 parameters. bfloat16 is rounded stochastically.
+        apply_decay: Whether steps shrink with the sum; without it they are those of gradient
+            descent.
+        state_dtype: Of the sum; None is float32, float64 for float64 parameters. bfloat16 is
+            rounded stochastically.
         seed: Of stochastic rounding.
-        weight_rounding: How bfloat16 parameters are rounded after a step: `nearest` or `stochastic`.
+        weight_rounding: How bfloat16 parameters are rounded after a step: `nearest` or
+            `stochastic`.
 
     Raises:
         ValueError: An option is out of its range.
 
-    Source: Ludwig, "CLASSP: a Biologically-Inspired Approach to Continual Learning through Adjustment Suppression and
-        Sparsity Promotion", 2024, arXiv:2405.09637, in the form of the pseudo-code beside the author's code, where the
-        sum takes in the present gradient. That code departs from it, and we do not follow: it compares the threshold
-        with whether any gradient of a tensor is not zero, so that a threshold below 1 has no effect, and its power has
-        none on the sum. The author's thresholds mean nothing for the formula, so the default is a small one of ours.
-        In the vision experiment steps do not shrink on the first data set, and there is no threshold on the second.
+    Source: Ludwig, "CLASSP: a Biologically-Inspired Approach to Continual Learning through
+        Adjustment Suppression and Sparsity Promotion", 2024, arXiv:2405.09637, in the form of the
+        pseudo-code beside the author's code, where the sum takes in the present gradient. That code
+        departs from it, and we do not follow: it compares the threshold with whether any gradient
+        of a tensor is not zero, so that a threshold below 1 has no effect, and its power has none
+        on the sum. The author's thresholds mean nothing for the formula, so the default is a small
+        one of ours. In the vision experiment steps do not shrink on the first data set, and there
+        is no threshold on the second.
     """
 
-    def __init__(self, params: Any, lr: float = 1e-2, eps: float = 1e-4, weight_decay: float = 0.0, *,
-                 threshold: float = 1e-8, power: float = 1.0, apply_decay: bool = True,
-                 state_dtype: torch.dtype | str | None = None, seed: int = 0,
-                 weight_rounding: str = "nearest") -> None:
-        super().__init__(params, {
-            "lr": lr, "eps": eps, "weight_decay": weight_decay, "threshold": threshold, "power": power,
-            "apply_decay": apply_decay, "state_dtype": state_dtype, "seed": seed, "weight_rounding": weight_rounding})
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 1e-2,
+        eps: float = 1e-4,
+        weight_decay: float = 0.0,
+        *,
+        threshold: float = 1e-8,
+        power: float = 1.0,
+        apply_decay: bool = True,
+        state_dtype: torch.dtype | str | None = None,
+        seed: int = 0,
+        weight_rounding: str = "nearest",
+    ) -> None:
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "eps": eps,
+                "weight_decay": weight_decay,
+                "threshold": threshold,
+                "power": power,
+                "apply_decay": apply_decay,
+                "state_dtype": state_dtype,
+                "seed": seed,
+                "weight_rounding": weight_rounding,
+            },
+        )
 
     @staticmethod
     def check_options(options: dict[str, Any]) -> None:
@@ -69,8 +95,11 @@ class CLASSP(CompactOptimizer):
     def update(self, param: Tensor, group: dict[str, Any]) -> list[Work]:
         state = self.state[param]
         if not state:
-            state.update(step=0, key=stream_key(group["seed"], self.ordinal(group["seed"])),
-                         sum=torch.zeros_like(param, dtype=_sum_dtype(param, group)))
+            state.update(
+                step=0,
+                key=stream_key(group["seed"], self.ordinal(group["seed"])),
+                sum=torch.zeros_like(param, dtype=_sum_dtype(param, group)),
+            )
         state["step"] += 1
         gradient = param.grad.to(arithmetic_dtype(param))
         passing = gradient.square() > group["threshold"]
@@ -82,8 +111,16 @@ class CLASSP(CompactOptimizer):
             update.div_((sums + group["eps"]).pow_(1 / group["power"]))
         entries = param.to(gradient.dtype)
         moved = torch.where(passing, entries * (1 - lr * group["weight_decay"]) - update, entries)
-        store(state["sum"], sums, _bits(state, 0, param) if state["sum"].dtype == torch.bfloat16 else None)
-        store(param, moved, _bits(state, 1, param) if group["weight_rounding"] == "stochastic" else None)
+        store(
+            state["sum"],
+            sums,
+            _bits(state, 0, param) if state["sum"].dtype == torch.bfloat16 else None,
+        )
+        store(
+            param,
+            moved,
+            _bits(state, 1, param) if group["weight_rounding"] == "stochastic" else None,
+        )
         return []
 
 

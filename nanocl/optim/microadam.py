@@ -31,21 +31,45 @@ class MicroAdam(CompactOptimizer):
     Raises:
         ValueError: An option is out of its range.
 
-    Source: Modoranu et al., "MicroAdam: Accurate Adaptive Optimization with Low Space Overhead and Provable
-        Convergence", NeurIPS 2024, arXiv:2405.15593, Algorithm 1, bias correction by the step as in the authors'
-        kernels. Departures: ages of the window's rows are counted per parameter (the authors' global counter is wrong
-        for a parameter that comes late); the block does not depend on the device; what the rounding of a value to
-        `state_dtype` loses goes to the error instead of being lost (nothing, for bfloat16 in exact arithmetic);
-        bounds are rounded outwards; the gradient is left as it was.
+    Source: Modoranu et al., "MicroAdam: Accurate Adaptive Optimization with Low Space Overhead and
+        Provable Convergence", NeurIPS 2024, arXiv:2405.15593, Algorithm 1, bias correction by the
+        step as in the authors' kernels. Departures: ages of the window's rows are counted per
+        parameter (the authors' global counter is wrong for a parameter that comes late); the block
+        does not depend on the device; what the rounding of a value to `state_dtype` loses goes to
+        the error instead of being lost (nothing, for bfloat16 in exact arithmetic); bounds are
+        rounded outwards; the gradient is left as it was.
     """
 
-    def __init__(self, params: Any, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
-                 weight_decay: float = 0.0, *, density: float = 0.01, window: int = 10, quant_block: int = 64,
-                 block_size: int | None = None, state_dtype: torch.dtype | str | None = None,
-                 fused: bool | None = None) -> None:
-        super().__init__(params, {
-            "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "density": density, "window": window,
-            "quant_block": quant_block, "block_size": block_size, "state_dtype": state_dtype, "fused": fused})
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        *,
+        density: float = 0.01,
+        window: int = 10,
+        quant_block: int = 64,
+        block_size: int | None = None,
+        state_dtype: torch.dtype | str | None = None,
+        fused: bool | None = None,
+    ) -> None:
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "betas": betas,
+                "eps": eps,
+                "weight_decay": weight_decay,
+                "density": density,
+                "window": window,
+                "quant_block": quant_block,
+                "block_size": block_size,
+                "state_dtype": state_dtype,
+                "fused": fused,
+            },
+        )
 
     @staticmethod
     def check_options(options: dict[str, Any]) -> None:
@@ -59,12 +83,16 @@ class MicroAdam(CompactOptimizer):
         as_dtype("state_dtype", options["state_dtype"])
         block, bucket = options["block_size"] or SHORT_CHUNK, options["quant_block"]
         if options["fused"] and not whole_buckets(block, bucket):
-            raise ValueError(f"quant_block must be even and divide the block size {block} when fused is True, "
-                             f"got {bucket}")
+            raise ValueError(
+                f"quant_block must be even and divide the block size {block} when fused is True, "
+                f"got {bucket}"
+            )
 
     @staticmethod
     def bytes_of(param: Tensor, group: dict[str, Any]) -> int:
-        return sum(math.prod(shape) * dtype.itemsize for shape, dtype in _layout(param, group).values())
+        return sum(
+            math.prod(shape) * dtype.itemsize for shape, dtype in _layout(param, group).values()
+        )
 
     def update(self, param: Tensor, group: dict[str, Any]) -> list[Work]:
         state = self.state[param]
@@ -75,8 +103,12 @@ class MicroAdam(CompactOptimizer):
 
     def _start(self, param: Tensor, group: dict[str, Any]) -> None:
         state = self.state[param]
-        state.update(step=0, block=group["block_size"] or SHORT_CHUNK, bucket=group["quant_block"],
-                     density=group["density"])
+        state.update(
+            step=0,
+            block=group["block_size"] or SHORT_CHUNK,
+            bucket=group["quant_block"],
+            density=group["density"],
+        )
         for name, (shape, dtype) in _layout(param, group).items():
             state[name] = torch.zeros(shape, dtype=dtype, device=param.device)
 
@@ -85,6 +117,14 @@ def _layout(param: Tensor, group: dict[str, Any]) -> dict[str, tuple[tuple[int, 
     """Shape and dtype of each state tensor."""
     numel, dtype = param.numel(), as_dtype("state_dtype", group["state_dtype"]) or torch.bfloat16
     buckets = (-(-numel // group["quant_block"]),)
-    window = group["window"], selected_count(numel, group["density"], group["block_size"] or SHORT_CHUNK)
-    return {"codes": ((-(-numel // 2),), torch.uint8), "low": (buckets, dtype), "high": (buckets, dtype),
-            "offset": (window, torch.int16), "value": (window, dtype)}
+    window = (
+        group["window"],
+        selected_count(numel, group["density"], group["block_size"] or SHORT_CHUNK),
+    )
+    return {
+        "codes": ((-(-numel // 2),), torch.uint8),
+        "low": (buckets, dtype),
+        "high": (buckets, dtype),
+        "offset": (window, torch.int16),
+        "value": (window, dtype),
+    }

@@ -16,9 +16,10 @@ class Strategy(SupervisedPlugin):
     """An Avalanche plugin with options, a citation, the scenarios it supports and a state that can be saved.
 
     A subclass takes keyword-only options with defaults, and implements any of Avalanche's hooks
-    (`before_backward(self, strategy, **kwargs)`, ...). A method that looks like a hook and is none is an error when the
-    class is made: Avalanche would never call it. It may bring the learner's optimizer by a method
-    `make_optimizer(self, model) -> torch.optim.Optimizer`; without one in the composition the learner gets AdamW.
+    (`before_backward(self, strategy, **kwargs)`, ...). A method that looks like a hook and is none
+    is an error when the class is made: Avalanche would never call it. It may bring the learner's
+    optimizer by a method `make_optimizer(self, model) -> torch.optim.Optimizer`; without one in the
+    composition the learner gets AdamW.
 
     Attributes:
         citation: BibTeX of the method's source.
@@ -32,7 +33,9 @@ class Strategy(SupervisedPlugin):
         super().__init_subclass__(**kwargs)
         for name in vars(cls):
             if name.startswith(("before", "after")) and not hasattr(SupervisedPlugin, name):
-                near = difflib.get_close_matches(name, [n for n in dir(SupervisedPlugin) if n[:1] in "ab"], 1)
+                near = difflib.get_close_matches(
+                    name, [n for n in dir(SupervisedPlugin) if n[:1] in "ab"], 1
+                )
                 hint = f"; did you mean {near[0]!r}?" if near else ""
                 raise TypeError(f"{cls.__name__}.{name} is no hook of Avalanche's{hint}")
 
@@ -41,7 +44,9 @@ class Strategy(SupervisedPlugin):
 
         Not what hangs on the graph of a backward pass: it belongs to one mini-batch.
         """
-        return {name: copy.deepcopy(value) for name, value in vars(self).items() if _is_plain(value)}
+        return {
+            name: copy.deepcopy(value) for name, value in vars(self).items() if _is_plain(value)
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Set the attributes that `state_dict` gave."""

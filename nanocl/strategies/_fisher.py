@@ -1,8 +1,9 @@
 """The diagonal of the Fisher information, exactly: squared gradients of single samples, never of mini-batches.
 
-The Fisher of a model with outputs f(x) is the mean over samples of J' H J, where J is the Jacobian of the outputs and H
-the Fisher of the outputs' distribution. With vectors v such that H = sum of v v' ("roots"), its diagonal is the sum of
-squares of J' v: one backward pass a root, and the squares are taken for each sample on its own.
+The Fisher of a model with outputs f(x) is the mean over samples of J' H J, where J is the Jacobian
+of the outputs and H the Fisher of the outputs' distribution. With vectors v such that H = sum of v
+v' ("roots"), its diagonal is the sum of squares of J' v: one backward pass a root, and the squares
+are taken for each sample on its own.
 """
 
 from __future__ import annotations
@@ -28,20 +29,36 @@ def estimate(strategy, kind: str, samples: int, draw: int) -> dict[str, Tensor]:
     """The diagonal Fisher of an Avalanche strategy's model on its experience; `draw` numbers the random subsets."""
     dataset = strategy.experience.dataset
     if kind == "batched":
-        return batched_fisher(strategy.model, dataset, strategy._criterion, strategy.train_mb_size, strategy.device)
-    return diagonal_fisher(strategy.model, dataset, kind=kind, samples=samples, device=strategy.device,
-                           seed=getattr(strategy, "seed", 0) * 1_000_003 + draw)
+        return batched_fisher(
+            strategy.model, dataset, strategy._criterion, strategy.train_mb_size, strategy.device
+        )
+    return diagonal_fisher(
+        strategy.model,
+        dataset,
+        kind=kind,
+        samples=samples,
+        device=strategy.device,
+        seed=getattr(strategy, "seed", 0) * 1_000_003 + draw,
+    )
 
 
-def diagonal_fisher(model: nn.Module, dataset, *, kind: str, samples: int, seed: int,
-                    device: torch.device | str = "cpu") -> dict[str, Tensor]:
+def diagonal_fisher(
+    model: nn.Module,
+    dataset,
+    *,
+    kind: str,
+    samples: int,
+    seed: int,
+    device: torch.device | str = "cpu",
+) -> dict[str, Tensor]:
     """Mean over a random subset of samples of the squared gradient of the log-likelihood, in eval mode.
 
     Args:
-        model: Called with inputs and task labels; a classifier, or for float targets the mean of a unit Gaussian.
+        model: Called with inputs and task labels; a classifier, or for float targets the mean of a
+            unit Gaussian.
         dataset: An Avalanche data set; no random augmentation is applied.
-        kind: `exact` takes the expectation over the model's labels, `sampled` one label a sample drawn from the model,
-            `empirical` the true label.
+        kind: `exact` takes the expectation over the model's labels, `sampled` one label a sample
+            drawn from the model, `empirical` the true label.
         samples: Size of the subset, 0 for all.
         seed: Of the subset and of the drawn labels; torch's global generator is left alone.
 
@@ -61,15 +78,21 @@ def diagonal_fisher(model: nn.Module, dataset, *, kind: str, samples: int, seed:
     return {name: value / count for name, value in total.items()}
 
 
-def roots(scores: Tensor, targets: Tensor, kind: str, generator: torch.Generator) -> Iterator[Tensor]:
+def roots(
+    scores: Tensor, targets: Tensor, kind: str, generator: torch.Generator
+) -> Iterator[Tensor]:
     """Vectors v, one a sample, whose outer products sum to the Fisher of the outputs; shape of `scores`."""
     if targets.is_floating_point():
         yield from _gaussian_roots(scores, targets, kind, generator)
         return
     chances = scores.softmax(1)
     if kind == "exact":
-        for label in (chances > 0).any(0).nonzero().flatten().tolist():  # a closed class has probability 0
-            yield _residual(chances, torch.full_like(targets, label)) * chances[:, label, None].sqrt()
+        for label in (
+            (chances > 0).any(0).nonzero().flatten().tolist()
+        ):  # a closed class has probability 0
+            yield (
+                _residual(chances, torch.full_like(targets, label)) * chances[:, label, None].sqrt()
+            )
     elif kind == "sampled":
         drawn = torch.multinomial(chances.cpu(), 1, generator=generator).squeeze(1)
         yield _residual(chances, drawn.to(scores.device))
@@ -77,14 +100,17 @@ def roots(scores: Tensor, targets: Tensor, kind: str, generator: torch.Generator
         yield _residual(chances, targets)
 
 
-def batched_fisher(model: nn.Module, dataset, criterion, batch_size: int,
-                   device: torch.device | str = "cpu") -> dict[str, Tensor]:
+def batched_fisher(
+    model: nn.Module, dataset, criterion, batch_size: int, device: torch.device | str = "cpu"
+) -> dict[str, Tensor]:
     """Avalanche's estimate: the mean over mini-batches, in order, of the squared gradient of their mean loss."""
     total, count = zeros(model), 0
     trained = [(name, p) for name, p in model.named_parameters() if name in total]
     with _evaluating(model):
         for inputs, targets, labels in read(dataset, batch_size):
-            loss = criterion(avalanche_forward(model, inputs.to(device), labels.to(device)), targets.to(device))
+            loss = criterion(
+                avalanche_forward(model, inputs.to(device), labels.to(device)), targets.to(device)
+            )
             gradients = torch.autograd.grad(loss, [p for _, p in trained], allow_unused=True)
             for (name, _), gradient in zip(trained, gradients, strict=True):
                 if gradient is not None:
@@ -93,8 +119,9 @@ def batched_fisher(model: nn.Module, dataset, criterion, batch_size: int,
     return {name: value / count for name, value in total.items()}
 
 
-def read(dataset, batch_size: int, *, samples: int = 0,
-         generator: torch.Generator | None = None) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+def read(
+    dataset, batch_size: int, *, samples: int = 0, generator: torch.Generator | None = None
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """(inputs, targets, task labels) without augmentation: all in order, or `samples` of them chosen at random."""
     chosen = torch.arange(len(dataset))
     if 0 < samples < len(dataset):
@@ -102,7 +129,9 @@ def read(dataset, batch_size: int, *, samples: int = 0,
     parts = tensor_parts(dataset)
     if parts is None:
         subset = dataset.eval().subset(chosen.tolist())
-        for values in DataLoader(subset, batch_size, collate_fn=getattr(subset, "collate_fn", None)):
+        for values in DataLoader(
+            subset, batch_size, collate_fn=getattr(subset, "collate_fn", None)
+        ):
             yield values[0], values[1], values[-1]
         return
     start, kept = 0, []
@@ -118,7 +147,9 @@ def _residual(chances: Tensor, labels: Tensor) -> Tensor:
     return (-others).scatter(1, labels[:, None], others.sum(1, keepdim=True))
 
 
-def _gaussian_roots(scores: Tensor, targets: Tensor, kind: str, generator: torch.Generator) -> Iterator[Tensor]:
+def _gaussian_roots(
+    scores: Tensor, targets: Tensor, kind: str, generator: torch.Generator
+) -> Iterator[Tensor]:
     if kind == "exact":
         for column in range(scores.shape[1]):
             root = torch.zeros_like(scores)

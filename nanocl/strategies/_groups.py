@@ -14,7 +14,8 @@ DENSE = ("norms+head", "norms", "head", "none")
 def dense_groups(model: nn.Module, dense: str, lr: float) -> list[dict[str, Any]]:
     """Two parameter groups: the sparse rest, and norms and head with density 1 and their own learning rate.
 
-    Every parameter is in one of them, frozen ones too, so that Avalanche finds each where it is and adds none.
+    Every parameter is in one of them, frozen ones too, so that Avalanche finds each where it is and
+    adds none.
     """
     return layer_groups(model, dense, {"density": 1.0, "lr": lr})
 
@@ -33,8 +34,12 @@ def layer_groups(model: nn.Module, layers: str, options: dict[str, Any]) -> list
 
 def norm_parameters(model: nn.Module) -> set[str]:
     """Names of the parameters of normalisation layers, found by type."""
-    return {f"{path}.{name}" if path else name for path, module in model.named_modules() if isinstance(module, NORMS)
-            for name, _ in module.named_parameters(recurse=False)}
+    return {
+        f"{path}.{name}" if path else name
+        for path, module in model.named_modules()
+        if isinstance(module, NORMS)
+        for name, _ in module.named_parameters(recurse=False)
+    }
 
 
 def head_parameters(model: nn.Module) -> set[str]:
@@ -44,5 +49,7 @@ def head_parameters(model: nn.Module) -> set[str]:
     linear = [path for path, module in model.named_modules() if isinstance(module, nn.Linear)]
     if not linear:
         return set()
-    return {f"{linear[-1]}.{name}" if linear[-1] else name
-            for name, _ in model.get_submodule(linear[-1]).named_parameters()}
+    return {
+        f"{linear[-1]}.{name}" if linear[-1] else name
+        for name, _ in model.get_submodule(linear[-1]).named_parameters()
+    }

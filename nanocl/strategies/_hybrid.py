@@ -15,8 +15,11 @@ from nanocl.strategies._signature import Given, Options
 
 INPUT: Options = {"input_layer": (("bool",), False)}
 ADAMW: Options = {
-    "adamw_lr": (("float",), 3e-4), "adamw_beta1": (("float",), 0.9), "adamw_beta2": (("float",), 0.95),
-    "adamw_eps": (("float",), 1e-10), "adamw_weight_decay": (("float",), 0.0),
+    "adamw_lr": (("float",), 3e-4),
+    "adamw_beta1": (("float",), 0.9),
+    "adamw_beta2": (("float",), 0.95),
+    "adamw_eps": (("float",), 1e-10),
+    "adamw_weight_decay": (("float",), 0.0),
 }
 
 
@@ -25,44 +28,69 @@ def matrices_of(model: nn.Module, *, input_layer: bool, convolutions: bool) -> s
 
     Args:
         model: The network.
-        input_layer: Whether the weight of its first layer is one of them. The first layer of a network that begins with
-            an embedding is that, and never one of them.
+        input_layer: Whether the weight of its first layer is one of them. The first layer of a
+            network that begins with an embedding is that, and never one of them.
         convolutions: Whether kernels are, which have more than two dimensions.
 
     Raises:
         ValueError: There is none.
     """
-    layers = [(module, f"{path}.{name}" if path else name, p) for path, module in model.named_modules()
-              for name, p in module.named_parameters(recurse=False) if "weight" in name and p.ndim > 1]
+    layers = [
+        (module, f"{path}.{name}" if path else name, p)
+        for path, module in model.named_modules()
+        for name, p in module.named_parameters(recurse=False)
+        if "weight" in name and p.ndim > 1
+    ]
     inner = layers if input_layer else layers[1:]
-    found = {name for module, name, p in inner if not isinstance(module, nn.Embedding)
-             and (convolutions or p.ndim == 2)} - head_parameters(model)
+    found = {
+        name
+        for module, name, p in inner
+        if not isinstance(module, nn.Embedding) and (convolutions or p.ndim == 2)
+    } - head_parameters(model)
     if not found:
         kind = "weight matrix or convolution" if convolutions else "weight matrix of two dimensions"
-        where = "before its output layer" if input_layer else "between its first and its output layer"
-        raise ValueError(f"the network must have a {kind} {where}, got none; "
-                         "the other strategies train any network")
+        where = (
+            "before its output layer" if input_layer else "between its first and its output layer"
+        )
+        raise ValueError(
+            f"the network must have a {kind} {where}, got none; "
+            "the other strategies train any network"
+        )
     return found
 
 
-def with_adamw(optimizer: type[Optimizer], model: nn.Module, arguments: dict[str, Any],
-               extra: dict[str, Any]) -> Optimizer:
+def with_adamw(
+    optimizer: type[Optimizer], model: nn.Module, arguments: dict[str, Any], extra: dict[str, Any]
+) -> Optimizer:
     """The optimizer on the matrices, torch's AdamW on everything else."""
-    matrices, others = _split(model, matrices_of(model, input_layer=extra["input_layer"], convolutions=False))
-    adamw = torch.optim.AdamW(others, lr=extra["adamw_lr"], betas=(extra["adamw_beta1"], extra["adamw_beta2"]),
-                              eps=extra["adamw_eps"], weight_decay=extra["adamw_weight_decay"])
+    matrices, others = _split(
+        model, matrices_of(model, input_layer=extra["input_layer"], convolutions=False)
+    )
+    adamw = torch.optim.AdamW(
+        others,
+        lr=extra["adamw_lr"],
+        betas=(extra["adamw_beta1"], extra["adamw_beta2"]),
+        eps=extra["adamw_eps"],
+        weight_decay=extra["adamw_weight_decay"],
+    )
     return Hybrid(optimizer(matrices, **arguments), adamw)
 
 
-def muon_groups(optimizer: type[Optimizer], model: nn.Module, arguments: dict[str, Any],
-                extra: dict[str, Any]) -> Optimizer:
+def muon_groups(
+    optimizer: type[Optimizer], model: nn.Module, arguments: dict[str, Any], extra: dict[str, Any]
+) -> Optimizer:
     """pytorch-optimizer's family of Muon: matrices and convolutions, and what goes to its own AdamW."""
-    matrices, others = _split(model, matrices_of(model, input_layer=extra["input_layer"], convolutions=True))
-    return optimizer([{"params": matrices, "use_muon": True}, {"params": others, "use_muon": False}], **arguments)
+    matrices, others = _split(
+        model, matrices_of(model, input_layer=extra["input_layer"], convolutions=True)
+    )
+    return optimizer(
+        [{"params": matrices, "use_muon": True}, {"params": others, "use_muon": False}], **arguments
+    )
 
 
-def projected_groups(optimizer: type[Optimizer], model: nn.Module, arguments: dict[str, Any],
-                     extra: dict[str, Any]) -> Optimizer:
+def projected_groups(
+    optimizer: type[Optimizer], model: nn.Module, arguments: dict[str, Any], extra: dict[str, Any]
+) -> Optimizer:
     """pytorch-optimizer's family of GaLore: matrices with a rank, everything else without (plain Adam)."""
     matrices, others = _split(model, matrices_of(model, input_layer=True, convolutions=False))
     return optimizer([{"params": matrices, **extra}, {"params": others}], **arguments)
@@ -70,8 +98,12 @@ def projected_groups(optimizer: type[Optimizer], model: nn.Module, arguments: di
 
 def projection(*, rank: int, scale: float, kind: str) -> Options:
     """The options of a low-rank projection that is renewed every `update_proj_gap` steps."""
-    return {"rank": (("int",), rank), "update_proj_gap": (("int",), 200), "scale": (("float",), scale),
-            "projection_type": (("str",), kind)}
+    return {
+        "rank": (("int",), rank),
+        "update_proj_gap": (("int",), 200),
+        "scale": (("float",), scale),
+        "projection_type": (("str",), kind),
+    }
 
 
 def check_projection(options: Given) -> None:
@@ -83,14 +115,21 @@ def check_projection(options: Given) -> None:
 class Hybrid(Optimizer):
     """Several optimizers as one: one state, one list of groups.
 
-    The members lend their `step` only: groups and state live here, where Avalanche replaces them and where `state_dict`
-    and `load_state_dict` look for them. The key `member` of a group says whose it is.
+    The members lend their `step` only: groups and state live here, where Avalanche replaces them
+    and where `state_dict` and `load_state_dict` look for them. The key `member` of a group says
+    whose it is.
     """
 
     def __init__(self, *members: Optimizer) -> None:
         self.members = members
-        super().__init__([{**group, "member": i} for i, member in enumerate(members)
-                          for group in member.param_groups], {})
+        super().__init__(
+            [
+                {**group, "member": i}
+                for i, member in enumerate(members)
+                for group in member.param_groups
+            ],
+            {},
+        )
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:

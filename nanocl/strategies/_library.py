@@ -19,7 +19,9 @@ Make = Callable[[type[Optimizer], nn.Module, dict[str, Any], dict[str, Any]], Op
 BASE = "base_optimizer"  # the argument of an optimizer that wraps another
 
 
-def plain(optimizer: type[Optimizer], model: nn.Module, arguments: dict[str, Any], extra: dict[str, Any]) -> Optimizer:
+def plain(
+    optimizer: type[Optimizer], model: nn.Module, arguments: dict[str, Any], extra: dict[str, Any]
+) -> Optimizer:
     """The optimizer on all parameters in one group."""
     return optimizer(model.parameters(), **arguments, **extra)
 
@@ -35,8 +37,8 @@ class Way:
         without: Options of the signature that do nothing, or not what they are called.
         needs_closure: Whether its step repeats the pass over the mini-batch.
         check: Raises ValueError for options that the library would misread without a word.
-        holds: Classes, by dotted name, of which it keeps instances in its state: plain holders of values, which a
-            checkpoint may therefore be read with.
+        holds: Classes, by dotted name, of which it keeps instances in its state: plain holders of
+            values, which a checkpoint may therefore be read with.
     """
 
     make: Make = plain
@@ -75,14 +77,19 @@ class Library:
             UserError: The library is missing, has no such optimizer, or it cannot run here.
         """
         optimizer, base, way = self._find(text)
-        options = {**(signature_options(base) if base else {}), **signature_options(optimizer), **way.extra}
+        options = {
+            **(signature_options(base) if base else {}),
+            **signature_options(optimizer),
+            **way.extra,
+        }
         options |= {name: (options[name][0], value) for name, value in way.defaults.items()}
         return {name: option for name, option in options.items() if name not in way.without}
 
     def build(self, text: str, options: Given, model: nn.Module) -> Optimizer:
         """The optimizer on a model's parameters, frozen ones too, so that Avalanche finds each and adds none.
 
-        It starts afresh when Avalanche empties its state, and has an attribute `needs_closure` for the learner.
+        It starts afresh when Avalanche empties its state, and has an attribute `needs_closure` for
+        the learner.
         """
         optimizer = self._make(text, options, model)
         _follow(optimizer, lambda: self._make(text, options, model))
@@ -96,7 +103,9 @@ class Library:
         """
         known = self.options_of(text)
         for option in set(given) - set(known):
-            raise UserError(f"{self.name}:{text} has no option {option!r}{did_you_mean(option, known)}")
+            raise UserError(
+                f"{self.name}:{text} has no option {option!r}{did_you_mean(option, known)}"
+            )
         options = {name: given.get(name, default) for name, (_, default) in known.items()}
         self._find(text)[2].check(options)
         with torch.random.fork_rng(devices=[]):
@@ -110,7 +119,10 @@ class Library:
 
     def _make(self, text: str, options: Given, model: nn.Module) -> Optimizer:
         optimizer, base, way = self._find(text)
-        arguments = {**(arguments_of(base, options) if base else {}), **arguments_of(optimizer, options)}
+        arguments = {
+            **(arguments_of(base, options) if base else {}),
+            **arguments_of(optimizer, options),
+        }
         if base:
             arguments[BASE] = base
         torch.serialization.add_safe_globals([_import(name) for name in way.holds])
@@ -125,7 +137,9 @@ class Library:
         if missing == {BASE}:
             return optimizer, self._base(name, inner or "SGD"), way
         if missing:
-            raise UserError(f"{self.name}:{name} needs {', '.join(sorted(missing))}, which no option can give")
+            raise UserError(
+                f"{self.name}:{name} needs {', '.join(sorted(missing))}, which no option can give"
+            )
         if inner:
             raise UserError(f"{self.name}:{name} takes no other optimizer, got {text!r}")
         return optimizer, None, way
@@ -133,7 +147,9 @@ class Library:
     def _base(self, outer: str, name: str) -> type[Optimizer]:
         optimizer, way = self._class(name), self.ways.get(name, self.usual)
         if required(optimizer) or replace(way, extra={}) != Way():
-            raise UserError(f"{self.name}:{outer} can wrap an optimizer that its signature describes, got {name!r}")
+            raise UserError(
+                f"{self.name}:{outer} can wrap an optimizer that its signature describes, got {name!r}"
+            )
         return optimizer
 
     def _class(self, name: str) -> type[Optimizer]:
@@ -150,19 +166,25 @@ class Library:
         try:
             module = importlib.import_module(self.module)
         except ImportError as error:
-            raise UserError(f"{self.name}: its optimizers need the package {self.package}; install it with: "
-                            f"pip install 'nanocl[{self.package}]' ({error})") from error
+            raise UserError(
+                f"{self.name}: its optimizers need the package {self.package}; install it with: "
+                f"pip install 'nanocl[{self.package}]' ({error})"
+            ) from error
         public = {name: value for name, value in vars(module).items() if not name.startswith("_")}
-        return {name: value for name, value in sorted(public.items())
-                if isinstance(value, type) and issubclass(value, Optimizer) and value is not Optimizer}
+        return {
+            name: value
+            for name, value in sorted(public.items())
+            if isinstance(value, type) and issubclass(value, Optimizer) and value is not Optimizer
+        }
 
 
 def _follow(optimizer: Optimizer, make: Callable[[], Optimizer]) -> None:
     """Let an optimizer whose state was emptied from outside go back to its beginning before its next step.
 
-    Avalanche puts a new mapping in the place of `optimizer.state`, at its first call and at each experience that resets
-    the optimizer. Libraries count steps in the parameter group, keep schedules on the instance or share the state with
-    an inner optimizer: moments at zero would meet the bias correction of a late step. Hooks and learning rates stay.
+    Avalanche puts a new mapping in the place of `optimizer.state`, at its first call and at each
+    experience that resets the optimizer. Libraries count steps in the parameter group, keep
+    schedules on the instance or share the state with an inner optimizer: moments at zero would meet
+    the bias correction of a late step. Hooks and learning rates stay.
     """
     held = optimizer.state
 
@@ -172,7 +194,9 @@ def _follow(optimizer: Optimizer, make: Callable[[], Optimizer]) -> None:
 
     def look(optimizer: Optimizer, *_: Any) -> None:
         nonlocal held
-        if optimizer.state is not held and not any(optimizer.state.values()):  # new parameters have an empty entry
+        if optimizer.state is not held and not any(
+            optimizer.state.values()
+        ):  # new parameters have an empty entry
             _renew(optimizer, make())
         held = optimizer.state
 
@@ -182,7 +206,9 @@ def _follow(optimizer: Optimizer, make: Callable[[], Optimizer]) -> None:
 
 def _renew(optimizer: Optimizer, fresh: Optimizer) -> None:
     rates = [group.get("lr") for group in optimizer.param_groups]
-    vars(optimizer).update({name: value for name, value in vars(fresh).items() if "hook" not in name})
+    vars(optimizer).update(
+        {name: value for name, value in vars(fresh).items() if "hook" not in name}
+    )
     for group, rate in zip(optimizer.param_groups, rates, strict=False):
         if rate is not None:
             group["lr"] = rate

@@ -16,7 +16,8 @@ class Memory:
 
     Attributes:
         size: Samples in all, or per class of each experience.
-        experiences, met, groups: Experiences, samples and classes (of an experience each) met so far.
+        experiences, met, groups: Experiences, samples and classes (of an experience each) met so
+            far.
         inputs, targets: Stored values and targets of the samples, shapes (n, ...).
         labels: Task labels, shape (n,).
         group: Which class of which experience each sample is of, shape (n,).
@@ -34,13 +35,17 @@ class Memory:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def batch(self, index: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    def batch(
+        self, index: Tensor, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Samples `index`, in any order, as (inputs, targets, task labels), augmented as they were when new."""
         index = index[self.source[index].sort(stable=True).indices]
         sources, counts = self.source[index].unique_consecutive(return_counts=True)
         stored = self.inputs.index_select(0, index).split(counts.tolist())
-        inputs = [Preparation(**self.preparations[source])(values, generator)
-                  for source, values in zip(sources.tolist(), stored, strict=True)]
+        inputs = [
+            Preparation(**self.preparations[source])(values, generator)
+            for source, values in zip(sources.tolist(), stored, strict=True)
+        ]
         return torch.cat(inputs), self.targets[index], self.labels[index]
 
     def add(self, dataset, seed: int) -> None:
@@ -51,7 +56,9 @@ class Memory:
         """
         parts = tensor_parts(dataset)
         if parts is None:
-            raise ValueError(f"replay needs a stream of nanocl.batches.TensorDataset, got {type(dataset).__name__}")
+            raise ValueError(
+                f"replay needs a stream of nanocl.batches.TensorDataset, got {type(dataset).__name__}"
+            )
         chance = torch.Generator().manual_seed(seed)
         targets = torch.cat([part.targets[rows] for part, rows in parts])
         group = self._group(targets)
@@ -68,7 +75,9 @@ class Memory:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Inverse of `state_dict`; samples return to main memory wherever they were loaded to."""
         vars(self).update({name: _home(value) for name, value in state.items()})
-        self.preparations = [{name: _home(value) for name, value in p.items()} for p in self.preparations]
+        self.preparations = [
+            {name: _home(value) for name, value in p.items()} for p in self.preparations
+        ]
 
     def _group(self, targets: Tensor) -> Tensor:
         """Number of each new sample's class in its experience; an experience of regression is one class."""
@@ -80,34 +89,52 @@ class Memory:
 
     def _balanced(self, group: Tensor, chance: torch.Generator) -> tuple[Tensor, Tensor]:
         """Rows of the memory to keep and new rows to take."""
+
         def share(number: int) -> int:
             return self.size if self.per_class else -(-(self.size - number) // self.groups)
 
         shuffled = torch.randperm(len(group), generator=chance)
         first = self.groups - len(group.unique())
-        # the memory is in random order within a class: what its share no longer covers is a random part
-        kept = [(self.group == number).nonzero().squeeze(1)[:share(number)] for number in range(first)]
-        taken = [shuffled[group[shuffled] == number][:share(number)] for number in range(first, self.groups)]
+        # the memory is in random order within a class: what its share no longer covers is a random
+        # part
+        kept = [
+            (self.group == number).nonzero().squeeze(1)[: share(number)] for number in range(first)
+        ]
+        taken = [
+            shuffled[group[shuffled] == number][: share(number)]
+            for number in range(first, self.groups)
+        ]
         return torch.cat([shuffled[:0], *kept]), torch.cat(taken)
 
     def _reservoir(self, group: Tensor, chance: torch.Generator) -> tuple[Tensor, Tensor]:
         """The same after Vitter: the n-th sample met takes a random place among n, if the memory has that place."""
         shuffled = torch.randperm(len(group), generator=chance)
         number = torch.arange(self.met, self.met + len(group))
-        place = (torch.rand(len(group), generator=chance, dtype=torch.float64) * (number + 1)).long()
+        place = (
+            torch.rand(len(group), generator=chance, dtype=torch.float64) * (number + 1)
+        ).long()
         place = torch.where(number < self.size, number, place)
-        slots = [-1 - row for row in range(len(self))] + [0] * (min(self.size, self.met + len(group)) - len(self))
+        slots = [-1 - row for row in range(len(self))] + [0] * (
+            min(self.size, self.met + len(group)) - len(self)
+        )
         for row, slot in zip(shuffled.tolist(), place.tolist(), strict=True):
             if slot < self.size:
                 slots[slot] = row
         held = torch.tensor(slots, dtype=torch.int64)
         return -1 - held[held < 0], held[held >= 0]
 
-    def _store(self, parts: list[tuple[TensorDataset, Tensor]], targets: Tensor, group: Tensor, kept: Tensor,
-               taken: Tensor) -> None:
+    def _store(
+        self,
+        parts: list[tuple[TensorDataset, Tensor]],
+        targets: Tensor,
+        group: Tensor,
+        kept: Tensor,
+        taken: Tensor,
+    ) -> None:
         columns: dict[str, list[Tensor]] = {
             name: [getattr(self, name)[kept]] if len(self) else []
-            for name in ("inputs", "targets", "labels", "group", "source")}
+            for name in ("inputs", "targets", "labels", "group", "source")
+        }
         start = 0
         for part, rows in parts:
             own = taken[(taken >= start) & (taken < start + len(rows))]

@@ -6,8 +6,15 @@ import math
 from collections.abc import Sequence
 
 
-def number(name: str, value: float, least: float, most: float = math.inf, *, above: bool = False,
-           below: bool = False) -> float:
+def number(
+    name: str,
+    value: float,
+    least: float,
+    most: float = math.inf,
+    *,
+    above: bool = False,
+    below: bool = False,
+) -> float:
     """`value`, if it is finite and in [least, most]; `above` and `below` leave an end out."""
     low = value > least if above else value >= least
     high = value < most if below else value <= most

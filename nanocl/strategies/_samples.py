@@ -1,8 +1,9 @@
 """Sums over samples of squared gradients, without a backward pass for each sample.
 
-What enters and leaves each layer is recorded in one forward pass of the mini-batch. A backward pass to the layers'
-outputs gives every sample's own gradient there, and the layer alone turns it into the gradient of its parameters: for
-a linear layer the sum of squares is one matrix product, for others `torch.func` maps over the samples.
+What enters and leaves each layer is recorded in one forward pass of the mini-batch. A backward pass
+to the layers' outputs gives every sample's own gradient there, and the layer alone turns it into
+the gradient of its parameters: for a linear layer the sum of squares is one matrix product, for
+others `torch.func` maps over the samples.
 """
 
 from __future__ import annotations
@@ -37,8 +38,13 @@ class _Layer:
     calls: list[_Call] = field(default_factory=list)
 
 
-def squared_gradients(model: nn.Module, inputs: Tensor, labels: Tensor,
-                      roots: Callable[[Tensor], Iterable[Tensor]], total: dict[str, Tensor]) -> None:
+def squared_gradients(
+    model: nn.Module,
+    inputs: Tensor,
+    labels: Tensor,
+    roots: Callable[[Tensor], Iterable[Tensor]],
+    total: dict[str, Tensor],
+) -> None:
     """Add to `total` the sum over samples and roots of the squared gradient of `outputs . root`.
 
     Args:
@@ -53,13 +59,22 @@ def squared_gradients(model: nn.Module, inputs: Tensor, labels: Tensor,
     layers = _layers(model, total)
     scores = _record(model, layers, inputs, labels)
     called = [layer for layer in layers if layer.calls]
-    silent = [model.get_parameter(name) for layer in layers if not layer.calls for name in layer.names.values()]
+    silent = [
+        model.get_parameter(name)
+        for layer in layers
+        if not layer.calls
+        for name in layer.names.values()
+    ]
     outputs = [call.output for layer in called for call in layer.calls]
     for root in roots(scores.detach()):
-        gradients = torch.autograd.grad(scores, outputs + silent, root, retain_graph=True, allow_unused=True)
-        if any(gradient is not None for gradient in gradients[len(outputs):]):
-            raise ValueError(f"the exact Fisher needs layers that are called themselves, got {type(model).__name__}; "
-                             f"use fisher='batched'")
+        gradients = torch.autograd.grad(
+            scores, outputs + silent, root, retain_graph=True, allow_unused=True
+        )
+        if any(gradient is not None for gradient in gradients[len(outputs) :]):
+            raise ValueError(
+                f"the exact Fisher needs layers that are called themselves, got {type(model).__name__}; "
+                f"use fisher='batched'"
+            )
         arrived = iter(gradients)
         for layer in called:
             _add(layer, [next(arrived) for _ in layer.calls], total)
@@ -73,13 +88,19 @@ def _layers(model: nn.Module, wanted: Iterable[str]) -> list[_Layer]:
         if any(path.startswith(f"{above}.") or above == "" for above in paths):
             continue
         if next(module.parameters(recurse=False), None) is not None:
-            full = {name: f"{path}.{name}" if path else name for name, _ in module.named_parameters()}
-            layers.append(_Layer(module, {name: long for name, long in full.items() if long in wanted}))
+            full = {
+                name: f"{path}.{name}" if path else name for name, _ in module.named_parameters()
+            }
+            layers.append(
+                _Layer(module, {name: long for name, long in full.items() if long in wanted})
+            )
             paths.append(path)
     owners = [id(p) for layer in layers for p in layer.module.parameters()]
     if len(set(owners)) != len(owners):
-        raise ValueError(f"the exact Fisher needs parameters that belong to one layer each, got shared ones in "
-                         f"{type(model).__name__}; use fisher='batched'")
+        raise ValueError(
+            f"the exact Fisher needs parameters that belong to one layer each, got shared ones in "
+            f"{type(model).__name__}; use fisher='batched'"
+        )
     return [layer for layer in layers if layer.names]
 
 
@@ -92,6 +113,7 @@ def _record(model: nn.Module, layers: list[_Layer], inputs: Tensor, labels: Tens
             layer.calls.append(_Call(arguments, named, first))
             # the copy goes on: an operation in place behind the layer must not reach what is noted
             return (first.clone(), *output[1:]) if isinstance(output, tuple) else first.clone()
+
         return layer.module.register_forward_hook(hook, with_kwargs=True)
 
     handles = [note(layer) for layer in layers]
@@ -103,7 +125,9 @@ def _record(model: nn.Module, layers: list[_Layer], inputs: Tensor, labels: Tens
 
 
 def _add(layer: _Layer, deltas: list[Tensor | None], total: dict[str, Tensor]) -> None:
-    used = [(call, delta) for call, delta in zip(layer.calls, deltas, strict=True) if delta is not None]
+    used = [
+        (call, delta) for call, delta in zip(layer.calls, deltas, strict=True) if delta is not None
+    ]
     if isinstance(layer.module, nn.Linear) and len(used) == 1 and used[0][1].ndim == 2:
         _add_linear(layer, *used[0], total)
         return
@@ -125,7 +149,9 @@ def _add_linear(layer: _Layer, call: _Call, delta: Tensor, total: dict[str, Tens
 
 def _each(layer: _Layer, call: _Call, delta: Tensor, rows: slice) -> dict[str, Tensor]:
     """The gradient of each sample, shape (n, *parameter)."""
-    values = {name: p.detach() for name, p in layer.module.named_parameters() if name in layer.names}
+    values = {
+        name: p.detach() for name, p in layer.module.named_parameters() if name in layer.names
+    }
     batched = tuple(a.detach()[rows] if isinstance(a, Tensor) else a for a in call.arguments)
 
     def one(arguments: tuple, gradient: Tensor) -> dict[str, Tensor]:
@@ -133,6 +159,7 @@ def _each(layer: _Layer, call: _Call, delta: Tensor, rows: slice) -> dict[str, T
             singles = tuple(a[None] if isinstance(a, Tensor) else a for a in arguments)
             output = functional_call(layer.module, parameters, singles, call.named)
             return output[0] if isinstance(output, tuple) else output
+
         return vjp(run, values)[1](gradient[None])[0]
 
     places = tuple(0 if isinstance(a, Tensor) else None for a in batched)
@@ -140,16 +167,28 @@ def _each(layer: _Layer, call: _Call, delta: Tensor, rows: slice) -> dict[str, T
 
 
 def _is_plain_convolution(module: nn.Module) -> bool:
-    return (isinstance(module, nn.Conv2d) and module.groups == 1 and module.padding_mode == "zeros"
-            and not isinstance(module.padding, str))
+    return (
+        isinstance(module, nn.Conv2d)
+        and module.groups == 1
+        and module.padding_mode == "zeros"
+        and not isinstance(module.padding, str)
+    )
 
 
 def _each_convolution(layer: _Layer, call: _Call, delta: Tensor, rows: slice) -> dict[str, Tensor]:
-    # one matrix product a sample: several times faster than the grouped convolution that vmap makes of it
+    # one matrix product a sample: several times faster than the grouped convolution that vmap makes
+    # of it
     module, delta = layer.module, delta[rows]
     if rows.start not in call.patches:  # they are the same for every root
-        call.patches[rows.start] = functional.unfold(call.arguments[0].detach()[rows], module.kernel_size,
-                                                     module.dilation, module.padding, module.stride).transpose(1, 2)
-    weight = torch.bmm(delta.flatten(2), call.patches[rows.start]).view(len(delta), *module.weight.shape)
+        call.patches[rows.start] = functional.unfold(
+            call.arguments[0].detach()[rows],
+            module.kernel_size,
+            module.dilation,
+            module.padding,
+            module.stride,
+        ).transpose(1, 2)
+    weight = torch.bmm(delta.flatten(2), call.patches[rows.start]).view(
+        len(delta), *module.weight.shape
+    )
     gradients = {"weight": weight, "bias": delta.sum((2, 3))}
     return {name: gradients[name] for name in layer.names}

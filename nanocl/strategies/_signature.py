@@ -34,7 +34,10 @@ def signature_options(optimizer: type[Optimizer]) -> Options:
             options["lr"] = (("None", "float"), None)
         elif isinstance(default, tuple):
             entry = re.sub("tuple|list", "", text)
-            options |= {name: _types(entry, value) for name, value in zip(_names(argument), default, strict=True)}
+            options |= {
+                name: _types(entry, value)
+                for name, value in zip(_names(argument), default, strict=True)
+            }
         else:
             options[argument.name] = _types(text, default)
     return {name: found for name, found in options.items() if found[0]}
@@ -67,18 +70,26 @@ def _names(argument: inspect.Parameter) -> list[str]:
     words = argument.name.split("_")
     plural = max((i for i, word in enumerate(words) if word.endswith("s")), default=len(words) - 1)
     stem = words[plural] if words[plural] == "eps" else words[plural].removesuffix("s")
-    return ["_".join([*words[:plural], f"{stem}{number}", *words[plural + 1:]])
-            for number in range(1, len(argument.default) + 1)]
+    return [
+        "_".join([*words[:plural], f"{stem}{number}", *words[plural + 1 :]])
+        for number in range(1, len(argument.default) + 1)
+    ]
 
 
 def _annotation(argument: inspect.Parameter) -> str:
     if argument.annotation is argument.empty:
         return ""
-    return argument.annotation.__name__ if isinstance(argument.annotation, type) else str(argument.annotation)
+    return (
+        argument.annotation.__name__
+        if isinstance(argument.annotation, type)
+        else str(argument.annotation)
+    )
 
 
 def _types(annotation: str, default: Any) -> tuple[tuple[str, ...], Option]:
-    named = [name for name in ("bool", "int", "float", "str") if re.search(rf"\b{name}\b", annotation)]
+    named = [
+        name for name in ("bool", "int", "float", "str") if re.search(rf"\b{name}\b", annotation)
+    ]
     none = ("None",) if default is None or "None" in annotation or "Optional" in annotation else ()
     if default is None:
         nested = re.search("callable|tuple|list|dict|dtype|sequence", annotation, re.IGNORECASE)
@@ -87,6 +98,8 @@ def _types(annotation: str, default: Any) -> tuple[tuple[str, ...], Option]:
         return (*none, "float"), float(default)
     if type(default) is int and not annotation:
         return ("int", "float"), default  # in a signature without types, `weight_decay=0` means 0.0
-    if type(default) not in (bool, int, float, str) or (type(default) is float and not math.isfinite(default)):
+    if type(default) not in (bool, int, float, str) or (
+        type(default) is float and not math.isfinite(default)
+    ):
         return (), None
     return (*none, type(default).__name__), default

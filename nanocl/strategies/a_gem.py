@@ -16,15 +16,18 @@ from nanocl.strategies._ranges import number
 class AGEM(Strategy):
     """A-GEM: a gradient that would raise the loss on a memory of past experiences is projected until it does not.
 
-    With g the gradient of the mini-batch and r that of a mini-batch of the memory, g becomes g - (g.r / r.r) r wherever
-    g.r < 0. What other strategies add to the loss is part of g.
+    With g the gradient of the mini-batch and r that of a mini-batch of the memory, g becomes g -
+    (g.r / r.r) r wherever g.r < 0. What other strategies add to the loss is part of g.
 
     Args:
-        memory_size: Samples in the memory, an equal share for every class of every past experience; at least 1.
-        replay_batch_size: Samples that r is computed on, at most the memory; 0 takes the mini-batch size.
+        memory_size: Samples in the memory, an equal share for every class of every past experience;
+            at least 1.
+        replay_batch_size: Samples that r is computed on, at most the memory; 0 takes the mini-batch
+            size.
 
-    Source: Chaudhry, Ranzato, Rohrbach and Elhoseiny, 2019, arXiv:1812.00420, equation 11 and Algorithm 2. Departure:
-        the memory has one size that experiences share, where theirs grows by as many samples with each.
+    Source: Chaudhry, Ranzato, Rohrbach and Elhoseiny, 2019, arXiv:1812.00420, equation 11 and
+        Algorithm 2. Departure: the memory has one size that experiences share, where theirs grows
+        by as many samples with each.
     """
 
     citation: ClassVar[str] = """@inproceedings{chaudhry2019efficient,
@@ -50,7 +53,9 @@ class AGEM(Strategy):
         """Draw here: a pass that is repeated sees the same memory."""
         if len(self.memory):
             rows = torch.randperm(len(self.memory), generator=self.chance)
-            drawn = self.memory.batch(rows[:self.replay_batch_size or strategy.train_mb_size], self.chance)
+            drawn = self.memory.batch(
+                rows[: self.replay_batch_size or strategy.train_mb_size], self.chance
+            )
             self.drawn = tuple(values.to(strategy.device) for values in drawn)
 
     def after_backward(self, strategy, **kwargs) -> None:
@@ -85,7 +90,8 @@ def project(pairs: list[tuple[Tensor, Tensor]]) -> None:
     """Take from the gradients their part against the reference gradients, all parameters as one vector.
 
     Args:
-        pairs: Parameters, whose `grad` is changed, each with its reference gradient. One without gradient has zeros.
+        pairs: Parameters, whose `grad` is changed, each with its reference gradient. One without
+            gradient has zeros.
     """
     along = sum((p.grad * r).sum() for p, r in pairs if p.grad is not None)
     length = sum(r.square().sum() for _, r in pairs)

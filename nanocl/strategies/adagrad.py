@@ -19,7 +19,8 @@ class Adagrad(Strategy):
         eps: Added to the root of the summed squares, at least 0.
         weight_decay: L2 penalty, at least 0.
 
-    Source: Duchi, Hazan and Singer, 2011, Journal of Machine Learning Research 12, 2121-2159 (diagonal form).
+    Source: Duchi, Hazan and Singer, 2011, Journal of Machine Learning Research 12, 2121-2159
+        (diagonal form).
     """
 
     citation: ClassVar[str] = """@article{duchi2011adaptive,
@@ -31,8 +32,14 @@ class Adagrad(Strategy):
   year = {2011}
 }"""
 
-    def __init__(self, *, lr: float = 0.01, lr_decay: float = 0.0, eps: float = 1e-10,
-                 weight_decay: float = 0.0) -> None:
+    def __init__(
+        self,
+        *,
+        lr: float = 0.01,
+        lr_decay: float = 0.0,
+        eps: float = 1e-10,
+        weight_decay: float = 0.0,
+    ) -> None:
         super().__init__()
         self.lr = number("lr", lr, 0, above=True)
         self.lr_decay = number("lr_decay", lr_decay, 0)
@@ -40,5 +47,10 @@ class Adagrad(Strategy):
         self.weight_decay = number("weight_decay", weight_decay, 0)
 
     def make_optimizer(self, model: torch.nn.Module) -> torch.optim.Optimizer:
-        return torch.optim.Adagrad(model.parameters(), lr=self.lr, lr_decay=self.lr_decay, eps=self.eps,
-                                   weight_decay=self.weight_decay)
+        return torch.optim.Adagrad(
+            model.parameters(),
+            lr=self.lr,
+            lr_decay=self.lr_decay,
+            eps=self.eps,
+            weight_decay=self.weight_decay,
+        )

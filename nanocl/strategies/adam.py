@@ -31,8 +31,15 @@ class Adam(Strategy):
   archiveprefix = {arXiv}
 }"""
 
-    def __init__(self, *, lr: float = 1e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8,
-                 weight_decay: float = 0.0) -> None:
+    def __init__(
+        self,
+        *,
+        lr: float = 1e-3,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
         super().__init__()
         self.lr = number("lr", lr, 0, above=True)
         self.beta1 = number("beta1", beta1, 0, 1, below=True)
@@ -41,5 +48,10 @@ class Adam(Strategy):
         self.weight_decay = number("weight_decay", weight_decay, 0)
 
     def make_optimizer(self, model: torch.nn.Module) -> torch.optim.Optimizer:
-        return torch.optim.Adam(model.parameters(), lr=self.lr, betas=(self.beta1, self.beta2), eps=self.eps,
-                                weight_decay=self.weight_decay)
+        return torch.optim.Adam(
+            model.parameters(),
+            lr=self.lr,
+            betas=(self.beta1, self.beta2),
+            eps=self.eps,
+            weight_decay=self.weight_decay,
+        )

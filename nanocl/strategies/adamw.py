@@ -17,7 +17,8 @@ class AdamW(Strategy):
         lr: Learning rate, above 0.
         beta1, beta2: Decay of the first and the second moment, in [0, 1).
         eps: Added to the root of the second moment, at least 0.
-        weight_decay: Each step shrinks every weight by the factor 1 - lr * weight_decay; at least 0.
+        weight_decay: Each step shrinks every weight by the factor 1 - lr * weight_decay; at least
+            0.
 
     Source: Loshchilov and Hutter, 2019, arXiv:1711.05101, Algorithm 2.
     """
@@ -31,8 +32,15 @@ class AdamW(Strategy):
   archiveprefix = {arXiv}
 }"""
 
-    def __init__(self, *, lr: float = 1e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8,
-                 weight_decay: float = 0.01) -> None:
+    def __init__(
+        self,
+        *,
+        lr: float = 1e-3,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-8,
+        weight_decay: float = 0.01,
+    ) -> None:
         super().__init__()
         self.lr = number("lr", lr, 0, above=True)
         self.beta1 = number("beta1", beta1, 0, 1, below=True)
@@ -41,5 +49,10 @@ class AdamW(Strategy):
         self.weight_decay = number("weight_decay", weight_decay, 0)
 
     def make_optimizer(self, model: torch.nn.Module) -> torch.optim.Optimizer:
-        return torch.optim.AdamW(model.parameters(), lr=self.lr, betas=(self.beta1, self.beta2), eps=self.eps,
-                                 weight_decay=self.weight_decay)
+        return torch.optim.AdamW(
+            model.parameters(),
+            lr=self.lr,
+            betas=(self.beta1, self.beta2),
+            eps=self.eps,
+            weight_decay=self.weight_decay,
+        )

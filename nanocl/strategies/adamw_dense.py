@@ -14,8 +14,8 @@ from nanocl.strategies._ranges import number, one_of
 class AdamWDense(Strategy):
     """AdamW with another learning rate for normalisation layers and output layer: a control of sparse optimizers.
 
-    Those train these layers densely at their own, larger learning rate; this one does so as well, and every other
-    weight as AdamW does.
+    Those train these layers densely at their own, larger learning rate; this one does so as well,
+    and every other weight as AdamW does.
 
     Args:
         lr: Learning rate of all other weights, above 0.
@@ -23,8 +23,8 @@ class AdamWDense(Strategy):
         dense: Which layers those are: `norms+head`, `norms`, `head` or `none`.
         beta1, beta2, eps, weight_decay: As those of `adamw`.
 
-    Source: Loshchilov and Hutter, 2019, arXiv:1711.05101, Algorithm 2; the split is that of NanoAdam, Zhou et al.,
-        2025, arXiv:2506.21374, appendix J.
+    Source: Loshchilov and Hutter, 2019, arXiv:1711.05101, Algorithm 2; the split is that of
+        NanoAdam, Zhou et al., 2025, arXiv:2506.21374, appendix J.
     """
 
     citation: ClassVar[str] = """@inproceedings{loshchilov2019decoupled,
@@ -36,8 +36,17 @@ class AdamWDense(Strategy):
   archiveprefix = {arXiv}
 }"""
 
-    def __init__(self, *, lr: float = 1e-3, dense_lr: float = 1e-2, dense: str = "norms+head", beta1: float = 0.9,
-                 beta2: float = 0.999, eps: float = 1e-8, weight_decay: float = 0.01) -> None:
+    def __init__(
+        self,
+        *,
+        lr: float = 1e-3,
+        dense_lr: float = 1e-2,
+        dense: str = "norms+head",
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-8,
+        weight_decay: float = 0.01,
+    ) -> None:
         super().__init__()
         self.lr = number("lr", lr, 0, above=True)
         self.dense_lr = number("dense_lr", dense_lr, 0)
@@ -48,7 +57,14 @@ class AdamWDense(Strategy):
         self.weight_decay = number("weight_decay", weight_decay, 0)
 
     def make_optimizer(self, model: torch.nn.Module) -> torch.optim.Optimizer:
-        groups = [{name: value for name, value in group.items() if name != "density"}
-                  for group in dense_groups(model, self.dense, self.dense_lr)]
-        return torch.optim.AdamW(groups, lr=self.lr, betas=(self.beta1, self.beta2), eps=self.eps,
-                                 weight_decay=self.weight_decay)
+        groups = [
+            {name: value for name, value in group.items() if name != "density"}
+            for group in dense_groups(model, self.dense, self.dense_lr)
+        ]
+        return torch.optim.AdamW(
+            groups,
+            lr=self.lr,
+            betas=(self.beta1, self.beta2),
+            eps=self.eps,
+            weight_decay=self.weight_decay,
+        )

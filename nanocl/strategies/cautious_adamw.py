@@ -18,7 +18,8 @@ class CautiousAdamW(Strategy):
         lr: Learning rate, above 0.
         beta1, beta2: Decay of the first and the second moment, in [0, 1).
         eps: Added to the root of the second moment, at least 0.
-        weight_decay: Each step shrinks such weights by the factor 1 - lr * weight_decay; at least 0.
+        weight_decay: Each step shrinks such weights by the factor 1 - lr * weight_decay; at least
+            0.
         state_dtype, seed, weight_rounding, fused: See `nanocl.optim.CautiousAdamW`.
 
     Source: Chen et al., 2025, arXiv:2510.12402, on AdamW.
@@ -33,16 +34,36 @@ class CautiousAdamW(Strategy):
   archiveprefix = {arXiv}
 }"""
 
-    def __init__(self, *, lr: float = 1e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8,
-                 weight_decay: float = 0.01, state_dtype: str | None = None, seed: int = 0,
-                 weight_rounding: str = "nearest", fused: bool | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        lr: float = 1e-3,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-8,
+        weight_decay: float = 0.01,
+        state_dtype: str | None = None,
+        seed: int = 0,
+        weight_rounding: str = "nearest",
+        fused: bool | None = None,
+    ) -> None:
         super().__init__()
         self.options = {
             "lr": number("lr", lr, 0, above=True),
-            "betas": (number("beta1", beta1, 0, 1, below=True), number("beta2", beta2, 0, 1, below=True)),
-            "eps": number("eps", eps, 0), "weight_decay": number("weight_decay", weight_decay, 0),
-            "state_dtype": state_dtype, "seed": seed, "weight_rounding": weight_rounding, "fused": fused}
-        optim.CautiousAdamW([torch.zeros(1)], **self.options)  # its own checks speak before a model exists
+            "betas": (
+                number("beta1", beta1, 0, 1, below=True),
+                number("beta2", beta2, 0, 1, below=True),
+            ),
+            "eps": number("eps", eps, 0),
+            "weight_decay": number("weight_decay", weight_decay, 0),
+            "state_dtype": state_dtype,
+            "seed": seed,
+            "weight_rounding": weight_rounding,
+            "fused": fused,
+        }
+        optim.CautiousAdamW(
+            [torch.zeros(1)], **self.options
+        )  # its own checks speak before a model exists
 
     def make_optimizer(self, model: torch.nn.Module) -> torch.optim.Optimizer:
         return optim.CautiousAdamW(model.parameters(), **self.options)

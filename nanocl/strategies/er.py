@@ -19,17 +19,21 @@ class ER(Strategy):
 
     Args:
         memory_size: Samples in the memory, at least 1; per class of each experience if `per_class`.
-        per_class: Whether `memory_size` is the size for each class; the memory then grows with the stream.
-        selection: `balanced`: an equal share, drawn at random, for every class of every past experience.
-            `reservoir`: every sample met so far is in the memory with the same chance.
-        replay_batch_size: Samples replayed with each mini-batch, at most the memory; 0 takes the mini-batch size.
-        balance: How the loss weighs them. `mean`: every sample of the joined mini-batch counts the same.
-            `experience`: at the k-th experience the new samples count 1/k and the replayed ones 1 - 1/k.
+        per_class: Whether `memory_size` is the size for each class; the memory then grows with the
+            stream.
+        selection: `balanced`: an equal share, drawn at random, for every class of every past
+            experience. `reservoir`: every sample met so far is in the memory with the same chance.
+        replay_batch_size: Samples replayed with each mini-batch, at most the memory; 0 takes the
+            mini-batch size.
+        balance: How the loss weighs them. `mean`: every sample of the joined mini-batch counts the
+            same. `experience`: at the k-th experience the new samples count 1/k and the replayed
+            ones 1 - 1/k.
 
-    Source: Chaudhry et al., 2019, arXiv:1902.10486 (reservoir: their Algorithm 2, after Vitter, 1985); `experience`
-        with `per_class` as van de Ven, Tuytelaars and Tolias, 2022, doi:10.1038/s42256-022-00568-3. Departures: the
-        memory is filled at the end of each experience, so that only past experiences are replayed; it is replayed in
-        reshuffled passes, not drawn with replacement.
+    Source: Chaudhry et al., 2019, arXiv:1902.10486 (reservoir: their Algorithm 2, after Vitter,
+        1985); `experience` with `per_class` as van de Ven, Tuytelaars and Tolias, 2022,
+        doi:10.1038/s42256-022-00568-3. Departures: the memory is filled at the end of each
+        experience, so that only past experiences are replayed; it is replayed in reshuffled passes,
+        not drawn with replacement.
     """
 
     citation: ClassVar[str] = """@misc{chaudhry2019tiny,
@@ -41,8 +45,15 @@ class ER(Strategy):
   archiveprefix = {arXiv}
 }"""
 
-    def __init__(self, *, memory_size: int = 500, per_class: bool = False, selection: str = "balanced",
-                 replay_batch_size: int = 0, balance: str = "mean") -> None:
+    def __init__(
+        self,
+        *,
+        memory_size: int = 500,
+        per_class: bool = False,
+        selection: str = "balanced",
+        replay_batch_size: int = 0,
+        balance: str = "mean",
+    ) -> None:
         super().__init__()
         number("memory_size", memory_size, 1)
         one_of("selection", selection, ("balanced", "reservoir"))
@@ -58,8 +69,12 @@ class ER(Strategy):
         if not len(self.memory):
             return
         order = torch.Generator().manual_seed(_seed(strategy, self.memory.experiences) + 1)
-        replay = MiniBatches([(self.memory, torch.arange(len(self.memory)))],
-                             self.replay_batch_size or strategy.train_mb_size, generator=order, iterations=2**62)
+        replay = MiniBatches(
+            [(self.memory, torch.arange(len(self.memory)))],
+            self.replay_batch_size or strategy.train_mb_size,
+            generator=order,
+            iterations=2**62,
+        )
         self.loader = strategy.dataloader = _Joined(strategy.dataloader, iter(replay))
 
     def before_backward(self, strategy, **kwargs) -> None:
@@ -69,8 +84,11 @@ class ER(Strategy):
         new, both = self.loader.new, len(strategy.mb_y)
         wanted = 1 / (self.memory.experiences + 1)
         output, target, criterion = strategy.mb_output, strategy.mb_y, strategy._criterion
-        strategy.loss = (strategy.loss + (wanted - new / both) * criterion(output[:new], target[:new])
-                         + (new / both - wanted) * criterion(output[new:], target[new:]))
+        strategy.loss = (
+            strategy.loss
+            + (wanted - new / both) * criterion(output[:new], target[:new])
+            + (new / both - wanted) * criterion(output[new:], target[new:])
+        )
 
     def after_training_exp(self, strategy, **kwargs) -> None:
         self.loader = None

@@ -14,8 +14,9 @@ class Joint(Strategy):
     """Train on the data of all experiences so far: what is possible when nothing has to be remembered.
 
     Args:
-        when: `each`: at every experience, from the weights of the last. `end`: only at the last experience of the
-            stream; until then the model stays untrained, and the last row of the evaluation matrix is what counts.
+        when: `each`: at every experience, from the weights of the last. `end`: only at the last
+            experience of the stream; until then the model stays untrained, and the last row of the
+            evaluation matrix is what counts.
 
     Source: the usual upper bound; `end` is "joint" of van de Ven, Tuytelaars and Tolias, 2022,
         doi:10.1038/s42256-022-00568-3, `each` what their code calls "cummulative".
@@ -41,7 +42,9 @@ class Joint(Strategy):
         if strategy.experience.current_experience not in self.met:
             self.met.append(strategy.experience.current_experience)
         if len(self.met) > 1:
-            strategy.adapted_dataset = AvalancheDataset([stream[i].dataset.train() for i in self.met])
+            strategy.adapted_dataset = AvalancheDataset(
+                [stream[i].dataset.train() for i in self.met]
+            )
 
     def before_training_exp(self, strategy, **kwargs) -> None:
         if self.when == "end" and len(self.met) < len(strategy.experience.origin_stream):

@@ -16,24 +16,25 @@ from nanocl.strategies._ranges import number, one_of
 class LoRA(Strategy):
     """Low-rank adapters on every linear and convolutional layer; the rest of the backbone is frozen, the head trained.
 
-    The adapters live in the optimizer (nanocl.optim.LowRankAdamW) and the weights always hold the sum, as after
-    merging. So drift is that of the weights a model would be shipped with, and penalties on weights compose. Adapters
-    go on from one experience to the next, so that the whole change has the rank; `training.optimizer_state=reset`
-    merges them at each experience and begins new ones.
+    The adapters live in the optimizer (nanocl.optim.LowRankAdamW) and the weights always hold the
+    sum, as after merging. So drift is that of the weights a model would be shipped with, and
+    penalties on weights compose. Adapters go on from one experience to the next, so that the whole
+    change has the rank; `training.optimizer_state=reset` merges them at each experience and begins
+    new ones.
 
     Args:
         lr: Learning rate of the adapters, above 0.
         dense_lr: Learning rate of the dense layers; None is `lr`.
         dense: Which layers are trained in full: `head`, `norms+head`, `norms` or `none`.
-        rank: Rank of the change of a layer, at most its shorter side; a convolution is the matrix (outputs, inputs *
-            height * width).
+        rank: Rank of the change of a layer, at most its shorter side; a convolution is the matrix
+            (outputs, inputs * height * width).
         alpha: The change is scaled by alpha / rank.
         beta1, beta2, eps: Of AdamW, for adapters and dense layers.
         weight_decay: Of the adapters' factors and the dense layers, decoupled.
         seed: Of the adapters' first values.
 
-    Source: Hu et al., 2022, arXiv:2106.09685, section 4.1, there on attention alone and without convolutions; the
-        matrix of a convolution is as in Hugging Face PEFT.
+    Source: Hu et al., 2022, arXiv:2106.09685, section 4.1, there on attention alone and without
+        convolutions; the matrix of a convolution is as in Hugging Face PEFT.
     """
 
     citation: ClassVar[str] = """@inproceedings{hu2022lora,
@@ -46,26 +47,49 @@ class LoRA(Strategy):
   archiveprefix = {arXiv}
 }"""
 
-    def __init__(self, *, lr: float = 1e-3, dense_lr: float | None = None, dense: str = "head", rank: int = 8,
-                 alpha: float = 16.0, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8,
-                 weight_decay: float = 0.0, seed: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        lr: float = 1e-3,
+        dense_lr: float | None = None,
+        dense: str = "head",
+        rank: int = 8,
+        alpha: float = 16.0,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        seed: int = 0,
+    ) -> None:
         super().__init__()
         self.lr = number("lr", lr, 0, above=True)
         self.dense_lr = self.lr if dense_lr is None else number("dense_lr", dense_lr, 0)
         self.dense = one_of("dense", dense, DENSE)
         self.options = {
-            "lr": lr, "betas": (number("beta1", beta1, 0, 1, below=True), number("beta2", beta2, 0, 1, below=True)),
-            "eps": number("eps", eps, 0), "weight_decay": number("weight_decay", weight_decay, 0),
-            "rank": number("rank", rank, 1), "alpha": number("alpha", alpha, 0, above=True), "seed": seed}
-        optim.LowRankAdamW([torch.zeros(1)], **self.options)  # its own checks speak before a model exists
+            "lr": lr,
+            "betas": (
+                number("beta1", beta1, 0, 1, below=True),
+                number("beta2", beta2, 0, 1, below=True),
+            ),
+            "eps": number("eps", eps, 0),
+            "weight_decay": number("weight_decay", weight_decay, 0),
+            "rank": number("rank", rank, 1),
+            "alpha": number("alpha", alpha, 0, above=True),
+            "seed": seed,
+        }
+        optim.LowRankAdamW(
+            [torch.zeros(1)], **self.options
+        )  # its own checks speak before a model exists
 
     def make_optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
         adapted = adaptable(model)
         dense = layer_groups(model, self.dense, {"rank": None, "lr": self.dense_lr})
         rest = [p for group in dense if "rank" not in group for p in group["params"]]
-        groups = [{"params": [p for p in rest if id(p) in adapted]},
-                  {"params": [p for p in rest if id(p) not in adapted], "rank": 0},
-                  *(group for group in dense if "rank" in group)]
+        groups = [
+            {"params": [p for p in rest if id(p) in adapted]},
+            {"params": [p for p in rest if id(p) not in adapted], "rank": 0},
+            *(group for group in dense if "rank" in group),
+        ]
         return optim.LowRankAdamW([group for group in groups if group["params"]], **self.options)
 
 
@@ -76,9 +100,15 @@ def adaptable(model: nn.Module) -> set[int]:
         ValueError: There is none.
     """
     head = head_parameters(model)
-    found = {id(module.weight) for path, module in model.named_modules()
-             if isinstance(module, nn.Linear | nn.modules.conv._ConvNd) and f"{path}.weight".lstrip(".") not in head}
+    found = {
+        id(module.weight)
+        for path, module in model.named_modules()
+        if isinstance(module, nn.Linear | nn.modules.conv._ConvNd)
+        and f"{path}.weight".lstrip(".") not in head
+    }
     if not found:
-        raise ValueError("lora needs a model with a linear or convolutional layer before its output layer, got none; "
-                         "the other strategies train any network")
+        raise ValueError(
+            "lora needs a model with a linear or convolutional layer before its output layer, got none; "
+            "the other strategies train any network"
+        )
     return found

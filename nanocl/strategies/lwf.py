@@ -18,16 +18,17 @@ from nanocl.strategies._ranges import number
 class LwF(Strategy):
     """Learning without forgetting: on the new inputs, answer for old classes as the model did before.
 
-    The penalty is `strength` times the divergence of the softened answers of the model from those of its copy at the
-    end of the last experience, over old classes only; with a head per task label it is summed over the old heads.
+    The penalty is `strength` times the divergence of the softened answers of the model from those
+    of its copy at the end of the last experience, over old classes only; with a head per task label
+    it is summed over the old heads.
 
     Args:
         strength: At least 0 (lambda_o in the paper).
         temperature: Both scores are divided by it before the softmax; above 0.
 
-    Source: Li and Hoiem, 2017, arXiv:1606.09282, equations 1 to 3. Departures: the Kullback-Leibler divergence instead
-        of the cross-entropy, which has the same gradient and is 0 at agreement; no warm-up of the new head; for
-        regression the mean squared difference.
+    Source: Li and Hoiem, 2017, arXiv:1606.09282, equations 1 to 3. Departures: the Kullback-Leibler
+        divergence instead of the cross-entropy, which has the same gradient and is 0 at agreement;
+        no warm-up of the new head; for regression the mean squared difference.
     """
 
     citation: ClassVar[str] = """@article{li2017learning,
@@ -66,8 +67,10 @@ class LwF(Strategy):
     def before_backward(self, strategy, **kwargs) -> None:
         if self.teacher is None or not self.strength:
             return
-        distances = [self._distance(now, before, strategy.mb_y.is_floating_point())
-                     for now, before in self._answers(strategy)]
+        distances = [
+            self._distance(now, before, strategy.mb_y.is_floating_point())
+            for now, before in self._answers(strategy)
+        ]
         strategy.loss = strategy.loss + self.strength * torch.stack(distances).sum()
 
     def after_training_exp(self, strategy, **kwargs) -> None:
@@ -75,12 +78,17 @@ class LwF(Strategy):
             self.handle.remove()
         self.handle = self.features = None
         self.teacher = _frozen(strategy.model)
-        self.classes = sorted({*self.classes, *getattr(strategy.experience, "classes_in_this_experience", ())})
+        self.classes = sorted(
+            {*self.classes, *getattr(strategy.experience, "classes_in_this_experience", ())}
+        )
         self.labels = sorted({*self.labels, *getattr(strategy.experience, "task_labels", ())})
 
     def state_dict(self) -> dict[str, Any]:
         held = self.loaded if self.teacher is None else self.teacher.state_dict()
-        return {**super().state_dict(), "loaded": {name: value.clone() for name, value in held.items()}}
+        return {
+            **super().state_dict(),
+            "loaded": {name: value.clone() for name, value in held.items()},
+        }
 
     def _keep(self, module: nn.Module, inputs: tuple, output: Tensor) -> None:
         if module.training:
@@ -92,13 +100,16 @@ class LwF(Strategy):
             before = self.teacher.backbone(strategy.mb_x)
             for label in self.labels:
                 own = self.teacher.groups[label]
-                yield strategy.model.answer(self.features, label)[:, own], self.teacher.answer(before, label)[:, own]
+                yield (
+                    strategy.model.answer(self.features, label)[:, own],
+                    self.teacher.answer(before, label)[:, own],
+                )
             return
         if isinstance(strategy.model, MultiTaskModule) and not hasattr(strategy.model, "kind"):
             for label in self.labels:
                 labels = torch.full_like(strategy.mb_task_id, label)
                 before = self.teacher(strategy.mb_x, labels)
-                yield strategy.model(strategy.mb_x, labels)[:, :before.shape[1]], before
+                yield strategy.model(strategy.mb_x, labels)[:, : before.shape[1]], before
             return
         columns = self.classes or slice(None)
         before = avalanche_forward(self.teacher, strategy.mb_x, strategy.mb_task_id)
@@ -107,8 +118,12 @@ class LwF(Strategy):
     def _distance(self, now: Tensor, before: Tensor, regression: bool) -> Tensor:
         if regression:
             return functional.mse_loss(now, before)
-        return functional.kl_div((now / self.temperature).log_softmax(1), (before / self.temperature).log_softmax(1),
-                                 reduction="batchmean", log_target=True)
+        return functional.kl_div(
+            (now / self.temperature).log_softmax(1),
+            (before / self.temperature).log_softmax(1),
+            reduction="batchmean",
+            log_target=True,
+        )
 
 
 def _has_heads(model: nn.Module) -> bool:

@@ -22,8 +22,8 @@ class MicroAdam(Strategy):
         block_size: Entries of a block; None is 32768.
         beta1, beta2, eps, weight_decay, state_dtype, fused: See `nanocl.optim.MicroAdam`.
 
-    Source: Modoranu et al., 2024, arXiv:2405.15593, Algorithm 1; every layer is sparse, as in the authors' kernels.
-        Departures are said in `nanocl.optim.MicroAdam`.
+    Source: Modoranu et al., 2024, arXiv:2405.15593, Algorithm 1; every layer is sparse, as in the
+        authors' kernels. Departures are said in `nanocl.optim.MicroAdam`.
     """
 
     citation: ClassVar[str] = """@inproceedings{modoranu2024microadam,
@@ -36,17 +36,40 @@ class MicroAdam(Strategy):
   archiveprefix = {arXiv}
 }"""
 
-    def __init__(self, *, lr: float = 1e-3, density: float = 0.01, window: int = 10, quant_block: int = 64,
-                 block_size: int | None = None, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8,
-                 weight_decay: float = 0.0, state_dtype: str | None = None, fused: bool | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        lr: float = 1e-3,
+        density: float = 0.01,
+        window: int = 10,
+        quant_block: int = 64,
+        block_size: int | None = None,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        state_dtype: str | None = None,
+        fused: bool | None = None,
+    ) -> None:
         super().__init__()
         self.options = {
             "lr": number("lr", lr, 0, above=True),
-            "betas": (number("beta1", beta1, 0, 1, below=True), number("beta2", beta2, 0, 1, below=True)),
-            "eps": number("eps", eps, 0), "weight_decay": number("weight_decay", weight_decay, 0),
-            "density": number("density", density, 0, 1, above=True), "window": window, "quant_block": quant_block,
-            "block_size": block_size, "state_dtype": state_dtype, "fused": fused}
-        optim.MicroAdam([torch.zeros(1)], **self.options)  # its own checks speak before a model exists
+            "betas": (
+                number("beta1", beta1, 0, 1, below=True),
+                number("beta2", beta2, 0, 1, below=True),
+            ),
+            "eps": number("eps", eps, 0),
+            "weight_decay": number("weight_decay", weight_decay, 0),
+            "density": number("density", density, 0, 1, above=True),
+            "window": window,
+            "quant_block": quant_block,
+            "block_size": block_size,
+            "state_dtype": state_dtype,
+            "fused": fused,
+        }
+        optim.MicroAdam(
+            [torch.zeros(1)], **self.options
+        )  # its own checks speak before a model exists
 
     def make_optimizer(self, model: torch.nn.Module) -> torch.optim.Optimizer:
         return optim.MicroAdam(model.parameters(), **self.options)

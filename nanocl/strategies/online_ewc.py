@@ -15,17 +15,20 @@ from nanocl.strategies._ranges import number, one_of
 class OnlineEWC(Strategy):
     """Online EWC: one running Fisher that fades, and a pull towards the weights after the last experience.
 
-    After each experience `F <- decay * F + F_new` and `w* <- w`; the penalty is `strength / 2 * F (w - w*)^2`.
+    After each experience `F <- decay * F + F_new` and `w* <- w`; the penalty is `strength / 2 * F
+    (w - w*)^2`.
 
     Args:
         strength: At least 0.
-        decay: What is kept of the running Fisher at each experience (gamma in the papers), in [0, 1].
+        decay: What is kept of the running Fisher at each experience (gamma in the papers), in [0,
+            1].
         fisher: `exact`, `sampled`, `empirical` or `batched`; see `ewc`.
-        samples: Samples that the Fisher is measured on after each experience, chosen at random; 0 for all.
+        samples: Samples that the Fisher is measured on after each experience, chosen at random; 0
+            for all.
 
-    Source: Schwarz et al., 2018, arXiv:1805.06370, section 3.2, and Huszar, 2018, arXiv:1712.03847 for the single
-        anchor. Departures: the decay is applied when the new Fisher is added, not again in the penalty; the Fisher is
-        not normalised.
+    Source: Schwarz et al., 2018, arXiv:1805.06370, section 3.2, and Huszar, 2018, arXiv:1712.03847
+        for the single anchor. Departures: the decay is applied when the new Fisher is added, not
+        again in the penalty; the Fisher is not normalised.
     """
 
     citation: ClassVar[str] = """@inproceedings{schwarz2018progress,
@@ -38,8 +41,14 @@ class OnlineEWC(Strategy):
   archiveprefix = {arXiv}
 }"""
 
-    def __init__(self, *, strength: float = 1000.0, decay: float = 1.0, fisher: str = "exact",
-                 samples: int = 500) -> None:
+    def __init__(
+        self,
+        *,
+        strength: float = 1000.0,
+        decay: float = 1.0,
+        fisher: str = "exact",
+        samples: int = 500,
+    ) -> None:
         super().__init__()
         self.strength = number("strength", strength, 0)
         self.decay = number("decay", decay, 0, 1)
@@ -50,7 +59,10 @@ class OnlineEWC(Strategy):
         self.anchor: dict[str, Tensor] = {}
 
     def before_training_exp(self, strategy, **kwargs) -> None:
-        self.importance, self.anchor = fit(self.importance, strategy.model), fit(self.anchor, strategy.model)
+        self.importance, self.anchor = (
+            fit(self.importance, strategy.model),
+            fit(self.anchor, strategy.model),
+        )
 
     def before_backward(self, strategy, **kwargs) -> None:
         if self.importance and self.strength:
@@ -60,6 +72,8 @@ class OnlineEWC(Strategy):
     def after_training_exp(self, strategy, **kwargs) -> None:
         self.experiences += 1
         new = estimate(strategy, self.fisher, self.samples, self.experiences)
-        self.importance = {name: value + self.decay * self.importance[name] if name in self.importance else value
-                           for name, value in new.items()}
+        self.importance = {
+            name: value + self.decay * self.importance[name] if name in self.importance else value
+            for name, value in new.items()
+        }
         self.anchor = snapshot(strategy.model)

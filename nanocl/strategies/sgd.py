@@ -19,7 +19,8 @@ class SGD(Strategy):
         weight_decay: L2 penalty, at least 0.
         nesterov: Nesterov's momentum; needs a momentum above 0.
 
-    Source: Robbins and Monro, 1951, doi:10.1214/aoms/1177729586; momentum as in Sutskever et al., 2013.
+    Source: Robbins and Monro, 1951, doi:10.1214/aoms/1177729586; momentum as in Sutskever et al.,
+        2013.
     """
 
     citation: ClassVar[str] = """@article{robbins1951stochastic,
@@ -33,8 +34,14 @@ class SGD(Strategy):
   doi = {10.1214/aoms/1177729586}
 }"""
 
-    def __init__(self, *, lr: float = 0.01, momentum: float = 0.0, weight_decay: float = 0.0,
-                 nesterov: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        lr: float = 0.01,
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+    ) -> None:
         super().__init__()
         self.lr = number("lr", lr, 0, above=True)
         self.momentum = number("momentum", momentum, 0, 1, below=True)
@@ -44,5 +51,10 @@ class SGD(Strategy):
         self.nesterov = nesterov
 
     def make_optimizer(self, model: torch.nn.Module) -> torch.optim.Optimizer:
-        return torch.optim.SGD(model.parameters(), lr=self.lr, momentum=self.momentum,
-                               weight_decay=self.weight_decay, nesterov=self.nesterov)
+        return torch.optim.SGD(
+            model.parameters(),
+            lr=self.lr,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+            nesterov=self.nesterov,
+        )

@@ -15,17 +15,18 @@ from nanocl.strategies._ranges import number
 class SI(Strategy):
     """Synaptic intelligence: a quadratic pull by what each weight did for the loss on its way.
 
-    While training, each step adds `-gradient * (change of the weight)` to the weight's path integral, with the gradient
-    before the step and the change that the optimizer really made. After the experience
-    `omega <- max(0, omega + path / (total change^2 + xi))`; the penalty is `strength * omega (w - w*)^2`.
+    While training, each step adds `-gradient * (change of the weight)` to the weight's path
+    integral, with the gradient before the step and the change that the optimizer really made. After
+    the experience `omega <- max(0, omega + path / (total change^2 + xi))`; the penalty is `strength
+    * omega (w - w*)^2`.
 
     Args:
         strength: At least 0 (c in the paper).
         xi: Damping, above 0: what a weight that hardly moved is divided by.
 
-    Source: Zenke, Poole and Ganguli, 2017, arXiv:1703.04200, equations 3 to 5, with the gradient free of this penalty
-        and omega not below zero, as in the authors' code. Departures: penalties of other strategies in a composition
-        are part of the gradient.
+    Source: Zenke, Poole and Ganguli, 2017, arXiv:1703.04200, equations 3 to 5, with the gradient
+        free of this penalty and omega not below zero, as in the authors' code. Departures:
+        penalties of other strategies in a composition are part of the gradient.
     """
 
     citation: ClassVar[str] = """@inproceedings{zenke2017continual,
@@ -57,13 +58,20 @@ class SI(Strategy):
 
     def before_backward(self, strategy, **kwargs) -> None:
         if self.omega and self.strength:
-            strategy.loss = strategy.loss + 2 * self.strength * half_square(strategy.model, self.omega, self.anchor)
+            strategy.loss = strategy.loss + 2 * self.strength * half_square(
+                strategy.model, self.omega, self.anchor
+            )
 
     def before_update(self, strategy, **kwargs) -> None:
-        used = {name: p for name, p in strategy.model.named_parameters() if p.grad is not None and name in self.path}
+        used = {
+            name: p
+            for name, p in strategy.model.named_parameters()
+            if p.grad is not None and name in self.path
+        }
         self.held = list(used)
         gradient, weight = self._of(self.gradient), self._of(self.weight)
-        # copies: an optimizer may use the gradient as scratch space, and it moves the weights in place
+        # copies: an optimizer may use the gradient as scratch space, and it moves the weights in
+        # place
         torch._foreach_copy_(gradient, [p.grad for p in used.values()])
         torch._foreach_copy_(weight, [p.detach() for p in used.values()])
         if self.omega and self.strength:

@@ -13,7 +13,9 @@ from nanocl.strategies._library import Library, Way
 from nanocl.strategies._signature import Options
 
 LIBRARY = Library(
-    "torch", "torch.optim", "torch",
+    "torch",
+    "torch.optim",
+    "torch",
     ways={"Muon": Way(with_adamw, extra=INPUT | ADAMW), "LBFGS": Way(needs_closure=True)},
     refused={"SparseAdam": "takes sparse gradients only, which no model here has; use torch:Adam"},
 )
@@ -22,19 +24,23 @@ LIBRARY = Library(
 class Torch(Strategy):
     """Any optimizer of torch.optim, as in `torch:Muon`; its options are those of its signature.
 
-    Tuples are taken apart (`betas` is `beta1`, `beta2`). Checked against the papers with torch 2.15: Adam, AdamW and
-    Muon agree. Adafactor agrees where the mean square of a matrix's gradient is above its `eps1` (None: the
-    precision of the dtype, 1.2e-7 for float32; the paper has 1e-30) and, below it, takes steps of full length where
-    the paper would take shorter ones; it factors the last two dimensions of a convolution, which saves next to nothing.
+    Tuples are taken apart (`betas` is `beta1`, `beta2`). Checked against the papers with torch
+    2.15: Adam, AdamW and Muon agree. Adafactor agrees where the mean square of a matrix's gradient
+    is above its `eps1` (None: the precision of the dtype, 1.2e-7 for float32; the paper has 1e-30)
+    and, below it, takes steps of full length where the paper would take shorter ones; it factors
+    the last two dimensions of a convolution, which saves next to nothing.
 
     Args:
         optimizer: Its name there.
-        input_layer: Muon: whether the first layer's weight is orthogonalised too; its author leaves it to AdamW.
-        adamw_lr, adamw_beta1, adamw_beta2, adamw_eps, adamw_weight_decay: Muon: the AdamW of everything that is no
-            hidden weight matrix (first and output layer, norms, biases, convolutions), with its author's defaults.
-            `pytorch-optimizer:Muon` takes convolutions as well.
+        input_layer: Muon: whether the first layer's weight is orthogonalised too; its author leaves
+            it to AdamW.
+        adamw_lr, adamw_beta1, adamw_beta2, adamw_eps, adamw_weight_decay: Muon: the AdamW of
+            everything that is no hidden weight matrix (first and output layer, norms, biases,
+            convolutions), with its author's defaults. `pytorch-optimizer:Muon` takes convolutions
+            as well.
 
-    Source: Paszke et al., 2019, arXiv:1912.01703; Muon: Jordan et al., 2024, https://kellerjordan.github.io/posts/muon.
+    Source: Paszke et al., 2019, arXiv:1912.01703; Muon: Jordan et al., 2024,
+        https://kellerjordan.github.io/posts/muon.
     """
 
     citation: ClassVar[str] = """@inproceedings{paszke2019pytorch,

@@ -14,7 +14,9 @@ from nanocl.strategies._library import Library, Way
 from nanocl.strategies._signature import Options
 
 
-def eager(optimizer: type[Optimizer], model: nn.Module, arguments: dict[str, Any], extra: dict[str, Any]) -> Optimizer:
+def eager(
+    optimizer: type[Optimizer], model: nn.Module, arguments: dict[str, Any], extra: dict[str, Any]
+) -> Optimizer:
     """The optimizer; on a CPU not compiled, which would take many seconds for each new shape of a layer."""
     if any(p.is_cuda for p in model.parameters()):
         return optimizer(model.parameters(), **arguments)
@@ -28,24 +30,30 @@ def eager(optimizer: type[Optimizer], model: nn.Module, arguments: dict[str, Any
 
 
 LIBRARY = Library(
-    "torchao", "torchao.optim", "torchao", usual=Way(eager),
-    refused={"CPUOffloadOptimizer": "moves a GPU model's state to the CPU and does nothing elsewhere; use torch:AdamW"},
+    "torchao",
+    "torchao.optim",
+    "torchao",
+    usual=Way(eager),
+    refused={
+        "CPUOffloadOptimizer": "moves a GPU model's state to the CPU and does nothing elsewhere; use torch:AdamW"
+    },
 )
 
 
 class Torchao(Strategy):
     """Any optimizer of torchao.optim, as in `torchao:AdamW8bit`; its options are those of its signature.
 
-    Only tensors of 4096 entries or more whose number is a multiple of `block_size` are quantised; the others keep their
-    moments in the weights' dtype. Checked with torchao 0.18 on a CPU: AdamW8bit takes the steps of AdamW from moments
-    that are rounded to the nearest of 256 values of each block after every step, as the paper has it. A CPU runs
-    it without the library's compiler, a hundred times slower than AdamW; `bitsandbytes:AdamW8bit` is for CPUs too.
+    Only tensors of 4096 entries or more whose number is a multiple of `block_size` are quantised;
+    the others keep their moments in the weights' dtype. Checked with torchao 0.18 on a CPU:
+    AdamW8bit takes the steps of AdamW from moments that are rounded to the nearest of 256 values of
+    each block after every step, as the paper has it. A CPU runs it without the library's compiler,
+    a hundred times slower than AdamW; `bitsandbytes:AdamW8bit` is for CPUs too.
 
     Args:
         optimizer: Its name there.
 
-    Source: Dettmers, Lewis, Shleifer and Zettlemoyer, 2022, arXiv:2110.02861, section 2; Or et al., 2025,
-        arXiv:2507.16099.
+    Source: Dettmers, Lewis, Shleifer and Zettlemoyer, 2022, arXiv:2110.02861, section 2; Or et al.,
+        2025, arXiv:2507.16099.
     """
 
     citation: ClassVar[str] = """@misc{or2025torchao,

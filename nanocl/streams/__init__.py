@@ -11,7 +11,9 @@ from avalanche.benchmarks.scenarios.generic_scenario import CLScenario
 from avalanche.benchmarks.scenarios.supervised import with_classes_timeline
 from avalanche.benchmarks.scenarios.task_aware import with_task_labels
 from avalanche.benchmarks.utils import AvalancheDataset, DataAttribute
-from avalanche.benchmarks.utils.classification_dataset import TaskAwareSupervisedClassificationDataset
+from avalanche.benchmarks.utils.classification_dataset import (
+    TaskAwareSupervisedClassificationDataset,
+)
 
 from nanocl.batches import TensorDataset
 from nanocl.records import SCENARIOS
@@ -20,8 +22,8 @@ from nanocl.records import SCENARIOS
 class Stream:
     """A family of streams. A subclass takes keyword-only options with defaults and implements `build`.
 
-    An option called `data` (or `datasets`, comma-separated) names the data sets it reads, so that their fingerprints
-    can enter the spec before anything is trained.
+    An option called `data` (or `datasets`, comma-separated) names the data sets it reads, so that
+    their fingerprints can enter the spec before anything is trained.
 
     Attributes:
         scenarios: Which of `class`, `task`, `domain` make sense for it.
@@ -46,8 +48,10 @@ class Scenario(CLScenario):
         classes: For each experience, its class labels (empty for regression).
         measure: `accuracy`, or `loss` for regression (mean squared error).
         data: Facts of each data set used, for the record.
-        heads: For each task label, the class labels of its head; shorter than `classes` where a head comes back.
-        start: Experiences at the beginning that are tested and not trained: the model knows them from its weights.
+        heads: For each task label, the class labels of its head; shorter than `classes` where a
+            head comes back.
+        start: Experiences at the beginning that are tested and not trained: the model knows them
+            from its weights.
         norm_statistics: Running statistics of normalisation layers (see `nanocl.normalisation`).
         precision: Type of the weights, `fp32` or `bf16`.
     """
@@ -64,12 +68,21 @@ class Scenario(CLScenario):
     precision: str = "fp32"
 
 
-def make_scenario(*, kind: str, train: Sequence[TensorDataset], test: Sequence[TensorDataset],
-                  validation: Sequence[TensorDataset] = (), inputs: tuple[int, ...], outputs: int,
-                  measure: str = "accuracy", data: tuple[dict, ...] = ()) -> Scenario:
+def make_scenario(
+    *,
+    kind: str,
+    train: Sequence[TensorDataset],
+    test: Sequence[TensorDataset],
+    validation: Sequence[TensorDataset] = (),
+    inputs: tuple[int, ...],
+    outputs: int,
+    measure: str = "accuracy",
+    data: tuple[dict, ...] = (),
+) -> Scenario:
     """Join the tensor data sets of each experience into an Avalanche scenario.
 
-    Task labels travel in every scenario so that bookkeeping stays simple; only task-incremental heads read them.
+    Task labels travel in every scenario so that bookkeeping stays simple; only task-incremental
+    heads read them.
 
     Raises:
         ValueError: An unknown `kind`.
@@ -96,8 +109,14 @@ def make_scenario(*, kind: str, train: Sequence[TensorDataset], test: Sequence[T
 def _with_classes(benchmark: CLScenario) -> CLScenario:
     benchmark = with_classes_timeline(benchmark)
     for experience in (e for stream in benchmark.streams.values() for e in stream):
-        for name in ("classes_in_this_experience", "previous_classes", "classes_seen_so_far", "future_classes"):
-            # Avalanche promises lists, and its multi-head layer fails on the sets that it makes itself
+        for name in (
+            "classes_in_this_experience",
+            "previous_classes",
+            "classes_seen_so_far",
+            "future_classes",
+        ):
+            # Avalanche promises lists, and its multi-head layer fails on the sets that it makes
+            # itself
             setattr(experience, name, sorted(int(label) for label in getattr(experience, name)))
     return benchmark
 
@@ -112,4 +131,6 @@ def _regression(dataset: TensorDataset) -> AvalancheDataset:
 
 
 def _task_labels(dataset: TensorDataset) -> DataAttribute:
-    return DataAttribute([dataset.task_label] * len(dataset), "targets_task_labels", use_in_getitem=True)
+    return DataAttribute(
+        [dataset.task_label] * len(dataset), "targets_task_labels", use_in_getitem=True
+    )

@@ -18,13 +18,16 @@ from nanocl.streams._ranges import at_least, one_of, share
 
 Statistics = tuple[tuple[float, ...], tuple[float, ...]]
 
-# Mean and standard deviation per channel of the training images in [0, 1], as people use them with these data sets.
-PUBLISHED: Mapping[str, Statistics] = MappingProxyType({
-    "mnist": ((0.1307,), (0.3081,)),
-    "fashion-mnist": ((0.2860,), (0.3530,)),
-    "cifar10": ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
-    "cifar100": ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
-})
+# Mean and standard deviation per channel of the training images in [0, 1], as people use them with
+# these data sets.
+PUBLISHED: Mapping[str, Statistics] = MappingProxyType(
+    {
+        "mnist": ((0.1307,), (0.3081,)),
+        "fashion-mnist": ((0.2860,), (0.3530,)),
+        "cifar10": ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
+        "cifar100": ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
+    }
+)
 IMAGENET: Statistics = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
@@ -34,11 +37,13 @@ class Selection:
 
     Attributes:
         data: Name of the data set.
-        validation: Share of each class's training samples held out as the validation stream, in [0, 1).
+        validation: Share of each class's training samples held out as the validation stream, in [0,
+            1).
         samples, test_samples: Samples per class at most, chosen by seed; 0 takes all.
-        normalise: `none`: inputs in [0, 1]. `standard`: zero mean and unit variance per channel, with the published
-            constants of a known data set, else those of its training images. `imagenet`: the constants that
-            pretrained networks expect. Padding counts: with `standard` it is the padded images that are normalised.
+        normalise: `none`: inputs in [0, 1]. `standard`: zero mean and unit variance per channel,
+            with the published constants of a known data set, else those of its training images.
+            `imagenet`: the constants that pretrained networks expect. Padding counts: with
+            `standard` it is the padded images that are normalised.
         pad: Black pixels added on each side.
         augment: `none` or `crop-flip` (training only).
         image_size: Side to which images are resized; 0 keeps their size.
@@ -66,22 +71,37 @@ class Selection:
         train, validation = draw(source.train_labels, self.samples, self.validation, seed=(seed, 1))
         test, _ = draw(source.test_labels, self.test_samples, 0.0, seed=(seed, 2))
         mean, deviation = self._statistics(source.train_inputs)
-        scale, shift = 1 / (255 * torch.tensor(deviation)), -torch.tensor(mean) / torch.tensor(deviation)
+        scale, shift = (
+            1 / (255 * torch.tensor(deviation)),
+            -torch.tensor(mean) / torch.tensor(deviation),
+        )
         return Images(
             inputs={part: torch.from_numpy(source.train_inputs) for part in ("train", "validation")}
             | {"test": torch.from_numpy(source.test_inputs)},
-            labels={"train": source.train_labels[train], "validation": source.train_labels[validation],
-                    "test": source.test_labels[test]},
+            labels={
+                "train": source.train_labels[train],
+                "validation": source.train_labels[validation],
+                "test": source.test_labels[test],
+            },
             rows={"train": train, "validation": validation, "test": test},
-            classes=len(source.classes), facts=source.facts(), pad=self.pad, augment=self.augment,
-            scale=scale, shift=shift if bool(shift.any()) else None)
+            classes=len(source.classes),
+            facts=source.facts(),
+            pad=self.pad,
+            augment=self.augment,
+            scale=scale,
+            shift=shift if bool(shift.any()) else None,
+        )
 
     def _statistics(self, images: np.ndarray) -> Statistics:
         channels, height, width = images.shape[1:]
         if self.normalise == "none":
             return (0.0,) * channels, (1.0,) * channels
         if self.normalise == "imagenet":
-            return IMAGENET if channels == 3 else tuple((float(np.mean(v)),) * channels for v in IMAGENET)
+            return (
+                IMAGENET
+                if channels == 3
+                else tuple((float(np.mean(v)),) * channels for v in IMAGENET)
+            )
         mean, deviation = PUBLISHED.get(self.data) or measured(images)
         filled = height * width / ((height + 2 * self.pad) * (width + 2 * self.pad))
         return padded(mean, deviation, filled)
@@ -116,38 +136,66 @@ class Images:
         channels, height, width = self.inputs["train"].shape[1:]
         return channels, height + 2 * self.pad, width + 2 * self.pad
 
-    def scenario(self, kind: str, targets: Sequence[Mapping[int, int]], *, outputs: int,
-                 orders: Sequence[Tensor | None] | None = None) -> Scenario:
+    def scenario(
+        self,
+        kind: str,
+        targets: Sequence[Mapping[int, int]],
+        *,
+        outputs: int,
+        orders: Sequence[Tensor | None] | None = None,
+    ) -> Scenario:
         """One experience for each mapping of the classes in it to their targets, with its own order of pixels."""
         orders = orders or [None] * len(targets)
-        parts = {part: [self.experience(part, target, order=order, label=label)
-                        for label, (target, order) in enumerate(zip(targets, orders, strict=True))]
-                 for part in ("train", "validation", "test") if len(self.rows[part])}
-        return make_scenario(kind=kind, inputs=self.shape, outputs=outputs, data=(self.facts,), **parts)
+        parts = {
+            part: [
+                self.experience(part, target, order=order, label=label)
+                for label, (target, order) in enumerate(zip(targets, orders, strict=True))
+            ]
+            for part in ("train", "validation", "test")
+            if len(self.rows[part])
+        }
+        return make_scenario(
+            kind=kind, inputs=self.shape, outputs=outputs, data=(self.facts,), **parts
+        )
 
     def repeated(self, kind: str, orders: Sequence[Tensor | None]) -> Scenario:
         """All classes in every experience, each with its own order of pixels.
 
-        Targets are the class labels, or label + classes * experience where experiences bring classes of their own.
+        Targets are the class labels, or label + classes * experience where experiences bring
+        classes of their own.
         """
         step = 0 if kind == "domain" else self.classes
-        targets = [{label: label + step * i for label in range(self.classes)} for i in range(len(orders))]
-        return self.scenario(kind, targets, outputs=self.classes + step * (len(orders) - 1), orders=orders)
+        targets = [
+            {label: label + step * i for label in range(self.classes)} for i in range(len(orders))
+        ]
+        return self.scenario(
+            kind, targets, outputs=self.classes + step * (len(orders) - 1), orders=orders
+        )
 
-    def experience(self, part: str, targets: Mapping[int, int], *, order: Tensor | None = None,
-                   label: int = 0) -> TensorDataset:
+    def experience(
+        self, part: str, targets: Mapping[int, int], *, order: Tensor | None = None, label: int = 0
+    ) -> TensorDataset:
         """The samples of `part` whose classes have a target."""
         lookup = np.full(self.classes, -1, dtype=np.int64)
         lookup[list(targets)] = list(targets.values())
         answers = lookup[self.labels[part]]
         kept = answers >= 0
-        prepare = Preparation(augment=self.augment, pad=self.pad, order=order, scale=self.scale, shift=self.shift)
-        return TensorDataset(self.inputs[part], torch.from_numpy(self.rows[part][kept]),
-                             torch.from_numpy(answers[kept]), task_label=label, prepare=prepare,
-                             train=part == "train")
+        prepare = Preparation(
+            augment=self.augment, pad=self.pad, order=order, scale=self.scale, shift=self.shift
+        )
+        return TensorDataset(
+            self.inputs[part],
+            torch.from_numpy(self.rows[part][kept]),
+            torch.from_numpy(answers[kept]),
+            task_label=label,
+            prepare=prepare,
+            train=part == "train",
+        )
 
 
-def draw(labels: np.ndarray, most: int, held_out: float, *, seed: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+def draw(
+    labels: np.ndarray, most: int, held_out: float, *, seed: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray]:
     """Row numbers to use and to hold out, ascending: at most `most` of each class (0 for all), split by share.
 
     Raises:
@@ -156,11 +204,13 @@ def draw(labels: np.ndarray, most: int, held_out: float, *, seed: tuple[int, ...
     generator = np.random.default_rng(seed)
     used, held = [], []
     for label in np.unique(labels):
-        rows = generator.permutation(np.flatnonzero(labels == label))[:most or None]
+        rows = generator.permutation(np.flatnonzero(labels == label))[: most or None]
         cut = round(held_out * len(rows))
         if held_out and not 0 < cut < len(rows):
-            raise ValueError(f"validation must hold out some and leave some of each class, got {held_out} of "
-                             f"{len(rows)} samples of class {label}")
+            raise ValueError(
+                f"validation must hold out some and leave some of each class, got {held_out} of "
+                f"{len(rows)} samples of class {label}"
+            )
         held.append(rows[:cut])
         used.append(rows[cut:])
     return np.sort(np.concatenate(used)), np.sort(np.concatenate(held))
@@ -168,7 +218,9 @@ def draw(labels: np.ndarray, most: int, held_out: float, *, seed: tuple[int, ...
 
 def measured(images: np.ndarray) -> Statistics:
     """Mean and standard deviation of each channel of uint8 images, in units of 255; exact, from the histogram."""
-    counts = np.stack([np.bincount(images[:, c].reshape(-1), minlength=256) for c in range(images.shape[1])])
+    counts = np.stack(
+        [np.bincount(images[:, c].reshape(-1), minlength=256) for c in range(images.shape[1])]
+    )
     levels = np.arange(256) / 255
     mean = counts @ levels / counts.sum(1)
     deviation = np.sqrt(counts @ levels**2 / counts.sum(1) - mean**2)

@@ -16,16 +16,20 @@ from nanocl.streams._ranges import at_least, one_of
 class Permuted(Stream):
     """Every experience shows all images with their pixels (after padding) in a fixed random order of its own.
 
-    Domain-incremental targets are the class labels. In the class- and task-incremental forms experience i of a data
-    set with C classes asks for label + C * i, so that each order of the pixels brings classes of its own.
+    Domain-incremental targets are the class labels. In the class- and task-incremental forms
+    experience i of a data set with C classes asks for label + C * i, so that each order of the
+    pixels brings classes of its own.
 
     Args:
         data: Name of the data set.
         experiences: Number of experiences.
-        first: `identity`: the first experience shows the images as they are. `random`: it is permuted like the others.
-        validation, samples, test_samples, normalise, pad, image_size: See `nanocl.streams._images.Selection`.
+        first: `identity`: the first experience shows the images as they are. `random`: it is
+            permuted like the others.
+        validation, samples, test_samples, normalise, pad, image_size: See
+            `nanocl.streams._images.Selection`.
 
-    Source: Goodfellow, Mirza, Xiao, Courville and Bengio, 2013, arXiv:1312.6211; with ten experiences as van de Ven
+    Source: Goodfellow, Mirza, Xiao, Courville and Bengio, 2013, arXiv:1312.6211; with ten
+        experiences as van de Ven
     and Tolias, 2019, arXiv:1904.07734.
     """
 
@@ -37,13 +41,30 @@ class Permuted(Stream):
   archiveprefix = {arXiv}
 }"""
 
-    def __init__(self, *, data: str = "mnist", experiences: int = 10, first: str = "identity",
-                 validation: float = 0.0, samples: int = 0, test_samples: int = 0, normalise: str = "none",
-                 pad: int = 0, image_size: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        data: str = "mnist",
+        experiences: int = 10,
+        first: str = "identity",
+        validation: float = 0.0,
+        samples: int = 0,
+        test_samples: int = 0,
+        normalise: str = "none",
+        pad: int = 0,
+        image_size: int = 0,
+    ) -> None:
         self.experiences = at_least("experiences", experiences, 1)
         self.first = one_of("first", first, ("identity", "random"))
-        self.selection = Selection(data=data, validation=validation, samples=samples, test_samples=test_samples,
-                                   normalise=normalise, pad=pad, image_size=image_size)
+        self.selection = Selection(
+            data=data,
+            validation=validation,
+            samples=samples,
+            test_samples=test_samples,
+            normalise=normalise,
+            pad=pad,
+            image_size=image_size,
+        )
 
     def build(self, *, scenario: str, seed: int, data_root: Path | None) -> Scenario:
         images = self.selection.read(data_root, seed)

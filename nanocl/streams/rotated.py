@@ -18,16 +18,18 @@ from nanocl.streams._ranges import at_least, one_of
 class Rotated(Stream):
     """Every experience shows all images (after padding) turned counter-clockwise by a fixed angle of its own.
 
-    A pixel takes the value of the nearest pixel of the upright image, and what turns in from outside is black. Targets
-    are those of the stream `permuted`: the class labels, or label + C * i in the class- and task-incremental forms.
+    A pixel takes the value of the nearest pixel of the upright image, and what turns in from
+    outside is black. Targets are those of the stream `permuted`: the class labels, or label + C * i
+    in the class- and task-incremental forms.
 
     Args:
         data: Name of the data set.
         experiences: Number of experiences, at least 2.
         max_angle: Largest angle in degrees, in (0, 360).
-        angles: `even`: from 0 to `max_angle` in equal steps. `seed`: experience i gets a random angle from the i-th
-            of equal parts of that range, as in the authors' code.
-        validation, samples, test_samples, normalise, pad, image_size: See `nanocl.streams._images.Selection`.
+        angles: `even`: from 0 to `max_angle` in equal steps. `seed`: experience i gets a random
+            angle from the i-th of equal parts of that range, as in the authors' code.
+        validation, samples, test_samples, normalise, pad, image_size: See
+            `nanocl.streams._images.Selection`.
 
     Source: Lopez-Paz and Ranzato, 2017, arXiv:1706.08840, section 5 (MNIST Rotations).
     """
@@ -42,20 +44,40 @@ class Rotated(Stream):
   archiveprefix = {arXiv}
 }"""
 
-    def __init__(self, *, data: str = "mnist", experiences: int = 5, max_angle: float = 180.0, angles: str = "even",
-                 validation: float = 0.0, samples: int = 0, test_samples: int = 0, normalise: str = "none",
-                 pad: int = 0, image_size: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        data: str = "mnist",
+        experiences: int = 5,
+        max_angle: float = 180.0,
+        angles: str = "even",
+        validation: float = 0.0,
+        samples: int = 0,
+        test_samples: int = 0,
+        normalise: str = "none",
+        pad: int = 0,
+        image_size: int = 0,
+    ) -> None:
         if not 0 < max_angle < 360:
             raise ValueError(f"max_angle must be in (0, 360) degrees, got {max_angle}")
         self.experiences, self.max_angle = at_least("experiences", experiences, 2), max_angle
         self.angles = one_of("angles", angles, ("even", "seed"))
-        self.selection = Selection(data=data, validation=validation, samples=samples, test_samples=test_samples,
-                                   normalise=normalise, pad=pad, image_size=image_size)
+        self.selection = Selection(
+            data=data,
+            validation=validation,
+            samples=samples,
+            test_samples=test_samples,
+            normalise=normalise,
+            pad=pad,
+            image_size=image_size,
+        )
 
     def build(self, *, scenario: str, seed: int, data_root: Path | None) -> Scenario:
         images = self.selection.read(data_root, seed)
         _, height, width = images.shape
-        return images.repeated(scenario, [rotation(height, width, angle) for angle in self.degrees(seed)])
+        return images.repeated(
+            scenario, [rotation(height, width, angle) for angle in self.degrees(seed)]
+        )
 
     def degrees(self, seed: int) -> list[float]:
         """The angle of each experience."""
@@ -72,8 +94,11 @@ def rotation(height: int, width: int, degrees: float) -> Tensor:
         Pixel numbers (row * width + column), shape (height * width,), int64.
     """
     turn = radians(degrees)
-    down, right = torch.meshgrid(torch.arange(height) + 0.5 - height / 2, torch.arange(width) + 0.5 - width / 2,
-                                 indexing="ij")
+    down, right = torch.meshgrid(
+        torch.arange(height) + 0.5 - height / 2,
+        torch.arange(width) + 0.5 - width / 2,
+        indexing="ij",
+    )
     # the nudge keeps a quarter turn, whose cosine is not quite 0, from falling off the edge
     column = torch.floor(cos(turn) * right - sin(turn) * down + width / 2 + 1e-4).long()
     row = torch.floor(sin(turn) * right + cos(turn) * down + height / 2 + 1e-4).long()

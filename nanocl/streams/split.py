@@ -15,16 +15,19 @@ from nanocl.streams._ranges import at_least, one_of
 class Split(Stream):
     """Each experience brings its own classes; their numbers differ by one where the classes do not divide evenly.
 
-    Class- and task-incremental targets are the data set's class labels. In the domain-incremental form the target is
-    the position of the class within its experience, so that every experience asks the same question.
+    Class- and task-incremental targets are the data set's class labels. In the domain-incremental
+    form the target is the position of the class within its experience, so that every experience
+    asks the same question.
 
     Args:
         data: Name of the data set.
         experiences: Number of experiences, at most the number of classes.
         class_order: `seed`: a permutation drawn from the seed. `natural`: 0, 1, 2, ...
-        validation, samples, test_samples, normalise, pad, augment, image_size: See `nanocl.streams._images.Selection`.
+        validation, samples, test_samples, normalise, pad, augment, image_size: See
+            `nanocl.streams._images.Selection`.
 
-    Source: Zenke, Poole and Ganguli, 2017, arXiv:1703.04200, section 5 (Split-MNIST); the three scenarios are those
+    Source: Zenke, Poole and Ganguli, 2017, arXiv:1703.04200, section 5 (Split-MNIST); the three
+        scenarios are those
     of van de Ven and Tolias, 2019, arXiv:1904.07734.
     """
 
@@ -37,25 +40,54 @@ class Split(Stream):
   archiveprefix = {arXiv}
 }"""
 
-    def __init__(self, *, data: str = "digits", experiences: int = 5, class_order: str = "seed",
-                 validation: float = 0.0, samples: int = 0, test_samples: int = 0, normalise: str = "none",
-                 pad: int = 0, augment: str = "none", image_size: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        data: str = "digits",
+        experiences: int = 5,
+        class_order: str = "seed",
+        validation: float = 0.0,
+        samples: int = 0,
+        test_samples: int = 0,
+        normalise: str = "none",
+        pad: int = 0,
+        augment: str = "none",
+        image_size: int = 0,
+    ) -> None:
         self.experiences = at_least("experiences", experiences, 1)
         self.class_order = one_of("class_order", class_order, ("seed", "natural"))
-        self.selection = Selection(data=data, validation=validation, samples=samples, test_samples=test_samples,
-                                   normalise=normalise, pad=pad, augment=augment, image_size=image_size)
+        self.selection = Selection(
+            data=data,
+            validation=validation,
+            samples=samples,
+            test_samples=test_samples,
+            normalise=normalise,
+            pad=pad,
+            augment=augment,
+            image_size=image_size,
+        )
 
     def build(self, *, scenario: str, seed: int, data_root: Path | None) -> Scenario:
         images = self.selection.read(data_root, seed)
         if self.experiences > images.classes:
-            raise ValueError(f"experiences must be at most the {images.classes} classes of {self.selection.data}, "
-                             f"got {self.experiences}")
-        groups = [group.tolist() for group in np.array_split(self._order(images.classes, seed), self.experiences)]
+            raise ValueError(
+                f"experiences must be at most the {images.classes} classes of {self.selection.data}, "
+                f"got {self.experiences}"
+            )
+        groups = [
+            group.tolist()
+            for group in np.array_split(self._order(images.classes, seed), self.experiences)
+        ]
         if scenario == "domain":
-            targets = [{label: position for position, label in enumerate(group)} for group in groups]
+            targets = [
+                {label: position for position, label in enumerate(group)} for group in groups
+            ]
             return images.scenario(scenario, targets, outputs=len(groups[0]))
-        return images.scenario(scenario, [{label: label for label in group} for group in groups],
-                               outputs=images.classes)
+        return images.scenario(
+            scenario,
+            [{label: label for label in group} for group in groups],
+            outputs=images.classes,
+        )
 
     def _order(self, classes: int, seed: int) -> np.ndarray:
         if self.class_order == "natural":

@@ -17,20 +17,22 @@ from nanocl.streams._ranges import at_least
 class TeacherStudent(Stream):
     """Two experiences: the answers of teacher A, then those of teacher B, which is A with extra neurons.
 
-    A teacher is f(x) = sum_i a_i max(0, w_i . x) with a_i drawn from {-1, +1} and w_i a random direction of length 1;
-    inputs are standard normal, the same ones in both experiences. Teacher A and the inputs of a seed do not depend on
-    `extra`.
+    A teacher is f(x) = sum_i a_i max(0, w_i . x) with a_i drawn from {-1, +1} and w_i a random
+    direction of length 1; inputs are standard normal, the same ones in both experiences. Teacher A
+    and the inputs of a seed do not depend on `extra`.
 
     Args:
         dimension: Length of an input, at least 1.
         teacher: Neurons of teacher A, at least 1.
         extra: Neurons added for teacher B, at least 0.
         samples, test_samples: Inputs for training and testing, at least 1.
-        angle: Degrees in [0, 180] from each new neuron to a neuron of teacher A (the first new one to the first, ...)
-            whose sign it takes: how similar the tasks are. It is turned away from the other neurons of teacher A, so
-            that with two of them its neuron is the nearest up to 90 degrees. None draws it as teacher A was drawn.
+        angle: Degrees in [0, 180] from each new neuron to a neuron of teacher A (the first new one
+            to the first, ...) whose sign it takes: how similar the tasks are. It is turned away
+            from the other neurons of teacher A, so that with two of them its neuron is the nearest
+            up to 90 degrees. None draws it as teacher A was drawn.
 
-    Source: Zhou et al., 2025, arXiv:2506.21374, section 2. The numbers of samples are not published and are ours.
+    Source: Zhou et al., 2025, arXiv:2506.21374, section 2. The numbers of samples are not published
+        and are ours.
     """
 
     scenarios: ClassVar[tuple[str, ...]] = ("domain",)
@@ -43,13 +45,26 @@ class TeacherStudent(Stream):
   archiveprefix = {arXiv}
 }"""
 
-    def __init__(self, *, dimension: int = 2, teacher: int = 2, extra: int = 1, samples: int = 500,
-                 test_samples: int = 4000, angle: float | None = None) -> None:
-        self.dimension, self.teacher = at_least("dimension", dimension, 1), at_least("teacher", teacher, 1)
+    def __init__(
+        self,
+        *,
+        dimension: int = 2,
+        teacher: int = 2,
+        extra: int = 1,
+        samples: int = 500,
+        test_samples: int = 4000,
+        angle: float | None = None,
+    ) -> None:
+        self.dimension, self.teacher = (
+            at_least("dimension", dimension, 1),
+            at_least("teacher", teacher, 1),
+        )
         self.extra, self.samples = at_least("extra", extra, 0), at_least("samples", samples, 1)
         self.test_samples = at_least("test_samples", test_samples, 1)
         if angle is not None and not (0 <= angle <= 180 and dimension > 1):
-            raise ValueError(f"angle must be in [0, 180] and dimension at least 2 with it, got {angle} and {dimension}")
+            raise ValueError(
+                f"angle must be in [0, 180] and dimension at least 2 with it, got {angle} and {dimension}"
+            )
         self.angle = angle
 
     def build(self, *, scenario: str, seed: int, data_root: Path | None = None) -> Scenario:
@@ -58,16 +73,35 @@ class TeacherStudent(Stream):
         tasks = self.tasks(seed)
         parts = {"train": tasks.train, "test": tasks.test}
         return make_scenario(
-            kind=scenario, inputs=(self.dimension,), outputs=1, measure="loss",
-            **{part: [_experience(x, teacher, label) for label, teacher in enumerate(tasks.teachers)]
-               for part, x in parts.items()})
+            kind=scenario,
+            inputs=(self.dimension,),
+            outputs=1,
+            measure="loss",
+            **{
+                part: [
+                    _experience(x, teacher, label) for label, teacher in enumerate(tasks.teachers)
+                ]
+                for part, x in parts.items()
+            },
+        )
 
     def tasks(self, seed: int) -> Tasks:
         """The teachers and inputs of a seed."""
-        return draw_tasks(seed, dimension=self.dimension, teacher=self.teacher, extra=self.extra,
-                          samples=self.samples, test_samples=self.test_samples, angle=self.angle)
+        return draw_tasks(
+            seed,
+            dimension=self.dimension,
+            teacher=self.teacher,
+            extra=self.extra,
+            samples=self.samples,
+            test_samples=self.test_samples,
+            angle=self.angle,
+        )
 
 
-def _experience(inputs: np.ndarray, teacher: tuple[np.ndarray, np.ndarray], label: int) -> TensorDataset:
+def _experience(
+    inputs: np.ndarray, teacher: tuple[np.ndarray, np.ndarray], label: int
+) -> TensorDataset:
     targets = torch.from_numpy(answers(inputs, *teacher)).float().unsqueeze(1)
-    return TensorDataset(torch.from_numpy(inputs).float(), torch.arange(len(inputs)), targets, task_label=label)
+    return TensorDataset(
+        torch.from_numpy(inputs).float(), torch.arange(len(inputs)), targets, task_label=label
+    )

@@ -1,10 +1,11 @@
 """Studies: experiments whose many small runs would be slow one by one, computed together; one folder a study.
 
-A study keeps one JSON record for each setting in `<results>/studies/<study>/`, computes only the settings that are
-missing, and draws its figures and tables from the records.
+A study keeps one JSON record for each setting in `<results>/studies/<study>/`, computes only the
+settings that are missing, and draws its figures and tables from the records.
 
-A protocol with a table `study` has the study of its name. Its package holds `run(root, workers, tell, *, tier, seeds,
-force)`, which returns text for the terminal, and `listing(root, *, tier, seeds)`.
+A protocol with a table `study` has the study of its name. Its package holds `run(root, workers,
+tell, *, tier, seeds, force)`, which returns text for the terminal, and `listing(root, *, tier,
+seeds)`.
 """
 
 from __future__ import annotations

@@ -37,8 +37,12 @@ def _memory(results: Iterable[RunResult]) -> Claim:
     findings = {}
     for density in (0.01, 0.1):
         for index in BYTES:
-            findings[f"the paper's accounting at density {100 * density:g} %, {index} indices"] = tuple(
-                _exact(rival, accounted("nanoadam", density, index) / accounted(rival)) for rival in RIVALS)
+            findings[f"the paper's accounting at density {100 * density:g} %, {index} indices"] = (
+                tuple(
+                    _exact(rival, accounted("nanoadam", density, index) / accounted(rival))
+                    for rival in RIVALS
+                )
+            )
     findings |= _measured(results)
     return Claim(
         "NanoAdam needs less optimizer state than AdamW and MicroAdam",
@@ -48,7 +52,8 @@ def _memory(results: Iterable[RunResult]) -> Claim:
         "the paper's formulas, and the exact bytes of state after the last step of every protocol with all three "
         "(moments in float32, head and norms dense)",
         "bytes of optimizer state a parameter, nanoadam / adamw and nanoadam / microadam below 1; exact, so no test",
-        findings)
+        findings,
+    )
 
 
 def _measured(results: Iterable[RunResult]) -> dict[str, tuple[Finding, ...]]:
@@ -56,7 +61,12 @@ def _measured(results: Iterable[RunResult]) -> dict[str, tuple[Finding, ...]]:
     found: dict[str, dict[str, list[float]]] = {}
     for result in results:
         names = [part.name for part in result.spec.strategy]
-        if len(names) == 1 and names[0] in ("nanoadam", *RIVALS) and result.status == "ok" and _usual(result):
+        if (
+            len(names) == 1
+            and names[0] in ("nanoadam", *RIVALS)
+            and result.status == "ok"
+            and _usual(result)
+        ):
             spec = result.spec
             density = spec.strategy[0].options.get("density")
             place = found.setdefault(f"{spec.benchmark}, {spec.scenario}, {spec.model.name}", {})
@@ -66,8 +76,10 @@ def _measured(results: Iterable[RunResult]) -> dict[str, tuple[Finding, ...]]:
     for place, columns in sorted(found.items()):
         for name in sorted(column for column in columns if column.startswith("nanoadam ")):
             if all(rival in columns for rival in RIVALS):
-                rows[f"measured: {place}, density {100 * float(name.split()[1]):g} %"] = tuple(_exact(
-                    rival, statistics.mean(columns[name]) / statistics.mean(columns[rival])) for rival in RIVALS)
+                rows[f"measured: {place}, density {100 * float(name.split()[1]):g} %"] = tuple(
+                    _exact(rival, statistics.mean(columns[name]) / statistics.mean(columns[rival]))
+                    for rival in RIVALS
+                )
     return rows
 
 
@@ -77,7 +89,9 @@ def _usual(result: RunResult) -> bool:
 
 
 def _exact(rival: str, ratio: float) -> Finding:
-    return Finding(f"state, nanoadam / {rival}", ratio, None, None, 0, FOR if ratio < 1 else AGAINST)
+    return Finding(
+        f"state, nanoadam / {rival}", ratio, None, None, 0, FOR if ratio < 1 else AGAINST
+    )
 
 
 def _time(root: Path) -> Claim:
@@ -90,19 +104,26 @@ def _time(root: Path) -> Claim:
                 sides = [timings.rows.get((shapes, other)) for other in (name, MICRO)]
                 if None not in sides:
                     findings[f"{shapes} parameters, {kind.upper()}, {name}"] = (
-                        _faster("adamw", sides[0]), _faster("microadam", sides[0] / sides[1]))
+                        _faster("adamw", sides[0]),
+                        _faster("microadam", sides[0] / sides[1]),
+                    )
     return Claim(
         "NanoAdam takes no longer than AdamW and MicroAdam",
         f"{PAPER}, Tables 15/16 (minutes on GLUE, NanoAdam / AdamW / MicroAdam): 33.6 / 14.8 / 37.1 (BERT-base), 58.4 "
         "/ 27.9 / 64.7 (BERT-large), 69.5 / 50.0 / 90.0 (OPT-1.3B); the text says `comparable`",
         f"optimizer steps alone, one selection in 100 steps, against torch's fused AdamW in the same process: "
-        f"{'; '.join(machines)} (results/perf)" if findings else "nothing yet",
+        f"{'; '.join(machines)} (results/perf)"
+        if findings
+        else "nothing yet",
         "seconds a step, nanoadam / adamw and nanoadam / microadam at most 1; medians on one machine, so no test",
-        findings)
+        findings,
+    )
 
 
 def _faster(rival: str, ratio: float) -> Finding:
-    return Finding(f"step, nanoadam / {rival}", ratio, None, None, 0, FOR if ratio <= 1 else AGAINST)
+    return Finding(
+        f"step, nanoadam / {rival}", ratio, None, None, 0, FOR if ratio <= 1 else AGAINST
+    )
 
 
 class _Timings(NamedTuple):
@@ -117,8 +138,13 @@ def _timings(path: Path) -> _Timings:
     """What `benchmarks/perf/optimizers.py` wrote; nothing where there is no file, or none that can be read."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        rows = {(row["shapes"], row["optimizer"]): float(row["amortised"]) for row in record["rows"]
-                if row["amortised"] is not None and math.isfinite(row["amortised"]) and row["amortised"] > 0}
+        rows = {
+            (row["shapes"], row["optimizer"]): float(row["amortised"])
+            for row in record["rows"]
+            if row["amortised"] is not None
+            and math.isfinite(row["amortised"])
+            and row["amortised"] > 0
+        }
         return _Timings(rows, record["machine"]["processor"], record["machine"]["threads"])
     except (OSError, ValueError, KeyError, TypeError):
         return _Timings({})

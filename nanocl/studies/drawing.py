@@ -10,9 +10,21 @@ import matplotlib
 from matplotlib.figure import Figure
 
 WIDTH = 3.3
-_LOOK = {"font.size": 7, "axes.titlesize": 7, "legend.fontsize": 6, "axes.linewidth": 0.6, "xtick.major.width": 0.6,
-         "ytick.major.width": 0.6, "lines.linewidth": 1, "lines.markersize": 3.5, "svg.hashsalt": "nanocl",
-         "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False, "savefig.dpi": 200}
+_LOOK = {
+    "font.size": 7,
+    "axes.titlesize": 7,
+    "legend.fontsize": 6,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "lines.linewidth": 1,
+    "lines.markersize": 3.5,
+    "svg.hashsalt": "nanocl",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "savefig.dpi": 200,
+}
 _STAMPS = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
 
 

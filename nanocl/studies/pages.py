@@ -15,9 +15,11 @@ _MARKS = (finetune.GENERATED, mechanism.GENERATED)
 def pages(results: Sequence[RunResult], root: Path) -> dict[Path, str]:
     """The page of claims and a page for each finetuning protocol and for the probes, of what there is."""
     comparisons, probes = finetune.comparisons(results), mechanism.groups(root)
-    found = {root / "CLAIMS.md": verdicts.page(results, comparisons, root),
-             mechanism.folder(root) / PAGE: mechanism.page(probes),
-             **{finetune.folder(made, root) / PAGE: finetune.page(made) for made in comparisons}}
+    found = {
+        root / "CLAIMS.md": verdicts.page(results, comparisons, root),
+        mechanism.folder(root) / PAGE: mechanism.page(probes),
+        **{finetune.folder(made, root) / PAGE: finetune.page(made) for made in comparisons},
+    }
     return {path: text for path, text in found.items() if text}
 
 
@@ -33,12 +35,16 @@ def figures(results: Sequence[RunResult], root: Path, anew: Container[Path]) -> 
 def there(root: Path) -> list[Path]:
     """Pages that an earlier call made."""
     claims = [root / "CLAIMS.md"] if (root / "CLAIMS.md").exists() else []
-    return claims + [path for path in sorted((root / "studies").glob(f"*/{PAGE}"))
-                     if any(mark in path.read_text(encoding="utf-8") for mark in _MARKS)]
+    return claims + [
+        path
+        for path in sorted((root / "studies").glob(f"*/{PAGE}"))
+        if any(mark in path.read_text(encoding="utf-8") for mark in _MARKS)
+    ]
 
 
-def _drawers(results: Sequence[RunResult], root: Path) -> Iterator[
-        tuple[Path, Sequence[str], Callable[[], dict[str, bytes]]]]:
+def _drawers(
+    results: Sequence[RunResult], root: Path
+) -> Iterator[tuple[Path, Sequence[str], Callable[[], dict[str, bytes]]]]:
     for made in finetune.comparisons(results):
         yield finetune.folder(made, root), finetune.FIGURES, lambda made=made: finetune.draw(made)
     probes = mechanism.groups(root)

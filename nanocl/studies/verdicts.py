@@ -28,30 +28,54 @@ records yet. Effects are shown for the first setting, which is the one nearest t
 
 def page(results: Sequence[RunResult], comparisons: Sequence[Comparison], root: Path) -> str:
     """Markdown of all claims, from the records and the studies in a results folder; empty if no study is in it."""
-    groups = {"Finetuning": finetune.claims(comparisons), "Mechanism": mechanism.claims(probes(root)),
-              "Teachers and students": teacher_student.rows(root),
-              "Memory and time": cost.claims(results, root)}
+    groups = {
+        "Finetuning": finetune.claims(comparisons),
+        "Mechanism": mechanism.claims(probes(root)),
+        "Teachers and students": teacher_student.rows(root),
+        "Memory and time": cost.claims(results, root),
+    }
     if not comparisons and not groups["Teachers and students"]:
         return ""
     parts = [_INTRODUCTION, _overview(groups), finetune.SWEEPS]
-    parts += [f"Sweeps, fronts and tables of {found.name}: [{found.title}](studies/{found.name}/README.md)."
-              for found in comparisons]
+    parts += [
+        f"Sweeps, fronts and tables of {found.name}: [{found.title}](studies/{found.name}/README.md)."
+        for found in comparisons
+    ]
     for title, claims in groups.items():
-        parts += [f"## {title}", *(_section(claim) for claim in claims)] if claims else [f"## {title}", "Not measured."]
+        parts += (
+            [f"## {title}", *(_section(claim) for claim in claims)]
+            if claims
+            else [f"## {title}", "Not measured."]
+        )
     return "\n\n".join(part.rstrip() for part in parts) + "\n"
 
 
 def _overview(groups: dict[str, list[Claim]]) -> str:
     """One row a claim; the effect and its test are those of the setting nearest to the source."""
-    lines = ["| claim | source | what we ran | effect [95 % interval], test, state | verdict |", "|---" * 5 + "|"]
+    lines = [
+        "| claim | source | what we ran | effect [95 % interval], test, state | verdict |",
+        "|---" * 5 + "|",
+    ]
     for title, claims in groups.items():
         lines.append(f"| *{title}* | | | | |")
         for claim in claims:
             setting, found = next(iter(claim.findings.items()), ("", ()))
-            effect = "<br>".join(([f"*{setting}*"] if setting else []) + [str(finding) for finding in found])
-            verdict = f"**{_verdict(claim)}**" + (f"<br>{claim.tally}" if len(claim.findings) > 1 else "")
-            lines.append("| " + " | ".join(map(_cell, (
-                claim.claim, _short(claim.source), claim.ran, effect or "–", verdict))) + " |")
+            effect = "<br>".join(
+                ([f"*{setting}*"] if setting else []) + [str(finding) for finding in found]
+            )
+            verdict = f"**{_verdict(claim)}**" + (
+                f"<br>{claim.tally}" if len(claim.findings) > 1 else ""
+            )
+            lines.append(
+                "| "
+                + " | ".join(
+                    map(
+                        _cell,
+                        (claim.claim, _short(claim.source), claim.ran, effect or "–", verdict),
+                    )
+                )
+                + " |"
+            )
     return "\n".join(lines)
 
 
@@ -63,38 +87,67 @@ def _verdict(claim: Claim) -> str:
     if len(claim.findings) <= 4:
         return verdict
     met, against, undecided = (claim.settings(state) for state in (FOR, AGAINST, OPEN))
-    return (f"depends on the setting: holds in {len(met)} of {len(claim.findings)}, does not hold in {len(against)}, "
-            f"undecided in {len(undecided)}")
+    return (
+        f"depends on the setting: holds in {len(met)} of {len(claim.findings)}, does not hold in {len(against)}, "
+        f"undecided in {len(undecided)}"
+    )
 
 
 def _section(claim: Claim) -> str:
-    lines = [f"### {claim.claim[:1].upper()}{claim.claim[1:]}", "", f"**{_verdict(claim)}**", "",
-             f"- source: {claim.source}", f"- what we ran: {claim.ran}", f"- rule: {claim.rule}"]
+    lines = [
+        f"### {claim.claim[:1].upper()}{claim.claim[1:]}",
+        "",
+        f"**{_verdict(claim)}**",
+        "",
+        f"- source: {claim.source}",
+        f"- what we ran: {claim.ran}",
+        f"- rule: {claim.rule}",
+    ]
     if not claim.findings:
         return "\n".join(lines)
-    lines += [f"- tally: {claim.tally}", "", "| setting | " + " | ".join(
-        _cell(f.what) for f in next(iter(claim.findings.values()))) + " | meets it |",
-        "|---" * (2 + len(next(iter(claim.findings.values())))) + "|"]
+    lines += [
+        f"- tally: {claim.tally}",
+        "",
+        "| setting | "
+        + " | ".join(_cell(f.what) for f in next(iter(claim.findings.values())))
+        + " | meets it |",
+        "|---" * (2 + len(next(iter(claim.findings.values())))) + "|",
+    ]
     for setting, found in claim.findings.items():
-        meets = next(word for word, state in (("yes", FOR), ("no", AGAINST), ("undecided", OPEN))
-                     if setting in claim.settings(state))
-        lines.append(f"| {_cell(setting)} | " + " | ".join(_cell(str(f).removeprefix(f.what).lstrip(": "))
-                                                           for f in found) + f" | {meets} |")
+        meets = next(
+            word
+            for word, state in (("yes", FOR), ("no", AGAINST), ("undecided", OPEN))
+            if setting in claim.settings(state)
+        )
+        lines.append(
+            f"| {_cell(setting)} | "
+            + " | ".join(_cell(str(f).removeprefix(f.what).lstrip(": ")) for f in found)
+            + f" | {meets} |"
+        )
     return "\n".join([*lines, *_both_right(claim)])
 
 
 def _both_right(claim: Claim) -> list[str]:
     """Where some settings meet the claim and others contradict it, the conditions under which each side is right."""
     met = claim.settings(FOR)
-    against = {setting: [f.what for f in found if f.state == AGAINST] for setting, found in claim.findings.items()}
+    against = {
+        setting: [f.what for f in found if f.state == AGAINST]
+        for setting, found in claim.findings.items()
+    }
     against = {setting: whats for setting, whats in against.items() if whats}
     if not against:
         return []
-    lines = ["", f"*The claim is right* {f'with {_listed(met)}' if met else 'in no setting that we ran'}; "
-                 "*the opposite is right*:", ""]
+    lines = [
+        "",
+        f"*The claim is right* {f'with {_listed(met)}' if met else 'in no setting that we ran'}; "
+        "*the opposite is right*:",
+        "",
+    ]
     whats = dict.fromkeys(what for group in against.values() for what in group)
-    lines += [f"- {what}: with {_listed([setting for setting, group in against.items() if what in group])}"
-              for what in whats]
+    lines += [
+        f"- {what}: with {_listed([setting for setting, group in against.items() if what in group])}"
+        for what in whats
+    ]
     return lines
 
 

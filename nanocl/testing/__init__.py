@@ -1,7 +1,7 @@
 """Conformance checks for anybody's plugins: one call each, failing with one sentence.
 
-    from nanocl.testing import check_strategy
-    check_strategy(MyStrategy)
+from nanocl.testing import check_strategy
+check_strategy(MyStrategy)
 """
 
 from nanocl.testing._claims import NotConforming
@@ -11,5 +11,14 @@ from nanocl.testing.optimizer import check_optimizer
 from nanocl.testing.strategy import check_strategy
 from nanocl.testing.stream import check_stream
 
-__all__ = ["NotConforming", "SmallBackbone", "check_model", "check_optimizer", "check_strategy", "check_stream", "run",
-           "small_learner", "small_stream"]
+__all__ = [
+    "NotConforming",
+    "SmallBackbone",
+    "check_model",
+    "check_optimizer",
+    "check_strategy",
+    "check_stream",
+    "run",
+    "small_learner",
+    "small_stream",
+]

@@ -41,21 +41,33 @@ def declared(cls: type, *, positional: int = 0) -> None:
         claim(option.kind is option.KEYWORD_ONLY, f"{label} must be keyword-only")
         claim(option.default is not option.empty, f"{label} needs a default")
         types = {name.strip() for name in _annotation(option).split("|")}
-        claim(types <= PLAIN, f"{label} must have a type made of {', '.join(sorted(PLAIN))}, got {_annotation(option)}")
-        claim(isinstance(option.default, bool | int | float | str | type(None)),
-              f"{label} must have a plain default, got {option.default!r}")
-    claim("Source:" in (inspect.getdoc(cls) or ""), f"{cls.__name__}: the docstring needs a line 'Source:'")
+        claim(
+            types <= PLAIN,
+            f"{label} must have a type made of {', '.join(sorted(PLAIN))}, got {_annotation(option)}",
+        )
+        claim(
+            isinstance(option.default, bool | int | float | str | type(None)),
+            f"{label} must have a plain default, got {option.default!r}",
+        )
+    claim(
+        "Source:" in (inspect.getdoc(cls) or ""),
+        f"{cls.__name__}: the docstring needs a line 'Source:'",
+    )
     citation = getattr(cls, "citation", "")
-    claim(isinstance(citation, str) and (not citation or citation.lstrip().startswith("@")),
-          f"{cls.__name__}: citation must be BibTeX, got {citation!r}")
+    claim(
+        isinstance(citation, str) and (not citation or citation.lstrip().startswith("@")),
+        f"{cls.__name__}: citation must be BibTeX, got {citation!r}",
+    )
 
 
 def scenarios_of(cls: type) -> tuple[str, ...]:
     """The scenarios a class declares, checked."""
     known = ("class", "task", "domain")
     found = getattr(cls, "scenarios", ())
-    claim(isinstance(found, tuple) and bool(found) and set(found) <= set(known),
-          f"{cls.__name__}: scenarios must be a tuple of some of {', '.join(known)}, got {found!r}")
+    claim(
+        isinstance(found, tuple) and bool(found) and set(found) <= set(known),
+        f"{cls.__name__}: scenarios must be a tuple of some of {', '.join(known)}, got {found!r}",
+    )
     return found
 
 
@@ -65,7 +77,10 @@ def silence(cls: type) -> Iterator[None]:
     shown = io.StringIO()
     with contextlib.redirect_stdout(shown), contextlib.redirect_stderr(shown):
         yield
-    claim(not shown.getvalue(), f"{cls.__name__}: nothing may be printed, got {shown.getvalue()[:80]!r}")
+    claim(
+        not shown.getvalue(),
+        f"{cls.__name__}: nothing may be printed, got {shown.getvalue()[:80]!r}",
+    )
 
 
 @contextlib.contextmanager
@@ -87,7 +102,11 @@ def global_chance(mark: int) -> Iterator[dict[str, Any]]:
 def same_values(a: Any, b: Any) -> bool:
     """Whether two nested values are equal, tensors bit for bit."""
     if isinstance(a, Tensor) and isinstance(b, Tensor):
-        return a.dtype == b.dtype and a.shape == b.shape and torch.equal(a.nan_to_num(7.0), b.nan_to_num(7.0))
+        return (
+            a.dtype == b.dtype
+            and a.shape == b.shape
+            and torch.equal(a.nan_to_num(7.0), b.nan_to_num(7.0))
+        )
     if isinstance(a, dict) and isinstance(b, dict):
         return a.keys() == b.keys() and all(same_values(a[key], b[key]) for key in a)
     if isinstance(a, list | tuple) and isinstance(b, list | tuple):
@@ -98,7 +117,11 @@ def same_values(a: Any, b: Any) -> bool:
 
 
 def _states() -> dict[str, Any]:
-    return {"random": random.getstate(), "numpy": np.random.get_state(legacy=False), "torch": torch.get_rng_state()}
+    return {
+        "random": random.getstate(),
+        "numpy": np.random.get_state(legacy=False),
+        "torch": torch.get_rng_state(),
+    }
 
 
 def _annotation(option: inspect.Parameter) -> str:

@@ -29,8 +29,14 @@ class SmallBackbone(nn.Sequential):
         super().__init__(nn.Flatten(), nn.Linear(SIDE * SIDE, 12), nn.BatchNorm1d(12), nn.ReLU())
 
 
-def small_stream(scenario: str = "class", *, experiences: int = 3, samples: int = 12, measure: str = "accuracy",
-                 seed: int = 0) -> Scenario:
+def small_stream(
+    scenario: str = "class",
+    *,
+    experiences: int = 3,
+    samples: int = 12,
+    measure: str = "accuracy",
+    seed: int = 0,
+) -> Scenario:
     """Noisy 4x4 pictures: two classes an experience, or with `measure="loss"` a linear function of the pixels.
 
     Args:
@@ -53,26 +59,51 @@ def small_stream(scenario: str = "class", *, experiences: int = 3, samples: int 
         first = 2 * rows * experience + (0 if train else rows)
         own = torch.arange(first, first + rows)
         targets = _targets(own, stored, experience, scenario, measure)
-        return TensorDataset(stored, own, targets, task_label=experience, prepare=prepare, train=train)
+        return TensorDataset(
+            stored, own, targets, task_label=experience, prepare=prepare, train=train
+        )
 
     outputs = 2 if scenario == "domain" else 2 * experiences
-    return make_scenario(kind=scenario, train=[part(i, True) for i in range(experiences)],
-                         test=[part(i, False) for i in range(experiences)], inputs=(1, SIDE, SIDE),
-                         outputs=outputs, measure=measure)
+    return make_scenario(
+        kind=scenario,
+        train=[part(i, True) for i in range(experiences)],
+        test=[part(i, False) for i in range(experiences)],
+        inputs=(1, SIDE, SIDE),
+        outputs=outputs,
+        measure=measure,
+    )
 
 
-def small_learner(scenario: Scenario, strategies: Sequence[SupervisedPlugin] = (), *, seed: int = 0, head: str = "",
-                  epochs: int = 2, batch_size: int = 8, backbone: nn.Module | None = None,
-                  device: str = "cpu") -> Learner:
+def small_learner(
+    scenario: Scenario,
+    strategies: Sequence[SupervisedPlugin] = (),
+    *,
+    seed: int = 0,
+    head: str = "",
+    epochs: int = 2,
+    batch_size: int = 8,
+    backbone: nn.Module | None = None,
+    device: str = "cpu",
+) -> Learner:
     """A learner for `small_stream`; the optimizer is the strategies' own, or AdamW."""
     torch.manual_seed(seed)
     kind = head or ("shared" if scenario.measure == "loss" else HEADS[scenario.kind])
-    network = Network(backbone or SmallBackbone(), outputs=scenario.outputs, classes=scenario.classes,
-                      kind=kind).to(device)
+    network = Network(
+        backbone or SmallBackbone(), outputs=scenario.outputs, classes=scenario.classes, kind=kind
+    ).to(device)
     makers = [strategy for strategy in strategies if hasattr(strategy, "make_optimizer")]
-    optimizer = makers[0].make_optimizer(network) if makers else torch.optim.AdamW(network.parameters())
-    return Learner(model=network, optimizer=optimizer, strategies=strategies, seed=seed, measure=scenario.measure,
-                   training=Training(epochs=epochs, batch_size=batch_size), device=device)
+    optimizer = (
+        makers[0].make_optimizer(network) if makers else torch.optim.AdamW(network.parameters())
+    )
+    return Learner(
+        model=network,
+        optimizer=optimizer,
+        strategies=strategies,
+        seed=seed,
+        measure=scenario.measure,
+        training=Training(epochs=epochs, batch_size=batch_size),
+        device=device,
+    )
 
 
 def run(learner: Learner, scenario: Scenario, **options: object) -> Outcome:
@@ -83,6 +114,6 @@ def run(learner: Learner, scenario: Scenario, **options: object) -> Outcome:
 
 def _targets(own: Tensor, stored: Tensor, experience: int, scenario: str, measure: str) -> Tensor:
     if measure == "loss":
-        return stored[own].flatten(1)[:, experience:experience + 2].to(torch.float32) / 64 - 2
+        return stored[own].flatten(1)[:, experience : experience + 2].to(torch.float32) / 64 - 2
     position = torch.arange(len(own)) % 2
     return position if scenario == "domain" else 2 * experience + position

@@ -12,12 +12,21 @@ from nanocl import checkpoint
 from nanocl.drift import DriftMeter
 from nanocl.measure import Meter
 from nanocl.strategies import Strategy
-from nanocl.testing._claims import claim, declared, global_chance, same_values, scenarios_of, silence
+from nanocl.testing._claims import (
+    claim,
+    declared,
+    global_chance,
+    same_values,
+    scenarios_of,
+    silence,
+)
 from nanocl.testing._small import run, small_learner, small_stream
 from nanocl.training import Learner, Outcome, train
 
 
-def check_strategy(cls: type, options: Mapping[str, Any] | None = None, *, regression: bool = False) -> None:
+def check_strategy(
+    cls: type, options: Mapping[str, Any] | None = None, *, regression: bool = False
+) -> None:
     """Claim that a strategy keeps the plugin contract; takes about a second.
 
     Args:
@@ -29,7 +38,10 @@ def check_strategy(cls: type, options: Mapping[str, Any] | None = None, *, regre
         NotConforming: The first claim that does not hold, in one sentence.
     """
     options = dict(options or {})
-    claim(isinstance(cls, type) and issubclass(cls, Strategy), f"{cls!r} must be a class derived from Strategy")
+    claim(
+        isinstance(cls, type) and issubclass(cls, Strategy),
+        f"{cls!r} must be a class derived from Strategy",
+    )
     declared(cls)
     _misspelt_hooks_are_errors(cls)
     kinds = [(scenario, "accuracy") for scenario in scenarios_of(cls)]
@@ -46,28 +58,43 @@ def _misspelt_hooks_are_errors(cls: type) -> None:
         type("Misspelt", (cls,), {"before_bakward": lambda self, strategy, **kwargs: None})
     except TypeError:
         return
-    claim(False, f"{cls.__name__}: a misspelt hook must be an error, but before_bakward was accepted")
+    claim(
+        False, f"{cls.__name__}: a misspelt hook must be an error, but before_bakward was accepted"
+    )
 
 
-def _runs_repeat_and_resume(cls: type, options: dict[str, Any], scenario: str, measure: str, where: str) -> None:
+def _runs_repeat_and_resume(
+    cls: type, options: dict[str, Any], scenario: str, measure: str, where: str
+) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "run.pt"
         learner, outcome = _run(cls, options, scenario, measure, path)
-        claim(outcome.status in ("ok", "diverged"), f"{where}: the run must end, got status {outcome.status!r}")
-        claim(outcome.status == "diverged" or len(outcome.evaluation) == 3,
-              f"{where}: every experience must be trained, got {len(outcome.evaluation)} of 3 rows")
+        claim(
+            outcome.status in ("ok", "diverged"),
+            f"{where}: the run must end, got status {outcome.status!r}",
+        )
+        claim(
+            outcome.status == "diverged" or len(outcome.evaluation) == 3,
+            f"{where}: every experience must be trained, got {len(outcome.evaluation)} of 3 rows",
+        )
         again, repeated = _run(cls, options, scenario, measure)
-        claim(_equal(outcome, repeated, learner, again), f"{where}: two runs with one seed must give the same matrix")
+        claim(
+            _equal(outcome, repeated, learner, again),
+            f"{where}: two runs with one seed must give the same matrix",
+        )
         if not path.exists():
             return
         resumed_learner, resumed = _resume(cls, options, scenario, measure, path)
-        claim(_equal(outcome, resumed, learner, resumed_learner),
-              f"{where}: a run that stops at an experience boundary and goes on from its checkpoint must give the "
-              f"same matrix; state_dict() must cover what is carried over")
+        claim(
+            _equal(outcome, resumed, learner, resumed_learner),
+            f"{where}: a run that stops at an experience boundary and goes on from its checkpoint must give the "
+            f"same matrix; state_dict() must cover what is carried over",
+        )
 
 
-def _run(cls: type, options: dict[str, Any], scenario: str, measure: str,
-         path: Path | None = None) -> tuple[Learner, Outcome]:
+def _run(
+    cls: type, options: dict[str, Any], scenario: str, measure: str, path: Path | None = None
+) -> tuple[Learner, Outcome]:
     stream = small_stream(scenario, measure=measure)
     learner = small_learner(stream, [cls(**options)])
     meter, drift = Meter(), DriftMeter(learner.model, learner.model.head_parameters())
@@ -80,7 +107,9 @@ def _run(cls: type, options: dict[str, Any], scenario: str, measure: str,
         return learner, train(learner, stream, meter, drift=drift, after_experience=save)
 
 
-def _resume(cls: type, options: dict[str, Any], scenario: str, measure: str, path: Path) -> tuple[Learner, Outcome]:
+def _resume(
+    cls: type, options: dict[str, Any], scenario: str, measure: str, path: Path
+) -> tuple[Learner, Outcome]:
     stream = small_stream(scenario, measure=measure)
     learner = small_learner(stream, [cls(**options)])
     meter, drift = Meter(), DriftMeter(learner.model, learner.model.head_parameters())
@@ -96,9 +125,14 @@ def _instances_share_nothing(cls: type, options: dict[str, Any], scenario: str) 
     shared = copy.deepcopy({name: value for name, value in vars(cls).items() if _is_data(value)})
     with silence(cls), global_chance(1):
         run(small_learner(stream, [used]), stream)
-    claim(same_values(before, idle.state_dict()), f"{cls.__name__}: training one instance must not change another")
-    claim(all(same_values(value, vars(cls)[name]) for name, value in shared.items()),
-          f"{cls.__name__}: training an instance must not change the class")
+    claim(
+        same_values(before, idle.state_dict()),
+        f"{cls.__name__}: training one instance must not change another",
+    )
+    claim(
+        all(same_values(value, vars(cls)[name]) for name, value in shared.items()),
+        f"{cls.__name__}: training an instance must not change the class",
+    )
 
 
 def _global_chance_is_not_seeded(cls: type, options: dict[str, Any], scenario: str) -> None:
@@ -110,13 +144,19 @@ def _global_chance_is_not_seeded(cls: type, options: dict[str, Any], scenario: s
             run(learner, stream)
         states.append(after)
     for name in states[0]:
-        claim(not same_values(states[0][name], states[1][name]),
-              f"{cls.__name__}: the global generator of {name} must not be seeded; use a generator of your own")
+        claim(
+            not same_values(states[0][name], states[1][name]),
+            f"{cls.__name__}: the global generator of {name} must not be seeded; use a generator of your own",
+        )
 
 
 def _equal(a: Outcome, b: Outcome, first: Learner, second: Learner) -> bool:
-    return (a.status == b.status and a.evaluation == b.evaluation and a.masked == b.masked
-            and same_values(dict(first.model.state_dict()), dict(second.model.state_dict())))
+    return (
+        a.status == b.status
+        and a.evaluation == b.evaluation
+        and a.masked == b.masked
+        and same_values(dict(first.model.state_dict()), dict(second.model.state_dict()))
+    )
 
 
 def _is_data(value: Any) -> bool:

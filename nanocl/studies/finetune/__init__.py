@@ -1,7 +1,7 @@
 """The finetuning study: arms over a sweep of learning rates, compared at equal accuracy on the new task.
 
-It reads the ordinary records of protocols that sweep a learning rate and whose first data set is known from the
-weights; it trains nothing.
+It reads the ordinary records of protocols that sweep a learning rate and whose first data set is
+known from the weights; it trains nothing.
 """
 
 from __future__ import annotations

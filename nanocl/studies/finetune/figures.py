@@ -28,7 +28,12 @@ def draw(found: Comparison, kind: str = "png") -> dict[str, bytes]:
         found: The measured runs of a protocol.
         kind: `png` or `svg`.
     """
-    plans = {"fronts": fronts, "learning-rates": learning_rates, "drift": drift, "change-by-magnitude": deciles}
+    plans = {
+        "fronts": fronts,
+        "learning-rates": learning_rates,
+        "drift": drift,
+        "change-by-magnitude": deciles,
+    }
     with look():
         return {f"{name}.{kind}": content(plan(found), kind) for name, plan in plans.items()}
 
@@ -37,14 +42,20 @@ def fronts(found: Comparison) -> Figure:
     """Old-task against new-task accuracy: of each arm the learning rates that none of its others beats on both."""
     figure, panels = _panels(found, 6.4)
     top = 0.0
-    before = 100 * mean([p.before for seeds in found.arms.values() for points in seeds.values() for p in points])
+    before = 100 * mean(
+        [p.before for seeds in found.arms.values() for points in seeds.values() for p in points]
+    )
     for axis, arms in panels:
         for arm in arms:
-            rows = _sweep(axis, found, arm, lambda p: _percent(p.new), lambda p: _percent(p.old), unbeaten)
+            rows = _sweep(
+                axis, found, arm, lambda p: _percent(p.new), lambda p: _percent(p.old), unbeaten
+            )
             top = max([top, *(row[0] + row[2] for row in rows)])
         axis.axhline(before, color=BLACK, lw=0.6, ls=":")
         axis.set(ylabel="accuracy on the old task (%)")
-    panels[-1][0].set(xlabel="accuracy on the new task (%); dotted: old task before", xlim=(top - NEAR, top + 0.5))
+    panels[-1][0].set(
+        xlabel="accuracy on the new task (%); dotted: old task before", xlim=(top - NEAR, top + 0.5)
+    )
     for axis, _ in panels:
         _fit_height(axis, before)
     return _with_legend(figure, panels)
@@ -52,8 +63,13 @@ def fronts(found: Comparison) -> Figure:
 
 def unbeaten(curve: Sequence[Row]) -> list[Row]:
     """The rows (new, old, errors) of a curve that no other row beats on both tasks."""
-    return [row for row in curve if not any(
-        other[0] >= row[0] and other[1] >= row[1] and other[:2] != row[:2] for other in curve)]
+    return [
+        row
+        for row in curve
+        if not any(
+            other[0] >= row[0] and other[1] >= row[1] and other[:2] != row[:2] for other in curve
+        )
+    ]
 
 
 def learning_rates(found: Comparison) -> Figure:
@@ -83,13 +99,26 @@ def deciles(found: Comparison) -> Figure:
     figure, panels = _panels(found, 5.2)
     for axis, arms in panels:
         for arm in arms:
-            rows = [best.deciles for points in found.arms[arm].values()
-                    if (best := max((p for p in points if p.new is not None), key=lambda p: p.new, default=None))]
+            rows = [
+                best.deciles
+                for points in found.arms[arm].values()
+                if (
+                    best := max(
+                        (p for p in points if p.new is not None), key=lambda p: p.new, default=None
+                    )
+                )
+            ]
             means = [mean(column) for column in zip(*filter(None, rows), strict=True)]
             if any(means):
                 mark = style(arm)
-                axis.plot(range(1, 11), [value or math.nan for value in means], color=mark.colour, marker=mark.marker,
-                          ls=mark.dash, label=arm)
+                axis.plot(
+                    range(1, 11),
+                    [value or math.nan for value in means],
+                    color=mark.colour,
+                    marker=mark.marker,
+                    ls=mark.dash,
+                    label=arm,
+                )
         axis.set(yscale="log", ylabel="mean absolute change\nof a weight", xticks=range(1, 11))
     panels[-1][0].set(xlabel="tenth of the weights by magnitude (1: smallest)")
     return _with_legend(figure, panels)
@@ -97,10 +126,16 @@ def deciles(found: Comparison) -> Figure:
 
 def _panels(found: Comparison, height: float) -> tuple[Figure, list[tuple[Any, list[str]]]]:
     """One panel for the selections and one for everything else; `SHARED` stand in both."""
-    groups = [[arm for arm in found.arms if arm in SELECTIONS or arm in SHARED],
-              [arm for arm in found.arms if arm not in SELECTIONS or arm in SHARED]]
-    groups = [group for group in groups if group and (group is groups[1] or set(group) - set(SHARED))]
-    figure = Figure(figsize=(WIDTH, height if len(groups) > 1 else height / 2 + 0.4), layout="constrained")
+    groups = [
+        [arm for arm in found.arms if arm in SELECTIONS or arm in SHARED],
+        [arm for arm in found.arms if arm not in SELECTIONS or arm in SHARED],
+    ]
+    groups = [
+        group for group in groups if group and (group is groups[1] or set(group) - set(SHARED))
+    ]
+    figure = Figure(
+        figsize=(WIDTH, height if len(groups) > 1 else height / 2 + 0.4), layout="constrained"
+    )
     axes = figure.subplots(len(groups), 1, sharex=True, squeeze=False)[:, 0]
     return figure, list(zip(axes, groups, strict=True))
 
@@ -109,24 +144,44 @@ def _with_legend(figure: Figure, panels: Sequence[tuple[Any, list[str]]]) -> Fig
     known: dict[str, Any] = {}
     for axis, _ in panels:
         handles, labels = axis.get_legend_handles_labels()
-        known |= {label: handle for label, handle in zip(labels, handles, strict=True) if label not in known}
+        known |= {
+            label: handle
+            for label, handle in zip(labels, handles, strict=True)
+            if label not in known
+        }
         axis.minorticks_off()
-    figure.legend(list(known.values()), list(known), loc="outside upper center", ncols=3, handlelength=2.6,
-                  columnspacing=1)
+    figure.legend(
+        list(known.values()),
+        list(known),
+        loc="outside upper center",
+        ncols=3,
+        handlelength=2.6,
+        columnspacing=1,
+    )
     return figure
 
 
 def _fit_height(axis: Any, top: float) -> None:
     """Give the axis the height of what stands in its width, up to `top`."""
     left, right = axis.get_xlim()
-    heights = [y for line in axis.lines for x, y in zip(*map(list, line.get_data()), strict=True)
-               if len(line.get_xdata()) and (left <= x <= right)]
+    heights = [
+        y
+        for line in axis.lines
+        for x, y in zip(*map(list, line.get_data()), strict=True)
+        if len(line.get_xdata()) and (left <= x <= right)
+    ]
     if heights:
         axis.set_ylim(min(heights) - 3, max(top, *heights) + 1)
 
 
-def _sweep(axis: Any, found: Comparison, arm: str, x: Value, y: Value,
-           keep: Callable[[Sequence[Row]], list[Row]] = list) -> list[Row]:
+def _sweep(
+    axis: Any,
+    found: Comparison,
+    arm: str,
+    x: Value,
+    y: Value,
+    keep: Callable[[Sequence[Row]], list[Row]] = list,
+) -> list[Row]:
     """A line for each curve of an arm; a point is the mean over the seeds that did not diverge at a learning rate."""
     mark, named, drawn = style(arm), False, []
     for curve in map(keep, _means(found, arm, x, y)):
@@ -135,16 +190,27 @@ def _sweep(axis: Any, found: Comparison, arm: str, x: Value, y: Value,
             places, spreads = zip(*[((a, b), (c, d)) for a, b, c, d in curve], strict=True)
             xs, ys = zip(*places, strict=True)
             across, along = zip(*spreads, strict=True)
-            axis.errorbar(xs, ys, along, across if any(across) else None, color=mark.colour, marker=mark.marker,
-                          ls=mark.dash, elinewidth=0.5, label=None if named else arm)
+            axis.errorbar(
+                xs,
+                ys,
+                along,
+                across if any(across) else None,
+                color=mark.colour,
+                marker=mark.marker,
+                ls=mark.dash,
+                elinewidth=0.5,
+                label=None if named else arm,
+            )
             named = True
     return drawn
 
 
 def _means(found: Comparison, arm: str, x: Value, y: Value) -> list[list[Row]]:
     """For each curve its points: means of x and y, and their standard errors."""
-    points = sorted((p for row in found.arms[arm].values() for p in row if p.new is not None),
-                    key=lambda p: (p.curve, p.lr))
+    points = sorted(
+        (p for row in found.arms[arm].values() for p in row if p.new is not None),
+        key=lambda p: (p.curve, p.lr),
+    )
     curves = []
     for _, curve in itertools.groupby(points, key=lambda p: p.curve):
         rows = []

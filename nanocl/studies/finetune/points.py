@@ -10,9 +10,12 @@ from nanocl import protocol, suite
 from nanocl.records import Option, Part, RunResult, RunSpec, hash_of
 
 RATE = "lr"
-# settings of the stream that are compared on pages of their own: they pass for forgetting, or hide it
-SWITCHES = {"norm_statistics=freeze": "running statistics frozen",
-            "norm_statistics=restore": "each task tested with its own running statistics"}
+# settings of the stream that are compared on pages of their own: they pass for forgetting, or hide
+# it
+SWITCHES = {
+    "norm_statistics=freeze": "running statistics frozen",
+    "norm_statistics=restore": "each task tested with its own running statistics",
+}
 
 
 @dataclass(frozen=True)
@@ -21,12 +24,15 @@ class Point:
 
     Attributes:
         lr: Learning rate.
-        curve: Values of what else is swept, as text: points of one curve differ in the learning rate alone.
-        new, old: Accuracy on the new and on the old task in the end, in [0, 1]; None where the run diverged.
+        curve: Values of what else is swept, as text: points of one curve differ in the learning
+            rate alone.
+        new, old: Accuracy on the new and on the old task in the end, in [0, 1]; None where the run
+            diverged.
         before: Accuracy on the old task before finetuning.
         drift: L2 distance of the backbone from its start.
         tensor_drift: Mean over the backbone's tensors of that distance.
-        deciles: Mean absolute change in each tenth of the backbone's weights by magnitude, smallest first.
+        deciles: Mean absolute change in each tenth of the backbone's weights by magnitude, smallest
+            first.
     """
 
     lr: float
@@ -47,7 +53,8 @@ class Comparison:
         name: The protocol, with its tier unless that is `cpu`, and what a switch is set to.
         title: What it is, for people.
         spec: One of its runs.
-        arms: Arm to seed to its points, by curve and ascending learning rate; in the protocol's order of arms.
+        arms: Arm to seed to its points, by curve and ascending learning rate; in the protocol's
+            order of arms.
         wanted: Runs that the protocol asks for; with a switch, of the arms that were run.
         switch: Which of `SWITCHES` was set, empty for none.
     """
@@ -72,20 +79,34 @@ def comparisons(results: Iterable[RunResult]) -> list[Comparison]:
     found = []
     for name, values in protocol.protocols().items():
         if name in names:
-            found += [made for tier in values["tier"] if tier != "smoke" for switch in _switches(name, known.values())
-                      if (made := _comparison(name, tier, switch, values, known)) is not None]
+            found += [
+                made
+                for tier in values["tier"]
+                if tier != "smoke"
+                for switch in _switches(name, known.values())
+                if (made := _comparison(name, tier, switch, values, known)) is not None
+            ]
     return found
 
 
 def _switches(name: str, results: Iterable[RunResult]) -> list[str]:
     """No switch, and those that records of the protocol have."""
     options = [result.spec.stream.options for result in results if result.spec.benchmark == name]
-    return ["", *(switch for switch in SWITCHES if any(
-        str(given.get(switch.split("=")[0])) == switch.split("=")[1] for given in options))]
+    return [
+        "",
+        *(
+            switch
+            for switch in SWITCHES
+            if any(
+                str(given.get(switch.split("=")[0])) == switch.split("=")[1] for given in options
+            )
+        ),
+    ]
 
 
-def _comparison(name: str, tier: str, switch: str, values: Mapping[str, Any],
-                known: Mapping[str, RunResult]) -> Comparison | None:
+def _comparison(
+    name: str, tier: str, switch: str, values: Mapping[str, Any], known: Mapping[str, RunResult]
+) -> Comparison | None:
     settled = protocol.at(values, tier)
     if not (settled["sweep"] and settled["stream"].get("start")):
         return None
@@ -93,7 +114,9 @@ def _comparison(name: str, tier: str, switch: str, values: Mapping[str, Any],
     arms: dict[str, dict[int, tuple[Point, ...]]] = {}
     wanted, spec = 0, None
     for arm in settled["strategies"]:
-        specs = suite.specs(suite.Request(stream=name, tier=tier, strategies=(arm,), settings=settings))
+        specs = suite.specs(
+            suite.Request(stream=name, tier=tier, strategies=(arm,), settings=settings)
+        )
         swept, seeds = _swept(specs), {}
         for run in specs:
             if (result := known.get(_key(run))) is not None:
@@ -102,11 +125,15 @@ def _comparison(name: str, tier: str, switch: str, values: Mapping[str, Any],
         wanted += len(specs) if seeds or not switch else 0
         if seeds:
             called = arm_name(arm, specs[0].strategy)
-            arms[arm if called in arms else called] = {seed: tuple(sorted(points, key=lambda p: (p.curve, p.lr)))
-                         for seed, points in sorted(seeds.items())}
+            arms[arm if called in arms else called] = {
+                seed: tuple(sorted(points, key=lambda p: (p.curve, p.lr)))
+                for seed, points in sorted(seeds.items())
+            }
     if spec is None:
         return None
-    named = "-".join([name, *([tier] if tier != "cpu" else []), *([switch.split("=")[1]] if switch else [])])
+    named = "-".join(
+        [name, *([tier] if tier != "cpu" else []), *([switch.split("=")[1]] if switch else [])]
+    )
     title = values.get("title", name) + (f"; {SWITCHES[switch]}" if switch else "")
     return Comparison(named, title, spec, arms, wanted, switch)
 
@@ -127,18 +154,26 @@ def _point(result: RunResult, run: RunSpec, swept: Sequence[tuple[int, str]]) ->
     complete = result.status == "ok"
     last = result.drift[-1] if complete else None
     return Point(
-        lr=float(rate if rate is not None else _rate(run.strategy)), curve=_text(values),
-        new=result.evaluation[-1][-1] if complete else None, old=result.evaluation[-1][0] if complete else None,
+        lr=float(rate if rate is not None else _rate(run.strategy)),
+        curve=_text(values),
+        new=result.evaluation[-1][-1] if complete else None,
+        old=result.evaluation[-1][0] if complete else None,
         before=result.evaluation[0][0] if result.evaluation else result.initial[0],
-        drift=last.start["backbone"]["l2"] if last else None, tensor_drift=last.average_tensor if last else None,
-        deciles=tuple(last.deciles) if last else ())
+        drift=last.start["backbone"]["l2"] if last else None,
+        tensor_drift=last.average_tensor if last else None,
+        deciles=tuple(last.deciles) if last else (),
+    )
 
 
 def _swept(specs: Sequence[RunSpec]) -> list[tuple[int, str]]:
     """(Place of the part, option) of all that differs between the runs of an arm."""
     first = specs[0].strategy
-    return [(place, name) for place, part in enumerate(first) for name, value in part.options.items()
-            if any(run.strategy[place].options[name] != value for run in specs)]
+    return [
+        (place, name)
+        for place, part in enumerate(first)
+        for name, value in part.options.items()
+        if any(run.strategy[place].options[name] != value for run in specs)
+    ]
 
 
 def _rate(parts: Sequence[Part]) -> Option:
@@ -146,15 +181,32 @@ def _rate(parts: Sequence[Part]) -> Option:
 
 
 def _text(values: Mapping[str, Option]) -> str:
-    return " ".join(f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}"
-                    for name, value in values.items())
+    return " ".join(
+        f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}"
+        for name, value in values.items()
+    )
 
 
 def _key(spec: RunSpec) -> str:
     """What a protocol file decides of a run: neither fingerprints nor where the options come from."""
-    parts = {"strategy": [asdict(part) for part in spec.strategy], "training": asdict(spec.training),
-             "stream": dict(spec.stream.options), "model": dict(spec.model.options)}
-    return hash_of([spec.benchmark, spec.tier, spec.scenario, spec.stream.name, spec.model.name, spec.seed, parts], 20)
+    parts = {
+        "strategy": [asdict(part) for part in spec.strategy],
+        "training": asdict(spec.training),
+        "stream": dict(spec.stream.options),
+        "model": dict(spec.model.options),
+    }
+    return hash_of(
+        [
+            spec.benchmark,
+            spec.tier,
+            spec.scenario,
+            spec.stream.name,
+            spec.model.name,
+            spec.seed,
+            parts,
+        ],
+        20,
+    )
 
 
 def _of_one_data_set(results: Iterable[RunResult]) -> list[RunResult]:
@@ -162,6 +214,11 @@ def _of_one_data_set(results: Iterable[RunResult]) -> list[RunResult]:
     groups: dict[tuple[str, str], dict[str, list[RunResult]]] = {}
     for result in results:
         facts = f"{result.spec.data} {result.spec.model.source}"
-        groups.setdefault((result.spec.benchmark, result.spec.tier), {}).setdefault(facts, []).append(result)
-    return [result for group in groups.values()
-            for result in max(group.items(), key=lambda item: (len(item[1]), item[0]))[1]]
+        groups.setdefault((result.spec.benchmark, result.spec.tier), {}).setdefault(
+            facts, []
+        ).append(result)
+    return [
+        result
+        for group in groups.values()
+        for result in max(group.items(), key=lambda item: (len(item[1]), item[0]))[1]
+    ]

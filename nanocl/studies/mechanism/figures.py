@@ -21,9 +21,15 @@ LAYERS = 6  # layers in a panel
 def draw(found: Sequence[Group], kind: str = "png") -> dict[str, bytes]:
     """File name to content, of at most `SHOWN` groups."""
     plans: dict[str, Callable[[Sequence[Group]], Figure]] = {
-        "gradient-against-magnitude": hyperbola, "ratio": ratio, "overlap": overlap, "change-by-magnitude": change}
+        "gradient-against-magnitude": hyperbola,
+        "ratio": ratio,
+        "overlap": overlap,
+        "change-by-magnitude": change,
+    }
     with look():
-        return {f"{name}.{kind}": content(plan(found[:SHOWN]), kind) for name, plan in plans.items()}
+        return {
+            f"{name}.{kind}": content(plan(found[:SHOWN]), kind) for name, plan in plans.items()
+        }
 
 
 def hyperbola(found: Sequence[Group]) -> Figure:
@@ -36,18 +42,29 @@ def hyperbola(found: Sequence[Group]) -> Figure:
         for place, name in enumerate(names):
             layer = group.last().layers[name]
             for key, dash in (("gradient", "-"), ("steep", ":")):
-                points = [(w, g) for w, g in zip(layer["magnitude"], layer[key], strict=True) if w and g]
+                points = [
+                    (w, g) for w, g in zip(layer["magnitude"], layer[key], strict=True) if w and g
+                ]
                 if points:
-                    axis.plot(*zip(*points, strict=True), dash, color=shades(place / max(1, len(names) - 1)),
-                              marker="." if dash == "-" else None, ms=2.5, lw=0.8)
+                    axis.plot(
+                        *zip(*points, strict=True),
+                        dash,
+                        color=shades(place / max(1, len(names) - 1)),
+                        marker="." if dash == "-" else None,
+                        ms=2.5,
+                        lw=0.8,
+                    )
         axis.set(xscale="log", yscale="log")
         axis.set(xlim=_decades(axis.get_xlim()), ylim=_decades(axis.get_ylim()))
         axis.set_title(_wrapped(group), pad=2)
         axis.minorticks_off()
-    for axis in axes[len(found):]:
+    for axis in axes[len(found) :]:
         axis.set_visible(False)
-    figure.supxlabel("|weight|, median of each tenth of a layer\nsolid: median, dotted: 99th percentile of |gradient|"
-                     ";\ndark to light: first to last layer", fontsize=7)
+    figure.supxlabel(
+        "|weight|, median of each tenth of a layer\nsolid: median, dotted: 99th percentile of |gradient|"
+        ";\ndark to light: first to last layer",
+        fontsize=7,
+    )
     figure.supylabel("|gradient| of a mini-batch's loss", fontsize=7)
     return figure
 
@@ -57,12 +74,18 @@ def ratio(found: Sequence[Group]) -> Figure:
     figure, axis = _one(found)
     for group, line in _lines(found):
         layers = list(group.last().layers.values())
-        points = [(place / max(1, len(layers) - 1), layer["ratio"]) for place, layer in enumerate(layers)
-                  if layer["ratio"]]
+        points = [
+            (place / max(1, len(layers) - 1), layer["ratio"])
+            for place, layer in enumerate(layers)
+            if layer["ratio"]
+        ]
         if points:
             axis.plot(*zip(*points, strict=True), **line, label=group.title)
-    axis.set(yscale="log", xlabel="depth of the layer (0: first, 1: last)",
-             ylabel="ratio r: |w| at the largest gradients\nover |w| at the others")
+    axis.set(
+        yscale="log",
+        xlabel="depth of the layer (0: first, 1: last)",
+        ylabel="ratio r: |w| at the largest gradients\nover |w| at the others",
+    )
     axis.set(ylim=_decades(axis.get_ylim()))
     return _named(figure, axis)
 
@@ -71,13 +94,19 @@ def overlap(found: Sequence[Group]) -> Figure:
     """Overlap of the smallest weights with the largest gradients, over chance, in the last experience."""
     figure, axis = _one(found)
     for group, line in _lines(found):
-        seen = [(one.step + 1, layers_mean(one, "overlap", "0.1")) for one in group.looks
-                if one.experience == group.last().experience]
+        seen = [
+            (one.step + 1, layers_mean(one, "overlap", "0.1"))
+            for one in group.looks
+            if one.experience == group.last().experience
+        ]
         points = [(step, value / 0.1) for step, value in seen if value is not None]
         axis.plot(*zip(*points, strict=True), **line, label=group.title)
     axis.axhline(1, color=BLACK, lw=0.6, ls=":")
-    axis.set(xscale="log", xlabel="optimizer step of the last experience (dotted: chance)",
-             ylabel="largest 10 % of gradients that lie in\nthe smallest 10 % of weights (over chance)")
+    axis.set(
+        xscale="log",
+        xlabel="optimizer step of the last experience (dotted: chance)",
+        ylabel="largest 10 % of gradients that lie in\nthe smallest 10 % of weights (over chance)",
+    )
     return _named(figure, axis)
 
 
@@ -89,8 +118,11 @@ def change(found: Sequence[Group]) -> Figure:
         if row:
             axis.plot(range(1, 11), row, **line, label=group.title)
     axis.axhline(1, color=BLACK, lw=0.6, ls=":")
-    axis.set(xlabel="tenth of a layer by magnitude (1: smallest weights)", xticks=range(1, 11),
-             ylabel="mean absolute change of a weight,\nover the layer's mean")
+    axis.set(
+        xlabel="tenth of a layer by magnitude (1: smallest weights)",
+        xticks=range(1, 11),
+        ylabel="mean absolute change of a weight,\nover the layer's mean",
+    )
     return _named(figure, axis)
 
 
@@ -99,8 +131,14 @@ def _lines(found: Sequence[Group]) -> Iterator[tuple[Group, dict[str, Any]]]:
     places = list(dict.fromkeys((group.spec.benchmark, group.start) for group in found))
     for group in found:
         place = places.index((group.spec.benchmark, group.start))
-        yield group, {"color": style(group.spec.strategy_name).colour, "marker": MARKERS[place % len(MARKERS)],
-                      "ls": DASHES[place % len(DASHES)]}
+        yield (
+            group,
+            {
+                "color": style(group.spec.strategy_name).colour,
+                "marker": MARKERS[place % len(MARKERS)],
+                "ls": DASHES[place % len(DASHES)],
+            },
+        )
 
 
 def _one(found: Sequence[Group]) -> tuple[Figure, Any]:

@@ -40,8 +40,8 @@ class Group:
         seeds: Ascending.
         looks: In order.
         changes: Experience to layer to the mean absolute change in each tenth by magnitude.
-        overlaps: Seed to the share of the largest 10 % of gradients in the smallest 10 % of weights over chance, mean
-            over the layers and looks of the last experience.
+        overlaps: Seed to the share of the largest 10 % of gradients in the smallest 10 % of weights
+            over chance, mean over the layers and looks of the last experience.
         ratios: Seed to r, the geometric mean over the same.
     """
 
@@ -83,15 +83,27 @@ def groups(root: Path) -> list[Group]:
             found.setdefault(key, []).append(entry)
     made = [_group(entries) for entries in found.values()]
     titles = [group.title for group in made]
-    return sorted((group if titles.count(group.title) == 1 else replace(group, name=f"{group.name} {group.spec.digest}")
-                   for group in made), key=lambda group: group.title)
+    return sorted(
+        (
+            group
+            if titles.count(group.title) == 1
+            else replace(group, name=f"{group.name} {group.spec.digest}")
+            for group in made
+        ),
+        key=lambda group: group.title,
+    )
 
 
 def _read(path: Path) -> Mapping[str, Any] | None:
     try:
         entry = json.loads(path.read_text(encoding="utf-8"))
         spec = RunSpec.from_dict(entry["spec"])
-        fits = entry["schema"] == SCHEMA and spec.digest == entry["digest"] and entry["looks"] and entry["changes"]
+        fits = (
+            entry["schema"] == SCHEMA
+            and spec.digest == entry["digest"]
+            and entry["looks"]
+            and entry["changes"]
+        )
         return entry if fits else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -100,25 +112,49 @@ def _read(path: Path) -> Mapping[str, Any] | None:
 def _group(entries: Sequence[Mapping[str, Any]]) -> Group:
     entries = sorted(entries, key=lambda entry: entry["spec"]["seed"])
     spec = RunSpec.from_dict(entries[0]["spec"])
-    known = [{(look["experience"], look["step"]): look["layers"] for look in entry["looks"]} for entry in entries]
+    known = [
+        {(look["experience"], look["step"]): look["layers"] for look in entry["looks"]}
+        for entry in entries
+    ]
     shared = [when for when in known[0] if all(when in looks for looks in known)]
     looks = tuple(Look(*when, _means([looks[when] for looks in known])) for when in shared)
-    changes = [{change["experience"]: change["layers"] for change in entry["changes"]} for entry in entries]
+    changes = [
+        {change["experience"]: change["layers"] for change in entry["changes"]} for entry in entries
+    ]
     pretrained = any(spec.model.options.get(name) for name in ("weights", "pretrain"))
-    return Group(f"{spec.benchmark} {spec.strategy_name}", "pretrained" if pretrained else "from scratch", spec,
-                 tuple(entry["spec"]["seed"] for entry in entries), looks,
-                 {when: _means([change[when] for change in changes]) for when in changes[0]
-                  if all(when in change for change in changes)},
-                 {entry["spec"]["seed"]: mean([layer["overlap"]["0.1"] for layer in _last(entry)]) / 0.1
-                  for entry in entries},
-                 {entry["spec"]["seed"]: math.exp(mean([math.log(layer["ratio"]) for layer in _last(entry)
-                                                        if layer["ratio"]])) for entry in entries})
+    return Group(
+        f"{spec.benchmark} {spec.strategy_name}",
+        "pretrained" if pretrained else "from scratch",
+        spec,
+        tuple(entry["spec"]["seed"] for entry in entries),
+        looks,
+        {
+            when: _means([change[when] for change in changes])
+            for when in changes[0]
+            if all(when in change for change in changes)
+        },
+        {
+            entry["spec"]["seed"]: mean([layer["overlap"]["0.1"] for layer in _last(entry)]) / 0.1
+            for entry in entries
+        },
+        {
+            entry["spec"]["seed"]: math.exp(
+                mean([math.log(layer["ratio"]) for layer in _last(entry) if layer["ratio"]])
+            )
+            for entry in entries
+        },
+    )
 
 
 def _last(entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The layers of all looks of the last experience."""
     last = entry["looks"][-1]["experience"]
-    return [layer for look in entry["looks"] if look["experience"] == last for layer in look["layers"].values()]
+    return [
+        layer
+        for look in entry["looks"]
+        if look["experience"] == last
+        for layer in look["layers"].values()
+    ]
 
 
 def _means(values: Sequence[Any]) -> Any:

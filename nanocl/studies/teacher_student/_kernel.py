@@ -1,9 +1,10 @@
 """Training of one two-layer network, compiled: the hot loop of the study.
 
-A network is f(x) = sum_i head[i] max(0, weights[i] . x). One call trains one network on its own arrays and releases the
-interpreter lock: many networks train side by side in threads, and none can change a bit of another's numbers. Batched
-tensor operations lose here: 500 samples, 20 neurons and 2 inputs fit the first-level cache, so one step takes about
-2 us this way and 50 us as a batch of `torch.bmm` on the same core, which goes through memory once for each operation.
+A network is f(x) = sum_i head[i] max(0, weights[i] . x). One call trains one network on its own
+arrays and releases the interpreter lock: many networks train side by side in threads, and none can
+change a bit of another's numbers. Batched tensor operations lose here: 500 samples, 20 neurons and
+2 inputs fit the first-level cache, so one step takes about 2 us this way and 50 us as a batch of
+`torch.bmm` on the same core, which goes through memory once for each operation.
 """
 
 from __future__ import annotations
@@ -13,36 +14,64 @@ from numba import njit
 
 ALL, FIXED, SMALL, LARGE, GRADIENT, RANDOM, NEURON = range(7)
 BETA1, BETA2, EPS = 0.9, 0.999, 1e-8
-_SUMS = {"reassoc", "contract", "nsz"}  # sums may be vectorised; NaN and infinity keep their meaning
+_SUMS = {
+    "reassoc",
+    "contract",
+    "nsz",
+}  # sums may be vectorised; NaN and infinity keep their meaning
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 @njit(nogil=True, cache=True)
-def train(weights, head, inputs, targets, select, quota_weights, quota_head, quota_neurons, interval, key, sizes,
-          chosen_weights, chosen_head, lr, scale, root, steps, threshold):
+def train(
+    weights,
+    head,
+    inputs,
+    targets,
+    select,
+    quota_weights,
+    quota_head,
+    quota_neurons,
+    interval,
+    key,
+    sizes,
+    chosen_weights,
+    chosen_head,
+    lr,
+    scale,
+    root,
+    steps,
+    threshold,
+):
     """Full-batch training in place on the mean squared error.
 
     Args:
-        weights: Shape (n, d). head: Shape (n,). inputs: Shape (d, N). targets: Shape (N,). All of one float dtype.
+        weights: Shape (n, d). head: Shape (n,). inputs: Shape (d, N). targets: Shape (N,). All of
+            one float dtype.
         select: Which entries are trained: one of the constants above.
         quota_weights, quota_head: Entries trained of each layer; n for the head trains all of it.
         quota_neurons: Neurons trained with NEURON.
         interval: Steps from one selection to the next; 0 selects once, before the first step.
         key: Of the random selection.
-        sizes: Factor of a neuron's size with NEURON, shape (n,); empty takes |head| as it is at the selection.
+        sizes: Factor of a neuron's size with NEURON, shape (n,); empty takes |head| as it is at the
+            selection.
         chosen_weights, chosen_head: What is trained, bool; read with FIXED, else overwritten.
         lr: Learning rate of gradient descent.
-        scale, root: For Adam, by age: the learning rate over the bias of the mean, the root of the bias of the square;
-            empty for gradient descent. An entry that leaves the selection loses its moments and its age.
+        scale, root: For Adam, by age: the learning rate over the bias of the mean, the root of the
+            bias of the square; empty for gradient descent. An entry that leaves the selection loses
+            its moments and its age.
         steps: Updates.
         threshold: A training loss.
 
     Returns:
-        First number of updates after which the training loss was at most `threshold`, -1 for never; whether all
-        losses were finite (training stops at the first that is not).
+        First number of updates after which the training loss was at most `threshold`, -1 for never;
+        whether all losses were finite (training stops at the first that is not).
     """
     n, d = weights.shape
-    hidden, residual = np.empty((n, inputs.shape[1]), weights.dtype), np.empty(inputs.shape[1], weights.dtype)
+    hidden, residual = (
+        np.empty((n, inputs.shape[1]), weights.dtype),
+        np.empty(inputs.shape[1], weights.dtype),
+    )
     slope_weights, slope_head = np.empty_like(weights), np.empty_like(head)
     moments, ages = np.empty((2, n, d + 1), weights.dtype), np.zeros((n, d + 1), np.int64)
     reached = -1
@@ -53,14 +82,50 @@ def train(weights, head, inputs, targets, select, quota_weights, quota_head, quo
         if not np.isfinite(loss):
             return reached, False
         if select != FIXED and (step == 0 or (interval > 0 and step % interval == 0)):
-            _choose(weights, head, slope_weights, slope_head, select, quota_weights, quota_head, quota_neurons, sizes,
-                    _mixed(_mixed(key) + np.uint64(step)), chosen_weights, chosen_head)
-        _update(weights, head, slope_weights, slope_head, chosen_weights, chosen_head, lr, scale, root, moments, ages)
+            _choose(
+                weights,
+                head,
+                slope_weights,
+                slope_head,
+                select,
+                quota_weights,
+                quota_head,
+                quota_neurons,
+                sizes,
+                _mixed(_mixed(key) + np.uint64(step)),
+                chosen_weights,
+                chosen_head,
+            )
+        _update(
+            weights,
+            head,
+            slope_weights,
+            slope_head,
+            chosen_weights,
+            chosen_head,
+            lr,
+            scale,
+            root,
+            moments,
+            ages,
+        )
     return reached, True
 
 
 @njit(nogil=True, cache=True)
-def _update(weights, head, slope_weights, slope_head, chosen_weights, chosen_head, lr, scale, root, moments, ages):
+def _update(
+    weights,
+    head,
+    slope_weights,
+    slope_head,
+    chosen_weights,
+    chosen_head,
+    lr,
+    scale,
+    root,
+    moments,
+    ages,
+):
     """One step of the chosen entries; the head is the column d of `moments` and `ages`."""
     n, d = weights.shape
     for i in range(n):
@@ -74,7 +139,9 @@ def _update(weights, head, slope_weights, slope_head, chosen_weights, chosen_hea
                 mean, square = (moments[0, i, k], moments[1, i, k]) if age else (0.0, 0.0)
                 moments[0, i, k] = BETA1 * mean + (1 - BETA1) * change
                 moments[1, i, k] = BETA2 * square + (1 - BETA2) * change * change
-                change = scale[age] * moments[0, i, k] / (np.sqrt(moments[1, i, k]) / root[age] + EPS)
+                change = (
+                    scale[age] * moments[0, i, k] / (np.sqrt(moments[1, i, k]) / root[age] + EPS)
+                )
                 ages[i, k] = age + 1
             else:
                 change *= lr
@@ -100,7 +167,9 @@ def _slopes(weights, head, inputs, targets, hidden, residual, slope_weights, slo
     _backward(inputs, hidden, residual, slope_weights)
     for i in range(n):
         slope_head[i] = zero
-        for k in range(d):  # max(0, w . x) is w . (its own slope in w), so the head's slope needs no further pass
+        for k in range(
+            d
+        ):  # max(0, w . x) is w . (its own slope in w), so the head's slope needs no further pass
             slope_weights[i, k] *= each
             slope_head[i] += weights[i, k] * slope_weights[i, k]
             slope_weights[i, k] *= head[i]
@@ -165,8 +234,20 @@ def _backward(inputs, hidden, residual, slopes):
 
 
 @njit(nogil=True, cache=True)
-def _choose(weights, head, slope_weights, slope_head, select, quota_weights, quota_head, quota_neurons, sizes, key,
-            chosen_weights, chosen_head):
+def _choose(
+    weights,
+    head,
+    slope_weights,
+    slope_head,
+    select,
+    quota_weights,
+    quota_head,
+    quota_neurons,
+    sizes,
+    key,
+    chosen_weights,
+    chosen_head,
+):
     """Mark the entries to train. Plain loops: each call of numpy's would take a second to compile."""
     n, d = weights.shape
     if select == NEURON:
@@ -262,7 +343,12 @@ def flow(v, inputs, targets, rate, steps, threshold):
     Returns:
         First number of updates after which the error was at most `threshold`, -1 for never.
     """
-    weights, head, slope, unused = v.reshape(1, v.size), np.ones(1), np.empty((1, v.size)), np.empty(1)
+    weights, head, slope, unused = (
+        v.reshape(1, v.size),
+        np.ones(1),
+        np.empty((1, v.size)),
+        np.empty(1),
+    )
     hidden, residual = np.empty((1, inputs.shape[1])), np.empty(inputs.shape[1])
     reached = -1
     for step in range(steps):

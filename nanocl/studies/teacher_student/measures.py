@@ -27,7 +27,9 @@ MEASURES = {
 }
 
 
-def measure(before: Any, after: Any, tasks: Tasks, *, own: bool, reached: int | None, finite: bool) -> dict[str, Any]:
+def measure(
+    before: Any, after: Any, tasks: Tasks, *, own: bool, reached: int | None, finite: bool
+) -> dict[str, Any]:
     """Every measure of one run; all None where it diverged.
 
     Args:
@@ -56,7 +58,9 @@ def measure(before: Any, after: Any, tasks: Tasks, *, own: bool, reached: int | 
         "keep_a": error(w1[kept], answering[kept], tasks.test, old),
         "oldhead_a": error(w1, a0, tasks.test, old),
         "drift": float(np.mean(moved**2)) if not own else float(np.mean(moved[:, :-1] ** 2)),
-        "drift_kept": float(np.mean(moved[kept] ** 2)) if not own else float(np.mean(moved[kept, :-1] ** 2)),
+        "drift_kept": float(np.mean(moved[kept] ** 2))
+        if not own
+        else float(np.mean(moved[kept, :-1] ** 2)),
         "preserved": preserved(size, np.abs(moved).max(axis=1)),
         "unchanged": float(np.mean(np.abs(moved[kept]).max(axis=1) <= UNCHANGED)),
         "cosine": float(cosines.mean()),
@@ -89,7 +93,7 @@ def largest(size: np.ndarray, share: float) -> np.ndarray:
     """The fewest neurons, largest first, whose sizes add up to at least `share` of the whole."""
     order = np.argsort(-size, kind="stable")
     reached = np.cumsum(size[order]) >= share * size.sum() * (1 - 1e-12)
-    return order[:int(np.argmax(reached)) + 1]
+    return order[: int(np.argmax(reached)) + 1]
 
 
 def preserved(size: np.ndarray, change: np.ndarray) -> int:
@@ -111,12 +115,21 @@ def _cosines(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 def _match(weights: np.ndarray, head: np.ndarray, tasks: Tasks) -> float | None:
     """None without a new neuron; -1 for one whose sign no student neuron has."""
     best = []
-    for sign, direction in zip(tasks.signs[tasks.neurons:], tasks.directions[tasks.neurons:], strict=True):
+    for sign, direction in zip(
+        tasks.signs[tasks.neurons :], tasks.directions[tasks.neurons :], strict=True
+    ):
         fitting = weights[np.sign(head) == sign]
-        best.append(float(_cosines(fitting, np.broadcast_to(direction, fitting.shape)).max()) if len(fitting) else -1.0)
+        best.append(
+            float(_cosines(fitting, np.broadcast_to(direction, fitting.shape)).max())
+            if len(fitting)
+            else -1.0
+        )
     return float(np.mean(best)) if best else None
 
 
 def _neurons(weights: np.ndarray, head: np.ndarray) -> list[list[float]]:
     vectors = np.abs(head)[:, None] * weights
-    return [[*(float(f"{x:.4g}") for x in vector), float(np.sign(a))] for vector, a in zip(vectors, head, strict=True)]
+    return [
+        [*(float(f"{x:.4g}") for x in vector), float(np.sign(a))]
+        for vector, a in zip(vectors, head, strict=True)
+    ]

@@ -11,11 +11,27 @@ from nanocl.studies.teacher_student.settings import condition_label, label
 from nanocl.studies.teacher_student.storage import Record
 
 COLUMNS = {
-    "L_B": "loss_b", "A_keep": "keep_a", "A_oldhead": "oldhead_a", "drift": "drift", "drift kept": "drift_kept",
-    "k preserved": "preserved", "cosine": "cosine", "match": "match", "sign flips": "flips", "steps": "steps",
+    "L_B": "loss_b",
+    "A_keep": "keep_a",
+    "A_oldhead": "oldhead_a",
+    "drift": "drift",
+    "drift kept": "drift_kept",
+    "k preserved": "preserved",
+    "cosine": "cosine",
+    "match": "match",
+    "sign flips": "flips",
+    "steps": "steps",
 }
-PUBLISHED = {1: {"nano": ("0.0094 ± 0.012", "0.027 ± 0.0040"), "gradient": ("0.017 ± 0.015", "0.057 ± 0.032")},
-             2: {"nano": ("0.038 ± 0.040", "0.042 ± 0.0077"), "gradient": ("0.063 ± 0.033", "0.097 ± 0.071")}}
+PUBLISHED = {
+    1: {
+        "nano": ("0.0094 ± 0.012", "0.027 ± 0.0040"),
+        "gradient": ("0.017 ± 0.015", "0.057 ± 0.032"),
+    },
+    2: {
+        "nano": ("0.038 ± 0.040", "0.042 ± 0.0077"),
+        "gradient": ("0.063 ± 0.033", "0.097 ± 0.071"),
+    },
+}
 _LEGEND = """\
 Arms: gd and adam train everything; nano, large, gradient and random train the smallest, largest, steepest and random
 entries of each layer by gradient descent; nano-neuron trains the smallest whole neurons; theorem trains, without its
@@ -37,28 +53,44 @@ def text(settings: Sequence[Record], claims: Sequence[Claim]) -> str:
     """For the terminal: the first setting, and a verdict for each claim."""
     lines = []
     if settings:
-        lines += [f"{label(settings[0]['setting'])}, {len(settings[0]['setting']['seeds'])} seeds, medians:"]
+        lines += [
+            f"{label(settings[0]['setting'])}, {len(settings[0]['setting']['seeds'])} seeds, medians:"
+        ]
         rows = [["arm", *list(COLUMNS)[:4], "k preserved"]]
         for arm in _arms(settings[0]):
             rows.append([arm, *(_median(settings[0], arm, COLUMNS[name]) for name in rows[0][1:])])
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines += ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+        lines += [
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            for row in rows
+        ]
     for claim in claims:
-        lines += ["", f"{claim.claim} ({claim.source.split(': ')[0]})",
-                  f"  {claim.verdict}"]
+        lines += ["", f"{claim.claim} ({claim.source.split(': ')[0]})", f"  {claim.verdict}"]
     return "\n".join(lines)
 
 
-def page(settings: Sequence[Record], conditions: Sequence[Record], claims: Sequence[Claim],
-         figures: Sequence[str]) -> str:
+def page(
+    settings: Sequence[Record],
+    conditions: Sequence[Record],
+    claims: Sequence[Claim],
+    figures: Sequence[str],
+) -> str:
     """Markdown: verdicts, figures, every setting."""
-    parts = ["# Teacher-student study", "Generated from the records in this folder by `python -m nanocl.run --stream "
-             "teacher-student`; do not edit.", "## Claims", markdown(claims)]
+    parts = [
+        "# Teacher-student study",
+        "Generated from the records in this folder by `python -m nanocl.run --stream "
+        "teacher-student`; do not edit.",
+        "## Claims",
+        markdown(claims),
+    ]
     parts += ["## Published tables", _published(settings)]
     parts += ["## Figures", *(f"![{name}]({name})" for name in figures)]
     parts += ["## Every setting", _LEGEND]
     for entry in settings:
-        parts += [f"### {label(entry['setting'])[:1].upper()}{label(entry['setting'])[1:]}", _table(entry)]
+        parts += [
+            f"### {label(entry['setting'])[:1].upper()}{label(entry['setting'])[1:]}",
+            _table(entry),
+        ]
     parts += ["## Theorem 2.2", _conditions(conditions)]
     return "\n\n".join(part.rstrip() for part in parts if part) + "\n"
 
@@ -101,20 +133,33 @@ def _published(settings: Sequence[Record]) -> str:
                 kind = [setting[name] for name in ("extra", "dimension", "heads", "angle")]
                 if kind == [extra, 2, "shared", None]:
                     ours = [absolute(entry, arm, measure) for measure in ("loss_b", "drift")]
-                    cells = ["{:.2g} ± {:.2g}".format(*value[:2]) if value else "–" for value in ours]
+                    cells = [
+                        "{:.2g} ± {:.2g}".format(*value[:2]) if value else "–" for value in ours
+                    ]
                     gone = sum(value is None for value in entry["values"][arm]["loss_b"])
-                    lines.append(f"| {7 + extra} | {arm} | {label(setting)} | {' | '.join(cells)} | {gone or ''} |")
+                    lines.append(
+                        f"| {7 + extra} | {arm} | {label(setting)} | {' | '.join(cells)} | {gone or ''} |"
+                    )
     return "\n".join(lines)
 
 
 def _conditions(conditions: Sequence[Record]) -> str:
-    lines = ["| networks | epsilon | distance of the limit | time until learned | learned |", "|---|---|---|---|---|"]
+    lines = [
+        "| networks | epsilon | distance of the limit | time until learned | learned |",
+        "|---|---|---|---|---|",
+    ]
     for entry in conditions:
         values = entry["values"]
         for place in range(len(values["epsilon"][0])):
-            columns = {name: [row[place] for row in values[name] if row[place] is not None]
-                       for name in ("epsilon", "distance", "time")}
-            shown = [f"{plain.median(column):.3g}" if column else "–" for column in columns.values()]
-            lines.append(f"| {condition_label(entry['condition'])} | {' | '.join(shown)} | "
-                         f"{len(columns['time'])} of {len(values['epsilon'])} |")
+            columns = {
+                name: [row[place] for row in values[name] if row[place] is not None]
+                for name in ("epsilon", "distance", "time")
+            }
+            shown = [
+                f"{plain.median(column):.3g}" if column else "–" for column in columns.values()
+            ]
+            lines.append(
+                f"| {condition_label(entry['condition'])} | {' | '.join(shown)} | "
+                f"{len(columns['time'])} of {len(values['epsilon'])} |"
+            )
     return "\n".join(lines)

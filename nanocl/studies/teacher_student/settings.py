@@ -20,20 +20,23 @@ class Setting:
     """Pretraining on teacher A and finetuning on teacher B; the defaults are the paper's, where it gives them.
 
     Attributes:
-        dimension, teacher, samples, test_samples, extra, angle: As in `nanocl.streams.teacher_student`.
-        hidden, init_scale: As in `nanocl.models.student`; the initial deviation is `init_scale / sqrt(hidden)`.
+        dimension, teacher, samples, test_samples, extra, angle: As in
+            `nanocl.streams.teacher_student`.
+        hidden, init_scale: As in `nanocl.models.student`; the initial deviation is `init_scale /
+            sqrt(hidden)`.
         pretrain_lr, pretrain_steps: Full-batch gradient descent on teacher A.
         lr, steps: Full-batch gradient descent on teacher B.
         adam_lr: Adam's learning rate on teacher B.
-        share: Share of the entries of each layer (of the neurons, for whole neurons) that a masked arm trains.
+        share: Share of the entries of each layer (of the neurons, for whole neurons) that a masked
+            arm trains.
         interval: Updates from one selection to the next; 0 selects once.
         optimizer: `gd` or `adam`, of the masked arms.
-        heads: `shared`: teacher B is learned with the output weights of teacher A. `own`: with new ones, trained in
-            every arm without a mask, while those of teacher A are kept.
+        heads: `shared`: teacher B is learned with the output weights of teacher A. `own`: with new
+            ones, trained in every arm without a mask, while those of teacher A are kept.
         seeds: One student, pair of teachers and set of inputs each.
 
-    Source: Zhou et al., 2025, arXiv:2506.21374, section 2. Their learning rates, 2 and 1, diverge on the mean squared
-        error; samples, mask share and interval are not published.
+    Source: Zhou et al., 2025, arXiv:2506.21374, section 2. Their learning rates, 2 and 1, diverge
+        on the mean squared error; samples, mask share and interval are not published.
     """
 
     dimension: int = 2
@@ -56,13 +59,25 @@ class Setting:
     seeds: tuple[int, ...] = tuple(range(20))
 
     def __post_init__(self) -> None:
-        _check(self, share=(0, 1), interval=(0, None), optimizer=("gd", "adam"), heads=("shared", "own"),
-               extra=(0, None), steps=(1, None), pretrain_steps=(1, None))
+        _check(
+            self,
+            share=(0, 1),
+            interval=(0, None),
+            optimizer=("gd", "adam"),
+            heads=("shared", "own"),
+            extra=(0, None),
+            steps=(1, None),
+            pretrain_steps=(1, None),
+        )
 
     @property
     def arms(self) -> tuple[str, ...]:
         """The theorem's arm needs a new neuron and the old output weights."""
-        return ARMS if self.extra and self.heads == "shared" else tuple(arm for arm in ARMS if arm != "theorem")
+        return (
+            ARMS
+            if self.extra and self.heads == "shared"
+            else tuple(arm for arm in ARMS if arm != "theorem")
+        )
 
     @property
     def digest(self) -> str:
@@ -76,10 +91,12 @@ class Condition:
 
     Attributes:
         dimension, teacher, samples: As in `Setting`.
-        init_scale: Of the networks to be pretrained; None builds networks that meet the assumptions exactly.
+        init_scale: Of the networks to be pretrained; None builds networks that meet the assumptions
+            exactly.
         hidden, pretrain_lr, pretrain_steps: Of the networks to be pretrained.
         epsilons: Of the networks to be built.
-        time_step, time: Euler step and end of the gradient flow of v on half the mean squared error.
+        time_step, time: Euler step and end of the gradient flow of v on half the mean squared
+            error.
         seeds: One network, pair of teachers and set of inputs each.
     """
 
@@ -116,8 +133,10 @@ def plan(tier: str = "cpu", seeds: Sequence[int] = ()) -> tuple[list[Setting], l
     protocol = suite.find(NAME)[1]
     study = {**protocol["study"], **protocol["tier"][tier].get("study", {})}
     chosen = tuple(seeds) or tuple(range(study["seeds"]))
-    settings = [replace(_make(Setting, {**study.get("base", {}), **values}), seeds=chosen)
-                for values in study["settings"]]
+    settings = [
+        replace(_make(Setting, {**study.get("base", {}), **values}), seeds=chosen)
+        for values in study["settings"]
+    ]
     conditions = [replace(_make(Condition, values), seeds=chosen) for values in study["conditions"]]
     return list(dict.fromkeys(settings)), list(dict.fromkeys(conditions))
 
@@ -125,7 +144,9 @@ def plan(tier: str = "cpu", seeds: Sequence[int] = ()) -> tuple[list[Setting], l
 def label(values: Mapping[str, Any]) -> str:
     """Where a setting, as a mapping, differs from the paper's: `extra neurons 2, mask share 20 %`."""
     usual = asdict(Setting())
-    changed = {name: value for name, value in values.items() if name in usual and usual[name] != value}
+    changed = {
+        name: value for name, value in values.items() if name in usual and usual[name] != value
+    }
     found = [_WORDS[name](value, values) for name, value in changed.items() if name in _WORDS]
     return ", ".join(found) or "the paper's setting"
 
@@ -161,7 +182,12 @@ def _make(kind: type, values: Mapping[str, Any]) -> Any:
     for name in values:
         if name not in known:
             raise UserError(f"the study {NAME} has no option {name!r}{did_you_mean(name, known)}")
-    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+    return kind(
+        **{
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in values.items()
+        }
+    )
 
 
 def _check(setting: Setting, **ranges: tuple) -> None:

@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from nanocl.records import Environment, UserError
-from nanocl.studies.teacher_student.settings import NAME, SCHEMA, Condition, Setting, condition_label, label
+from nanocl.studies.teacher_student.settings import (
+    NAME,
+    SCHEMA,
+    Condition,
+    Setting,
+    condition_label,
+    label,
+)
 
 SIZE_LIMIT = 64 * 1024
 Record = Mapping[str, Any]
@@ -24,15 +31,29 @@ def folder(root: Path) -> Path:
 
 def path_of(spec: Setting | Condition, root: Path) -> Path:
     """Where a record lies: `mask-share-20-9ba81806987b.json`."""
-    words = label(asdict(spec)) if isinstance(spec, Setting) else f"theorem {condition_label(asdict(spec))}"
-    return folder(root) / f"{re.sub('[^a-z0-9.]+', '-', words.lower()).strip('-')}-{spec.digest}.json"
+    words = (
+        label(asdict(spec))
+        if isinstance(spec, Setting)
+        else f"theorem {condition_label(asdict(spec))}"
+    )
+    return (
+        folder(root) / f"{re.sub('[^a-z0-9.]+', '-', words.lower()).strip('-')}-{spec.digest}.json"
+    )
 
 
-def record(spec: Setting | Condition, values: Mapping[str, Any], environment: Environment) -> Record:
+def record(
+    spec: Setting | Condition, values: Mapping[str, Any], environment: Environment
+) -> Record:
     """A plain value; floats are rounded to 7 digits, what is not finite is None."""
     kind = "setting" if isinstance(spec, Setting) else "condition"
-    return {"schema": SCHEMA, "study": NAME, "digest": spec.digest, kind: asdict(spec), "values": _plain(values),
-            "environment": asdict(environment)}
+    return {
+        "schema": SCHEMA,
+        "study": NAME,
+        "digest": spec.digest,
+        kind: asdict(spec),
+        "values": _plain(values),
+        "environment": asdict(environment),
+    }
 
 
 def save(spec: Setting | Condition, entry: Record, root: Path) -> Path:
@@ -42,9 +63,15 @@ def save(spec: Setting | Condition, entry: Record, root: Path) -> Path:
         UserError: The folder cannot be written.
         ValueError: The record is too large.
     """
-    text = "{\n" + ",\n".join(f"{json.dumps(name)}: {_text(value)}" for name, value in entry.items()) + "\n}\n"
+    text = (
+        "{\n"
+        + ",\n".join(f"{json.dumps(name)}: {_text(value)}" for name, value in entry.items())
+        + "\n}\n"
+    )
     if len(text.encode()) >= SIZE_LIMIT:
-        raise ValueError(f"a record must be smaller than {SIZE_LIMIT} bytes, got {len(text.encode())}; use fewer seeds")
+        raise ValueError(
+            f"a record must be smaller than {SIZE_LIMIT} bytes, got {len(text.encode())}; use fewer seeds"
+        )
     return write(path_of(spec, root), text.encode())
 
 
@@ -60,8 +87,10 @@ def write(path: Path, content: bytes) -> Path:
         temporary.write_bytes(content)
         os.replace(temporary, path)
     except OSError as error:
-        raise UserError(f"cannot write {str(path)!r} ({error.strerror}); name a folder that can be written with "
-                        "--results") from error
+        raise UserError(
+            f"cannot write {str(path)!r} ({error.strerror}); name a folder that can be written with "
+            "--results"
+        ) from error
     return path
 
 
@@ -70,7 +99,9 @@ def find(spec: Setting | Condition, root: Path) -> Record | None:
     try:
         entry = json.loads(path_of(spec, root).read_text(encoding="utf-8"))
         kind = "setting" if isinstance(spec, Setting) else "condition"
-        same = entry["digest"] == spec.digest and entry[kind] == json.loads(json.dumps(asdict(spec)))
+        same = entry["digest"] == spec.digest and entry[kind] == json.loads(
+            json.dumps(asdict(spec))
+        )
         return entry if same and isinstance(entry["values"], dict) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -83,7 +114,11 @@ def load(specs: Sequence[Setting | Condition], root: Path) -> list[Record]:
 
 def _text(value: Any) -> str:
     if isinstance(value, dict) and value and all(isinstance(item, dict) for item in value.values()):
-        return "{\n" + ",\n".join(f"  {json.dumps(name)}: {_text(item)}" for name, item in value.items()) + "\n}"
+        return (
+            "{\n"
+            + ",\n".join(f"  {json.dumps(name)}: {_text(item)}" for name, item in value.items())
+            + "\n}"
+        )
     return json.dumps(value, allow_nan=False, separators=(",", ":"))
 
 
