@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nanocl import __version__, formats, registry
-from nanocl.formats import Table
+from nanocl import __version__
+from nanocl.plugins import registry
 from nanocl.records import UserError
+from nanocl.reporting import formats
+from nanocl.reporting.formats import Table
 
 if TYPE_CHECKING:
     from nanocl.footprint import Footprint

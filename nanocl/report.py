@@ -9,8 +9,10 @@ import sys
 from collections.abc import Container, Sequence
 from pathlib import Path
 
-from nanocl import __version__, citation, leaderboard, reproduction, store, suite, tables
-from nanocl.records import RunResult, Summary, UserError
+from nanocl import __version__
+from nanocl.protocols import suite
+from nanocl.records import RunResult, Summary, UserError, store
+from nanocl.reporting import citation, leaderboard, reproduction, tables
 from nanocl.studies import pages as studies
 
 EPILOG = """\

@@ -12,10 +12,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-from nanocl import backbones, registry, store, studies, suite, tables
-from nanocl.commandline import parser, probing, request, seeds
+from nanocl import studies
+from nanocl.cli.commandline import parser, probing, request, seeds
 from nanocl.engine import local
-from nanocl.records import RunFailure, RunSpec, UserError
+from nanocl.plugins import registry
+from nanocl.protocols import backbones, suite
+from nanocl.records import RunFailure, RunSpec, UserError, store
+from nanocl.reporting import tables
 from nanocl.studies import mechanism
 
 
@@ -135,7 +138,7 @@ def _study(study: ModuleType, arguments: argparse.Namespace) -> int:
             print(f"{'measured' if measured else 'to run':<9} {digest}  {words}")
         print(f"{len(rows)} parts of the study, {sum(row[2] for row in rows)} measured")
         return 0
-    from nanocl.progress import StudyDisplay  # here, because it loads rich
+    from nanocl.cli.progress import StudyDisplay  # here, because it loads rich
 
     with StudyDisplay(f"study {arguments.stream}") as display:
         text = study.run(
@@ -166,10 +169,10 @@ def _train(
     todo: Sequence[RunSpec], total: int, arguments: argparse.Namespace, probe: Path | None = None
 ) -> list[RunFailure]:
     local.warm_up()
-    from nanocl import (
+    from nanocl.cli.progress import Display
+    from nanocl.training import (
         experiment,  # here, because it loads torch: the calls that train nothing stay quick
     )
-    from nanocl.progress import Display
 
     device = experiment.choose_device(arguments.device)
     workers = arguments.workers or (1 if device == "cuda" else _cores() // todo[0].training.threads)

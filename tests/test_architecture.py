@@ -113,7 +113,7 @@ def test_a_file_ends_before_it_is_too_long(path):
 
 
 @pytest.mark.parametrize(
-    "module", ["nanocl", "nanocl.run", "nanocl.report", "nanocl.memory", "nanocl.suite"]
+    "module", ["nanocl", "nanocl.run", "nanocl.report", "nanocl.memory", "nanocl.protocols.suite"]
 )
 def test_doors_open_without_torch(module):
     code = f"import sys, {module}; print(sorted({{'torch', 'avalanche', 'torchvision'}} & set(sys.modules)))"

@@ -7,8 +7,15 @@ import torch
 from avalanche.benchmarks.utils import AvalancheDataset, TransformGroups
 from avalanche.training.storage_policy import ReservoirSamplingBuffer
 
-from nanocl.batches import MiniBatches, Preparation, TensorDataset, crop_flip, reorder, tensor_parts
 from nanocl.streams import make_scenario
+from nanocl.streams.batches import (
+    MiniBatches,
+    Preparation,
+    TensorDataset,
+    crop_flip,
+    reorder,
+    tensor_parts,
+)
 
 
 def images(count=20, channels=3, side=6, seed=0):

@@ -8,7 +8,7 @@ from trajectories import gradients_of, train
 from nanocl.footprint import state_bytes_of
 from nanocl.footprint.architectures import Weight
 from nanocl.optim import CautiousAdamW
-from nanocl.optim._reference_masked import CautiousAdamWReference
+from nanocl.optim._reference.lift import CautiousAdamWReference
 
 SHAPES = ((17, 9), (13,), (1,), ())
 

@@ -3,8 +3,10 @@ import re
 import pytest
 from making import a_result, a_spec
 
-from nanocl import __version__, citation, metrics, registry
+from nanocl import __version__
+from nanocl.plugins import registry
 from nanocl.records import UserError
+from nanocl.reporting import citation, metrics
 
 
 def entries(text):

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from nanocl.claims import (
+from nanocl.studies.claims import (
     AGAINST,
     FOR,
     OPEN,

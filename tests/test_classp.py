@@ -8,7 +8,7 @@ from trajectories import gradients_of, train
 from nanocl.footprint import state_bytes_of
 from nanocl.footprint.architectures import Weight
 from nanocl.optim import CLASSP
-from nanocl.optim._reference_masked import CLASSPReference
+from nanocl.optim._reference.lift import CLASSPReference
 from nanocl.strategies.classp import CLASSP as Strategy
 from nanocl.testing import small_learner, small_stream
 

@@ -2,8 +2,8 @@
 
 import itertools
 
-from nanocl import colours
-from nanocl.colours import style
+from nanocl.reporting import colours
+from nanocl.reporting.colours import style
 from nanocl.studies.teacher_student.settings import ARMS
 
 

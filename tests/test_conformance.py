@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from nanocl import optim, registry
+from nanocl import optim
+from nanocl.plugins import registry
 from nanocl.testing import check_model, check_optimizer, check_strategy, check_stream
 
 STREAMS = {

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from nanocl.drift import DriftMeter, change_by_magnitude, compare
+from nanocl.training.drift import DriftMeter, change_by_magnitude, compare
 
 
 def test_columns_of_a_known_change():

@@ -6,9 +6,10 @@ import functools
 import pytest
 import torch
 
-from nanocl import experiment, suite, training
 from nanocl.engine import local
+from nanocl.protocols import suite
 from nanocl.records import RunFailure, RunResult, UserError
+from nanocl.training import experiment, loop
 
 
 def spec(strategy="adamw", seed=0, **values):
@@ -82,9 +83,9 @@ def test_a_run_that_was_cut_goes_on_bit_for_bit(tmp_path, monkeypatch, strategy)
     monkeypatch.setattr(experiment.checkpoint, "save", save)
     trained = []
     monkeypatch.setattr(
-        training.Learner,
+        loop.Learner,
         "train",
-        lambda self, e, train=training.Learner.train, **k: (
+        lambda self, e, train=loop.Learner.train, **k: (
             trained.append(e.current_experience),
             train(self, e, **k),
         ),

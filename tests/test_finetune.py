@@ -7,14 +7,16 @@ import pytest
 import torch
 from pictures import pictures, png, write_folder
 
-from nanocl import experiment, suite, testing, training
-from nanocl.batches import MiniBatches, tensor_parts
+from nanocl import testing
 from nanocl.models._weights import output_layer
 from nanocl.models.resnet32 import ResNet32
 from nanocl.models.small_cnn import SmallCNN
-from nanocl.normalisation import statistics_of
+from nanocl.protocols import suite
 from nanocl.records import UserError
+from nanocl.streams.batches import MiniBatches, tensor_parts
 from nanocl.streams.finetune import Finetune
+from nanocl.training import experiment, loop
+from nanocl.training.normalisation import statistics_of
 
 FIRST, SECOND = ("ant", "bee", "cat"), ("dog", "elk")
 
@@ -243,9 +245,9 @@ def test_restored_statistics_leave_an_old_experience_as_it_was_where_no_weight_m
         learner.train(scenario.train_stream[0], eval_streams=[])
         learner.train_epochs = 1
         answers = []
-        score = training.Learner.forward
+        score = loop.Learner.forward
         monkeypatch.setattr(
-            training.Learner, "forward", lambda self: answers.append(score(self)) or answers[-1]
+            loop.Learner, "forward", lambda self: answers.append(score(self)) or answers[-1]
         )
         learner.eval(scenario.test_stream)
         learner.train(scenario.train_stream[1], eval_streams=[])

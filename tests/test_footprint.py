@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from nanocl import registry
 from nanocl.footprint import adamw8bit, footprint, models, optimizers, paper, state_bytes_of
 from nanocl.footprint.architectures import BUNDLED, Weight, from_config, from_file
-from nanocl.measure import tensor_bytes
 from nanocl.optim import MicroAdam, NanoAdam
+from nanocl.plugins import registry
 from nanocl.records import UserError
+from nanocl.training.measure import tensor_bytes
 
 PUBLISHED = {
     "vit-l-16": 304_326_632,
@@ -38,7 +38,7 @@ GIB = 2**30
 
 def network(name: str, inputs: tuple[int, ...], outputs: int, **options: object) -> nn.Module:
     """A model as a run builds it, with data."""
-    from nanocl.heads import Network
+    from nanocl.training.heads import Network
 
     part = registry.complete("models", name, options)
     return Network(
@@ -254,7 +254,7 @@ def test_a_strategy_in_a_run_stores_what_is_predicted(
 def test_norms_and_output_layer_are_those_that_a_run_trains_densely(model, inputs):
     if model.startswith("timm"):
         pytest.importorskip("timm")
-    from nanocl.strategies._groups import head_parameters, norm_parameters
+    from nanocl.libraries.groups import head_parameters, norm_parameters
 
     with torch.device("meta"):
         real = network(model, inputs, 10)

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from nanocl import formats
-from nanocl.formats import Table
+from nanocl.reporting import formats
+from nanocl.reporting.formats import Table
 
 TABLE = Table(
     "A & B",

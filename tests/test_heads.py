@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from nanocl.heads import CLOSED, Network, choose
+from nanocl.training.heads import CLOSED, Network, choose
 
 CLASSES = ((0, 3), (1, 4), (2,))
 

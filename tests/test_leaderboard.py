@@ -1,8 +1,9 @@
 import pytest
 from making import MATRIX, a_cost, a_result, a_spec, shifted
 
-from nanocl import __version__, leaderboard, statistics
-from nanocl.summaries import summarise
+from nanocl import __version__
+from nanocl.reporting import leaderboard, statistics
+from nanocl.reporting.summaries import summarise
 
 
 def runs(strategy, by=0.0, seeds=range(8), noise=0.001, **options):

@@ -8,7 +8,7 @@ from trajectories import gradients_of, selected, train
 from nanocl.footprint import state_bytes_of
 from nanocl.footprint.architectures import Weight
 from nanocl.optim import LIFT
-from nanocl.optim._reference_masked import LIFTReference
+from nanocl.optim._reference.lift import LIFTReference
 from nanocl.optim.lift import low_rank
 
 SHAPES = ((17, 9), (6, 3, 2, 2), (13,), ())

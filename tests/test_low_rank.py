@@ -9,7 +9,7 @@ from torch.nn.utils import parametrize
 from trajectories import gradients_of, train
 
 from nanocl.optim import LowRankAdamW
-from nanocl.optim._reference_masked import LowRankAdamWReference
+from nanocl.optim._reference.lift import LowRankAdamWReference
 from nanocl.optim.low_rank import first_factor
 
 SHAPES = ((17, 9), (6, 3, 2, 2), (4, 30), (13,), ())

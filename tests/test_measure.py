@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from nanocl import measure
-from nanocl.measure import Meter, tensor_bytes
+from nanocl.training import measure
+from nanocl.training.measure import Meter, tensor_bytes
 
 
 def trained(optimizer, model):

@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as some
 from making import INITIAL, MATRIX, a_cost, a_drift
 
-from nanocl import metrics
-from nanocl.metrics import Evaluation, Undefined
+from nanocl.reporting import metrics
+from nanocl.reporting.metrics import Evaluation, Undefined
 
 BY_HAND = {
     "average_accuracy": (0.5 + 0.6 + 0.7) / 3,

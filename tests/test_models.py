@@ -14,9 +14,6 @@ from torch import nn
 from torch.nn import functional
 from torchvision import models
 
-from nanocl import registry
-from nanocl.batches import MiniBatches, tensor_parts
-from nanocl.heads import Network
 from nanocl.models._collections import answers
 from nanocl.models._weights import load_weights, read_state
 from nanocl.models.mlp import MLP
@@ -25,8 +22,11 @@ from nanocl.models.slim_resnet18 import SlimResNet18
 from nanocl.models.small_cnn import SmallCNN
 from nanocl.models.student import Student
 from nanocl.models.torchvision import Torchvision
+from nanocl.plugins import registry
 from nanocl.records import UserError
+from nanocl.streams.batches import MiniBatches, tensor_parts
 from nanocl.streams.split import Split
+from nanocl.training.heads import Network
 
 IMAGE_MODELS = {
     "mlp": MLP,

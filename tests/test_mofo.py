@@ -10,7 +10,7 @@ from trajectories import gradients_of, train
 from nanocl.footprint import state_bytes_of
 from nanocl.footprint.architectures import Weight
 from nanocl.optim import MoFO
-from nanocl.optim._reference_masked import MoFOReference
+from nanocl.optim._reference.lift import MoFOReference
 
 SHAPES = ((17, 9), (13,), (1,), ())
 

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 from making import a_result
 
-from nanocl import notes, protocol, suite, tables
-from nanocl.summaries import summarise
+from nanocl.protocols import protocol, suite
+from nanocl.reporting import notes, tables
+from nanocl.reporting.summaries import summarise
 
 
 def tuned(strategy="adam", **changed):

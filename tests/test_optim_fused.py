@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from nanocl.optim import MicroAdam, NanoAdam, _fused, _plain
-from nanocl.optim._rounding import random_bits, stochastic_bfloat16
+from nanocl.optim import MicroAdam, NanoAdam
+from nanocl.optim._compiled import adamw as _fused
+from nanocl.optim._plain import adamw as _plain
+from nanocl.optim._plain.rounding import random_bits, stochastic_bfloat16
 from nanocl.optim._threads import Work, _shares, run
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float64)
@@ -28,7 +30,8 @@ def assert_rounded(ours, plain, dtype, terms=1):
     """Equal to rounding; in bfloat16 a neighbour now and then, where the unrounded values differ by a last bit.
 
     A sum that nearly cancels is as inexact as its largest term, in the type of the arithmetic:
-    `terms` is about its size, 0 where nothing cancels.
+        `terms` is about its
+    size, 0 where nothing cancels.
     """
     ours, plain = ours.double().flatten(), plain.double().flatten()
     tiny = torch.finfo(torch.float32 if dtype == torch.bfloat16 else dtype).eps

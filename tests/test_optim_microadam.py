@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from nanocl.optim import MicroAdam
-from nanocl.optim._plain_microadam import dequantise, quantise
-from nanocl.optim._reference import MicroAdamReference
-from nanocl.optim._selection import even_starts, flat_index, quota
+from nanocl.optim._plain.microadam import dequantise, quantise
+from nanocl.optim._plain.selection import even_starts, flat_index, quota
+from nanocl.optim._reference.nanoadam import MicroAdamReference
 
 SHAPES = ((17, 9), (13,), (1,), ())
 EXACT = {"state_dtype": torch.float64}

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from nanocl.optim import NanoAdam
-from nanocl.optim._reference import NanoAdamReference
-from nanocl.optim._selection import flat_index, quota
+from nanocl.optim._plain.selection import flat_index, quota
+from nanocl.optim._reference.nanoadam import NanoAdamReference
 
 SHAPES = ((17, 9), (13,), (1,), ())
 

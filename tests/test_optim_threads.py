@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from nanocl.optim import MicroAdam, NanoAdam, _threads
-from nanocl.optim._kernel_adamw import HEAD, part
+from nanocl.optim._compiled.loops_adamw import HEAD, part
 from nanocl.optim._threads import Work, run
 
 BIG = 4 * _threads.WORTHWHILE

@@ -24,7 +24,7 @@ def load(monkeypatch):
 
     def reload(interpret):
         monkeypatch.setenv("TRITON_INTERPRET", "1" if interpret else "0")
-        return importlib.reload(importlib.import_module("nanocl.optim._triton"))
+        return importlib.reload(importlib.import_module("nanocl.optim._triton.adamw"))
 
     return reload
 

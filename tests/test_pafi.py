@@ -10,7 +10,7 @@ from trajectories import gradients_of, selected, train
 from nanocl.footprint import state_bytes_of
 from nanocl.footprint.architectures import Weight
 from nanocl.optim import NanoAdam, PaFi
-from nanocl.optim._reference_masked import PaFiReference
+from nanocl.optim._reference.lift import PaFiReference
 
 SHAPES = ((17, 9), (13,), (1,), ())
 

@@ -7,12 +7,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from nanocl import experiment, run, suite
-from nanocl.commandline import parser, probing, request
-from nanocl.probe import look
+from nanocl import run
+from nanocl.cli.commandline import parser, probing, request
+from nanocl.protocols import suite
 from nanocl.records import UserError
 from nanocl.studies import mechanism, pages
 from nanocl.studies.mechanism import claims
+from nanocl.training import experiment
+from nanocl.training.probe import look
 
 
 def spec(*strategies, seed=0):

@@ -6,8 +6,8 @@ import pytest
 from making import MATRIX, a_result, a_spec
 from rich.console import Console
 
-from nanocl import progress
-from nanocl.progress import Display, StudyDisplay
+from nanocl.cli import progress
+from nanocl.cli.progress import Display, StudyDisplay
 from nanocl.records import Progress, RunFailure
 
 

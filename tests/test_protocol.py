@@ -2,9 +2,9 @@
 
 import pytest
 
-from nanocl import protocol, suite
+from nanocl.protocols import protocol, suite
+from nanocl.protocols.suite import Request
 from nanocl.records import UserError
-from nanocl.suite import Request
 
 GOOD = """
 title = "Mine"

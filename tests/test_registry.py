@@ -4,7 +4,7 @@ import textwrap
 
 import pytest
 
-from nanocl import registry
+from nanocl.plugins import registry
 from nanocl.records import UserError
 
 TOY = '''

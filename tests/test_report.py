@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from making import MATRIX, a_result, a_spec, shifted
 
-from nanocl import report, store
+from nanocl import report
+from nanocl.records import store
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 

@@ -5,7 +5,9 @@ from pathlib import Path
 
 from making import a_result
 
-from nanocl import reproduction, store, suite
+from nanocl.protocols import suite
+from nanocl.records import store
+from nanocl.reporting import reproduction
 
 PROTOCOL = {
     "toy": {

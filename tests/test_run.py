@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from nanocl import progress, run, suite
+from nanocl import run
+from nanocl.cli import progress
 from nanocl.engine import local
+from nanocl.protocols import suite
 from nanocl.records import Progress, RunFailure, UserError
 
 

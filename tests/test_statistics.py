@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 from scipy import stats
 
-from nanocl import statistics
+from nanocl.reporting import statistics
 
 
 def brute_force_p_value(differences):

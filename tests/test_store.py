@@ -7,8 +7,8 @@ import pytest
 from jsonschema import Draft202012Validator, ValidationError
 from making import MATRIX, a_result, a_spec
 
-from nanocl import records, schema, store
-from nanocl.records import UserError
+from nanocl import records
+from nanocl.records import UserError, schema, store
 
 
 def one_record(root):

@@ -5,10 +5,8 @@ import torch
 from torch import nn
 
 from nanocl import optim
-from nanocl.batches import MiniBatches
-from nanocl.heads import Network
+from nanocl.libraries.groups import dense_groups, head_parameters, norm_parameters
 from nanocl.strategies import Strategy
-from nanocl.strategies._groups import dense_groups, head_parameters, norm_parameters
 from nanocl.strategies.adagrad import Adagrad
 from nanocl.strategies.adam import Adam
 from nanocl.strategies.adamw import AdamW
@@ -21,7 +19,9 @@ from nanocl.strategies.nanoadam import NanoAdam
 from nanocl.strategies.online_ewc import OnlineEWC
 from nanocl.strategies.sgd import SGD
 from nanocl.strategies.si import SI
+from nanocl.streams.batches import MiniBatches
 from nanocl.testing import SmallBackbone, run, small_learner, small_stream
+from nanocl.training.heads import Network
 
 PAIRS = [
     (

@@ -13,10 +13,12 @@ from avalanche.training.plugins import EvaluationPlugin
 from avalanche.training.supervised import Naive
 from torch import nn
 
-from nanocl import experiment, registry, suite
+from nanocl.libraries.hybrid import matrices_of
+from nanocl.plugins import registry
+from nanocl.protocols import suite
 from nanocl.records import Part, UserError, hash_of
-from nanocl.strategies._hybrid import matrices_of
 from nanocl.testing import small_stream
+from nanocl.training import experiment
 
 LIBRARIES = {
     "torch": "torch",

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nanocl import experiment, registry
+from nanocl.plugins import registry
+from nanocl.training import experiment
 
 
 def make(name, **given):

@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from nanocl import experiment, registry
+from nanocl.plugins import registry
 from nanocl.strategies import Strategy
 from nanocl.strategies.ewc import EWC
 from nanocl.testing import small_learner, small_stream
+from nanocl.training import experiment
 
 
 def make(name, **given):

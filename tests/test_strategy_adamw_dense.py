@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from nanocl.heads import Network
 from nanocl.strategies.adamw_dense import AdamWDense
 from nanocl.testing import SmallBackbone, small_learner, small_stream
+from nanocl.training.heads import Network
 
 HEAD, NORMS = {"head.weight", "head.bias"}, {"backbone.2.weight", "backbone.2.bias"}
 

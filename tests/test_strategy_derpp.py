@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from nanocl.heads import CLOSED
 from nanocl.strategies import Strategy
 from nanocl.strategies.derpp import DERpp
 from nanocl.strategies.sgd import SGD
 from nanocl.testing import run, small_learner, small_stream
+from nanocl.training.heads import CLOSED
 
 
 class Watch(Strategy):

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from nanocl.heads import Network
 from nanocl.strategies.ewc import EWC
 from nanocl.strategies.lora import LoRA
 from nanocl.testing import SmallBackbone, run, small_learner, small_stream
+from nanocl.training.heads import Network
 
 
 @pytest.mark.parametrize(

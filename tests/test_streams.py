@@ -11,15 +11,15 @@ from PIL import Image
 from torch import nn
 
 from nanocl import data
-from nanocl.batches import MiniBatches, tensor_parts
 from nanocl.data.teachers import answers, draw_inputs, draw_teacher
-from nanocl.heads import Network
 from nanocl.models.student import Student
 from nanocl.streams._images import PUBLISHED, draw, measured, padded
+from nanocl.streams.batches import MiniBatches, tensor_parts
 from nanocl.streams.permuted import Permuted
 from nanocl.streams.rotated import Rotated, rotation
 from nanocl.streams.split import Split
 from nanocl.streams.teacher_student import TeacherStudent
+from nanocl.training.heads import Network
 
 STREAMS = {
     "split": Split(validation=0.2),

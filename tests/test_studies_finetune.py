@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 from making import a_result, a_spec, shifted
 
-from nanocl import suite
-from nanocl.claims import AGAINST, FOR, OPEN
+from nanocl.protocols import suite
 from nanocl.studies import cost, verdicts
+from nanocl.studies.claims import AGAINST, FOR, OPEN
 from nanocl.studies.finetune import claims, comparisons, draw, figures, matched, page
 from nanocl.studies.finetune.points import SWITCHES, Comparison, Point
 

@@ -7,11 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from nanocl import experiment, suite, training
 from nanocl.data.teachers import answers
-from nanocl.drift import DriftMeter
-from nanocl.measure import Meter
 from nanocl.optim import NanoAdam
+from nanocl.protocols import suite
 from nanocl.records import UserError
 from nanocl.studies import teacher_student
 from nanocl.studies.teacher_student import (
@@ -26,6 +24,9 @@ from nanocl.studies.teacher_student import (
 )
 from nanocl.studies.teacher_student.engine import Bench, Network, fit, run_of
 from nanocl.studies.teacher_student.settings import ARMS, Condition, Setting
+from nanocl.training import experiment, loop
+from nanocl.training.drift import DriftMeter
+from nanocl.training.measure import Meter
 
 QUICK = Setting(
     samples=60, test_samples=50, pretrain_steps=40, steps=30, interval=7, share=0.2, seeds=(0, 1, 2)
@@ -116,7 +117,7 @@ def test_a_masked_arm_with_adam_equals_the_nanoadam_plugin_weight_by_weight(sele
         )
     )
     assert isinstance(learner.optimizer, NanoAdam)
-    training.train(
+    loop.train(
         learner, scenario, Meter(), drift=DriftMeter(learner.model, learner.model.head_parameters())
     )
     networks, _ = both_teachers(1, lr=3e-3, adam=True, select=code, share=0.2, interval=interval)

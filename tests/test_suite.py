@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from nanocl import registry, store, suite
-from nanocl.records import RunSpec, UserError
-from nanocl.suite import Request
+from nanocl.plugins import registry
+from nanocl.protocols import suite
+from nanocl.protocols.suite import Request
+from nanocl.records import RunSpec, UserError, store
 
 
 def specs(**values):

@@ -3,9 +3,9 @@ from dataclasses import replace
 import pytest
 from making import MATRIX, a_result, a_spec, shifted
 
-from nanocl import metrics, summaries
 from nanocl.records import Part
-from nanocl.summaries import summarise
+from nanocl.reporting import metrics, summaries
+from nanocl.reporting.summaries import summarise
 
 
 def runs(strategy="sgd", seeds=3, by=0.0, **options):

@@ -4,8 +4,8 @@ import io
 import pytest
 from making import MATRIX, a_result, a_spec, shifted
 
-from nanocl import metrics, tables
-from nanocl.tables import summarise
+from nanocl.reporting import metrics, tables
+from nanocl.reporting.tables import summarise
 
 
 def runs(strategy="sgd", seeds=3, matrix=MATRIX, **options):

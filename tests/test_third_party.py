@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nanocl import registry
+from nanocl.plugins import registry
 from nanocl.records import UserError
 from nanocl.strategies.sgd import SGD
 from nanocl.testing import check_strategy, run, small_learner, small_stream

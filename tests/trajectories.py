@@ -2,7 +2,7 @@
 
 import torch
 
-from nanocl.optim._selection import flat_index
+from nanocl.optim._plain.selection import flat_index
 
 
 def gradients_of(params, step):

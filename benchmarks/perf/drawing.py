@@ -9,7 +9,7 @@ from typing import Any
 from rivals import BASE, Rival
 from timing import Row
 
-from nanocl import colours
+from nanocl.reporting import colours
 
 EDGE = 0.05
 HEADER = (

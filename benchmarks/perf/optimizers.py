@@ -24,7 +24,7 @@ from rivals import BASE, Rival, listed
 from shapes import SETS, parameters
 from timing import Row, copy_bandwidth, row
 
-from nanocl import measure
+from nanocl.training import measure
 
 RESULTS = Path(__file__).resolve().parents[2] / "results" / "perf"
 MAIN = "20M"  # the set on which all optimizers are timed

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from nanocl import measure
+from nanocl.training import measure
 
 Params = list[nn.Parameter]
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")

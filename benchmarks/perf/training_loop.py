@@ -3,9 +3,10 @@
     python benchmarks/perf/training_loop.py --data-root DIR [--repeats 5]
 
 Stream and model are Split Fashion-MNIST and the default MLP. All paths train the same initial
-weights with the same optimizer for the same number of steps: a bare loop over tensors that are
-already floats in memory, nanocl's learner with Avalanche's hooks at work, and Avalanche's own
-per-sample loader on the same data. Medians over interleaved repeats; one thread.
+weights with the same
+optimizer for the same number of steps: a bare loop over tensors that are already floats in memory,
+nanocl's learner with Avalanche's hooks at work, and Avalanche's own per-sample loader on the same
+data. Medians over interleaved repeats; one thread.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from pathlib import Path
 
 import torch
 
-from nanocl import experiment, measure, suite, training
-from nanocl.batches import tensor_parts
+from nanocl.protocols import suite
 from nanocl.records import RunSpec
+from nanocl.streams.batches import tensor_parts
+from nanocl.training import experiment, loop, measure
 
 
 def bare(spec: RunSpec, data_root: Path | None) -> float:
@@ -43,9 +45,9 @@ def ours(spec: RunSpec, data_root: Path | None, *, fast: bool = True) -> float:
     """Seconds per step of the learner, everything between entering and leaving `train` included."""
     learner, scenario = experiment.build(spec, data_root=data_root)
     if not fast:
-        learner.make_train_dataloader = super(training.Learner, learner).make_train_dataloader
+        learner.make_train_dataloader = super(loop.Learner, learner).make_train_dataloader
     meter = measure.Meter()
-    learner.plugins.insert(0, training.Ticker(meter))
+    learner.plugins.insert(0, loop.Ticker(meter))
     with meter.training():
         learner.train(scenario.train_stream[0], eval_streams=[])
     return meter.seconds / meter.steps

@@ -22,7 +22,7 @@ def warm_up() -> None:
     """Begin to import torch and Avalanche in the background; the workers then start at once."""
     context = _context()
     if context.get_start_method() == "forkserver":
-        context.set_forkserver_preload(["nanocl.experiment"])
+        context.set_forkserver_preload(["nanocl.training.experiment"])
         with _deaf_to_interrupts():
             ensure_running()
 

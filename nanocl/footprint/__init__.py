@@ -18,11 +18,11 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from nanocl.footprint.architectures import Weight
-from nanocl.measure import tensor_bytes
 from nanocl.optim import LIFT, LowRankAdamW, MicroAdam, MoFO, NanoAdam, PaFi
 from nanocl.optim._options import as_dtype
-from nanocl.optim._selection import SHORT_CHUNK, chunk_length, offset_dtype, selected_count
+from nanocl.optim._plain.selection import SHORT_CHUNK, chunk_length, offset_dtype, selected_count
 from nanocl.records import UserError
+from nanocl.training.measure import tensor_bytes
 
 StateBytes = Callable[[Weight], int]
 

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from nanocl import registry
 from nanocl.footprint import architectures
 from nanocl.footprint.architectures import BUNDLED, Weight
 from nanocl.optim._norms import NORMS
+from nanocl.plugins import registry
 from nanocl.records import UserError
 
 

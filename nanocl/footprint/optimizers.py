@@ -11,10 +11,11 @@ from typing import Any
 
 import torch
 
-from nanocl import footprint, optim, registry
-from nanocl.declaration import Plugin
+from nanocl import footprint, optim
 from nanocl.footprint import StateBytes
 from nanocl.footprint.architectures import Weight
+from nanocl.plugins import registry
+from nanocl.plugins.declaration import Plugin
 from nanocl.records import Option, UserError
 
 LIBRARIES = {

@@ -1,4 +1,4 @@
-"""One backbone a file: inputs to a flat vector of features. The output layer is added by `nanocl.heads`.
+"""One backbone a file: inputs to a flat vector of features. The output layer is added by `nanocl.training.heads`.
 
 A model file holds one public class derived from `torch.nn.Module`. Its first argument is the input
 shape (channels, height, width) or (features,); its keyword-only arguments with defaults are its

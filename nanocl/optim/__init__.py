@@ -1,14 +1,14 @@
 """Optimizers with compact state, drop-in for `torch.optim`. Needs torch, numpy and numba, and nothing of nanocl."""
 
-from .cautious_adamw import CautiousAdamW
-from .classp import CLASSP
-from .lift import LIFT
-from .low_rank import LowRankAdamW
-from .microadam import MicroAdam
-from .mofo import MoFO
-from .nanoadam import NanoAdam
-from .pafi import PaFi
-from .step_in_backward import StepInBackward
+from nanocl.optim.cautious_adamw import CautiousAdamW
+from nanocl.optim.classp import CLASSP
+from nanocl.optim.lift import LIFT
+from nanocl.optim.low_rank import LowRankAdamW
+from nanocl.optim.microadam import MicroAdam
+from nanocl.optim.mofo import MoFO
+from nanocl.optim.nanoadam import NanoAdam
+from nanocl.optim.pafi import PaFi
+from nanocl.optim.step_in_backward import StepInBackward
 
 __all__ = [
     "CLASSP",

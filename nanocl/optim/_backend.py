@@ -8,17 +8,21 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from . import _plain, _plain_filtered, _plain_microadam
+from nanocl.optim._plain import adamw as _plain
+from nanocl.optim._plain import filtered as _plain_filtered
+from nanocl.optim._plain import microadam as _plain_microadam
 
 try:
-    from . import _fused, _fused_filtered, _fused_microadam
-    from ._fused_steady import Steady
+    from nanocl.optim._compiled import adamw as _fused
+    from nanocl.optim._compiled import filtered as _fused_filtered
+    from nanocl.optim._compiled import microadam as _fused_microadam
+    from nanocl.optim._compiled.repeat import Steady
 except ImportError:  # no numba here
     _fused = Steady = None
 
 try:
     if torch.cuda.is_available():  # it takes a second to load
-        from . import _triton
+        from nanocl.optim._triton import adamw as _triton
     else:
         _triton = None
 except ImportError:

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from ._backend import Steady
-from ._rounding import stream_key
-from ._threads import Work, run
+from nanocl.optim._backend import Steady
+from nanocl.optim._plain.rounding import stream_key
+from nanocl.optim._threads import Work, run
 
 
 class CompactOptimizer(Optimizer):

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._backend import backend
-from ._options import as_dtype
-from ._plain import AdamW, arithmetic_dtype, numbers
-from ._rounding import stream_key
-from ._selection import chunk_length, even_starts, offset_dtype
-from ._threads import Work
+from nanocl.optim._backend import backend
+from nanocl.optim._options import as_dtype
+from nanocl.optim._plain.adamw import AdamW, arithmetic_dtype, numbers
+from nanocl.optim._plain.rounding import stream_key
+from nanocl.optim._plain.selection import chunk_length, even_starts, offset_dtype
+from nanocl.optim._threads import Work
 
 Rule = Callable[[Tensor, dict[str, Any], AdamW], list[Work]]
 

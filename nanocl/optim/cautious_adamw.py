@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._backend import backend
-from ._base import CompactOptimizer
-from ._masked_adamw import advance, masked_bytes, start_dense
-from ._options import ROUNDINGS, as_dtype, check_adam, check_choice, check_integer
-from ._threads import Work
+from nanocl.optim._backend import backend
+from nanocl.optim._base import CompactOptimizer
+from nanocl.optim._masked_adamw import advance, masked_bytes, start_dense
+from nanocl.optim._options import ROUNDINGS, as_dtype, check_adam, check_choice, check_integer
+from nanocl.optim._threads import Work
 
 
 class CautiousAdamW(CompactOptimizer):

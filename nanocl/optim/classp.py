@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._base import CompactOptimizer
-from ._options import ROUNDINGS, as_dtype, check_choice, check_integer, check_number
-from ._plain import arithmetic_dtype
-from ._rounding import random_bits, store, stream_key
-from ._threads import Work
+from nanocl.optim._base import CompactOptimizer
+from nanocl.optim._options import ROUNDINGS, as_dtype, check_choice, check_integer, check_number
+from nanocl.optim._plain.adamw import arithmetic_dtype
+from nanocl.optim._plain.rounding import random_bits, store, stream_key
+from nanocl.optim._threads import Work
 
 
 class CLASSP(CompactOptimizer):

@@ -8,13 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._backend import backend
-from ._base import CompactOptimizer
-from ._masked_adamw import advance, masked_bytes, start_dense, start_selection
-from ._options import check_choice, check_integer, check_masked, check_number
-from ._plain import arithmetic_dtype
-from ._selection import even_starts, selected_count
-from ._threads import Work
+from nanocl.optim._backend import backend
+from nanocl.optim._base import CompactOptimizer
+from nanocl.optim._masked_adamw import advance, masked_bytes, start_dense, start_selection
+from nanocl.optim._options import check_choice, check_integer, check_masked, check_number
+from nanocl.optim._plain.adamw import arithmetic_dtype
+from nanocl.optim._plain.selection import even_starts, selected_count
+from nanocl.optim._threads import Work
 
 MOMENT_POLICIES = ("keep", "carry", "reset")
 

@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._base import CompactOptimizer
-from ._masked_adamw import advance, masked_bytes, start_dense, state_dtype
-from ._options import as_dtype, check_adam, check_choice, check_integer, check_number
-from ._plain import AdamW, arithmetic_dtype, moments, move
-from ._rounding import store, stream_key
-from ._threads import Work
+from nanocl.optim._base import CompactOptimizer
+from nanocl.optim._masked_adamw import advance, masked_bytes, start_dense, state_dtype
+from nanocl.optim._options import as_dtype, check_adam, check_choice, check_integer, check_number
+from nanocl.optim._plain.adamw import AdamW, arithmetic_dtype, moments, move
+from nanocl.optim._plain.rounding import store, stream_key
+from nanocl.optim._threads import Work
 
 FACTORS_KEY = 3  # beside those of `_masked_adamw`
 

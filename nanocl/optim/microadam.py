@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._backend import backend
-from ._base import CompactOptimizer
-from ._options import as_dtype, check_adam, check_choice, check_integer, check_number
-from ._selection import SHORT_CHUNK, selected_count, whole_buckets
-from ._threads import Work
+from nanocl.optim._backend import backend
+from nanocl.optim._base import CompactOptimizer
+from nanocl.optim._options import as_dtype, check_adam, check_choice, check_integer, check_number
+from nanocl.optim._plain.selection import SHORT_CHUNK, selected_count, whole_buckets
+from nanocl.optim._threads import Work
 
 
 class MicroAdam(CompactOptimizer):

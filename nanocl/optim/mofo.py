@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._backend import backend
-from ._base import CompactOptimizer
-from ._masked_adamw import advance, masked_bytes, start_dense
-from ._options import check_masked
-from ._selection import chunk_length
-from ._threads import Work
+from nanocl.optim._backend import backend
+from nanocl.optim._base import CompactOptimizer
+from nanocl.optim._masked_adamw import advance, masked_bytes, start_dense
+from nanocl.optim._options import check_masked
+from nanocl.optim._plain.selection import chunk_length
+from nanocl.optim._threads import Work
 
 
 class MoFO(CompactOptimizer):

@@ -7,13 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._backend import backend
-from ._base import CompactOptimizer
-from ._masked_adamw import advance, masked_bytes, start_dense, start_selection
-from ._options import check_choice, check_integer, check_masked, check_number
-from ._rounding import SELECTION_KEY, stream_key
-from ._selection import even_starts, selected_count
-from ._threads import Work
+from nanocl.optim._backend import backend
+from nanocl.optim._base import CompactOptimizer
+from nanocl.optim._masked_adamw import advance, masked_bytes, start_dense, start_selection
+from nanocl.optim._options import check_choice, check_integer, check_masked, check_number
+from nanocl.optim._plain.rounding import SELECTION_KEY, stream_key
+from nanocl.optim._plain.selection import even_starts, selected_count
+from nanocl.optim._threads import Work
 
 SELECTIONS = ("small", "large", "random", "gradient", "static-small")
 MOMENT_POLICIES = ("carry", "reset", "slot")

@@ -7,8 +7,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ._base import CompactOptimizer
-from ._threads import run
+from nanocl.optim._base import CompactOptimizer
+from nanocl.optim._threads import run
 
 
 class StepInBackward:

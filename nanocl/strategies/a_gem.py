@@ -8,9 +8,9 @@ import torch
 from avalanche.models import avalanche_forward
 from torch import Tensor
 
+from nanocl.plugins.ranges import number
 from nanocl.strategies import Strategy
 from nanocl.strategies._memory import Memory
-from nanocl.strategies._ranges import number
 
 
 class AGEM(Strategy):

@@ -6,8 +6,8 @@ from typing import ClassVar
 
 import torch
 
+from nanocl.plugins.ranges import number
 from nanocl.strategies import Strategy
-from nanocl.strategies._ranges import number
 
 
 class Adam(Strategy):

@@ -7,10 +7,10 @@ from typing import ClassVar
 
 import torch
 
+from nanocl.libraries.library import Library, Way
+from nanocl.libraries.signature import Options
 from nanocl.records import Option
 from nanocl.strategies import Strategy
-from nanocl.strategies._library import Library, Way
-from nanocl.strategies._signature import Options
 
 logging.getLogger("bitsandbytes").setLevel(
     logging.ERROR

@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from avalanche.benchmarks.utils import AvalancheDataset
 
+from nanocl.plugins.ranges import one_of
 from nanocl.strategies import Strategy
-from nanocl.strategies._ranges import one_of
 
 
 class Joint(Strategy):

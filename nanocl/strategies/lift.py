@@ -7,9 +7,9 @@ from typing import ClassVar
 import torch
 
 from nanocl import optim
+from nanocl.libraries.groups import DENSE, dense_groups
+from nanocl.plugins.ranges import number, one_of
 from nanocl.strategies import Strategy
-from nanocl.strategies._groups import DENSE, dense_groups
-from nanocl.strategies._ranges import number, one_of
 
 
 class LIFT(Strategy):

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from nanocl import optim
+from nanocl.libraries.groups import DENSE, head_parameters, layer_groups
+from nanocl.plugins.ranges import number, one_of
 from nanocl.strategies import Strategy
-from nanocl.strategies._groups import DENSE, head_parameters, layer_groups
-from nanocl.strategies._ranges import number, one_of
 
 
 class LoRA(Strategy):

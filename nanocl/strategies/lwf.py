@@ -11,8 +11,8 @@ from avalanche.models import MultiTaskModule, avalanche_forward
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nanocl.plugins.ranges import number
 from nanocl.strategies import Strategy
-from nanocl.strategies._ranges import number
 
 
 class LwF(Strategy):
@@ -127,7 +127,7 @@ class LwF(Strategy):
 
 
 def _has_heads(model: nn.Module) -> bool:
-    """Whether the answer depends on the task label (see nanocl.heads.Network)."""
+    """Whether the answer depends on the task label (see nanocl.training.heads.Network)."""
     return getattr(model, "kind", "") in ("own", "masked")
 
 

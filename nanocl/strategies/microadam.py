@@ -7,8 +7,8 @@ from typing import ClassVar
 import torch
 
 from nanocl import optim
+from nanocl.plugins.ranges import number
 from nanocl.strategies import Strategy
-from nanocl.strategies._ranges import number
 
 
 class MicroAdam(Strategy):

@@ -6,10 +6,10 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from nanocl.plugins.ranges import number, one_of
 from nanocl.strategies import Strategy
 from nanocl.strategies._fisher import KINDS, estimate
 from nanocl.strategies._penalty import fit, half_square, snapshot
-from nanocl.strategies._ranges import number, one_of
 
 
 class OnlineEWC(Strategy):

@@ -6,9 +6,7 @@ from typing import ClassVar
 
 import torch
 
-from nanocl.records import Option
-from nanocl.strategies import Strategy
-from nanocl.strategies._hybrid import (
+from nanocl.libraries.hybrid import (
     ADAMW,
     INPUT,
     check_projection,
@@ -17,8 +15,10 @@ from nanocl.strategies._hybrid import (
     projection,
     with_adamw,
 )
-from nanocl.strategies._library import Library, Way
-from nanocl.strategies._signature import Given, Options
+from nanocl.libraries.library import Library, Way
+from nanocl.libraries.signature import Given, Options
+from nanocl.records import Option
+from nanocl.strategies import Strategy
 
 PARTS = "pytorch_optimizer.optimizer"
 PROJECTOR = (f"{PARTS}.utils.galore.GaLoreProjector",)

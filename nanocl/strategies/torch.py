@@ -6,11 +6,11 @@ from typing import ClassVar
 
 import torch
 
+from nanocl.libraries.hybrid import ADAMW, INPUT, with_adamw
+from nanocl.libraries.library import Library, Way
+from nanocl.libraries.signature import Options
 from nanocl.records import Option
 from nanocl.strategies import Strategy
-from nanocl.strategies._hybrid import ADAMW, INPUT, with_adamw
-from nanocl.strategies._library import Library, Way
-from nanocl.strategies._signature import Options
 
 LIBRARY = Library(
     "torch",

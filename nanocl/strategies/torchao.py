@@ -8,10 +8,10 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from nanocl.libraries.library import Library, Way
+from nanocl.libraries.signature import Options
 from nanocl.records import Option
 from nanocl.strategies import Strategy
-from nanocl.strategies._library import Library, Way
-from nanocl.strategies._signature import Options
 
 
 def eager(

@@ -15,8 +15,8 @@ from avalanche.benchmarks.utils.classification_dataset import (
     TaskAwareSupervisedClassificationDataset,
 )
 
-from nanocl.batches import TensorDataset
 from nanocl.records import SCENARIOS
+from nanocl.streams.batches import TensorDataset
 
 
 class Stream:
@@ -52,7 +52,8 @@ class Scenario(CLScenario):
             head comes back.
         start: Experiences at the beginning that are tested and not trained: the model knows them
             from its weights.
-        norm_statistics: Running statistics of normalisation layers (see `nanocl.normalisation`).
+        norm_statistics: Running statistics of normalisation layers (see
+            `nanocl.training.normalisation`).
         precision: Type of the weights, `fp32` or `bf16`.
     """
 

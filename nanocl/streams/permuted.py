@@ -8,9 +8,9 @@ from typing import ClassVar
 import numpy as np
 import torch
 
+from nanocl.plugins.ranges import at_least, one_of
 from nanocl.streams import Scenario, Stream
 from nanocl.streams._images import Selection
-from nanocl.streams._ranges import at_least, one_of
 
 
 class Permuted(Stream):

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nanocl.plugins.ranges import at_least, one_of
 from nanocl.streams import Scenario, Stream
 from nanocl.streams._images import Selection
-from nanocl.streams._ranges import at_least, one_of
 
 
 class Rotated(Stream):

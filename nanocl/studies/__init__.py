@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-from nanocl import suite
+from nanocl.protocols import suite
 
 
 def find(stream: str, plugins: Sequence[Path] = ()) -> ModuleType | None:

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from nanocl import statistics
-from nanocl.claims import AGAINST, FOR, Claim, Finding
 from nanocl.records import RunResult
+from nanocl.reporting import statistics
+from nanocl.studies.claims import AGAINST, FOR, Claim, Finding
 
 PAPER = "Zhou et al., 2025, arXiv:2506.21374"
 NANO, MICRO = ("NanoAdam 10 %", "NanoAdam 1 %"), "MicroAdam 1 %"  # names in results/perf

@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from nanocl.claims import AGAINST, FOR, OPEN, Claim
 from nanocl.records import RunResult
 from nanocl.studies import cost
+from nanocl.studies.claims import AGAINST, FOR, OPEN, Claim
 from nanocl.studies.finetune import claims as finetune
 from nanocl.studies.finetune.points import Comparison
 from nanocl.studies.mechanism import claims as mechanism

@@ -8,13 +8,13 @@ import torch
 from avalanche.training.plugins import SupervisedPlugin
 from torch import Tensor, nn
 
-from nanocl.batches import Preparation, TensorDataset
-from nanocl.drift import DriftMeter
-from nanocl.heads import Network
-from nanocl.measure import Meter
 from nanocl.records import Training
 from nanocl.streams import Scenario, make_scenario
-from nanocl.training import Learner, Outcome, train
+from nanocl.streams.batches import Preparation, TensorDataset
+from nanocl.training.drift import DriftMeter
+from nanocl.training.heads import Network
+from nanocl.training.loop import Learner, Outcome, train
+from nanocl.training.measure import Meter
 
 HEADS = {"class": "seen", "task": "own", "domain": "shared"}
 SIDE = 4

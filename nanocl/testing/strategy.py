@@ -8,9 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nanocl import checkpoint
-from nanocl.drift import DriftMeter
-from nanocl.measure import Meter
 from nanocl.strategies import Strategy
 from nanocl.testing._claims import (
     claim,
@@ -21,7 +18,10 @@ from nanocl.testing._claims import (
     silence,
 )
 from nanocl.testing._small import run, small_learner, small_stream
-from nanocl.training import Learner, Outcome, train
+from nanocl.training import checkpoint
+from nanocl.training.drift import DriftMeter
+from nanocl.training.loop import Learner, Outcome, train
+from nanocl.training.measure import Meter
 
 
 def check_strategy(

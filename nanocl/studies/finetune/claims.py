@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from nanocl.claims import MARGIN, MARGIN_RATIO, Claim, across, joined
+from nanocl.studies.claims import MARGIN, MARGIN_RATIO, Claim, across, joined
 from nanocl.studies.finetune import matched
 from nanocl.studies.finetune.points import SWITCHES, Comparison
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from nanocl.colours import BLACK, style
-from nanocl.statistics import deviation, mean
+from nanocl.reporting.colours import BLACK, style
+from nanocl.reporting.statistics import deviation, mean
 from nanocl.studies.drawing import WIDTH, content, look
 from nanocl.studies.finetune.points import Comparison, Point
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from nanocl.statistics import mean
+from nanocl.reporting.statistics import mean
 from nanocl.studies.finetune.points import Point
 
 LEVELS = (0.9, 0.95, 0.99)  # of the new-task accuracy that both arms of a comparison reach

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import exp
 
-from nanocl.statistics import FEWEST_SEEDS, interval, mean
+from nanocl.reporting.statistics import FEWEST_SEEDS, interval, mean
 from nanocl.studies.finetune import matched
 from nanocl.studies.finetune.points import Comparison, Point
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from nanocl import protocol, suite
+from nanocl.protocols import protocol, suite
 from nanocl.records import Option, Part, RunResult, RunSpec, hash_of
 
 RATE = "lr"

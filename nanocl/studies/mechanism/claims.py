@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from nanocl.claims import Claim, across
+from nanocl.studies.claims import Claim, across
 from nanocl.studies.mechanism.probes import Group
 
 PAPER = "Zhou et al., 2025, arXiv:2506.21374"

@@ -9,7 +9,7 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
-from nanocl.colours import BLACK, DASHES, MARKERS, style
+from nanocl.reporting.colours import BLACK, DASHES, MARKERS, style
 from nanocl.studies.drawing import WIDTH, content, look
 from nanocl.studies.mechanism.page import layers_mean, relative_changes
 from nanocl.studies.mechanism.probes import Group

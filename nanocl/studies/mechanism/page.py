@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nanocl.statistics import mean
+from nanocl.reporting.statistics import mean
 from nanocl.studies.mechanism.probes import Group, Look
 
 FIGURES = ("gradient-against-magnitude", "ratio", "overlap", "change-by-magnitude")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nanocl.records import RunSpec
-from nanocl.statistics import mean
+from nanocl.reporting.statistics import mean
 
 SCHEMA = "nanocl-probe/1"
 
@@ -21,7 +21,7 @@ class Look:
 
     Attributes:
         experience, step: When.
-        layers: Layer to what `nanocl.probe.look` gave, `None` where a seed had no number.
+        layers: Layer to what `nanocl.training.probe.look` gave, `None` where a seed had no number.
     """
 
     experience: int

@@ -115,11 +115,11 @@ def _measure(
 ) -> None:
     if not specs:
         return
-    from nanocl import measure
     from nanocl.studies.teacher_student import (  # here, because they load torch and the compiler
         engine,
         theorem,
     )
+    from nanocl.training import measure
 
     bench = engine.Bench(workers)
     environment = replace(

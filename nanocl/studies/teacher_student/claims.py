@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nanocl import statistics
-from nanocl.claims import AGAINST, FOR, OPEN, Claim, Finding, joined, judged, ratio
+from nanocl.reporting import statistics
+from nanocl.studies.claims import AGAINST, FOR, OPEN, Claim, Finding, joined, judged, ratio
 from nanocl.studies.teacher_student.settings import condition_label, label, plan
 from nanocl.studies.teacher_student.storage import Record, load
 

@@ -12,7 +12,7 @@ import torch
 
 from nanocl.data.teachers import Tasks, answers, draw_tasks
 from nanocl.models.student import Student
-from nanocl.optim._selection import quota
+from nanocl.optim._plain.selection import quota
 from nanocl.studies.teacher_student import _kernel
 from nanocl.studies.teacher_student.measures import PICTURES, facts, measure
 from nanocl.studies.teacher_student.settings import Setting

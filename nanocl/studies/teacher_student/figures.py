@@ -8,7 +8,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from nanocl.colours import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILLION, style
+from nanocl.reporting.colours import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILLION, style
 from nanocl.studies.drawing import WIDTH, content, look
 from nanocl.studies.teacher_student.settings import ARMS, condition_label, label
 from nanocl.studies.teacher_student.storage import Record

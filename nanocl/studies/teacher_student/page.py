@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics as plain
 from collections.abc import Sequence
 
-from nanocl.claims import Claim, markdown
+from nanocl.studies.claims import Claim, markdown
 from nanocl.studies.teacher_student.claims import absolute
 from nanocl.studies.teacher_student.settings import condition_label, label
 from nanocl.studies.teacher_student.storage import Record

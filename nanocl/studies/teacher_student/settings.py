@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from nanocl import suite
+from nanocl.plugins.registry import did_you_mean
+from nanocl.protocols import suite
 from nanocl.records import TIERS, UserError, hash_of
-from nanocl.registry import did_you_mean
 
 NAME = "teacher-student"
 SCHEMA = "nanocl-study/1"

@@ -1,0 +1,1 @@
+"""What the commands share: arguments of `nanocl.run` and progress on a terminal."""

@@ -1,0 +1,1 @@
+"""The plain functions as numba loops for parameters on the CPU."""

@@ -1,0 +1,181 @@
+"""What the compiled loops need of numbers: bfloat16 as its bits in uint16, stochastic rounding, prefetching.
+
+numba knows no bfloat16. `load` gives an array's element as a float, `store` puts one in, and for
+arrays of floats both are plain element access, so that a loop is written once for all types.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from llvmlite import ir
+from numba import carray, njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic, overload
+
+# "contract" lets multiplication and addition fuse; the error model avoids a test for zero before
+# every division.
+COMPILE = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": {"contract"}}
+INLINE = {"forceinline": True, "error_model": "numpy", "fastmath": {"contract"}}
+EXACT = {**COMPILE, "fastmath": False}
+EXACT_INLINE = {**INLINE, "fastmath": False}
+NOT_FINITE = np.uint32(0x7F800000)
+
+
+@njit(**INLINE)
+def mix(value):
+    """`nanocl.optim._plain.rounding.mix` of a uint32."""
+    value = np.uint32((value ^ (value >> np.uint32(16))) * np.uint32(0x85EBCA6B))
+    value = np.uint32((value ^ (value >> np.uint32(13))) * np.uint32(0xC2B2AE35))
+    return np.uint32(value ^ (value >> np.uint32(16)))
+
+
+@njit(**INLINE)
+def random_bits(key, place):
+    """`nanocl.optim._plain.rounding.random_bits` of one place."""
+    return mix(np.uint32(np.uint32(place) * np.uint32(0x9E3779B9) + key))
+
+
+@njit(**INLINE)
+def _bfloat16(value, addend):
+    """Bits of a float32 cut to bfloat16 after an addition to the half that is cut off."""
+    raw = np.float32(value).view(np.uint32)
+    if raw & NOT_FINITE == NOT_FINITE:  # a carry would turn a NaN into a number
+        quiet = np.uint32(0x40) if raw & np.uint32(0x7FFFFF) else np.uint32(0)
+        return np.uint16((raw >> np.uint32(16)) | quiet)
+    return np.uint16(np.uint32(raw + addend) >> np.uint32(16))
+
+
+def load(array, i):
+    """Element of an array of floats, or of bfloat16 bits as float32."""
+
+
+def store(array, i, value, bits, stochastic):
+    """Put a float in; into bfloat16 bits by stochastic rounding with 16 random bits, or to nearest even."""
+
+
+def noise(array, key, place):
+    """Random bits for rounding into the array: 32 for bfloat16, none for floats, which need none."""
+
+
+@overload(load, jit_options=INLINE)
+def _load(array, i):
+    if array.dtype == types.uint16:
+        return lambda array, i: np.uint32(np.uint32(array[i]) << np.uint32(16)).view(np.float32)
+    return lambda array, i: array[i]
+
+
+@overload(store, jit_options=INLINE)
+def _store(array, i, value, bits, stochastic):
+    if array.dtype == types.uint16:
+
+        def put(array, i, value, bits, stochastic):
+            even = (np.float32(value).view(np.uint32) >> np.uint32(16)) & np.uint32(1)
+            addend = bits & np.uint32(0xFFFF) if stochastic else np.uint32(0x7FFF) + even
+            array[i] = _bfloat16(value, np.uint32(addend))
+    else:
+
+        def put(array, i, value, bits, stochastic):
+            array[i] = value
+
+    return put
+
+
+@overload(noise, jit_options=INLINE)
+def _noise(array, key, place):
+    if array.dtype == types.uint16:
+        return lambda array, key, place: random_bits(key, place)
+    return lambda array, key, place: np.uint32(0)
+
+
+def bits_of(array):
+    """An array of floats as unsigned integers."""
+
+
+def signed(array):
+    """An array of floats as signed integers."""
+
+
+def real_of(integer):
+    """The float whose bits, negative ones turned round so that integers rise with floats, are `integer`."""
+
+
+@overload(bits_of, jit_options=INLINE)
+def _bits_of(array):
+    if array.dtype == types.float64:
+        return lambda array: array.view(np.uint64)
+    return lambda array: array.view(np.uint32)
+
+
+@overload(signed, jit_options=INLINE)
+def _signed(array):
+    if array.dtype == types.float64:
+        return lambda array: array.view(np.int64)
+    return lambda array: array.view(np.int32)
+
+
+@overload(real_of, jit_options=INLINE)
+def _real_of(integer):
+    if integer == types.int64:
+        return lambda integer: np.int64(integer ^ ((integer >> 63) & 0x7FFFFFFFFFFFFFFF)).view(
+            np.float64
+        )
+    return lambda integer: np.int32(integer ^ ((integer >> 31) & 0x7FFFFFFF)).view(np.float32)
+
+
+def store_outward(array, i, bound, upward):
+    """Put a bucket's bound in, rounded away from the bucket's inside."""
+
+
+@overload(store_outward, jit_options=EXACT_INLINE)
+def _store_outward(array, i, bound, upward):
+    if array.dtype != types.uint16:
+
+        def put(array, i, bound, upward):
+            array[i] = bound
+            if array[i] < bound if upward else array[i] > bound:
+                array[i] = np.nextafter(array[i], array.dtype.type(np.inf if upward else -np.inf))
+
+        return put
+
+    def put_bfloat16(array, i, bound, upward):
+        near = np.float32(bound)
+        inside = near < bound if upward else near > bound  # only where the bound is a float64
+        raw = np.int64(near.view(np.uint32))
+        raw += 0xFFFF + inside if (raw < 1 << 31) == upward else -inside
+        array[i] = (
+            np.uint16(raw >> 16) if bound == bound else 0x7FC0
+        )  # a branch could not be guessed
+
+    return put_bfloat16
+
+
+@njit(**INLINE)
+def array_at(address, length, like):
+    """The flat array of the type of `like` whose memory begins at an address."""
+    return carray(_pointer(address, like), length)
+
+
+@intrinsic
+def _pointer(typing, address, like):
+    def generate(context, builder, signature, args):
+        return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
+
+    return types.CPointer(like.dtype)(address, like), generate
+
+
+@intrinsic
+def prefetch(typing, array, i):
+    """Ask for the cache line of an element that will be read and written soon; any index is harmless."""
+
+    def generate(context, builder, signature, args):
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        address = builder.bitcast(builder.gep(data, [args[1]]), byte)
+        builder.call(
+            function, [address, word(0), word(3), word(1)]
+        )  # to read, keep in all caches, data
+        return context.get_dummy_value()
+
+    return types.void(array, i), generate

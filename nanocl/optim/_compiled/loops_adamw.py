@@ -1,0 +1,161 @@
+"""AdamW of the selected entries, or of all, without a copy of the parameter: gather, update, scatter.
+
+Selected entries lie apart, so fetching their cache lines is what takes the time. They are taken in
+short blocks: while the processor computes a block in vector registers, the lines of the next ones
+are under way.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from nanocl.optim._compiled.floats import COMPILE, INLINE, array_at, load, noise, prefetch, store
+
+BLOCK = 64  # entries gathered, computed and scattered together
+AHEAD = 128  # entries between the one asked for and the one in use
+HEAD = 3  # columns of a table that `Work` puts before each row
+
+
+@njit(**COMPILE)
+def adamw_selected(table, kinds, inverse1, inverse2, numbers, stochastic, first, last):
+    """Update the selected entries of many parameters, those whose cost lies in first ... last - 1.
+
+    Addresses instead of arrays, since making seven arrays of tensors takes longer than the loop for
+    a small parameter.
+
+    Args:
+        table: For each parameter what `Work` puts first; the addresses of param, grad, mean,
+            square, start, offset and age; the lengths of param, mean, start and age; entries of a
+            chunk; updates since ages were counted; the keys of the random bits for the moments and
+            for the parameter.
+        kinds: Arrays of the types behind the addresses.
+        inverse1: 1 / (1 - beta1 ** age) for each age, or for the one age of all entries where there
+            are no ages.
+        inverse2: The same for beta2, square root taken.
+        numbers: lr, 1 - beta1, beta2, 1 - beta2, eps, decay in the type of the arithmetic.
+        stochastic: Whether the parameter is rounded stochastically.
+    """
+    room = np.empty((2, BLOCK), inverse1.dtype)
+    scale1, scale2 = np.full(BLOCK, inverse1[0]), np.full(BLOCK, inverse2[0])
+    for i in range(len(table)):
+        row, (begin, end) = table[i, HEAD:], part(table[i], first, last)
+        if begin < end:
+            _selected(
+                row,
+                kinds,
+                inverse1,
+                inverse2,
+                numbers,
+                stochastic,
+                begin,
+                end,
+                room,
+                scale1,
+                scale2,
+            )
+
+
+@njit(**INLINE)
+def part(row, first, last):
+    """The pieces of a parameter in a part of the cost of all parameters; parts that meet there meet here."""
+    begin, cost, pieces = row[0], row[1], row[2]
+    return (
+        min(max(first - begin, 0), cost) * pieces // cost,
+        min(max(last - begin, 0), cost) * pieces // cost,
+    )
+
+
+@njit(**COMPILE)
+def _selected(
+    row, kinds, inverse1, inverse2, numbers, stochastic, first, last, room, scale1, scale2
+):
+    """Update the chunks first ... last - 1 of one parameter."""
+    param, grad = array_at(row[0], row[7], kinds[0]), array_at(row[1], row[7], kinds[1])
+    mean, square = array_at(row[2], row[8], kinds[2]), array_at(row[3], row[8], kinds[3])
+    start, offset = array_at(row[4], row[9], kinds[4]), array_at(row[5], row[8], kinds[5])
+    age, chunk, since = array_at(row[6], row[10], kinds[6]), row[11], row[12]
+    key, weight_key = np.uint32(row[13]), np.uint32(row[14])
+    entries, gradient = room[0], room[1]
+    for c in range(first, last):
+        base, end = c * chunk, start[c + 1]
+        for j in range(start[c], end, BLOCK):
+            count = min(BLOCK, end - j)
+            for i in range(count):
+                ahead = j + i + AHEAD
+                if ahead < len(offset):
+                    soon = (base if ahead < end else base + chunk) + np.intp(offset[ahead])
+                    prefetch(param, soon)
+                    prefetch(grad, soon)
+                place = np.uintp(base + np.intp(offset[j + i]))
+                entries[i], gradient[i] = load(param, place), load(grad, place)
+            if len(age):
+                _look_up(age[j : j + count], since, inverse1, inverse2, scale1, scale2)
+            _update(
+                entries,
+                gradient,
+                mean[j : j + count],
+                square[j : j + count],
+                scale1,
+                scale2,
+                numbers,
+                key,
+                j,
+            )
+            for i in range(count):
+                place = np.uintp(base + np.intp(offset[j + i]))
+                store(param, place, entries[i], noise(param, weight_key, j + i), stochastic)
+
+
+@njit(**INLINE)
+def _look_up(age, since, inverse1, inverse2, scale1, scale2):
+    oldest = len(inverse1) - 1
+    for i in range(len(age)):
+        years = min(np.intp(age[i]) + since, oldest)
+        scale1[i], scale2[i] = inverse1[years], inverse2[years]
+
+
+@njit(**INLINE)
+def _update(entries, gradient, mean, square, scale1, scale2, numbers, key, place):
+    """Step `entries` and their moments; `place` is that of the first one among the random bits."""
+    lr, rest1, beta2, rest2, eps, decay = numbers
+    for i in range(len(mean)):
+        g, m = load(gradient, i), load(mean, i)
+        m = m + rest1 * (g - m)
+        v = beta2 * load(square, i) + rest2 * g * g
+        entries[i] = entries[i] * decay - lr * scale1[i] * m / (np.sqrt(v) * scale2[i] + eps)
+        bits = noise(mean, key, place + i)
+        store(mean, i, m, bits, True)
+        store(square, i, v, bits >> np.uint32(16), True)
+
+
+@njit(**COMPILE)
+def adamw_all(table, kinds, inverse1, inverse2, numbers, stochastic, first, last):
+    """Update every entry of many parameters, those whose cost lies in first ... last - 1; see `adamw_selected`.
+
+    Args:
+        table: For each parameter what `Work` puts first; the addresses of param, grad, mean and
+            square; their length; the keys of the random bits.
+    """
+    entries = np.empty(BLOCK, inverse1.dtype)
+    scale1, scale2 = np.full(BLOCK, inverse1[0]), np.full(BLOCK, inverse2[0])
+    for i in range(len(table)):
+        row, (begin, end) = table[i, HEAD:], part(table[i], first, last)
+        if begin < end:
+            _all(row, kinds, numbers, stochastic, begin, end, entries, scale1, scale2)
+
+
+@njit(**COMPILE)
+def _all(row, kinds, numbers, stochastic, first, last, entries, scale1, scale2):
+    """Update the blocks first ... last - 1 of one parameter."""
+    param, grad = array_at(row[0], row[4], kinds[0]), array_at(row[1], row[4], kinds[1])
+    mean, square = array_at(row[2], row[4], kinds[2]), array_at(row[3], row[4], kinds[3])
+    key, weight_key = np.uint32(row[5]), np.uint32(row[6])
+    for j in range(first * BLOCK, min(last * BLOCK, len(param)), BLOCK):
+        block = slice(j, min(j + BLOCK, len(param)))
+        weights = param[block]
+        for i in range(len(weights)):
+            entries[i] = load(weights, i)
+        _update(entries, grad[block], mean[block], square[block], scale1, scale2, numbers, key, j)
+        for i in range(len(weights)):
+            store(weights, i, entries[i], noise(param, weight_key, j + i), stochastic)

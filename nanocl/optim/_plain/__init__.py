@@ -1,0 +1,1 @@
+"""Each optimizer's arithmetic in plain PyTorch: the definition that the other kinds must equal."""

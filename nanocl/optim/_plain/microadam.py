@@ -1,0 +1,116 @@
+"""A step of MicroAdam in plain PyTorch; see `MicroAdam` for the source.
+
+The error takes four bits an entry, on 16 even levels between the lowest and the highest of a
+bucket: two codes share a byte, the even place in the low half.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nanocl.optim._plain.adamw import arithmetic_dtype, select
+from nanocl.optim._plain.selection import even_starts, flat_index
+from nanocl.optim._threads import Work
+
+LEVELS = 15
+
+
+def microadam(param: Tensor, state: dict[str, Any], group: dict[str, Any]) -> list[Work]:
+    """The step that `state["step"]` counts.
+
+    Returns:
+        Work that is left to do; here none.
+    """
+    _send(param, state)
+    flat = param.reshape(-1).to(arithmetic_dtype(param))
+    mean, square = _window_moments(state, len(flat), group["betas"], flat.dtype)
+    lr = float(group["lr"])
+    flat = flat * (1 - lr * group["weight_decay"])
+    flat -= torch.where(mean != 0, lr * mean / (square.sqrt_() + group["eps"]), 0)
+    param.copy_(flat.view_as(param))
+    return []
+
+
+def _send(param: Tensor, state: dict[str, Any]) -> None:
+    """Put the largest entries of gradient and error into a row of the window, and the rest into the error."""
+    row = (state["step"] - 1) % len(state["value"])
+    total = param.grad.reshape(-1).to(arithmetic_dtype(param))
+    total = total + dequantise(
+        state["codes"], state["low"], state["high"], state["bucket"], len(total), total.dtype
+    )
+    state["offset"][row] = select(total, state["density"], state["block"], largest=True)
+    index = _index_of_row(state, row, len(total))
+    state["value"][row] = total[index]
+    total[index] -= state["value"][row].to(total.dtype)
+    quantise(total, state["codes"], state["low"], state["high"], state["bucket"])
+
+
+def _index_of_row(state: dict[str, Any], row: int, numel: int) -> Tensor:
+    start = even_starts(numel, state["density"], state["block"], state["offset"].device)
+    return flat_index(start, state["offset"][row], state["block"])
+
+
+def _window_moments(
+    state: dict[str, Any], numel: int, betas: tuple[float, float], dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    """Bias-corrected moments of the rows in the window, dense, shape (numel,) each."""
+    mean, square = (torch.zeros(numel, dtype=dtype, device=state["value"].device) for _ in range(2))
+    window, step = len(state["value"]), state["step"]
+    for row in range(min(window, step)):
+        age = (step - 1 - row) % window
+        index, value = _index_of_row(state, row, numel), state["value"][row].to(dtype)
+        mean.index_add_(0, index, value, alpha=betas[0] ** age)
+        square.index_add_(0, index, value.square(), alpha=betas[1] ** age)
+    mean *= (1 - betas[0]) / (1 - betas[0] ** step)
+    square *= (1 - betas[1]) / (1 - betas[1] ** step)
+    return mean, square
+
+
+def dequantise(
+    codes: Tensor, low: Tensor, high: Tensor, bucket: int, numel: int, dtype: torch.dtype
+) -> Tensor:
+    """Flat values, shape (numel,), of codes with shape (ceil(numel / 2),) and buckets with shape (buckets,)."""
+    both = torch.stack((codes & 15, codes >> 4), dim=1).view(-1)[:numel].to(dtype)
+    low, high = low.to(dtype), high.to(dtype)
+    unit = (high - low) / LEVELS
+    place = torch.arange(numel, device=codes.device) // bucket
+    return both * unit[place] + low[place]
+
+
+def quantise(values: Tensor, codes: Tensor, low: Tensor, high: Tensor, bucket: int) -> None:
+    """Write the codes and the bounds of the buckets of `values`, shape (n,).
+
+    Bounds are rounded outwards to their dtype, so that an entry is never further than half a level
+    from its own.
+
+    Source: Modoranu et al., 2024, arXiv:2405.15593, Algorithm 2, with the rounding of the authors'
+        kernels: to the nearest level, and zero is in general no level.
+    """
+    buckets = _padded(values, bucket)
+    low.copy_(_rounded(buckets.amin(1), low.dtype, -torch.inf))
+    high.copy_(_rounded(buckets.amax(1), high.dtype, torch.inf))
+    floor = low.to(values.dtype).unsqueeze(1)
+    unit = (high.to(values.dtype).unsqueeze(1) - floor) / LEVELS
+    level = ((buckets - floor) / unit + 0.5).floor_().clamp_(0, LEVELS)
+    level = torch.where(unit > 0, level, 0).view(-1)[: len(values)].to(torch.uint8)
+    codes.copy_(level[::2])
+    codes[: len(values) // 2] |= level[1::2] << 4
+
+
+def _padded(values: Tensor, bucket: int) -> Tensor:
+    """Rows of a bucket each; the last one is filled up with its own last value, which moves no bound."""
+    missing = -len(values) % bucket
+    return torch.cat((values, values[-1:].expand(missing))).view(-1, bucket)
+
+
+def _rounded(bounds: Tensor, dtype: torch.dtype, direction: float) -> Tensor:
+    rounded = bounds.to(dtype)
+    inside = (
+        rounded.to(bounds.dtype) > bounds if direction < 0 else rounded.to(bounds.dtype) < bounds
+    )
+    return torch.where(
+        inside, torch.nextafter(rounded, torch.full_like(rounded, direction)), rounded
+    )

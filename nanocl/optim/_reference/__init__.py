@@ -1,0 +1,1 @@
+"""Each algorithm slow and obvious, for the tests."""

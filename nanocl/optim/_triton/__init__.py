@@ -1,0 +1,1 @@
+"""The plain functions as Triton kernels for parameters on a GPU."""

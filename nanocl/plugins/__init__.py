@@ -1,0 +1,1 @@
+"""Finds plugins and reads their options without importing them."""

@@ -1,0 +1,197 @@
+"""The plain values that travel between the rooms: what to run, and what a run measured.
+
+All frozen and made of strings, numbers, tuples and dictionaries, to cross processes, become JSON,
+compare by value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nanocl.records.spec import SCENARIOS, TIERS, Option, Part, RunSpec, Training, hash_of
+
+__all__ = [
+    "SCENARIOS",
+    "SCHEMA",
+    "TIERS",
+    "Cost",
+    "Drift",
+    "Environment",
+    "Matrix",
+    "Option",
+    "Part",
+    "Progress",
+    "Row",
+    "RunFailure",
+    "RunResult",
+    "RunSpec",
+    "Summary",
+    "Training",
+    "UserError",
+    "hash_of",
+]
+
+SCHEMA = "nanocl-result/1"
+Row = tuple[float, ...]
+Matrix = tuple[Row, ...]
+
+
+class UserError(ValueError):
+    """A mistake of the caller that one sentence explains; doors print it without a traceback and exit with 2."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a run took. Seconds from runs that shared a machine compare only at equal `workers`.
+
+    Attributes:
+        train_seconds: Wall-clock seconds inside training, without evaluation.
+        steps, seconds_per_step: Optimizer steps, and `train_seconds / steps`.
+        samples_per_second: Training samples handed to the learner (replayed ones too) per second of
+            training.
+        peak_memory_bytes: Highest resident set size of the worker process during the run.
+        device_memory_bytes: Highest allocated device memory, 0 on CPU.
+        optimizer_state_bytes: Exact bytes of all tensors in `optimizer.state` after the last step.
+        parameters, state_bytes_per_parameter: Trainable parameters, and `optimizer_state_bytes /
+            parameters`.
+        strategy_state_bytes: Tensors held by the strategy plugins (Fisher, anchors, replay memory).
+        workers: Runs that shared the machine.
+    """
+
+    train_seconds: float
+    steps: int
+    seconds_per_step: float
+    samples_per_second: float
+    peak_memory_bytes: int
+    device_memory_bytes: int
+    optimizer_state_bytes: int
+    parameters: int
+    state_bytes_per_parameter: float
+    strategy_state_bytes: int
+    workers: int
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How far the parameters moved by the end of one experience.
+
+    `start` compares with the model before the first experience, `previous` with the end of the
+    experience before. Each maps a group (`backbone`, `head`, `all`, `buffers`) to its columns (see
+    `nanocl.training.drift`), None if undefined.
+
+    Attributes:
+        deciles: Mean absolute change in each tenth of |start|, smallest magnitudes first, backbone
+            only (10 values).
+        average_tensor: Mean over the backbone's tensors of the tensor's L2 drift from the start.
+        layers: Parameter name to (L2, relative) drift from the start.
+    """
+
+    start: Mapping[str, Mapping[str, float | None]]
+    previous: Mapping[str, Mapping[str, float | None]]
+    deciles: Row
+    average_tensor: float | None
+    layers: Mapping[str, tuple[float, float | None]]
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Versions and machine facts that explain a difference between two runs of one spec.
+
+    Attributes:
+        libraries: Optional libraries that the process had loaded (of optimizers and models) with
+            their versions.
+    """
+
+    nanocl: str
+    python: str
+    torch: str
+    avalanche: str
+    numpy: str
+    platform: str
+    processor: str
+    device: str
+    threads: int
+    libraries: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """One record: the measurements of one run, from which every table is computed.
+
+    Attributes:
+        spec: What was run.
+        status: `ok`, or `diverged` when the loss became not finite (later rows of the matrix are
+            then missing).
+        measure: `accuracy` (fractions in [0, 1]) or `loss` (regression, lower is better).
+        initial: The untrained model on each of the T experiences.
+        evaluation: T rows; row i is after training on experience i, column j is tested on
+            experience j.
+        masked: For class-incremental runs, `initial` and `evaluation` with the prediction limited
+            to each experience's own classes (task-incremental); else None. With the head `seen`,
+            entries j > i mean nothing.
+        drift: One entry per trained experience.
+        cost: What it took.
+        data: Facts of the data sets: name, fingerprint, `official` or `other`, sizes.
+        environment: Where it ran.
+    """
+
+    spec: RunSpec
+    status: str
+    measure: str
+    initial: Row
+    evaluation: Matrix
+    masked: Mapping[str, Any] | None
+    drift: tuple[Drift, ...]
+    cost: Cost
+    data: tuple[Mapping[str, Any], ...]
+    environment: Environment
+
+
+@dataclass(frozen=True)
+class RunFailure:
+    """A run that ended in an error: printed and counted, never stored, tried again next time."""
+
+    spec: RunSpec
+    error: str
+    details: str = ""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where one run is, sent by a worker while it trains: 1-based experience and epoch, share of all steps done."""
+
+    digest: str
+    experience: int
+    experiences: int
+    epoch: int
+    epochs: int
+    fraction: float
+    samples_per_second: float
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One row of a table: a strategy under one protocol, over its seeds.
+
+    Attributes:
+        strategy: The composition as people write it.
+        options: Its options that differ from the defaults, as text for a reader.
+        recipe: `default`, `tuned`, `published` or `set`.
+        protocol: Hash that all rows of a table share.
+        seeds: Seeds with status `ok`, ascending.
+        diverged: Seeds that diverged.
+        columns: Column name to the value of each seed in `seeds` order; None where a metric is
+            undefined.
+        results: The records behind the row.
+    """
+
+    strategy: str
+    options: str
+    recipe: str
+    protocol: str
+    seeds: tuple[int, ...]
+    diverged: tuple[int, ...]
+    columns: Mapping[str, tuple[float | None, ...]]
+    results: tuple[RunResult, ...]

@@ -1,0 +1,1 @@
+"""Tables, metrics, statistics, leaderboard and citations, computed from records."""

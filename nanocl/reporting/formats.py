@@ -1,0 +1,200 @@
+"""One table of text cells as Markdown, LaTeX or terminal text."""
+
+from __future__ import annotations
+
+import math
+import re
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nanocl.reporting import statistics
+
+_SCALES = {"share": 100.0, "milliseconds": 1000.0, "bytes": 2.0**-20}
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"$<$",
+    ">": r"$>$",
+    "|": r"$|$",
+    "±": r"$\pm$",
+    "`": "",
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with what has to stand above and below it.
+
+    Attributes:
+        title: What it shows.
+        above: Lines that say under which protocol it was measured.
+        header, rows: The cells; every row is as long as the header.
+        below: Notes and definitions of the columns.
+        names: How many leading columns name the row: they are aligned left and repeated when a
+            table is folded.
+        label: Letters, digits and hyphens; LaTeX refers to the table by it.
+    """
+
+    title: str
+    above: tuple[str, ...]
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    below: tuple[str, ...] = ()
+    names: int = 1
+    label: str = "table"
+
+
+def markdown(table: Table, level: int = 2) -> str:
+    """A section with a pipe table; without one where the header is empty."""
+    pipes = _pipes(table) if table.header else ""
+    parts = [f"{'#' * level} {table.title}", _bullets(table.above), pipes, _bullets(table.below)]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def latex(table: Table) -> str:
+    """A `table` environment; needs the packages booktabs and graphicx."""
+    cells = [" & ".join(map(escape, row)) + r" \\" for row in (table.header, *table.rows)]
+    columns = "l" * table.names + "r" * (len(table.header) - table.names)
+    lines = [
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{escape(table.title)}. {escape(table.above[0])}}}",
+        rf"\label{{tab:{table.label}}}",
+        r"\resizebox{\linewidth}{!}{%",
+        rf"\begin{{tabular}}{{{columns}}}",
+        r"\toprule",
+        cells[0],
+        r"\midrule",
+        *cells[1:],
+        r"\bottomrule",
+        r"\end{tabular}}",
+        r"\par\smallskip",
+        r"\begin{minipage}{\linewidth}\footnotesize",
+        *(escape(line) + r"\par" for line in (*table.above[1:], *table.below)),
+        r"\end{minipage}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def text(table: Table, width: int = 100) -> str:
+    """Plain text no wider than `width` where the cells allow it: too wide a table is folded into blocks of columns."""
+    sizes = [max(map(len, column)) for column in zip(table.header, *table.rows, strict=True)]
+    blocks = "\n\n".join(
+        _block(table, sizes, chosen) for chosen in _folds(sizes, table.names, width)
+    )
+    above = [*wrapped(table.above, width), ""] if table.above else []
+    return "\n".join([*above, table.title, blocks, *wrapped(table.below, width)]) + "\n"
+
+
+def wrapped(lines: Sequence[str], width: int) -> list[str]:
+    """The lines broken at `width`, what follows a break indented."""
+    return [
+        piece
+        for line in lines
+        for piece in textwrap.wrap(
+            line.replace("`", ""),
+            width,
+            subsequent_indent="    ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    ]
+
+
+def escape(cell: str) -> str:
+    """Text as LaTeX prints it literally, with a minus sign before negative numbers."""
+    return re.sub(
+        r"(?<![\w.])-(?=\d)", "$-$", "".join(_LATEX.get(letter, letter) for letter in cell)
+    )
+
+
+def mean_and_std(values: Sequence[float | None], unit: str, measure: str = "accuracy") -> str:
+    """`mean ± std` of the values that are defined, `(n=...)` where some are not, `-` where none is."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return "-"
+    mean, std = statistics.mean(known), statistics.deviation(known)
+    exact = std is None or (std == 0 and unit in ("bytes", "count"))
+    spread = "" if exact else f" ± {number(std, unit, measure, like=mean)}"
+    count = f" (n={len(known)})" if len(known) < len(values) else ""
+    return number(mean, unit, measure) + spread + count
+
+
+def mean_and_interval(values: Sequence[float | None], unit: str, measure: str = "accuracy") -> str:
+    """`mean [low, high]`, the 95 % interval; the mean alone for one value."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return "-"
+    mean, ends = statistics.mean(known), statistics.interval(known)
+    if ends is None:
+        return number(mean, unit, measure)
+    low, high = (number(end, unit, measure, like=mean) for end in ends)
+    return f"{number(mean, unit, measure)} [{low}, {high}]"
+
+
+def number(value: float, unit: str, measure: str = "accuracy", like: float | None = None) -> str:
+    """A stored value as people read it: percent with 2 places, cosines with 4, losses with 4 significant digits.
+
+    The rest has 3 significant digits; seconds per step are shown in ms, bytes in MiB. `like` gives
+    the value as many places as that one has.
+    """
+    percent = unit == "share" or (unit == "score" and measure == "accuracy")
+    factor = 100.0 if percent else _SCALES.get(unit, 1.0)
+    value, like = value * factor, factor * (like or value)
+    if unit in ("bytes", "count") and value == like == round(like):
+        return f"{value:.0f}"
+    if unit == "cosine":
+        return f"{value:.4f}"
+    shown = f"{value:.2f}" if percent else _significant(value, like, 4 if unit == "score" else 3)
+    return shown[1:] if shown.startswith("-") and not shown.strip("-0.") else shown
+
+
+def _significant(value: float, like: float, digits: int) -> str:
+    if not like or not 1e-3 <= abs(like) < 1e6:
+        return f"{value:.{digits - 1}e}" if value else "0"
+    return f"{value:.{max(0, digits - 1 - math.floor(math.log10(abs(like))))}f}"
+
+
+def _bullets(lines: Sequence[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _pipes(table: Table) -> str:
+    from tabulate import tabulate
+
+    cells = [[cell.replace("|", r"\|") for cell in row] for row in table.rows]
+    alignment = ["left"] * table.names + ["right"] * (len(table.header) - table.names)
+    return tabulate(cells, table.header, tablefmt="pipe", disable_numparse=True, colalign=alignment)
+
+
+def _folds(sizes: Sequence[int], names: int, width: int) -> list[list[int]]:
+    start = sum(sizes[:names]) + 2 * (names - 1)
+    folds: list[list[int]] = [[]]
+    used = start
+    for index in range(names, len(sizes)):
+        if folds[-1] and used + 2 + sizes[index] > width:
+            folds.append([])
+            used = start
+        folds[-1].append(index)
+        used += 2 + sizes[index]
+    return [[*range(names), *fold] for fold in folds]
+
+
+def _block(table: Table, sizes: Sequence[int], chosen: Sequence[int]) -> str:
+    def line(row: Sequence[str]) -> str:
+        return "  ".join(
+            row[i].ljust(sizes[i]) if i < table.names else row[i].rjust(sizes[i]) for i in chosen
+        ).rstrip()
+
+    rule = "  ".join("-" * sizes[i] for i in chosen)
+    return "\n".join([line(table.header), rule, *map(line, table.rows)])

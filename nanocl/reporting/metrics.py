@@ -1,0 +1,254 @@
+"""The columns of the tables: each metric is one function of what a run measured, with its definition and source.
+
+A function decorated with `@metric` is a column; to add one, nothing else has to be edited.
+Accuracies are fractions. Where R holds losses, every difference changes sign, so that positive
+forgetting is bad and positive transfer is good for both measures. `i` is trained-on, `j` tested-on,
+T the number of experiences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from nanocl.records import Cost, Drift, Matrix
+from nanocl.reporting.columns import Column, Evaluation, Undefined, metric
+
+KINDS = ("accuracy", "drift", "cost")
+GROUPS = ("backbone", "head", "all", "buffers")
+
+
+def columns(kind: str) -> Iterator[Column]:
+    """The columns of one table in the order in which they are written here."""
+    found = (getattr(value, "column", None) for value in tuple(globals().values()))
+    return (column for column in found if isinstance(column, Column) and column.kind == kind)
+
+
+@metric("ACC", "mean_j R[T-1][j]", "lopezpaz2017")
+def average_accuracy(run: Evaluation) -> float:
+    """Mean over all experiences at the end of the stream."""
+    return _mean(_checked(run.matrix)[-1])
+
+
+@metric("AIA", "mean_i mean_{j<=i} R[i][j]", "rebuffi2017", "masana2020")
+def average_incremental_accuracy(run: Evaluation) -> float:
+    """Mean over the stream of the mean over the experiences met so far."""
+    return _mean([_mean(row[: i + 1]) for i, row in enumerate(_checked(run.matrix))])
+
+
+@metric("LA", "mean_j R[j][j]", "riemer2019")
+def learning_accuracy(run: Evaluation) -> float:
+    """Mean over experiences, each right after training on it: plasticity."""
+    return _mean([row[j] for j, row in enumerate(_checked(run.matrix))])
+
+
+@metric("F", "mean_{j<T-1} (max_{j<=l<T-1} R[l][j] - R[T-1][j])", "chaudhry2018")
+def forgetting(run: Evaluation) -> float:
+    """Best earlier result minus the last one, signed and not clamped: negative after backward transfer."""
+    gained = _gains(run, "forgetting")
+    last = len(gained) - 1
+    return _mean([max(row[j] for row in gained[j:last]) - gained[last][j] for j in range(last)])
+
+
+@metric("F first-last", "mean_{j<T-1} (R[j][j] - R[T-1][j]) = -BWT", "lomonaco2021", detail=True)
+def first_minus_last(run: Evaluation) -> float:
+    """Result right after training minus the last one; what Avalanche prints as forgetting."""
+    gained = _gains(run, "forgetting")
+    last = len(gained) - 1
+    return _mean([gained[j][j] - gained[last][j] for j in range(last)])
+
+
+@metric("BWT", "mean_{j<T-1} (R[T-1][j] - R[j][j])", "lopezpaz2017")
+def backward_transfer(run: Evaluation) -> float:
+    """Mean change of each experience's result by the end of the stream."""
+    gained = _gains(run, "backward transfer")
+    last = len(gained) - 1
+    return _mean([gained[last][j] - gained[j][j] for j in range(last)])
+
+
+@metric("FWT", "mean_{j>=1} (R[j-1][j] - R[-1][j]), R[-1] the untrained model", "lopezpaz2017")
+def forward_transfer(run: Evaluation) -> float:
+    """Result on an experience just before training on it, minus the untrained model's."""
+    gained = _gains(run, "forward transfer")
+    if run.masked and not any(run.matrix[j - 1][j] for j in range(1, len(gained))):
+        raise Undefined("forward transfer needs classes that can be answered before they are met")
+    return _mean([gained[j - 1][j] - run.sign * run.initial[j] for j in range(1, len(gained))])
+
+
+@metric("min ACC", "mean_{j<T-1} min_{j<i<=T-1} R[i][j]", "delange2023")
+def minimum_accuracy(run: Evaluation) -> float:
+    """Worst result of each experience after later ones (task level); for losses the largest."""
+    gained = _gains(run, "minimum accuracy")
+    return run.sign * _mean(
+        [min(row[j] for row in gained[j + 1 :]) for j in range(len(gained) - 1)]
+    )
+
+
+@metric("I", "mean_j (J[j][j] - R[j][j]), J joint training on experiences 0..j", "chaudhry2018")
+def intransigence(run: Evaluation) -> float:
+    """What joint training on all experiences so far reaches on the new one, minus what the run reaches there."""
+    gained, joint = _signed(run.sign, run.matrix), _joint(run)
+    if run.joint.matrix[0] == run.joint.initial and len(gained) > 1:
+        raise Undefined("joint training of this protocol began only at the end of the stream")
+    return _mean([joint[j][j] - row[j] for j, row in enumerate(gained)])
+
+
+@metric("gap to joint", "ACC(joint) - ACC")
+def gap_to_joint(run: Evaluation) -> float:
+    """What is missing to the upper bound."""
+    return _mean(_joint(run)[-1]) - run.sign * average_accuracy(run)
+
+
+@metric(
+    "task-IL ACC",
+    "ACC of the same run, predictions limited to each experience's own classes",
+    "vandeven2019",
+    optional=True,
+)
+def masked_accuracy(run: Evaluation) -> float:
+    """Average accuracy of a class-incremental run seen as task-incremental."""
+    if run.masked is None:
+        raise Undefined(
+            "only class-incremental runs with one shared head have a task-incremental view"
+        )
+    return _mean(_checked(run.masked)[-1])
+
+
+def _net(column: str, title: str, definition: str, unit: str = "number") -> Callable[..., float]:
+    def at_end(drift: Sequence[Drift], group: str) -> float:
+        if not drift:
+            raise Undefined("no drift was measured")
+        return _column(drift[-1].start, group, column)
+
+    at_end.column = Column(column, title, "drift", unit, definition, (), at_end)
+    return at_end
+
+
+def _cost(
+    field: str, title: str, definition: str, unit: str, optional: bool = False
+) -> Callable[..., float]:
+    def read(cost: Cost) -> float:
+        if optional and not getattr(cost, field):
+            raise Undefined(f"{definition} was not measured")
+        return getattr(cost, field)
+
+    read.column = Column(field, title, "cost", unit, definition, (), read, optional)
+    return read
+
+
+l2 = _net("l2", "L2", "||w_end - w_start||")
+relative = _net("relative", "relative", "||w_end - w_start|| / ||w_start||")
+mean_squared = _net("mean_squared", "mean squared", "||w_end - w_start||^2 / n")
+touched = _net(
+    "touched", "touched", "percent of entries whose bits differ from the start", unit="share"
+)
+cosine = _net("cosine", "cosine", "cos(w_end, w_start)", unit="cosine")
+
+
+@metric(
+    "path",
+    "sum_i ||w_i - w_{i-1}||, one step an experience",
+    kind="drift",
+    unit="number",
+    detail=True,
+)
+def path_length(drift: Sequence[Drift], group: str) -> float:
+    """Length of the way from experience to experience."""
+    return sum(_column(entry.previous, group, "l2") for entry in drift)
+
+
+@metric("path / L2", "path over L2: 1 is a straight way", kind="drift", unit="number")
+def path_ratio(drift: Sequence[Drift], group: str) -> float:
+    """How much longer the way was than the distance it made."""
+    net = l2(drift, group)
+    if not net:
+        raise Undefined("the parameters are where they started")
+    return path_length(drift, group) / net
+
+
+@metric(
+    "mean per tensor",
+    "mean over the backbone's tensors of the tensor's L2",
+    "zhou2025",
+    kind="drift",
+    unit="number",
+)
+def average_tensor_distance(drift: Sequence[Drift], group: str) -> float:
+    """Mean of the tensors' own distances (Table 5 of the source)."""
+    if group != "backbone":
+        raise Undefined("it is measured for the backbone only")
+    if not drift or drift[-1].average_tensor is None:
+        raise Undefined("no tensor of the backbone was measured")
+    return drift[-1].average_tensor
+
+
+train_seconds = _cost(
+    "train_seconds", "train s", "wall-clock seconds of training, evaluation excluded", "seconds"
+)
+seconds_per_step = _cost(
+    "seconds_per_step", "ms / step", "train seconds per optimizer step", "milliseconds"
+)
+samples_per_second = _cost(
+    "samples_per_second", "samples / s", "training samples per second of training", "count"
+)
+peak_memory = _cost(
+    "peak_memory_bytes", "peak MiB", "highest resident set size of the process", "bytes"
+)
+device_memory = _cost(
+    "device_memory_bytes", "device MiB", "highest allocated device memory", "bytes", optional=True
+)
+optimizer_state = _cost(
+    "optimizer_state_bytes", "optimizer MiB", "bytes of all tensors in optimizer.state", "bytes"
+)
+state_per_parameter = _cost(
+    "state_bytes_per_parameter",
+    "bytes / weight",
+    "optimizer-state bytes per trainable weight",
+    "count",
+)
+strategy_state = _cost(
+    "strategy_state_bytes",
+    "strategy MiB",
+    "tensors of the strategies: Fisher, anchors, memory",
+    "bytes",
+)
+workers = _cost(
+    "workers",
+    "workers",
+    "runs that shared the machine; seconds compare only at equal numbers",
+    "count",
+)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _checked(matrix: Matrix) -> Matrix:
+    if not matrix or any(len(row) != len(matrix) for row in matrix):
+        raise Undefined("the evaluation matrix is not complete")
+    return matrix
+
+
+def _signed(sign: int, matrix: Matrix) -> Matrix:
+    return tuple(tuple(sign * value for value in row) for row in _checked(matrix))
+
+
+def _gains(run: Evaluation, what: str) -> Matrix:
+    if len(run.matrix) == 1:
+        raise Undefined(f"{what} needs 2 experiences, the stream has 1")
+    return _signed(run.sign, run.matrix)
+
+
+def _joint(run: Evaluation) -> Matrix:
+    if run.joint is None:
+        raise Undefined("there is no other row of joint training with the same protocol and seed")
+    return _signed(run.sign, run.joint.matrix)
+
+
+def _column(groups: object, group: str, column: str) -> float:
+    value = groups.get(group, {}).get(column)
+    if value is None:
+        raise Undefined(
+            f"{column.replace('_', ' ')} of the {group} was not measured, or its reference is zero"
+        )
+    return value

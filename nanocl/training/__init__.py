@@ -1,0 +1,1 @@
+"""One run: model, strategies, training loop, instruments, checkpoints."""

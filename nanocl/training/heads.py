@@ -1,0 +1,151 @@
+"""A backbone with its output layer: which classes may answer, in each scenario.
+
+Targets are class labels of the whole stream in every scenario, so an output always has one column
+per class; a column that may not answer holds `CLOSED`, which leaves the softmax untouched and
+passes no gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from avalanche.models import MultiTaskModule
+from torch import Tensor, nn
+
+from nanocl.models._weights import fit
+from nanocl.records import UserError
+from nanocl.training.normalisation import tracking
+
+CLOSED = -1e4  # exp() of it is 0 in every float type, and it stays finite in float16
+HEADS = {"class": ("seen", "all"), "task": ("own", "masked"), "domain": ("shared",)}
+
+
+class Network(MultiTaskModule):
+    """Backbone and head; any Avalanche strategy can train it.
+
+    Attributes:
+        backbone: Inputs to features, shape (N, F).
+        head: One linear layer, or for `own` one per experience.
+        kind: `seen`, `all`, `masked`, `own` or `shared` (see `nanocl.records.Training.head`).
+        groups: Classes of each task label, shape (labels, classes), bool.
+        seen: Classes met so far, shape (classes,), bool.
+        frozen_statistics: Whether normalisation layers use their running statistics in training
+            too, and keep them.
+    """
+
+    frozen_statistics = False
+    precision = torch.float32
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        *,
+        outputs: int,
+        kind: str = "shared",
+        classes: Sequence[Sequence[int]] = (),
+    ) -> None:
+        super().__init__()
+        self.backbone, self.kind, self.outputs = backbone, kind, outputs
+        groups = torch.zeros(max(1, len(classes)), outputs, dtype=torch.bool)
+        for label, members in enumerate(classes):
+            groups[label, list(members)] = True
+        self.register_buffer("groups", groups, persistent=False)
+        self.register_buffer("seen", torch.zeros(outputs, dtype=torch.bool))
+        if kind == "own":
+            self.head: nn.Module = nn.ModuleList(_linear(backbone, len(c)) for c in classes)
+        else:
+            self.head = _linear(backbone, outputs)
+
+    def adaptation(self, experience) -> None:
+        """Open the classes of a training experience (Avalanche calls this before each experience)."""
+        if self.training and self.kind == "seen":
+            self.seen[list(experience.classes_in_this_experience)] = True
+
+    def train(self, mode: bool = True) -> Network:
+        """Training mode; frozen statistics stay frozen whoever calls this."""
+        super().train(mode)
+        if self.frozen_statistics:
+            for _, layer in tracking(self):
+                layer.eval()
+        return self
+
+    def forward(self, inputs: Tensor, task_labels: Tensor | int | None = None) -> Tensor:
+        """Scores of every class, shape (N, classes), in float32 for weights of less; closed classes hold `CLOSED`."""
+        if self.precision == torch.bfloat16:
+            return self.answer(self.backbone(inputs.to(self.precision)), task_labels).float()
+        return self.answer(self.backbone(inputs), task_labels)
+
+    def cast(self, precision: torch.dtype) -> Network:
+        """The same network with weights and statistics of that type."""
+        self.precision = precision
+        return self.to(precision)
+
+    def put_head(self, label: int, state: Mapping[str, Tensor], source: str) -> None:
+        """Give a task label the output layer `state` (weight and perhaps bias), which `source` names in errors.
+
+        Raises:
+            UserError: The layers differ in shape.
+        """
+        if self.kind != "own":
+            raise UserError(
+                f"the output layer of {source} can only be put back where each experience has its own head "
+                f"(training.head=own), got a {self.kind!r} head"
+            )
+        fit(self.head[label], state, source)
+
+    def answer(self, features: Tensor, task_labels: Tensor | int | None = None) -> Tensor:
+        """Scores from features, shape (N, F) to (N, classes)."""
+        if self.kind == "own":
+            return self._own(features, task_labels)
+        scores = self.head(features)
+        if self.kind == "seen" and bool(self.seen.any()):
+            return scores.masked_fill(~self.seen, CLOSED)
+        if self.kind == "masked":
+            return self.limit(scores, task_labels)
+        return scores
+
+    def limit(self, scores: Tensor, task_labels: Tensor | int | None) -> Tensor:
+        """Close the classes that do not belong to each sample's task label."""
+        if task_labels is None:
+            raise ValueError(f"a {self.kind!r} head needs task labels")
+        return scores.masked_fill(~self.groups[task_labels], CLOSED)
+
+    def _own(self, features: Tensor, task_labels: Tensor | int | None) -> Tensor:
+        if task_labels is None:
+            raise ValueError("a head per experience needs task labels")
+        if isinstance(task_labels, int):
+            task_labels = torch.full((len(features),), task_labels, device=features.device)
+        scores = features.new_full((len(features), self.outputs), CLOSED)
+        for label in task_labels.unique().tolist():
+            rows = (task_labels == label).nonzero().squeeze(1)
+            columns = self.groups[label].nonzero().squeeze(1)
+            scores[rows[:, None], columns] = self.head[label](features[rows]).to(scores.dtype)
+        return scores
+
+    def head_parameters(self) -> set[str]:
+        """Names of the parameters of the output layer."""
+        return {f"head.{name}" for name, _ in self.head.named_parameters()}
+
+
+def _linear(backbone: nn.Module, outputs: int) -> nn.Linear:
+    """The backbone's own output layer where it has a method `make_head`, else torch's default."""
+    make = getattr(backbone, "make_head", None)
+    return make(outputs) if make else nn.Linear(backbone.features, outputs)
+
+
+def choose(head: str, scenario: str, measure: str) -> str:
+    """The head of a run: `auto` takes the scenario's default.
+
+    Raises:
+        ValueError: The head does not fit the scenario.
+    """
+    fitting = ("shared",) if measure == "loss" else HEADS[scenario]
+    if head == "auto":
+        return fitting[0]
+    if head not in fitting:
+        raise ValueError(
+            f"head must be one of auto, {', '.join(fitting)} in a {scenario}-incremental stream, "
+            f"got {head!r}"
+        )
+    return head

@@ -1,0 +1,82 @@
+"""What looks on while a learner trains and is tested: results, counts, and whether it diverged."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from avalanche.training.plugins import SupervisedPlugin
+
+from nanocl.training.measure import Meter
+
+
+class Diverged(Exception):
+    """The loss became infinite or NaN."""
+
+
+class Scores(SupervisedPlugin):
+    """Collect the test result of each experience while the learner evaluates.
+
+    Attributes:
+        row: One value per experience of the stream evaluated last: accuracy, or mean squared error.
+        masked: The accuracy with the prediction limited to the experience's own classes.
+    """
+
+    def __init__(self, measure: str) -> None:
+        super().__init__()
+        self.measure = measure
+        self.row: list[float] = []
+        self.masked: list[float] = []
+
+    def before_eval(self, strategy, **kwargs) -> None:
+        self.row, self.masked = [], []
+
+    def before_eval_exp(self, strategy, **kwargs) -> None:
+        self._sum, self._masked, self._count = 0.0, 0.0, 0
+
+    def after_eval_iteration(self, strategy, **kwargs) -> None:
+        output, target = strategy.mb_output, strategy.mb_y
+        if not output.isfinite().all():
+            raise Diverged("the model's answers are infinite or NaN")
+        self._count += len(target)
+        if self.measure == "loss":
+            self._sum += (output - target).square().mean(1).sum().item()
+            return
+        self._sum += (output.argmax(1) == target).sum().item()
+        if strategy.model.kind in ("seen", "all"):
+            limited = strategy.model.limit(output, strategy.mb_task_id)
+            self._masked += (limited.argmax(1) == target).sum().item()
+
+    def after_eval_exp(self, strategy, **kwargs) -> None:
+        self.row.append(self._sum / self._count)
+        self.masked.append(self._masked / self._count)
+
+
+class Ticker(SupervisedPlugin):
+    """Count steps and samples, and tell now and then where the run is.
+
+    Attributes:
+        meter: Takes the counts.
+        tell: Called with (experience, epoch, share of the experience done) at most twice a second.
+    """
+
+    def __init__(self, meter: Meter, tell: Callable[[int, int, float], None] | None = None) -> None:
+        super().__init__()
+        self.meter, self.tell, self._told = meter, tell, 0.0
+
+    def after_training_iteration(self, strategy, **kwargs) -> None:
+        self.meter.steps += 1
+        self.meter.samples += len(strategy.mb_y)
+        now = time.monotonic()
+        if self.tell and now - self._told > 0.5:
+            self._told = now
+            clock = strategy.clock
+            total = max(1, len(strategy.dataloader) * strategy.train_epochs)
+            self.tell(
+                strategy.experience.current_experience,
+                clock.train_exp_epochs,
+                min(1.0, (clock.train_exp_iterations + 1) / total),
+            )
+
+    def after_training_exp(self, strategy, **kwargs) -> None:
+        self.meter.look_at(strategy.strategies)  # before they clear what they need in training only

@@ -1,0 +1,153 @@
+"""Gradient against magnitude while a learner trains: what the small weights of each layer are doing.
+
+The probe only looks: a run with it has the same numbers, bit for bit, as one without. Its JSON lies
+beside the records.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from avalanche.training.plugins import SupervisedPlugin
+from torch import Tensor
+
+from nanocl.records import RunSpec
+from nanocl.training.drift import change_by_magnitude
+
+SCHEMA = "nanocl-probe/1"
+FEWEST = 1000  # entries of a layer that is looked at: a tenth of a thousandth is no set
+DENSITIES = (0.001, 0.01, 0.1)
+TOP_GRADIENTS, LOW_GRADIENTS = 1e-4, 0.8  # the shares behind r
+
+
+class MagnitudeProbe(SupervisedPlugin):
+    """Looks at every weight matrix of the backbone at steps 0, 10, 100, ... of each experience and after its last step.
+
+    Attributes:
+        looks: What was seen, in order: experience, step and layers.
+        changes: For each experience trained: the mean absolute change in each tenth of a layer by
+            magnitude.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looks: list[dict[str, Any]] = []
+        self.changes: list[dict[str, Any]] = []
+        self._start: dict[str, Tensor] = {}
+        self._step, self._next = 0, 0
+
+    def before_training_exp(self, strategy, **kwargs) -> None:
+        self._start = {name: weight.detach().clone() for name, weight in _matrices(strategy.model)}
+        self._step, self._next = 0, 0
+
+    def before_update(self, strategy, **kwargs) -> None:
+        if self._step == self._next:
+            self._next = max(10, 10 * self._next)
+            self.looks.append(
+                {
+                    "experience": strategy.experience.current_experience,
+                    "step": self._step,
+                    "layers": {
+                        name: look(weight.detach(), weight.grad.detach())
+                        for name, weight in _matrices(strategy.model)
+                        if weight.grad is not None
+                    },
+                }
+            )
+        self._step += 1
+
+    def after_training_exp(self, strategy, **kwargs) -> None:
+        if self._step:
+            self.changes.append(
+                {
+                    "experience": strategy.experience.current_experience,
+                    "steps": self._step,
+                    "layers": {
+                        name: [
+                            _short(value)
+                            for value in change_by_magnitude(
+                                self._start[name].flatten().cpu(), weight.detach().flatten().cpu()
+                            )
+                        ]
+                        for name, weight in _matrices(strategy.model)
+                        if name in self._start
+                    },
+                }
+            )
+        self._start = {}
+
+    def save(self, folder: Path, spec: RunSpec) -> Path:
+        """Write what was seen as `<folder>/<benchmark>/s<seed>-<digest>.json`, whole or not at all."""
+        path = folder / spec.benchmark / f"s{spec.seed}-{spec.digest}.json"
+        entry = {
+            "schema": SCHEMA,
+            "digest": spec.digest,
+            "spec": asdict(spec),
+            "looks": self.looks,
+            "changes": self.changes,
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        temporary.write_text(
+            json.dumps(entry, allow_nan=False, separators=(",", ":")) + "\n", encoding="utf-8"
+        )
+        os.replace(temporary, path)
+        return path
+
+
+def look(weight: Tensor, gradient: Tensor) -> dict[str, Any]:
+    """One layer at one step.
+
+    Returns:
+        `entries`; `magnitude` and `gradient`, medians of |w| and |g| in each tenth of the entries by |w|, smallest
+        first; `steep`, the 99th percentile of |g| there; `overlap`, for each density the share of the largest |g| that
+        lie in the smallest |w| (the density itself is chance); `low`, the share of the top 1 % of |g| in the bottom
+        10 % of |w|; `ratio`, r: median |w| at the top 0.01 % of |g| over the largest |w| at the bottom 80 % of |g|.
+
+    Source: Zhou, Jacobs, Gadhikar and Burkholz, 2025, arXiv:2506.21374, Table 1 (the quotient
+        itself is not printed).
+    """
+    w, g = weight.flatten().abs().double().cpu(), gradient.flatten().abs().double().cpu()
+    smallest, steepest = w.argsort(stable=True), g.argsort(descending=True, stable=True)
+    tenths = smallest.tensor_split(10)
+    top, low = _first(steepest, TOP_GRADIENTS), steepest[len(g) - int(LOW_GRADIENTS * len(g)) :]
+    return {
+        "entries": len(w),
+        "magnitude": [_short(w[part].median()) for part in tenths],
+        "gradient": [_short(g[part].median()) for part in tenths],
+        "steep": [_short(g[part].quantile(0.99)) if len(part) < 2**24 else None for part in tenths],
+        "overlap": {
+            f"{d:g}": _short(_share(_first(steepest, d), _first(smallest, d))) for d in DENSITIES
+        },
+        "low": _short(_share(_first(steepest, 0.01), _first(smallest, 0.1))),
+        "ratio": _short(w[top].median() / w[low].max()) if w[low].max() > 0 else None,
+    }
+
+
+def _matrices(model: Any) -> list[tuple[str, Tensor]]:
+    """The backbone's weights of at least two dimensions that are trained and large enough."""
+    head = model.head_parameters()
+    return [
+        (name, p)
+        for name, p in model.named_parameters()
+        if p.requires_grad and p.ndim > 1 and p.numel() >= FEWEST and name not in head
+    ]
+
+
+def _first(order: Tensor, share: float) -> Tensor:
+    return order[: max(1, math.ceil(share * len(order)))]
+
+
+def _share(of: Tensor, within: Tensor) -> float:
+    return float(torch.isin(of, within).double().mean())
+
+
+def _short(value: float | Tensor) -> float | None:
+    number = float(f"{float(value):.4g}")
+    return number if math.isfinite(number) else None
