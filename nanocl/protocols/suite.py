@@ -1,4 +1,4 @@
-"""Protocols and baselines (TOML) plus what the caller asked for, to the complete list of runs.
+"""From a protocol, its baselines (both TOML) and a request to the complete list of run specs.
 
 A protocol is `benchmarks/<name>.toml`: WHAT is run for a published table. Its tiers share one code
 path:
@@ -8,14 +8,15 @@ path:
     [stream]                     family and its options
     [training]                   fields of nanocl.records.Training
     [options.<part>]             options of a model or strategy that belong to the protocol
-    [arm.<name>]                 strategy (a composition) and options.<part>: a name for
-    `strategies` and --strategy [sweep]                      option = [values]: a run for each, of
-    the part that brings the optimizer [sweep.<arm or composition>] the same for one of them
-    [tier.<name>]                any of the above again, for one tier [for.<scenario>]
-    any of the above again, for one scenario [tier.<name>.for.<scenario>] any of the above again,
-    for one scenario in this tier
+    [arm.<name>]                 strategy (a composition) and options.<part>: a name of its own
+    [sweep]                      option = [values] of the part that brings the optimizer: one run
+                                 for each value
+    [sweep.<arm or composition>] the same for one of them
+    [tier.<name>]                any of the above, for one tier
+    [for.<scenario>]             any of the above, for one scenario
+    [tier.<name>.for.<scenario>] any of the above, for one scenario in one tier
 
-Later ones win. Tuned options: a `[[recipe]]` with tier, scenario, how and options in
+Later tables win. Tuned options: a `[[recipe]]` with tier, scenario, how and options in
 `baselines/<protocol>/<strategy>.toml`.
 """
 
