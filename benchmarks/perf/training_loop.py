@@ -20,7 +20,7 @@ import torch
 
 from nanocl.protocols import suite
 from nanocl.records import RunSpec
-from nanocl.streams.batches import tensor_parts
+from nanocl.data.batches import tensor_parts
 from nanocl.training import experiment, loop, measure
 
 

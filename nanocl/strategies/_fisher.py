@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 
 from nanocl.strategies._penalty import zeros
 from nanocl.strategies._samples import squared_gradients
-from nanocl.streams.batches import MiniBatches, tensor_parts
+from nanocl.data.batches import MiniBatches, tensor_parts
 
 KINDS = ("exact", "sampled", "empirical", "batched")
 CHUNK = 64  # samples of one forward pass; convolutions keep their patches meanwhile

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nanocl.streams.batches import Preparation, TensorDataset, tensor_parts
+from nanocl.data.batches import Preparation, TensorDataset, tensor_parts
 
 
 class Memory:
@@ -57,7 +57,7 @@ class Memory:
         parts = tensor_parts(dataset)
         if parts is None:
             raise ValueError(
-                f"replay needs a stream of nanocl.streams.batches.TensorDataset, got {type(dataset).__name__}"
+                f"replay needs a stream of nanocl.data.batches.TensorDataset, got {type(dataset).__name__}"
             )
         chance = torch.Generator().manual_seed(seed)
         targets = torch.cat([part.targets[rows] for part, rows in parts])

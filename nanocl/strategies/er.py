@@ -11,7 +11,7 @@ from torch import Tensor
 from nanocl.plugins.ranges import number, one_of
 from nanocl.strategies import Strategy
 from nanocl.strategies._memory import Memory
-from nanocl.streams.batches import MiniBatches
+from nanocl.data.batches import MiniBatches
 
 
 class ER(Strategy):

@@ -16,7 +16,7 @@ from avalanche.benchmarks.utils.classification_dataset import (
 )
 
 from nanocl.records import SCENARIOS
-from nanocl.streams.batches import TensorDataset
+from nanocl.data.batches import TensorDataset
 
 
 class Stream:

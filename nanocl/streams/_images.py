@@ -14,7 +14,7 @@ from torch import Tensor
 from nanocl import data
 from nanocl.plugins.ranges import at_least, one_of, share
 from nanocl.streams import Scenario, make_scenario
-from nanocl.streams.batches import Preparation, TensorDataset
+from nanocl.data.batches import Preparation, TensorDataset
 
 Statistics = tuple[tuple[float, ...], tuple[float, ...]]
 
@@ -117,7 +117,7 @@ class Images:
         rows: Row numbers in use.
         classes: Number of classes.
         facts: For the record.
-        pad, augment, scale, shift: See `nanocl.streams.batches.Preparation`.
+        pad, augment, scale, shift: See `nanocl.data.batches.Preparation`.
     """
 
     inputs: Mapping[str, Tensor]

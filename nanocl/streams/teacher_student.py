@@ -11,7 +11,7 @@ import torch
 from nanocl.data.teachers import Tasks, answers, draw_tasks
 from nanocl.plugins.ranges import at_least
 from nanocl.streams import Scenario, Stream, make_scenario
-from nanocl.streams.batches import TensorDataset
+from nanocl.data.batches import TensorDataset
 
 
 class TeacherStudent(Stream):

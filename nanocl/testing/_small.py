@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from nanocl.records import Training
 from nanocl.streams import Scenario, make_scenario
-from nanocl.streams.batches import Preparation, TensorDataset
+from nanocl.data.batches import Preparation, TensorDataset
 from nanocl.training.drift import DriftMeter
 from nanocl.training.heads import Network
 from nanocl.training.loop import Learner, Outcome, train

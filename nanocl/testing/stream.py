@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from nanocl.streams import Scenario, Stream
-from nanocl.streams.batches import MiniBatches, tensor_parts
+from nanocl.data.batches import MiniBatches, tensor_parts
 from nanocl.testing._claims import (
     claim,
     declared,
@@ -104,7 +104,7 @@ def _shape_is_right(scenario: Scenario, where: str) -> None:
         number = experience.current_experience
         claim(
             tensor_parts(experience.dataset) is not None,
-            f"{where}: the data of experience {number} must be a nanocl.streams.batches.TensorDataset",
+            f"{where}: the data of experience {number} must be a nanocl.data.batches.TensorDataset",
         )
         claim(len(experience.dataset) > 0, f"{where}: experience {number} is empty")
         inputs, target, label = experience.dataset[0]

@@ -13,7 +13,7 @@ from avalanche.training.templates import SupervisedTemplate
 from torch import Tensor, nn
 
 from nanocl.records import Drift, Training
-from nanocl.streams.batches import MiniBatches, tensor_parts
+from nanocl.data.batches import MiniBatches, tensor_parts
 from nanocl.training.drift import DriftMeter
 from nanocl.training.heads import Network
 from nanocl.training.measure import Meter

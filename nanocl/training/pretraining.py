@@ -13,7 +13,7 @@ from torch.nn import functional
 from nanocl import data
 from nanocl.data import cache
 from nanocl.records import Option, Part, hash_of
-from nanocl.streams.batches import MiniBatches, TensorDataset, tensor_parts
+from nanocl.data.batches import MiniBatches, TensorDataset, tensor_parts
 from nanocl.streams.finetune import Finetune
 from nanocl.training.heads import Network
 

@@ -12,7 +12,7 @@ from nanocl.strategies.ewc import EWC
 from nanocl.strategies.online_ewc import OnlineEWC
 from nanocl.strategies.sgd import SGD
 from nanocl.strategies.si import SI
-from nanocl.streams.batches import TensorDataset
+from nanocl.data.batches import TensorDataset
 from nanocl.testing import run, small_learner, small_stream
 from nanocl.training.heads import Network
 

@@ -8,7 +8,7 @@ from avalanche.benchmarks.utils import AvalancheDataset, TransformGroups
 from avalanche.training.storage_policy import ReservoirSamplingBuffer
 
 from nanocl.streams import make_scenario
-from nanocl.streams.batches import (
+from nanocl.data.batches import (
     MiniBatches,
     Preparation,
     TensorDataset,

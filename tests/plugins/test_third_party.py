@@ -12,7 +12,7 @@ from nanocl.records import UserError
 from nanocl.strategies.sgd import SGD
 from nanocl.testing import check_strategy, run, small_learner, small_stream
 
-PACKAGE = Path(__file__).parent / "third_party"
+PACKAGE = Path(__file__).parents[1] / "third_party"
 
 
 def install(folder: Path) -> None:

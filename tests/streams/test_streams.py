@@ -14,7 +14,7 @@ from nanocl import data
 from nanocl.data.teachers import answers, draw_inputs, draw_teacher
 from nanocl.models.student import Student
 from nanocl.streams._images import PUBLISHED, draw, measured, padded
-from nanocl.streams.batches import MiniBatches, tensor_parts
+from nanocl.data.batches import MiniBatches, tensor_parts
 from nanocl.streams.permuted import Permuted
 from nanocl.streams.rotated import Rotated, rotation
 from nanocl.streams.split import Split

@@ -11,7 +11,7 @@ from nanocl.strategies import Strategy
 from nanocl.strategies._memory import Memory
 from nanocl.strategies.er import ER
 from nanocl.strategies.sgd import SGD
-from nanocl.streams.batches import Preparation, TensorDataset
+from nanocl.data.batches import Preparation, TensorDataset
 from nanocl.streams.split import Split
 from nanocl.testing import run, small_learner, small_stream
 
@@ -156,7 +156,7 @@ def test_a_memory_goes_on_from_its_state_bit_for_bit():
 
 def test_data_that_is_not_in_tensors_is_refused_in_one_sentence():
     with pytest.raises(
-        ValueError, match=r"replay needs a stream of nanocl.streams.batches.TensorDataset, got list"
+        ValueError, match=r"replay needs a stream of nanocl.data.batches.TensorDataset, got list"
     ):
         Memory(3).add([1, 2, 3], 0)
 

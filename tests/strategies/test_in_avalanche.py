@@ -126,6 +126,6 @@ def test_the_fisher_is_the_same_from_avalanches_data_and_from_ours():
 
 def test_replay_names_data_it_cannot_hold():
     with pytest.raises(
-        ValueError, match=r"replay needs a stream of nanocl.streams.batches.TensorDataset"
+        ValueError, match=r"replay needs a stream of nanocl.data.batches.TensorDataset"
     ):
         trained(avalanche_stream(), "fixed", [ER()])

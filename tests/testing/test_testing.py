@@ -9,7 +9,7 @@ from torch import nn
 
 from nanocl.strategies import Strategy
 from nanocl.streams import Stream, make_scenario
-from nanocl.streams.batches import TensorDataset
+from nanocl.data.batches import TensorDataset
 from nanocl.testing import NotConforming, check_model, check_optimizer, check_strategy, check_stream
 
 

@@ -24,7 +24,7 @@ from nanocl.models.student import Student
 from nanocl.models.torchvision import Torchvision
 from nanocl.plugins import registry
 from nanocl.records import UserError
-from nanocl.streams.batches import MiniBatches, tensor_parts
+from nanocl.data.batches import MiniBatches, tensor_parts
 from nanocl.streams.split import Split
 from nanocl.training.heads import Network
 

@@ -19,7 +19,7 @@ from nanocl.strategies.nanoadam import NanoAdam
 from nanocl.strategies.online_ewc import OnlineEWC
 from nanocl.strategies.sgd import SGD
 from nanocl.strategies.si import SI
-from nanocl.streams.batches import MiniBatches
+from nanocl.data.batches import MiniBatches
 from nanocl.testing import SmallBackbone, run, small_learner, small_stream
 from nanocl.training.heads import Network
 
