@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nanocl import __version__
-from nanocl.plugins import registry
 from nanocl.records import UserError
+from nanocl.records.ranges import did_you_mean
 from nanocl.reporting import formats
 from nanocl.reporting.formats import Table
 
@@ -365,7 +365,7 @@ def _check_parts(given: Mapping[str, Any], names: Sequence[str]) -> None:
         if part not in known:
             raise UserError(
                 f"--set {part}.…: neither the model nor an optimizer asked for is called {part!r}"
-                f"{registry.did_you_mean(part, known)}"
+                f"{did_you_mean(part, known)}"
             )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from nanocl import __version__
 from nanocl.protocols import suite
-from nanocl.records import RunResult, Summary, UserError, store
+from nanocl.records import RunResult, Summary, UserError, files, store
 from nanocl.reporting import citation, leaderboard, reproduction, tables
 from nanocl.studies import pages as studies
 
@@ -131,7 +131,7 @@ def _report(arguments: argparse.Namespace) -> int:
         return _check(wanted, root, len(problems))
     written = _write(wanted, root)
     for path, content in studies.figures(results, root, written).items():
-        path.write_bytes(content)
+        files.write(path, content)
         print(f"nanocl: drew {path}", file=sys.stderr)
     _show(summaries, arguments.format, root)
     return 0
@@ -164,8 +164,7 @@ def _write(wanted: dict[Path, str], root: Path) -> Container[Path]:
             if what == "stale":
                 path.unlink()
             else:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(wanted[path], encoding="utf-8", newline="\n")
+                files.write(path, wanted[path])
             print(f"nanocl: {'removed' if what == 'stale' else 'wrote'} {path}", file=sys.stderr)
     except OSError as error:
         raise UserError(

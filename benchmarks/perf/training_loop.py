@@ -18,9 +18,9 @@ from pathlib import Path
 
 import torch
 
+from nanocl.data.batches import tensor_parts
 from nanocl.protocols import suite
 from nanocl.records import RunSpec
-from nanocl.data.batches import tensor_parts
 from nanocl.training import experiment, loop, measure
 
 

@@ -6,7 +6,6 @@ import json
 import math
 import mmap
 import os
-import threading
 import warnings
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,7 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from nanocl.data.dataset import DataSet
-from nanocl.records import hash_of
+from nanocl.records import files, hash_of
 
 SCHEMA = "nanocl-data/1"
 ARRAYS = ("train_inputs", "train_labels", "test_inputs", "test_labels")
@@ -106,14 +105,9 @@ def _write(path: Path, data: DataSet, identity: str) -> None:
     }
     # a data root that does not exist is not created for a copy
     path.parent.mkdir(parents=path.parent.name != ".nanocl", exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.part")
-    try:
-        part.write_bytes(
-            save({array: np.ascontiguousarray(getattr(data, array)) for array in ARRAYS}, header)
-        )
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    arrays = {array: np.ascontiguousarray(getattr(data, array)) for array in ARRAYS}
+    with files.replacing(path) as temporary:
+        temporary.write_bytes(save(arrays, header))
 
 
 def _view(mapped: mmap.mmap, start: int, entry: dict[str, Any]) -> np.ndarray:

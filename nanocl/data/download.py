@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import os
 import queue
 import shutil
 import sys
@@ -13,6 +12,7 @@ import urllib.request
 from pathlib import Path
 
 from nanocl.data.archives import Archive, md5_of
+from nanocl.records import files
 
 PROBE_SECONDS = 6
 STALL_SECONDS = 20
@@ -72,8 +72,7 @@ def _probe(mirror: str, name: str, answers: queue.SimpleQueue[tuple[str, str]]) 
 
 
 def _fetch(url: str, path: Path, md5: str) -> None:
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
+    with files.replacing(path) as part:
         with (
             urllib.request.urlopen(url, timeout=STALL_SECONDS) as response,
             part.open("wb") as file,
@@ -87,6 +86,3 @@ def _fetch(url: str, path: Path, md5: str) -> None:
             shutil.copyfileobj(response, file, 1 << 20)
         if md5_of(part) != md5:
             raise ValueError(f"{path.name} has the wrong checksum; it was not kept")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

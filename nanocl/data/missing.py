@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 
 from nanocl.data.archives import ARCHIVES
@@ -10,6 +9,7 @@ from nanocl.data.cifar import LAYOUTS
 from nanocl.data.idx import FILES
 from nanocl.data.sources import IDX_CLASSES, KNOWN, official_places
 from nanocl.records import UserError
+from nanocl.records.ranges import nearest
 
 
 class DataMissing(UserError):
@@ -72,5 +72,5 @@ def _ways(name: str, root: Path) -> list[str]:
 def _did_you_mean(name: str, root: Path) -> str:
     present = [path.name.removesuffix(".zip") for path in root.iterdir()] if root.is_dir() else []
     names = {known.lower(): known for known in (*present, *KNOWN) if not known.startswith(".")}
-    close = difflib.get_close_matches(name.lower(), names, 1)
-    return f", did you mean {names[close[0]]!r}?" if close else ""
+    near = nearest(name.lower(), names)
+    return f", did you mean {names[near]!r}?" if near else ""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from nanocl.records import UserError
+from nanocl.records.ranges import one_of
 
 # Sources: Dosovitskiy et al., 2021, arXiv:2010.11929, table 1; Devlin et al., 2019,
 # arXiv:1810.04805, section 3; Zhang et al., 2022, arXiv:2205.01068, table 1; Touvron et al., 2023,
@@ -136,9 +137,7 @@ def from_config(config: Mapping[str, Any], outputs: int = 0) -> tuple[Weight, ..
     Raises:
         UserError: The kind is unknown, or a size is missing or no whole number above 0.
     """
-    kind = config.get("model_type")
-    if kind not in FAMILIES:
-        raise UserError(f"model_type must be one of {', '.join(FAMILIES)}, got {kind!r}")
+    kind = one_of("model_type", config.get("model_type"), tuple(FAMILIES), UserError)
     return tuple(FAMILIES[kind](config, outputs))
 
 

@@ -15,6 +15,7 @@ from nanocl.footprint.architectures import BUNDLED, Weight
 from nanocl.optim._norms import NORMS
 from nanocl.plugins import registry
 from nanocl.records import UserError
+from nanocl.records.ranges import did_you_mean
 
 
 def weights_of(
@@ -52,9 +53,7 @@ def weights_of(
         return architectures.from_file(model.partition(":")[2], outputs)
     known = {*registry.plugins("models", plugins), *BUNDLED, "transformers"}
     if model.split(":")[0] not in known:
-        raise registry.UnknownPlugin(
-            f"unknown model {model!r}{registry.did_you_mean(model, sorted(known))}"
-        )
+        raise registry.UnknownPlugin(f"unknown model {model!r}{did_you_mean(model, sorted(known))}")
     collection = ":" in model
     inputs = inputs or (3, *(224 if collection else 32,) * 2)
     return of_modules(

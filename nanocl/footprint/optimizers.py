@@ -17,6 +17,7 @@ from nanocl.footprint.architectures import Weight
 from nanocl.plugins import registry
 from nanocl.plugins.declaration import Plugin
 from nanocl.records import Option, UserError
+from nanocl.records.ranges import did_you_mean, one_of
 
 LIBRARIES = {
     "torch": "torch.optim",
@@ -84,7 +85,7 @@ def resolve(
         )
     if name not in strategies:
         raise registry.UnknownPlugin(
-            f"unknown optimizer {name!r}{registry.did_you_mean(name, names(plugins))}"
+            f"unknown optimizer {name!r}{did_you_mean(name, names(plugins))}"
         )
     optimizer = strategies[name]
     options = dict(registry.complete("strategies", name, {**fixed, **given}, plugins).options)
@@ -117,13 +118,8 @@ def _namesake(plugin: Plugin) -> type[torch.optim.Optimizer] | None:
 
 
 def _dense(name: str, options: Mapping[str, Any]) -> tuple[str, ...]:
-    chosen = options.get("dense", "none")
-    if chosen not in DENSE:
-        raise UserError(
-            f"{name}.dense must be one of {', '.join(DENSE)}, got {chosen!r}"
-            f"{registry.did_you_mean(str(chosen), DENSE)}"
-        )
-    return DENSE[chosen]
+    dense = str(options.get("dense", "none"))
+    return DENSE[one_of(f"{name}.dense", dense, tuple(DENSE), UserError)]
 
 
 def _for_constructor(optimizer: type, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -152,7 +148,7 @@ def _of_library(library: str, wanted: str) -> type[torch.optim.Optimizer]:
     }
     if wanted not in known:
         raise registry.UnknownPlugin(
-            f"unknown optimizer '{library}:{wanted}'{registry.did_you_mean(wanted, known)}"
+            f"unknown optimizer '{library}:{wanted}'{did_you_mean(wanted, known)}"
         )
     return known[wanted]
 
@@ -195,7 +191,7 @@ def _known_options(name: str, given: Iterable[str], known: Iterable[str]) -> Non
     for option in given:
         if option not in known:
             raise registry.UnknownOption(
-                f"{name} has no option {option!r}{registry.did_you_mean(option, known)}"
+                f"{name} has no option {option!r}{did_you_mean(option, known)}"
             )
 
 

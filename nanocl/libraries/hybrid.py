@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 
 from nanocl.libraries.groups import head_parameters
 from nanocl.libraries.signature import Given, Options
-from nanocl.plugins.ranges import number
+from nanocl.records.ranges import number
 
 INPUT: Options = {"input_layer": (("bool",), False)}
 ADAMW: Options = {

@@ -12,8 +12,8 @@ from torch import nn
 from torch.optim import Optimizer
 
 from nanocl.libraries.signature import Given, Options, arguments_of, required, signature_options
-from nanocl.plugins.registry import did_you_mean
 from nanocl.records import Option, UserError
+from nanocl.records.ranges import did_you_mean
 
 Make = Callable[[type[Optimizer], nn.Module, dict[str, Any], dict[str, Any]], Optimizer]
 BASE = "base_optimizer"  # the argument of an optimizer that wraps another

@@ -5,7 +5,6 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterable
-from difflib import get_close_matches
 from http.client import HTTPException
 from urllib.request import Request, urlopen
 
@@ -13,6 +12,7 @@ import torch
 from torch import nn
 
 from nanocl.records import UserError
+from nanocl.records.ranges import nearest
 
 
 def check_name(collection: str, architecture: str, known: Iterable[str]) -> None:
@@ -23,11 +23,9 @@ def check_name(collection: str, architecture: str, known: Iterable[str]) -> None
     """
     names = list(known)
     if architecture not in names:
-        near = get_close_matches(architecture, names, 1)
-        raise UserError(
-            f"{collection} has no classification network {architecture!r}"
-            + (f"; did you mean {near[0]!r}?" if near else "")
-        )
+        near = nearest(architecture, names)
+        hint = f"; did you mean {near!r}?" if near else ""
+        raise UserError(f"{collection} has no classification network {architecture!r}{hint}")
 
 
 def features_of(network: nn.Module, inputs: tuple[int, ...], name: str) -> int:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from nanocl.models._weights import load_weights
+from nanocl.records.ranges import one_of
 
 NORMS = ("none", "batch", "group")
 
@@ -45,8 +46,7 @@ class SmallCNN(nn.Module):
             raise ValueError(
                 f"inputs must be (channels, height, width) with sides of at least 8, got {tuple(inputs)}"
             )
-        if norm not in NORMS:
-            raise ValueError(f"norm must be one of {', '.join(NORMS)}, got {norm!r}")
+        one_of("norm", norm, NORMS)
         if width < 1 or (norm == "group" and width % 8):
             raise ValueError(
                 f"width must be {'a multiple of 8' if norm == 'group' else 'at least 1'}, got {width}"

@@ -6,7 +6,6 @@ milliseconds and no torch.
 
 from __future__ import annotations
 
-import difflib
 import functools
 import hashlib
 import importlib
@@ -20,6 +19,7 @@ from typing import Any
 
 from nanocl.plugins.declaration import TYPES, Plugin, kind_of, parse
 from nanocl.records import Option, Part, UserError
+from nanocl.records.ranges import did_you_mean
 
 PACKAGE = Path(__file__).parent.parent
 KINDS = {"strategies": "strategy", "streams": "stream", "models": "model"}
@@ -119,15 +119,6 @@ def load(plugin: Plugin) -> type:
         raise UserError(
             f"{plugin.path} cannot be loaded: {type(error).__name__}: {error}"
         ) from error
-
-
-def did_you_mean(given: str, known: Iterable[str]) -> str:
-    """`; did you mean 'x'?` for the nearest name, else the list of all."""
-    names = list(dict.fromkeys(known))
-    near = difflib.get_close_matches(given, names, 1, 0.5)
-    if near:
-        return f"; did you mean {near[0]!r}?"
-    return f"; known are {', '.join(names)}" if names else "; it has none"
 
 
 @functools.cache  # the package's own files do not change while a process runs

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from nanocl.plugins.registry import did_you_mean
 from nanocl.protocols.sweeps import arms_rule, sweep_rule
 from nanocl.records import SCENARIOS, TIERS, UserError
+from nanocl.records.ranges import did_you_mean, one_of
 
 MOST_SEEDS = 1000
 PLAIN = (bool, int, float, str)
@@ -23,7 +23,7 @@ def protocols() -> dict[str, dict[str, Any]]:
 
 def at(protocol: Mapping[str, Any], tier: str, scenario: str = "") -> dict[str, Any]:
     """The protocol at a tier and scenario, defaults filled in."""
-    choice("tier", tier, TIERS)
+    one_of("tier", tier, TIERS, UserError)
     base = {
         "scenario": "class",
         "model": "mlp",
@@ -39,7 +39,7 @@ def at(protocol: Mapping[str, Any], tier: str, scenario: str = "") -> dict[str, 
         raise UserError(f"this protocol has no tier {tier!r}{did_you_mean(tier, tiers)}")
     chosen = tiers.get(tier, {})
     merged = _merge(_merge(base, _only(protocol)), _only(chosen))
-    merged["scenario"] = choice("scenario", scenario or merged["scenario"], SCENARIOS)
+    merged["scenario"] = one_of("scenario", scenario or merged["scenario"], SCENARIOS, UserError)
     for source in (protocol, chosen):
         special = source.get("for", {}).get(merged["scenario"], {})
         merged = _merge(merged, special)
@@ -92,20 +92,6 @@ def check_protocol(values: Mapping[str, Any], file: str) -> None:
         _scenarios(tier, file, f"tier.{name}.")
     _scenarios(values, file, "")
     _published(values.get("published", []), file)
-
-
-def choice(label: str, value: str, allowed: Sequence[str]) -> str:
-    """The value, if it is one of those allowed.
-
-    Raises:
-        UserError: With those, and the nearest.
-    """
-    if value not in allowed:
-        near = did_you_mean(value, allowed)
-        raise UserError(
-            f"{label} must be one of {', '.join(allowed)}, got {value!r}{near if '?' in near else ''}"
-        )
-    return value
 
 
 def _scenarios(values: Mapping[str, Any], file: str, place: str) -> None:

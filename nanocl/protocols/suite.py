@@ -35,12 +35,12 @@ from nanocl.protocols.protocol import (
     at,
     baseline,
     check_protocol,
-    choice,
     protocols,
     read,
 )
 from nanocl.protocols.sweeps import composition, points
 from nanocl.records import TIERS, Part, RunSpec, Training, UserError
+from nanocl.records.ranges import did_you_mean, one_of
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def specs(request: Request) -> list[RunSpec]:
     Raises:
         UserError: An unknown name, or an option of the wrong type, with what would be right.
     """
-    choice("tier", request.tier, TIERS)
+    one_of("tier", request.tier, TIERS, UserError)
     if len(request.seeds) > MOST_SEEDS:
         raise UserError(f"at most {MOST_SEEDS} seeds a call, got {len(request.seeds)}")
     name, protocol = find(request.stream, request.plugins)
@@ -134,7 +134,7 @@ def find(name: str, plugins: Sequence[Path] = ()) -> tuple[str, dict[str, Any]]:
     if name in families:
         scenario = families[name].scenarios[0]
         return name, {"scenario": scenario, "stream": {"family": name}}
-    hint = registry.did_you_mean(name, [*known, *aliases, *families])
+    hint = did_you_mean(name, [*known, *aliases, *families])
     raise registry.UnknownPlugin(f"unknown stream {name!r}{hint}")
 
 
@@ -302,7 +302,7 @@ def _training(values: Mapping[str, Any]) -> Training:
     for name in values:
         if name not in types:
             raise registry.UnknownOption(
-                f"training has no option {name!r}{registry.did_you_mean(name, types)}"
+                f"training has no option {name!r}{did_you_mean(name, types)}"
             )
     training = Training(
         **{n: registry.convert(f"training.{n}", v, types[n]) for n, v in values.items()}
@@ -318,9 +318,14 @@ def _training(values: Mapping[str, Any]) -> Training:
             raise UserError(
                 f"training.{name} must be at least {low}, got {getattr(training, name)}"
             )
-    choice("training.head", training.head, ("auto", "seen", "all", "masked", "own", "shared"))
-    choice("training.optimizer_state", training.optimizer_state, ("keep", "reset"))
-    choice("training.measured_on", training.measured_on, ("test", "validation"))
+    one_of(
+        "training.head",
+        training.head,
+        ("auto", "seen", "all", "masked", "own", "shared"),
+        UserError,
+    )
+    one_of("training.optimizer_state", training.optimizer_state, ("keep", "reset"), UserError)
+    one_of("training.measured_on", training.measured_on, ("test", "validation"), UserError)
     return training
 
 
@@ -331,7 +336,7 @@ def _check_settings(request: Request, compositions: Iterable[tuple[str, ...]]) -
         if part not in known:
             raise registry.UnknownOption(
                 f"--set {part}.…: no part of these runs is called {part!r}"
-                f"{registry.did_you_mean(part, sorted(known))}"
+                f"{did_you_mean(part, sorted(known))}"
             )
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -15,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from nanocl.records import SCHEMA, Cost, Drift, Environment, RunResult, RunSpec, UserError
+from nanocl.records import SCHEMA, Cost, Drift, Environment, RunResult, RunSpec, UserError, files
 from nanocl.records.schema import check_record
 
 SIZE_LIMIT = 64 * 1024
@@ -53,8 +52,7 @@ def save(result: RunResult, root: Path) -> Path:
     path, text = path_of(result.spec, root), _text(to_record(result))
     check_record(json.loads(text))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, text)
+        files.write(path, text)
     except OSError as error:
         raise _unwritable(root, error) from error
     return path
@@ -182,20 +180,6 @@ def _text(record: dict[str, Any]) -> str:
 
 def _thinned(drift: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [*({**entry, "layers": {}} for entry in drift[:-1]), *drift[-1:]]
-
-
-def _replace(path: Path, text: str) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _unwritable(root: Path, error: OSError) -> UserError:

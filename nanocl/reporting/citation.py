@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import string
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,6 +10,7 @@ from typing import NamedTuple
 from nanocl import __version__
 from nanocl.plugins import registry
 from nanocl.records import RunResult, UserError
+from nanocl.records.ranges import nearest
 from nanocl.reporting import metrics
 
 BOARD = "leaderboard"
@@ -255,13 +255,10 @@ def _parts(name: str, book: Mapping[str, tuple[str, ...]]) -> list[str]:
     parts = lowered.split("+")
     for stem in (part.split(":")[0] for part in parts):
         if stem not in book:
-            near = difflib.get_close_matches(stem, book, 1)
-            hint = (
-                f"did you mean {near[0]!r}?"
-                if near
-                else ("name strategies, streams, models, data sets or metrics, or leaderboard")
-            )
-            raise UserError(f"nothing to cite goes by the name {name!r}; {hint}")
+            near = nearest(stem, book)
+            kinds = "name strategies, streams, models, data sets or metrics, or leaderboard"
+            hint = f"did you mean {near!r}?" if near else kinds
+            raise UserError(f"no citation for {name!r}; {hint}")
     return parts
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from nanocl.records import Part, RunResult, RunSpec, Summary
+from nanocl.records.ranges import one_of
 from nanocl.reporting import formats, metrics, notes, statistics
 from nanocl.reporting.formats import Table
 from nanocl.reporting.metrics import Column
@@ -48,8 +49,7 @@ def render(summaries: Sequence[Summary], kind: str, format: str, width: int = 10
         format: `markdown`, `csv`, `latex` or `text`.
         width: Columns of the terminal, for `text`.
     """
-    if kind not in metrics.KINDS:
-        raise ValueError(f"kind must be one of {', '.join(metrics.KINDS)}, got {kind!r}")
+    one_of("kind", kind, metrics.KINDS)
     if format == "csv":
         return _csv(summaries, (kind,))
     write = {

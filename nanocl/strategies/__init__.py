@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
-import difflib
 from typing import Any, ClassVar
 
 from avalanche.training.plugins import SupervisedPlugin
 from torch import Tensor  # not torch: the file torch.py beside this one would take the name
+
+from nanocl.records.ranges import nearest
 
 _PLAIN = (bool, int, float, str, type(None), Tensor)
 
@@ -33,10 +34,9 @@ class Strategy(SupervisedPlugin):
         super().__init_subclass__(**kwargs)
         for name in vars(cls):
             if name.startswith(("before", "after")) and not hasattr(SupervisedPlugin, name):
-                near = difflib.get_close_matches(
-                    name, [n for n in dir(SupervisedPlugin) if n[:1] in "ab"], 1
-                )
-                hint = f"; did you mean {near[0]!r}?" if near else ""
+                hooks = [hook for hook in dir(SupervisedPlugin) if hook[:1] in "ab"]
+                near = nearest(name, hooks)
+                hint = f"; did you mean {near!r}?" if near else ""
                 raise TypeError(f"{cls.__name__}.{name} is no hook of Avalanche's{hint}")
 
     def state_dict(self) -> dict[str, Any]:

@@ -17,9 +17,9 @@ from avalanche.models import avalanche_forward
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from nanocl.data.batches import MiniBatches, tensor_parts
 from nanocl.strategies._penalty import zeros
 from nanocl.strategies._samples import squared_gradients
-from nanocl.data.batches import MiniBatches, tensor_parts
 
 KINDS = ("exact", "sampled", "empirical", "batched")
 CHUNK = 64  # samples of one forward pass; convolutions keep their patches meanwhile

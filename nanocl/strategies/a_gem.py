@@ -8,7 +8,7 @@ import torch
 from avalanche.models import avalanche_forward
 from torch import Tensor
 
-from nanocl.plugins.ranges import number
+from nanocl.records.ranges import number
 from nanocl.strategies import Strategy
 from nanocl.strategies._memory import Memory
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 
 from nanocl.libraries.groups import DENSE, dense_groups
-from nanocl.plugins.ranges import number, one_of
+from nanocl.records.ranges import number, one_of
 from nanocl.strategies import Strategy
 
 

@@ -9,7 +9,7 @@ from avalanche.models import avalanche_forward
 from torch import Tensor
 from torch.nn import functional
 
-from nanocl.plugins.ranges import number
+from nanocl.records.ranges import number
 from nanocl.strategies import Strategy
 
 OPEN = -5e3  # a class that may not answer has a score of -1e4

@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from nanocl.plugins.ranges import number, one_of
+from nanocl.data.batches import MiniBatches
+from nanocl.records.ranges import number, one_of
 from nanocl.strategies import Strategy
 from nanocl.strategies._memory import Memory
-from nanocl.data.batches import MiniBatches
 
 
 class ER(Strategy):

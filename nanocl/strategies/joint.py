@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from avalanche.benchmarks.utils import AvalancheDataset
 
-from nanocl.plugins.ranges import one_of
+from nanocl.records.ranges import one_of
 from nanocl.strategies import Strategy
 
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from nanocl import optim
 from nanocl.libraries.groups import DENSE, head_parameters, layer_groups
-from nanocl.plugins.ranges import number, one_of
+from nanocl.records.ranges import number, one_of
 from nanocl.strategies import Strategy
 
 

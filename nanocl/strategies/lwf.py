@@ -11,7 +11,7 @@ from avalanche.models import MultiTaskModule, avalanche_forward
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nanocl.plugins.ranges import number
+from nanocl.records.ranges import number
 from nanocl.strategies import Strategy
 
 

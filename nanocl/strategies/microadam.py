@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 
 from nanocl import optim
-from nanocl.plugins.ranges import number
+from nanocl.records.ranges import number
 from nanocl.strategies import Strategy
 
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from nanocl.plugins.ranges import number, one_of
+from nanocl.records.ranges import number, one_of
 from nanocl.strategies import Strategy
 from nanocl.strategies._fisher import KINDS, estimate
 from nanocl.strategies._penalty import fit, half_square, snapshot

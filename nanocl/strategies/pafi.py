@@ -8,7 +8,7 @@ import torch
 
 from nanocl import optim
 from nanocl.libraries.groups import DENSE, dense_groups
-from nanocl.plugins.ranges import number, one_of
+from nanocl.records.ranges import number, one_of
 from nanocl.strategies import Strategy
 
 

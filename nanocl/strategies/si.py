@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from nanocl.plugins.ranges import number
+from nanocl.records.ranges import number
 from nanocl.strategies import Strategy
 from nanocl.strategies._penalty import fit, half_square, snapshot, zeros
 

@@ -15,8 +15,9 @@ from avalanche.benchmarks.utils.classification_dataset import (
     TaskAwareSupervisedClassificationDataset,
 )
 
-from nanocl.records import SCENARIOS
 from nanocl.data.batches import TensorDataset
+from nanocl.records import SCENARIOS
+from nanocl.records.ranges import one_of
 
 
 class Stream:
@@ -88,8 +89,7 @@ def make_scenario(
     Raises:
         ValueError: An unknown `kind`.
     """
-    if kind not in SCENARIOS:
-        raise ValueError(f"scenario must be one of {', '.join(SCENARIOS)}, got {kind!r}")
+    one_of("scenario", kind, SCENARIOS)
     wrap = _classification if measure == "accuracy" else _regression
     streams = {"train": [wrap(d) for d in train], "test": [wrap(d) for d in test]}
     if validation:

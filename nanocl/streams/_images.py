@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from nanocl import data
-from nanocl.plugins.ranges import at_least, one_of, share
-from nanocl.streams import Scenario, make_scenario
 from nanocl.data.batches import Preparation, TensorDataset
+from nanocl.records.ranges import at_least, one_of, share
+from nanocl.streams import Scenario, make_scenario
 
 Statistics = tuple[tuple[float, ...], tuple[float, ...]]
 

@@ -9,8 +9,8 @@ from typing import ClassVar
 import numpy as np
 
 from nanocl.data import parse_names
-from nanocl.plugins.ranges import at_least, one_of
 from nanocl.records import UserError
+from nanocl.records.ranges import at_least, one_of
 from nanocl.streams import Scenario, Stream, make_scenario
 from nanocl.streams._images import Images, Selection, draw
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from nanocl.plugins.ranges import at_least, one_of
+from nanocl.records.ranges import at_least, one_of
 from nanocl.streams import Scenario, Stream
 from nanocl.streams._images import Selection
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nanocl.plugins.ranges import at_least, one_of
+from nanocl.records.ranges import at_least, one_of
 from nanocl.streams import Scenario, Stream
 from nanocl.streams._images import Selection
 

@@ -8,10 +8,10 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from nanocl.data.teachers import Tasks, answers, draw_tasks
-from nanocl.plugins.ranges import at_least
-from nanocl.streams import Scenario, Stream, make_scenario
 from nanocl.data.batches import TensorDataset
+from nanocl.data.teachers import Tasks, answers, draw_tasks
+from nanocl.records.ranges import at_least
+from nanocl.streams import Scenario, Stream, make_scenario
 
 
 class TeacherStudent(Stream):

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
+from nanocl.records.ranges import one_of
 from nanocl.reporting import statistics
 
 FOR, AGAINST, OPEN = "for", "against", "open"
@@ -166,8 +167,7 @@ def judged(findings: Mapping[str, Finding], wanted: str) -> dict[str, Finding]:
             only significantly above 1 is against, all else that was measured is for. `higher`, `not
             lower`: mirrored.
     """
-    if wanted not in WANTED:
-        raise ValueError(f"wanted must be one of {', '.join(WANTED)}, got {wanted!r}")
+    one_of("wanted", wanted, WANTED)
     tested = [setting for setting, finding in findings.items() if finding.p is not None]
     corrected = dict(
         zip(tested, statistics.holm([findings[setting].p for setting in tested]), strict=True)

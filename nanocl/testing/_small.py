@@ -8,9 +8,9 @@ import torch
 from avalanche.training.plugins import SupervisedPlugin
 from torch import Tensor, nn
 
+from nanocl.data.batches import Preparation, TensorDataset
 from nanocl.records import Training
 from nanocl.streams import Scenario, make_scenario
-from nanocl.data.batches import Preparation, TensorDataset
 from nanocl.training.drift import DriftMeter
 from nanocl.training.heads import Network
 from nanocl.training.loop import Learner, Outcome, train

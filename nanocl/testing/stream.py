@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nanocl.streams import Scenario, Stream
 from nanocl.data.batches import MiniBatches, tensor_parts
+from nanocl.streams import Scenario, Stream
 from nanocl.testing._claims import (
     claim,
     declared,

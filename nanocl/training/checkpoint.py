@@ -7,7 +7,6 @@ only.
 
 from __future__ import annotations
 
-import os
 import random
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 import numpy
 import torch
 
-from nanocl.records import Drift
+from nanocl.records import Drift, files
 from nanocl.training.drift import DriftMeter
 from nanocl.training.loop import Learner, Outcome
 from nanocl.training.measure import Meter
@@ -40,9 +39,8 @@ def save(path: Path, learner: Learner, meter: Meter, drift: DriftMeter, outcome:
         "random": _chance(),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}")
-    torch.save(state, part)
-    os.replace(part, path)
+    with files.replacing(path) as temporary:
+        torch.save(state, temporary)
 
 
 def load(path: Path, learner: Learner, meter: Meter, drift: DriftMeter) -> Outcome:

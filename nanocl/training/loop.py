@@ -12,8 +12,8 @@ from avalanche.training.plugins import EvaluationPlugin, SupervisedPlugin
 from avalanche.training.templates import SupervisedTemplate
 from torch import Tensor, nn
 
-from nanocl.records import Drift, Training
 from nanocl.data.batches import MiniBatches, tensor_parts
+from nanocl.records import Drift, Training
 from nanocl.training.drift import DriftMeter
 from nanocl.training.heads import Network
 from nanocl.training.measure import Meter

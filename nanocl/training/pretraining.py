@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -12,8 +11,8 @@ from torch.nn import functional
 
 from nanocl import data
 from nanocl.data import cache
-from nanocl.records import Option, Part, hash_of
 from nanocl.data.batches import MiniBatches, TensorDataset, tensor_parts
+from nanocl.records import Option, Part, files, hash_of
 from nanocl.streams.finetune import Finetune
 from nanocl.training.heads import Network
 
@@ -111,11 +110,7 @@ def _write(network: Network, places: tuple[Path, ...]) -> Path:
     error: OSError | None = None
     for path in places:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_name(f"{path.name}.{os.getpid()}")
-            part.write_bytes(save(state))
-            os.replace(part, path)  # whole or not at all: two processes may have trained the same
-            return path
+            return files.write(path, save(state))  # two processes may have trained the same
         except OSError as failure:
             error = failure
     raise error

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import torch
 from avalanche.training.plugins import SupervisedPlugin
 from torch import Tensor
 
-from nanocl.records import RunSpec
+from nanocl.records import RunSpec, files
 from nanocl.training.drift import change_by_magnitude
 
 SCHEMA = "nanocl-probe/1"
@@ -92,13 +91,8 @@ class MagnitudeProbe(SupervisedPlugin):
             "looks": self.looks,
             "changes": self.changes,
         }
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_text(
-            json.dumps(entry, allow_nan=False, separators=(",", ":")) + "\n", encoding="utf-8"
-        )
-        os.replace(temporary, path)
-        return path
+        text = json.dumps(entry, allow_nan=False, separators=(",", ":"))
+        return files.write(path, text + "\n")
 
 
 def look(weight: Tensor, gradient: Tensor) -> dict[str, Any]:

@@ -7,7 +7,6 @@ import torch
 from avalanche.benchmarks.utils import AvalancheDataset, TransformGroups
 from avalanche.training.storage_policy import ReservoirSamplingBuffer
 
-from nanocl.streams import make_scenario
 from nanocl.data.batches import (
     MiniBatches,
     Preparation,
@@ -16,6 +15,7 @@ from nanocl.data.batches import (
     reorder,
     tensor_parts,
 )
+from nanocl.streams import make_scenario
 
 
 def images(count=20, channels=3, side=6, seed=0):

@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn import functional
 from torchvision import models
 
+from nanocl.data.batches import MiniBatches, tensor_parts
 from nanocl.models._collections import answers
 from nanocl.models._weights import load_weights, read_state
 from nanocl.models.mlp import MLP
@@ -24,7 +25,6 @@ from nanocl.models.student import Student
 from nanocl.models.torchvision import Torchvision
 from nanocl.plugins import registry
 from nanocl.records import UserError
-from nanocl.data.batches import MiniBatches, tensor_parts
 from nanocl.streams.split import Split
 from nanocl.training.heads import Network
 

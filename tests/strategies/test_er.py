@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import nn
 
+from nanocl.data.batches import Preparation, TensorDataset
 from nanocl.plugins import registry
 from nanocl.strategies import Strategy
 from nanocl.strategies._memory import Memory
 from nanocl.strategies.er import ER
 from nanocl.strategies.sgd import SGD
-from nanocl.data.batches import Preparation, TensorDataset
 from nanocl.streams.split import Split
 from nanocl.testing import run, small_learner, small_stream
 

@@ -6,13 +6,13 @@ from avalanche.training.plugins import EWCPlugin
 from torch import nn
 from torch.func import functional_call, grad, vmap
 
+from nanocl.data.batches import TensorDataset
 from nanocl.strategies._fisher import batched_fisher, diagonal_fisher
 from nanocl.strategies._penalty import fit, half_square, snapshot, zeros
 from nanocl.strategies.ewc import EWC
 from nanocl.strategies.online_ewc import OnlineEWC
 from nanocl.strategies.sgd import SGD
 from nanocl.strategies.si import SI
-from nanocl.data.batches import TensorDataset
 from nanocl.testing import run, small_learner, small_stream
 from nanocl.training.heads import Network
 

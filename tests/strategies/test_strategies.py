@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from nanocl import optim
+from nanocl.data.batches import MiniBatches
 from nanocl.libraries.groups import dense_groups, head_parameters, norm_parameters
 from nanocl.strategies import Strategy
 from nanocl.strategies.adagrad import Adagrad
@@ -19,7 +20,6 @@ from nanocl.strategies.nanoadam import NanoAdam
 from nanocl.strategies.online_ewc import OnlineEWC
 from nanocl.strategies.sgd import SGD
 from nanocl.strategies.si import SI
-from nanocl.data.batches import MiniBatches
 from nanocl.testing import SmallBackbone, run, small_learner, small_stream
 from nanocl.training.heads import Network
 

@@ -8,12 +8,12 @@ import torch
 from pictures import pictures, png, write_folder
 
 from nanocl import testing
+from nanocl.data.batches import MiniBatches, tensor_parts
 from nanocl.models._weights import output_layer
 from nanocl.models.resnet32 import ResNet32
 from nanocl.models.small_cnn import SmallCNN
 from nanocl.protocols import suite
 from nanocl.records import UserError
-from nanocl.data.batches import MiniBatches, tensor_parts
 from nanocl.streams.finetune import Finetune
 from nanocl.training import experiment, loop
 from nanocl.training.normalisation import statistics_of

@@ -11,10 +11,10 @@ from PIL import Image
 from torch import nn
 
 from nanocl import data
+from nanocl.data.batches import MiniBatches, tensor_parts
 from nanocl.data.teachers import answers, draw_inputs, draw_teacher
 from nanocl.models.student import Student
 from nanocl.streams._images import PUBLISHED, draw, measured, padded
-from nanocl.data.batches import MiniBatches, tensor_parts
 from nanocl.streams.permuted import Permuted
 from nanocl.streams.rotated import Rotated, rotation
 from nanocl.streams.split import Split

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
+from nanocl.data.batches import TensorDataset
 from nanocl.strategies import Strategy
 from nanocl.streams import Stream, make_scenario
-from nanocl.data.batches import TensorDataset
 from nanocl.testing import NotConforming, check_model, check_optimizer, check_strategy, check_stream
 
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from nanocl.plugins.registry import did_you_mean
 from nanocl.protocols import suite
 from nanocl.records import TIERS, UserError, hash_of
+from nanocl.records.ranges import did_you_mean, one_of
 
 NAME = "teacher-student"
 SCHEMA = "nanocl-study/1"
@@ -128,8 +128,7 @@ def plan(tier: str = "cpu", seeds: Sequence[int] = ()) -> tuple[list[Setting], l
     Raises:
         UserError: An unknown tier or key, or a value out of its range.
     """
-    if tier not in TIERS:
-        raise UserError(f"tier must be one of {', '.join(TIERS)}, got {tier!r}")
+    one_of("tier", tier, TIERS, UserError)
     protocol = suite.find(NAME)[1]
     study = {**protocol["study"], **protocol["tier"][tier].get("study", {})}
     chosen = tuple(seeds) or tuple(range(study["seeds"]))
@@ -194,8 +193,7 @@ def _check(setting: Setting, **ranges: tuple) -> None:
     for name, allowed in ranges.items():
         value = getattr(setting, name)
         if isinstance(allowed[0], str):
-            if value not in allowed:
-                raise UserError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
+            one_of(name, value, allowed, UserError)
         elif value < allowed[0] or (allowed[1] is not None and value > allowed[1]):
             upper = f" and at most {allowed[1]}" if allowed[1] is not None else ""
             raise UserError(f"{name} must be at least {allowed[0]}{upper}, got {value}")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from nanocl.records import Environment, UserError
+from nanocl.records import Environment, UserError, files
 from nanocl.studies.teacher_student.settings import (
     NAME,
     SCHEMA,
@@ -81,11 +80,8 @@ def write(path: Path, content: bytes) -> Path:
     Raises:
         UserError: The folder cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
+        files.write(path, content)
     except OSError as error:
         raise UserError(
             f"cannot write {str(path)!r} ({error.strerror}); name a folder that can be written with "
