@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nanocl import __version__
+from nanocl.plugins.catalogue import INSTALLED, Catalogue
 from nanocl.records import UserError
 from nanocl.records.ranges import did_you_mean
 from nanocl.reporting import formats
@@ -173,7 +174,7 @@ def rows(
     names: Sequence[str],
     given: Mapping[str, Mapping[str, Sequence[str]]],
     dtype: str,
-    plugins: Sequence[Path] = (),
+    catalogue: Catalogue = INSTALLED,
 ) -> list[Row]:
     """A row for each optimizer and each combination of the values given for its options."""
     import torch  # here, so that --help stays quick
@@ -185,7 +186,9 @@ def rows(
         options = given.get(name, {})
         for values in itertools.product(*options.values()):
             chosen = dict(zip(options, values, strict=True))
-            state_bytes, complete = optimizers.resolve(name, chosen, getattr(torch, dtype), plugins)
+            state_bytes, complete = optimizers.resolve(
+                name, chosen, getattr(torch, dtype), catalogue
+            )
             needs = footprint(weights, state_bytes, getattr(torch, dtype))
             shown = (
                 SHOWN if name == "lift" else (*SHOWN, "rank")
@@ -333,15 +336,16 @@ def _report(arguments: argparse.Namespace) -> str:
 
     from nanocl.footprint import models, paper  # here, because they load torch
 
+    catalogue = Catalogue(arguments.plugin)
     options = {option: ",".join(values) for option, values in given.get("model", {}).items()}
     weights = models.weights_of(
         arguments.model,
         inputs=inputs,
         outputs=arguments.outputs,
         options=options,
-        plugins=arguments.plugin,
+        catalogue=catalogue,
     )
-    found = rows(weights, names, given, arguments.dtype, arguments.plugin)
+    found = rows(weights, names, given, arguments.dtype, catalogue)
     if arguments.format == "csv":
         return as_csv(arguments.model, found, paper.accounts(weights), arguments.dtype)
     write = {

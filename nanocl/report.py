@@ -10,7 +10,7 @@ from collections.abc import Container, Sequence
 from pathlib import Path
 
 from nanocl import __version__
-from nanocl.protocols import suite
+from nanocl.protocols import protocol
 from nanocl.records import RunResult, Summary, UserError, files, store
 from nanocl.reporting import citation, leaderboard, reproduction, tables
 from nanocl.studies import pages as studies
@@ -85,7 +85,7 @@ def pages(summaries: Sequence[Summary], root: Path) -> dict[Path, str]:
     if not summaries:
         return written
     written[root / "LEADERBOARD.md"] = leaderboard.page(summaries)
-    compared = reproduction.compare(suite.protocols(), results)
+    compared = reproduction.compare(protocol.protocols(), results)
     if any(row.ours for row in compared):
         written[root / "REPRODUCTION.md"] = reproduction.page(compared)
     for rows in tables.by_protocol(summaries):

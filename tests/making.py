@@ -12,10 +12,10 @@ def a_spec(
     strategy: str = "sgd",
     seed: int = 0,
     *,
-    benchmark: str = "split-digits",
+    protocol: str = "split-digits",
     tier: str = "cpu",
     scenario: str = "class",
-    recipe: str = "default",
+    options_from: str = "default",
     epochs: int = 1,
     data: str = "0123456789abcdef",
     **options: object,
@@ -24,7 +24,7 @@ def a_spec(
     names = strategy.split("+")
     parts = (Part(names[0], options), *(Part(name) for name in names[1:]))
     return RunSpec(
-        benchmark,
+        protocol,
         tier,
         scenario,
         Part("split", {"data": "digits", "experiences": 3}),
@@ -33,7 +33,7 @@ def a_spec(
         Training(epochs=epochs),
         seed,
         data,
-        recipe,
+        options_from,
     )
 
 

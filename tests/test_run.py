@@ -12,8 +12,10 @@ import pytest
 from nanocl import run
 from nanocl.cli import progress
 from nanocl.engine import local
+from nanocl.plugins.catalogue import Catalogue
 from nanocl.protocols import suite
-from nanocl.records import Progress, RunFailure, UserError
+from nanocl.protocols.request import Request
+from nanocl.records import Progress, RunFailure
 
 
 def door(*arguments, cwd, **environment):
@@ -149,46 +151,12 @@ def test_help_and_list_answer_within_half_a_second_of_the_interpreters_start(tmp
     )
 
 
-def test_the_list_names_everything():
-    shown = run.listing()
-    for name in (
-        "split-digits",
-        "split-cifar",
-        "permuted-mnist",
-        "teacher-student",
-        "nanoadam",
-        "online-ewc",
-        "joint",
-        "mlp",
-        "resnet32",
-        "torchvision",
-        "lr=",
-        "pretrain=DATASET",
-        "pretrain_epochs=10",
-    ):
-        assert name in shown
-
-
 def test_no_warning_of_a_dependency_stands_before_the_message_that_matters(tmp_path):
     shown = door("--strategy", "torch:Nope", cwd=tmp_path, PYTHONWARNINGS="")
     assert shown.returncode == 2 and shown.stderr.startswith(
         "nanocl: torch has no optimizer 'Nope'"
     ), shown.stderr
     assert shown.stderr.count("\n") == 1
-
-
-@pytest.mark.parametrize(
-    ("text", "seeds"),
-    [("", ()), ("3", (0, 1, 2)), ("0,4,7", (0, 4, 7)), ("5,", (5,)), ("1,1,2", (1, 2))],
-)
-def test_seeds_are_a_number_or_a_list(text, seeds):
-    assert run.seeds(text) == seeds
-
-
-@pytest.mark.parametrize("text", ["0", "-3", "1,-2", "a", ",", "1.5"])
-def test_other_seeds_are_refused(text):
-    with pytest.raises(UserError, match="--seeds takes"):
-        run.seeds(text)
 
 
 def test_real_cifar_runs_from_the_data_folder(tmp_path, data_root):
@@ -204,12 +172,6 @@ def test_real_cifar_runs_from_the_data_folder(tmp_path, data_root):
     )
     assert shown.returncode == 0, shown.stderr
     assert "cifar10" in shown.stdout and "other" in shown.stdout
-
-
-@pytest.mark.parametrize("text", ["300000000", "1001", ",".join(map(str, range(1001)))])
-def test_more_seeds_than_anybody_waits_for_are_refused_at_once(text):
-    with pytest.raises(UserError, match="at most 1000 seeds"):
-        run.seeds(text)
 
 
 def test_the_study_runs_without_a_strategy_and_a_later_call_goes_on_from_its_records(
@@ -237,8 +199,7 @@ def test_the_study_runs_without_a_strategy_and_a_later_call_goes_on_from_its_rec
     assert run.main([*words, "--dry-run"]) == 0
     said = capsys.readouterr()
     assert (
-        said.out.count("to run") == 1
-        and f"{record.relative_to(tmp_path)} cannot be read" in said.err
+        said.out.count("to run") == 1 and f"{record.relative_to(tmp_path)}; re-running" in said.err
     )
 
 
@@ -277,7 +238,7 @@ def test_a_record_that_cannot_be_trusted_is_named_before_its_run_is_measured_aga
     monkeypatch.chdir(folder)
     assert run.main(["--tier", "smoke", "--dry-run"]) == 0
     record.write_text(whole)
-    assert f"measured again: {record.relative_to(folder)}: it is no JSON" in capsys.readouterr().err
+    assert f"re-running: {record.relative_to(folder)}: it is not JSON" in capsys.readouterr().err
 
 
 def test_a_run_that_calls_exit_is_told_as_what_it_is():
@@ -323,7 +284,7 @@ def test_an_interrupt_while_the_workers_are_warming_up_shows_no_traceback(tmp_pa
 
 
 def test_off_a_terminal_a_line_tells_where_the_runs_are_after_a_silence(monkeypatch, capsys):
-    spec = suite.specs(suite.Request(tier="smoke", strategies=("adamw",), seeds=(3,)))[0]
+    spec = suite.specs(Request(tier="smoke", strategies=("adamw",), seeds=(3,)), Catalogue())[0]
     monkeypatch.setattr(progress, "SILENCE", -1.0)
     with progress.Display([spec]) as display:
         display.update(Progress(spec.digest, 2, 5, 1, 1, 0.25, 1234.0))

@@ -19,14 +19,17 @@ from pathlib import Path
 import torch
 
 from nanocl.data.batches import tensor_parts
+from nanocl.plugins.catalogue import Catalogue
 from nanocl.protocols import suite
+from nanocl.protocols.request import Request
 from nanocl.records import RunSpec
-from nanocl.training import experiment, loop, measure
+from nanocl.training import assembly, loop, measure
+from nanocl.training.context import Context
 
 
 def bare(spec: RunSpec, data_root: Path | None) -> float:
     """Seconds per step of a plain loop: floats in memory, shuffled by index."""
-    learner, scenario = experiment.build(spec, data_root=data_root)
+    learner, scenario = assembly.build(spec, Context(data_root=data_root))
     model, optimizer, loss = learner.model, learner.optimizer, torch.nn.CrossEntropyLoss()
     model.kind = "all"
     dataset = tensor_parts(scenario.train_stream[0].dataset)[0][0]
@@ -43,7 +46,7 @@ def bare(spec: RunSpec, data_root: Path | None) -> float:
 
 def ours(spec: RunSpec, data_root: Path | None, *, fast: bool = True) -> float:
     """Seconds per step of the learner, everything between entering and leaving `train` included."""
-    learner, scenario = experiment.build(spec, data_root=data_root)
+    learner, scenario = assembly.build(spec, Context(data_root=data_root))
     if not fast:
         learner.make_train_dataloader = super(loop.Learner, learner).make_train_dataloader
     meter = measure.Meter()
@@ -61,7 +64,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     spec = suite.specs(
-        suite.Request(stream="split-fmnist", strategies=(arguments.strategy,), seeds=(0,))
+        Request(stream="split-fmnist", strategies=(arguments.strategy,), seeds=(0,)), Catalogue()
     )[0]
     paths = {
         "bare loop": lambda: bare(spec, arguments.data_root),

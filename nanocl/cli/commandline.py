@@ -3,39 +3,102 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from nanocl import __version__
-from nanocl.protocols import suite
-from nanocl.protocols.protocol import MOST_SEEDS
+from nanocl.protocols.request import Request
+from nanocl.protocols.validation import MOST_SEEDS
 from nanocl.records import SCENARIOS, TIERS, UserError
 
 PROBE = "probe"
 EPILOG = """\
 examples:
-  python -m nanocl.run                                     digits, every core strategy, 3 seeds, under 3 minutes
+  python -m nanocl.run                          digits, all core strategies, 3 seeds, 3 minutes
   python -m nanocl.run --stream split-cifar --data-root ~/data
   python -m nanocl.run --stream split-mnist --scenario task --strategy adam,sgd,ewc+adam --seeds 5
   python -m nanocl.run --strategy nanoadam --set nanoadam.lr=2e-3 --set training.epochs=5
   python -m nanocl.run --plugin my_strategy.py --strategy my-strategy
-  python -m nanocl.run --stream teacher-student            the whole study: every arm, figures, verdicts, 2 minutes
+  python -m nanocl.run --stream teacher-student the whole study: all arms, figures, verdicts
 
-Without --strategy, a protocol with a study (teacher-student) runs its study.
+Without --strategy, a protocol that has a study (teacher-student) runs its study.
 
-exit codes: 0 all runs measured, 1 some run failed, 2 a mistake in the call, 130 interrupted
+exit codes: 0 all runs measured, 1 a run failed, 2 a mistake in the command, 130 interrupted
 """
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of `python -m nanocl.run`.
+
+    Attributes:
+        request: What to run.
+        plugin_files: Files with plugins of the caller.
+        data_root: Folder of the data sets; None for the default.
+        results_root: Folder of the results.
+        workers: Runs at a time; 0 for one for each core.
+        device: `auto`, `cpu` or `cuda`.
+        probe: Whether to look at gradients and magnitudes while training.
+        only_list, dry_run, force: List plugins; print the runs; run what is measured again.
+    """
+
+    request: Request
+    plugin_files: tuple[Path, ...] = ()
+    data_root: Path | None = None
+    results_root: Path = Path("results")
+    workers: int = 0
+    device: str = "auto"
+    probe: bool = False
+    only_list: bool = False
+    dry_run: bool = False
+    force: bool = False
+
+
+def call(argv: Sequence[str] | None = None) -> Call:
+    """What the command line asks for.
+
+    Raises:
+        UserError: A malformed value.
+        SystemExit: After `--help`, `--version` or an unknown argument.
+    """
+    arguments = parser().parse_args(argv)
+    if arguments.workers < 0:
+        raise UserError(
+            f"--workers must be at least 1, or 0 for one per core, got {arguments.workers}"
+        )
+    settings = _settings(arguments.settings)
+    probe = _probing(settings.pop(PROBE, {}))
+    return Call(
+        request=_request(arguments, settings),
+        plugin_files=tuple(arguments.plugin),
+        data_root=arguments.data_root,
+        results_root=arguments.results,
+        workers=arguments.workers,
+        device=arguments.device,
+        probe=probe,
+        only_list=arguments.list,
+        dry_run=arguments.dry_run,
+        force=arguments.force,
+    )
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     p = argparse.ArgumentParser(
         "python -m nanocl.run",
-        description="Train learners on a stream of tasks and print "
-        "accuracy, forgetting, parameter drift and cost.",
+        description="Train learners on a stream of tasks and print accuracy, forgetting, "
+        "parameter drift and cost.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    _add_what(p)
+    _add_how(p)
+    p.add_argument("--version", action="version", version=f"nanocl {__version__}")
+    return p
+
+
+def _add_what(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--stream",
         default="split-digits",
@@ -45,16 +108,18 @@ def parser() -> argparse.ArgumentParser:
         "--strategy",
         default="",
         metavar="A,B,C+D",
-        help="strategies, + composes; default: the protocol's",
+        help="strategies, composed with +; default: the protocol's",
     )
     p.add_argument(
         "--seeds",
         default="",
         metavar="N|A,B,C",
-        help="`3` is seeds 0,1,2; `0,4,7` or `5,` are these",
+        help="3 = seeds 0-2; a list: 0,4,7; one seed: 5,",
     )
     p.add_argument(
-        "--scenario", default="", help=f"{'|'.join(SCENARIOS)} incremental; default: the protocol's"
+        "--scenario",
+        default="",
+        help=f"{'|'.join(SCENARIOS)} incremental; default: the protocol's",
     )
     p.add_argument(
         "--tier",
@@ -67,13 +132,25 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         metavar="PART.OPTION=VALUE",
         dest="settings",
-        help="an option of stream, model, training or a strategy, or probe.magnitude=true; may be repeated",
+        help="an option of stream, model, training or a strategy, or probe.magnitude=true; "
+        "can be repeated",
     )
     p.add_argument(
         "--model",
         default="",
-        help="backbone (see --list), e.g. slim-resnet18 or torchvision:resnet18",
+        help="backbone (see --list), such as slim-resnet18 or torchvision:resnet18",
     )
+    p.add_argument(
+        "--plugin",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="a file with your own strategy, stream or model; can be repeated",
+    )
+
+
+def _add_how(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--data-root",
         type=Path,
@@ -89,40 +166,52 @@ def parser() -> argparse.ArgumentParser:
         "--device", default="auto", choices=("auto", "cpu", "cuda"), help="default: auto"
     )
     p.add_argument(
-        "--plugin",
-        action="append",
-        default=[],
-        type=Path,
-        metavar="FILE",
-        help="a file with a strategy, stream or model of yours; may be repeated",
-    )
-    p.add_argument(
-        "--list", action="store_true", help="streams, strategies and models with their options"
+        "--list", action="store_true", help="list streams, strategies and models with their options"
     )
     p.add_argument(
         "--dry-run",
         action="store_true",
-        help="print the runs and which are already measured; train none",
+        help="print the runs and which are measured already; train none",
     )
-    p.add_argument("--force", action="store_true", help="run again what is already measured")
-    p.add_argument("--version", action="version", version=f"nanocl {__version__}")
-    return p
+    p.add_argument("--force", action="store_true", help="repeat runs that are measured already")
 
 
-def request(arguments: argparse.Namespace) -> suite.Request:
-    """What the command line asks for, as plain values.
+def seeds(text: str) -> tuple[int, ...]:
+    """`3` is (0, 1, 2); `0,4,7` is (0, 4, 7); `` is ().
 
     Raises:
-        UserError: A malformed --seeds or --set.
+        UserError: Anything else, or more than MOST_SEEDS.
     """
-    settings = _settings(arguments.settings)
-    settings.pop(PROBE, None)
+    if not text:
+        return ()
+    try:
+        values = [int(item) for item in text.split(",") if item.strip()]
+    except ValueError:
+        values = []
+    is_count = "," not in text
+    count = values[0] if is_count and values else len(values)
+    if count > MOST_SEEDS:
+        raise UserError(
+            f"--seeds takes at most {MOST_SEEDS} seeds, got {count}; a single seed is written "
+            "with a comma, such as 4711,"
+        )
+    is_right = values and min(values) >= 0 and max(values) < 2**31 and count > 0
+    if not is_right:
+        raise UserError(
+            "--seeds takes a number of seeds such as 3, or a list below 2^31 such as 0,4,7, "
+            f"got {text!r}"
+        )
+    return tuple(range(count)) if is_count else tuple(dict.fromkeys(values))
+
+
+def _request(arguments: argparse.Namespace, settings: Mapping[str, Mapping[str, str]]) -> Request:
     strategies = tuple(filter(None, arguments.strategy.replace(" ", "").split(",")))
     if arguments.strategy and not strategies:
         raise UserError(
-            f"--strategy takes names between commas, as in adamw,ewc+adamw; got {arguments.strategy!r}"
+            "--strategy takes names between commas, as in adamw,ewc+adamw; got "
+            f"{arguments.strategy!r}"
         )
-    return suite.Request(
+    return Request(
         stream=arguments.stream,
         strategies=strategies,
         seeds=seeds(arguments.seeds),
@@ -130,20 +219,17 @@ def request(arguments: argparse.Namespace) -> suite.Request:
         tier=arguments.tier,
         model=arguments.model,
         settings=settings,
-        plugins=tuple(arguments.plugin),
     )
 
 
-def probing(arguments: argparse.Namespace) -> bool:
-    """Whether `--set probe.magnitude=true` was given: look at gradients and magnitudes while training.
-
-    Raises:
-        UserError: Another option of the probe, or another value.
-    """
-    options = {"magnitude": "false", **_settings(arguments.settings).get(PROBE, {})}
-    if set(options) > {"magnitude"} or options["magnitude"].lower() not in ("true", "false"):
-        raise UserError(f"the probe has one option, probe.magnitude=true or false, got {options}")
-    return options["magnitude"].lower() == "true"
+def _probing(options: Mapping[str, str]) -> bool:
+    """Whether `--set probe.magnitude=true` was given."""
+    value = options.get("magnitude", "false").lower()
+    if set(options) - {"magnitude"} or value not in ("true", "false"):
+        raise UserError(
+            f"the probe has one option, probe.magnitude=true or false, got {dict(options)}"
+        )
+    return value == "true"
 
 
 def _settings(texts: Sequence[str]) -> dict[str, dict[str, str]]:
@@ -157,29 +243,3 @@ def _settings(texts: Sequence[str]) -> dict[str, dict[str, str]]:
             )
         settings.setdefault(part.strip(), {})[option.strip()] = value.strip()
     return settings
-
-
-def seeds(text: str) -> tuple[int, ...]:
-    """`3` is (0, 1, 2); `0,4,7` is (0, 4, 7); nothing is ().
-
-    Raises:
-        UserError: Anything else, or more than MOST_SEEDS.
-    """
-    try:
-        values = [int(item) for item in text.split(",") if item.strip()]
-    except ValueError:
-        values = [-1]
-    if not text:
-        return ()
-    if max(len(values), values[0] if "," not in text and values else 0) > MOST_SEEDS:
-        raise UserError(
-            f"--seeds takes at most {MOST_SEEDS} seeds, got {text if ',' not in text else len(values)}; "
-            "one seed of a large number is written with a comma, such as 4711,"
-        )
-    if "," not in text and values[0] > 0:
-        return tuple(range(values[0]))
-    if not values or min(values) < 0 or max(values) >= 2**31 or "," not in text:
-        raise UserError(
-            f"--seeds takes a number of seeds such as 3, or a list below 2^31 such as 0,4,7, got {text!r}"
-        )
-    return tuple(dict.fromkeys(values))

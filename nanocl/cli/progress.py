@@ -102,7 +102,7 @@ class Display:
 
     def _line(self, outcome: RunResult | RunFailure) -> str:
         spec = outcome.spec
-        head = f"[{self.ended}/{len(self.specs)}] {spec.benchmark} {spec.strategy_name} seed {spec.seed}"
+        head = f"[{self.ended}/{len(self.specs)}] {spec.protocol} {spec.strategy_name} seed {spec.seed}"
         if isinstance(outcome, RunFailure):
             return f"{head}: failed, {outcome.error}"
         if outcome.status == "diverged":

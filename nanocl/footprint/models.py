@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -13,7 +12,7 @@ from torch import nn
 from nanocl.footprint import architectures
 from nanocl.footprint.architectures import BUNDLED, Weight
 from nanocl.optim._norms import NORMS
-from nanocl.plugins import registry
+from nanocl.plugins.catalogue import INSTALLED, Catalogue, UnknownOption, UnknownPlugin
 from nanocl.records import UserError
 from nanocl.records.ranges import did_you_mean
 
@@ -24,7 +23,7 @@ def weights_of(
     inputs: tuple[int, ...] = (),
     outputs: int = 0,
     options: Mapping[str, Any] | None = None,
-    plugins: Iterable[Path] = (),
+    catalogue: Catalogue = INSTALLED,
 ) -> tuple[Weight, ...]:
     """The parameters of a model by its name, each in its own shape.
 
@@ -37,7 +36,7 @@ def weights_of(
         outputs: Classes; 0 is 1000 for a collection and 10 for other plugins, and what
             `architectures.from_config` says for transformers.
         options: Options of a model plugin.
-        plugins: Files of the caller's own model plugins.
+        catalogue: All plugins.
 
     Raises:
         UserError: An unknown name or option, with what was perhaps meant, or a model that cannot be
@@ -51,13 +50,13 @@ def weights_of(
         if model in BUNDLED:
             return architectures.from_config(BUNDLED[model], outputs)
         return architectures.from_file(model.partition(":")[2], outputs)
-    known = {*registry.plugins("models", plugins), *BUNDLED, "transformers"}
+    known = {*catalogue.plugins("models"), *BUNDLED, "transformers"}
     if model.split(":")[0] not in known:
-        raise registry.UnknownPlugin(f"unknown model {model!r}{did_you_mean(model, sorted(known))}")
+        raise UnknownPlugin(f"unknown model {model!r}{did_you_mean(model, sorted(known))}")
     collection = ":" in model
     inputs = inputs or (3, *(224 if collection else 32,) * 2)
     return of_modules(
-        **_on_meta(model, inputs, outputs or (1000 if collection else 10), options or {}, plugins)
+        **_on_meta(model, inputs, outputs or (1000 if collection else 10), options or {}, catalogue)
     )
 
 
@@ -91,7 +90,7 @@ def build(
     inputs: tuple[int, ...],
     outputs: int,
     options: Mapping[str, Any],
-    plugins: Iterable[Path] = (),
+    catalogue: Catalogue = INSTALLED,
 ) -> dict[str, nn.Module]:
     """`backbone` and `head` of a model plugin, without the weights of any file.
 
@@ -102,9 +101,9 @@ def build(
     given = {
         name: value for name, value in options.items() if name not in ("pretrained", "weights")
     }
-    part = registry.complete("models", model, given, plugins)
+    part = catalogue.complete("models", model, given)
     try:
-        backbone = registry.load(registry.get("models", model, plugins))(inputs, **part.options)
+        backbone = catalogue.make("models", part, inputs)
     except UserError:
         raise
     except (ValueError, RuntimeError) as error:
@@ -126,7 +125,7 @@ def _on_meta(*call: Any) -> dict[str, nn.Module]:
         try:
             with torch.device("meta"):
                 return build(*call)
-        except registry.UnknownOption:
+        except UnknownOption:
             raise
         except UserError:  # RegNets read numbers back from tensors, which meta tensors do not have
             return build(*call)

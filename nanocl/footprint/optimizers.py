@@ -6,7 +6,6 @@ import ast
 import importlib
 import inspect
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,7 +13,7 @@ import torch
 from nanocl import footprint, optim
 from nanocl.footprint import StateBytes
 from nanocl.footprint.architectures import Weight
-from nanocl.plugins import registry
+from nanocl.plugins.catalogue import INSTALLED, Catalogue, UnknownOption, UnknownPlugin
 from nanocl.plugins.declaration import Plugin
 from nanocl.records import Option, UserError
 from nanocl.records.ranges import did_you_mean, one_of
@@ -48,15 +47,15 @@ PROJECTIONS: Mapping[str, Mapping[str, Option]] = {
 DENSE = {"norms+head": ("norm", "head"), "norms": ("norm",), "head": ("head",), "none": ()}
 
 
-def names(plugins: Iterable[Path] = ()) -> list[str]:
+def names(catalogue: Catalogue = INSTALLED) -> list[str]:
     """Every name that `resolve` takes; `torch:` stands for any optimizer of that library."""
-    return sorted([*_strategies(plugins), *SHORTHANDS, EIGHT_BIT]) + [
+    return sorted([*_strategies(catalogue), *SHORTHANDS, EIGHT_BIT]) + [
         f"{library}:" for library in LIBRARIES
     ]
 
 
 def resolve(
-    name: str, given: Mapping[str, Any], dtype: torch.dtype, plugins: Iterable[Path] = ()
+    name: str, given: Mapping[str, Any], dtype: torch.dtype, catalogue: Catalogue = INSTALLED
 ) -> tuple[StateBytes, dict[str, Any]]:
     """How many bytes of state an optimizer keeps for a weight in `dtype`, and its options in full.
 
@@ -65,7 +64,7 @@ def resolve(
             optimizer of a library, such as `torch:RMSprop`, with the arguments of its constructor.
         given: Options by name, as text or plain values.
         dtype: Of the weights.
-        plugins: Files of the caller's own strategies.
+        catalogue: All plugins.
 
     Raises:
         UserError: An unknown name or option, an option out of its range, or a library that is not
@@ -77,18 +76,16 @@ def resolve(
     if ":" in name and name.split(":")[0] in LIBRARIES:
         return _resolve_library(name, given, dtype)
     name, fixed = SHORTHANDS.get(name, (name, {}))
-    strategies = _strategies(plugins)
-    if name not in strategies and name in registry.plugins("strategies", plugins):
+    strategies = _strategies(catalogue)
+    if name not in strategies and name in catalogue.plugins("strategies"):
         raise UserError(
             f"the strategy {name!r} has no optimizer whose bytes can be told from the shapes of weights "
-            f"alone; known are {', '.join(sorted(names(plugins)))}"
+            f"alone; known are {', '.join(sorted(names(catalogue)))}"
         )
     if name not in strategies:
-        raise registry.UnknownPlugin(
-            f"unknown optimizer {name!r}{did_you_mean(name, names(plugins))}"
-        )
+        raise UnknownPlugin(f"unknown optimizer {name!r}{did_you_mean(name, names(catalogue))}")
     optimizer = strategies[name]
-    options = dict(registry.complete("strategies", name, {**fixed, **given}, plugins).options)
+    options = dict(catalogue.complete("strategies", name, {**fixed, **given}).options)
     dense, low_rank = _dense(name, options), optimizer is optim.LowRankAdamW
 
     def group_of(weight: Weight) -> dict[str, Any]:
@@ -102,11 +99,9 @@ def resolve(
     ), options
 
 
-def _strategies(plugins: Iterable[Path]) -> dict[str, type[torch.optim.Optimizer]]:
+def _strategies(catalogue: Catalogue) -> dict[str, type[torch.optim.Optimizer]]:
     """Strategies whose optimizer is known: it has the strategy's class name, in our room of optimizers or torch's."""
-    found = {
-        name: _namesake(plugin) for name, plugin in registry.plugins("strategies", plugins).items()
-    }
+    found = {name: _namesake(plugin) for name, plugin in catalogue.plugins("strategies").items()}
     return {name: optimizer for name, optimizer in found.items() if optimizer is not None}
 
 
@@ -147,9 +142,7 @@ def _of_library(library: str, wanted: str) -> type[torch.optim.Optimizer]:
         and value is not torch.optim.Optimizer
     }
     if wanted not in known:
-        raise registry.UnknownPlugin(
-            f"unknown optimizer '{library}:{wanted}'{did_you_mean(wanted, known)}"
-        )
+        raise UnknownPlugin(f"unknown optimizer '{library}:{wanted}'{did_you_mean(wanted, known)}")
     return known[wanted]
 
 
@@ -190,9 +183,7 @@ def _resolve_library(
 def _known_options(name: str, given: Iterable[str], known: Iterable[str]) -> None:
     for option in given:
         if option not in known:
-            raise registry.UnknownOption(
-                f"{name} has no option {option!r}{did_you_mean(option, known)}"
-            )
+            raise UnknownOption(f"{name} has no option {option!r}{did_you_mean(option, known)}")
 
 
 def _literal(value: Any) -> Any:

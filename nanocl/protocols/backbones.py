@@ -1,4 +1,4 @@
-"""Where a backbone's weights come from, as far as a spec must say: a file, or a base set it is pretrained on here."""
+"""Where a backbone's weights come from: a file, or pretraining here on a base data set."""
 
 from __future__ import annotations
 
@@ -8,52 +8,53 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nanocl.plugins import registry
-from nanocl.records import Part, UserError
+from nanocl.plugins.catalogue import Catalogue, convert
+from nanocl.records import Option, Part, UserError
 
-RECIPE = {"pretrain_epochs": 10, "pretrain_lr": 0.1, "pretrain_batch_size": 128}
+PRETRAINING: Mapping[str, int | float] = {
+    "pretrain_epochs": 10,
+    "pretrain_lr": 0.1,
+    "pretrain_batch_size": 128,
+}
 PUBLIC = {
-    "cifar10_resnets": "https://github.com/akamaster/pytorch_resnet_cifar10/tree/master/pretrained_models"
+    "cifar10_resnets": (
+        "https://github.com/akamaster/pytorch_resnet_cifar10/tree/master/pretrained_models"
+    )
 }
 
 
-def complete(name: str, given: Mapping[str, Any], plugins: tuple[Path, ...]) -> Part:
-    """The model's part of a spec; `pretrain` and the options of its recipe are in it only where they are asked for.
+def complete(name: str, values: Mapping[str, Any], catalogue: Catalogue) -> Part:
+    """The model's part of a spec, with the options of its pretraining only where that is on.
 
     Raises:
-        UserError: An unknown option, or a model that is not to be pretrained.
+        UserError: An unknown option, or a model that cannot be pretrained.
     """
-    asked = {option: value for option, value in given.items() if option in ("pretrain", *RECIPE)}
-    part = registry.complete(
-        "models", name, {k: v for k, v in given.items() if k not in asked}, plugins
-    )
-    if not asked:
+    pretraining = {
+        option: value for option, value in values.items() if option in ("pretrain", *PRETRAINING)
+    }
+    others = {option: value for option, value in values.items() if option not in pretraining}
+    part = catalogue.complete("models", name, others)
+    if not pretraining:
         return _hashed(part, Path(str(part.options.get("weights", ""))).expanduser())
-    if "pretrain" not in asked:
-        raise UserError(f"model.{next(iter(asked))} needs model.pretrain=DATASET")
+    if "pretrain" not in pretraining:
+        raise UserError(f"model.{next(iter(pretraining))} needs model.pretrain=DATASET")
     if part.options.get("weights", "none") or part.options.get("pretrained"):
         raise UserError(
-            f"model.pretrain needs a model that can start from weights and is given none, got {name} with "
-            f"weights={part.options.get('weights', 'no such option')}"
+            "model.pretrain needs a model that can start from weights, with none given; got "
+            f"{name} with weights={part.options.get('weights', 'no such option')}"
         )
-    values = {
-        option: registry.convert(
-            f"model.{option}", asked.get(option, default), (type(default).__name__,)
-        )
-        for option, default in RECIPE.items()
-    }
-    if min(values.values()) <= 0:
-        raise UserError(
-            f"pretrain_epochs, pretrain_lr and pretrain_batch_size must be above 0, got {values}"
-        )
-    return replace(part, options={**part.options, "pretrain": str(asked["pretrain"]), **values})
+    schedule = _schedule(pretraining)
+    pretrain = {"pretrain": str(pretraining["pretrain"])}
+    return replace(part, options={**part.options, **pretrain, **schedule})
 
 
-def pinned(part: Part, root: Path | None, *, image_size: int = 0, download: bool = True) -> Part:
-    """The part with the hash of its file of weights, or the fingerprint of the data set it is pretrained on.
+def pinned(
+    part: Part, data_root: Path | None, *, image_size: int = 0, download: bool = True
+) -> Part:
+    """The part with the hash of its file of weights, or the fingerprint of its pretraining data.
 
-    A file below the data root is named from there, so that the run is the same wherever the data
-    lies.
+    A file in the data root is named relative to it, so that the run is the same wherever the data
+    is.
 
     Raises:
         UserError: The data set or the file of weights is missing.
@@ -61,40 +62,48 @@ def pinned(part: Part, root: Path | None, *, image_size: int = 0, download: bool
     from nanocl import data  # here, because it loads numpy
 
     if "pretrain" in part.options:
-        names = dict.fromkeys(name for name, _ in data.parse_names(str(part.options["pretrain"])))
-        return replace(
-            part,
-            source="+".join(
-                data.fingerprint(name, root, image_size=image_size, download=download)
-                for name in names
-            ),
-        )
+        parsed = data.parse_names(str(part.options["pretrain"]))
+        fingerprints = [
+            data.fingerprint(name, data_root, image_size=image_size, download=download)
+            for name in dict.fromkeys(name for name, _ in parsed)
+        ]
+        return replace(part, pretrained_on="+".join(fingerprints))
     weights = str(part.options.get("weights", ""))
-    path = data.find_file(weights, root) if weights else None
-    root = data.default_root() if root is None else Path(root).expanduser()
+    path = data.find_file(weights, data_root) if weights else None
+    folder = data.default_root() if data_root is None else Path(data_root).expanduser()
     if path is None:
-        if weights and not part.source:  # a plugin file of the user's may mean something else by it
-            raise UserError(_missing(weights, root))
+        if weights and not part.plugin:  # a user's plugin may mean something else by `weights`
+            raise UserError(_missing(weights, folder))
         return part
-    below = root.absolute()
-    if path.absolute().is_relative_to(below):
-        part = replace(
-            part, options={**part.options, "weights": path.absolute().relative_to(below).as_posix()}
-        )
+    if path.absolute().is_relative_to(folder.absolute()):
+        relative = path.absolute().relative_to(folder.absolute()).as_posix()
+        part = replace(part, options={**part.options, "weights": relative})
     return _hashed(part, path)
 
 
-def _missing(weights: str, root: Path) -> str:
-    folder = next((origin for name, origin in PUBLIC.items() if name in weights), "")
-    get = f"get it from {folder} and " if folder else ""
+def _schedule(pretraining: Mapping[str, Any]) -> dict[str, Option]:
+    schedule: dict[str, Any] = {
+        option: convert(
+            f"model.{option}", pretraining.get(option, default), (type(default).__name__,)
+        )
+        for option, default in PRETRAINING.items()
+    }
+    if min(schedule.values()) <= 0:
+        raise UserError(f"{', '.join(PRETRAINING)} must be above 0, got {schedule}")
+    return schedule
+
+
+def _missing(weights: str, folder: Path) -> str:
+    origin = next((address for name, address in PUBLIC.items() if name in weights), "")
+    get = f"get it from {origin} and " if origin else ""
     return (
-        f"no file of weights {weights}, neither at that path nor at {root / weights}; {get}put it there, or name "
-        "another with --set model.weights=FILE"
+        f"no file of weights {weights}, neither at that path nor at {folder / weights}; {get}put it "
+        "there, or name another with --set model.weights=FILE"
     )
 
 
 def _hashed(part: Part, path: Path) -> Part:
-    """Other weights under the same name are another run."""
+    """The part with the hash of its weights: other weights under the same name are another run."""
     if not path.is_file():
         return part
-    return replace(part, source=hashlib.sha256(path.read_bytes()).hexdigest()[:12])
+    return replace(part, weights=hashlib.sha256(path.read_bytes()).hexdigest()[:12])

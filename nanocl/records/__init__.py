@@ -33,7 +33,7 @@ __all__ = [
     "hash_of",
 ]
 
-SCHEMA = "nanocl-result/1"
+SCHEMA = "nanocl-result/2"
 Row = tuple[float, ...]
 Matrix = tuple[Row, ...]
 
@@ -178,7 +178,7 @@ class Summary:
     Attributes:
         strategy: The composition as people write it.
         options: Its options that differ from the defaults, as text for a reader.
-        recipe: `default`, `tuned`, `published` or `set`.
+        options_from: As in `RunSpec`; several joined by `/`.
         protocol: Hash that all rows of a table share.
         seeds: Seeds with status `ok`, ascending.
         diverged: Seeds that diverged.
@@ -189,7 +189,7 @@ class Summary:
 
     strategy: str
     options: str
-    recipe: str
+    options_from: str
     protocol: str
     seeds: tuple[int, ...]
     diverged: tuple[int, ...]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 SCENARIOS = ("class", "task", "domain")
@@ -25,15 +25,26 @@ class Part:
     """One plugin of a run and its options, every default filled in.
 
     Attributes:
-        name: The plugin's name as the registry knows it.
+        name: The plugin's name on the command line.
         options: Option name to plain value.
-        source: For a plugin loaded from a file of the user's, a hash of that file: an edited file
-            is another plugin.
+        version: Version of the plugin's algorithm; a changed formula has a higher one.
+        plugin: Hash of the plugin file, empty for a plugin that is installed.
+        weights: Hash of the file of weights that a model starts from, else empty.
+        pretrained_on: Fingerprint of the data that a model is pretrained on first, else empty.
     """
 
     name: str
     options: Mapping[str, Option] = field(default_factory=dict)
-    source: str = ""
+    version: int = 1
+    plugin: str = ""
+    weights: str = ""
+    pretrained_on: str = ""
+
+    def identity(self) -> dict[str, Any]:
+        """What the digest covers: `version` only above 1, the three hashes joined as `source`."""
+        hashes = filter(None, (self.plugin, self.weights, self.pretrained_on))
+        values = {"name": self.name, "options": self.options, "source": "+".join(hashes)}
+        return values if self.version == 1 else {**values, "version": self.version}
 
 
 @dataclass(frozen=True)
@@ -72,7 +83,7 @@ class RunSpec:
     """Everything that decides the numbers of one run: equal specs are the same run on any machine.
 
     Attributes:
-        benchmark: Name of the protocol, e.g. `split-mnist`; what people pass to `--stream`.
+        protocol: Name of the protocol, such as `split-mnist`; the value of `--stream`.
         tier: `smoke`, `cpu` or `paper`.
         scenario: `class`, `task` or `domain` incremental (van de Ven and Tolias, 2019,
             arXiv:1904.07734).
@@ -82,11 +93,11 @@ class RunSpec:
         training: Epochs, mini-batches, head.
         seed: Decides class order, data order and initialisation; shared by all strategies.
         data: Fingerprint of the data sets, empty for synthetic streams.
-        recipe: Where the strategy's options come from: `default`, `tuned`, `published` or `set`.
-            Not in the digest.
+        options_from: Where the strategy's options come from: `default`, `tuned`, `published`,
+            `sweep` or `set`. Not in the digest.
     """
 
-    benchmark: str
+    protocol: str
     tier: str
     scenario: str
     stream: Part
@@ -95,44 +106,50 @@ class RunSpec:
     training: Training
     seed: int
     data: str = ""
-    recipe: str = "default"
+    options_from: str = "default"
 
     @property
     def strategy_name(self) -> str:
-        """`ewc+nanoadam`: the composition as people write it."""
+        """The composition as people write it, such as `ewc+nanoadam`."""
         return "+".join(part.name for part in self.strategy)
 
     @property
     def digest(self) -> str:
-        """Hash of the sorted JSON of every field but `recipe`, 12 hex digits."""
-        return hash_of(_without(asdict(self), "recipe"))
+        """Hash of every field but `options_from`, 12 hex digits.
 
-    def protocol(self) -> dict[str, Any]:
-        """What rows must share to stand in one table: everything but strategy, seed and recipe."""
-        return _without(asdict(self), "strategy", "seed", "recipe")
+        The keys are those of the first version of the format, in which `protocol` was called
+        `benchmark`, so that digests of all records stay as they were published.
+        """
+        strategy = [part.identity() for part in self.strategy]
+        return hash_of({**self.shared_identity(), "strategy": strategy, "seed": self.seed})
 
     @property
     def protocol_hash(self) -> str:
-        """Hash of `protocol()`, 8 hex digits."""
-        return hash_of(self.protocol(), 8)
+        """Hash of what the rows of one table share, 8 hex digits."""
+        return hash_of(self.shared_identity(), 8)
+
+    def shared_identity(self) -> dict[str, Any]:
+        """What rows of one table share: everything but strategy, seed and `options_from`."""
+        return {
+            "benchmark": self.protocol,
+            "tier": self.tier,
+            "scenario": self.scenario,
+            "stream": self.stream.identity(),
+            "model": self.model.identity(),
+            "training": asdict(self.training),
+            "data": self.data,
+        }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> RunSpec:
         """Inverse of `dataclasses.asdict`, as read from a record."""
+        strategy = tuple(Part(**part) for part in values["strategy"])
         return cls(
             **{
                 **values,
                 "stream": Part(**values["stream"]),
                 "model": Part(**values["model"]),
-                "strategy": tuple(Part(**part) for part in values["strategy"]),
+                "strategy": strategy,
                 "training": Training(**values["training"]),
             }
         )
-
-    def with_data(self, fingerprint: str) -> RunSpec:
-        """The same run on the data set with this fingerprint."""
-        return replace(self, data=fingerprint)
-
-
-def _without(values: dict[str, Any], *names: str) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if name not in names}

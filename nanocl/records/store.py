@@ -1,23 +1,25 @@
-"""The records on disk: `<root>/runs/<benchmark>/<strategy>/s<seed>-<digest>.json`, one file a run, append-only.
+"""Records on disk, one JSON file for each run, append-only.
 
-Only the parent process writes. A record that cannot be trusted is named and skipped, never a crash.
+A record is `<results_root>/runs/<protocol>/<strategy>/s<seed>-<digest>.json`. Only the parent
+process writes. A record that cannot be trusted is named and skipped, never a crash.
 """
 
 from __future__ import annotations
 
-import json
-import math
 import re
 import tempfile
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nanocl.records import SCHEMA, Cost, Drift, Environment, RunResult, RunSpec, UserError, files
+from nanocl.records import SCHEMA, RunResult, RunSpec, UserError, files, plain
+from nanocl.records.encoding import OLDER_SCHEMAS, from_record, is_intact, to_record, to_text
 from nanocl.records.schema import check_record
 
-SIZE_LIMIT = 64 * 1024
+
+class OtherFormat(UserError):
+    """The record has the format of another version of nanocl; it is never replaced."""
 
 
 @dataclass(frozen=True)
@@ -31,186 +33,136 @@ class Problem:
         return f"{self.path}: {self.reason}"
 
 
-def path_of(spec: RunSpec, root: Path) -> Path:
-    """Where the record of a run lies."""
-    return (
-        Path(root)
-        / "runs"
-        / _safe(spec.benchmark)
-        / _safe(spec.strategy_name)
-        / f"s{spec.seed}-{spec.digest}.json"
-    )
+def path_of(spec: RunSpec, results_root: Path) -> Path:
+    """The path of the record of a run."""
+    folder = Path(results_root) / "runs" / _safe(spec.protocol) / _safe(spec.strategy_name)
+    return folder / f"s{spec.seed}-{spec.digest}.json"
 
 
-def save(result: RunResult, root: Path) -> Path:
-    """Write one record atomically; floats keep every bit, values that are not finite become null.
+def save(result: RunResult, results_root: Path) -> Path:
+    """Write one record atomically.
 
     Raises:
         UserError: The folder cannot be written.
         ValueError: The result does not fit the published schema.
     """
-    path, text = path_of(result.spec, root), _text(to_record(result))
-    check_record(json.loads(text))
+    record = to_record(result)
+    check_record(record)
     try:
-        files.write(path, text)
+        return files.write(path_of(result.spec, results_root), to_text(record))
     except OSError as error:
-        raise _unwritable(root, error) from error
-    return path
+        raise unwritable(results_root, error) from error
 
 
-def load_all(root: Path) -> tuple[list[RunResult], list[Problem]]:
-    """All records under a results folder in the order of their paths, and those that had to be skipped."""
+def load_all(results_root: Path) -> tuple[list[RunResult], list[Problem]]:
+    """All records of a results folder in the order of their paths, and those that were skipped."""
     results, problems = [], []
-    for path in sorted((Path(root) / "runs").glob("**/*.json")):
+    for path in sorted((Path(results_root) / "runs").glob("**/*.json")):
         try:
-            results.append(load(path, root))
+            results.append(load(path, results_root))
         except (ValueError, OSError, RecursionError) as error:
-            problems.append(Problem(path, _one_line(error)))
+            problems.append(Problem(path, one_line(error)))
     return results, problems
 
 
-def load(path: Path, root: Path) -> RunResult:
-    """Read one record.
+def load(path: Path, results_root: Path) -> RunResult:
+    """Read one record and verify it.
 
     Raises:
-        ValueError: It is not JSON, does not fit the schema, was edited, or lies in the wrong place.
+        OtherFormat: It was written by an older or newer version of nanocl.
+        ValueError: It is not JSON, does not fit the schema, was edited, or is in the wrong place.
     """
-    record = _parse(Path(path).read_text(encoding="utf-8"))
+    record = plain.read(path)
+    _check_format(record, path)
     check_record(record)
+    if not is_intact(record):
+        raise ValueError("its content does not match its checksum: it was edited or damaged")
     result = from_record(record)
     if result.spec.digest != record["digest"]:
         raise ValueError(
-            f"its digest is {record['digest']}, but its spec hashes to {result.spec.digest}: one of them "
-            "was edited"
+            f"its digest is {record['digest']}, but its spec hashes to {result.spec.digest}"
         )
-    if path_of(result.spec, root).absolute() != Path(path).absolute():
-        raise ValueError(f"it is misplaced: its spec belongs at {path_of(result.spec, root)}")
+    right_path = path_of(result.spec, results_root)
+    if right_path.absolute() != Path(path).absolute():
+        raise ValueError(f"it is misplaced: its spec belongs at {right_path}")
     return result
 
 
-def find(spec: RunSpec, root: Path) -> RunResult | None:
-    """The stored result of a run, or None where there is none that can be read."""
+def find(spec: RunSpec, results_root: Path) -> RunResult | None:
+    """The stored result of a run, or None if there is no readable record.
+
+    Raises:
+        OtherFormat: The record was written by an older or newer version of nanocl.
+    """
     try:
-        return load(path_of(spec, root), root)
+        return load(path_of(spec, results_root), results_root)
+    except OtherFormat:
+        raise
     except (ValueError, OSError, RecursionError):
         return None
 
 
-def missing(specs: Iterable[RunSpec], root: Path) -> list[RunSpec]:
-    """The runs that are not measured yet; one whose record is corrupted (see `damaged`) counts as not measured."""
-    return [spec for spec in specs if find(spec, root) is None]
+def missing(specs: Iterable[RunSpec], results_root: Path) -> list[RunSpec]:
+    """Runs without a readable record; a damaged record (see `damaged`) counts as none.
+
+    Raises:
+        OtherFormat: A record was written by an older or newer version of nanocl.
+    """
+    return [spec for spec in specs if find(spec, results_root) is None]
 
 
-def damaged(specs: Iterable[RunSpec], root: Path) -> list[Problem]:
-    """The runs that have a record that cannot be read, and why: a new run would replace it."""
-    found = []
-    for path in (path_of(spec, root) for spec in specs):
+def damaged(specs: Iterable[RunSpec], results_root: Path) -> list[Problem]:
+    """Runs whose record exists but cannot be read, and why: a new run would replace it."""
+    problems = []
+    for path in (path_of(spec, results_root) for spec in specs):
         try:
             if path.exists():
-                load(path, root)
+                load(path, results_root)
         except (ValueError, OSError, RecursionError) as error:
-            found.append(Problem(path, _one_line(error)))
-    return found
+            problems.append(Problem(path, one_line(error)))
+    return problems
 
 
-def check_writable(root: Path) -> None:
+def check_writable(results_root: Path) -> None:
     """Make the results folder and try to write there, before hours of training.
 
     Raises:
         UserError: It cannot be written.
     """
+    folder = Path(results_root) / "runs"
     try:
-        (Path(root) / "runs").mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=Path(root) / "runs", prefix=".writable-"):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".writable-"):
             pass
     except OSError as error:
-        raise _unwritable(root, error) from error
+        raise unwritable(results_root, error) from error
 
 
-def to_record(result: RunResult) -> dict[str, Any]:
-    """The JSON value of a result."""
-    values = _finite(asdict(result))
-    for entry in values["drift"]:
-        entry["layers"] = {
-            name: [_rounded(v) for v in pair] for name, pair in entry["layers"].items()
-        }
-    return {"schema": SCHEMA, "digest": result.spec.digest, **values}
-
-
-def from_record(record: dict[str, Any]) -> RunResult:
-    """Inverse of `to_record`, for a record that fits the schema."""
-    values = _tuples(
-        {name: value for name, value in record.items() if name not in ("schema", "digest")}
-    )
-    return RunResult(
-        **{
-            **values,
-            "spec": RunSpec.from_dict(values["spec"]),
-            "drift": tuple(Drift(**entry) for entry in values["drift"]),
-            "cost": Cost(**values["cost"]),
-            "environment": Environment(**values["environment"]),
-        }
-    )
-
-
-def _parse(text: str) -> Any:
-    def refuse(constant: str) -> None:
-        raise ValueError(f"it holds {constant}, which is no JSON")
-
-    try:
-        return json.loads(text, parse_constant=refuse)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"it is no JSON: {error}") from error
-
-
-def _text(record: dict[str, Any]) -> str:
-    """One line for each top-level key; the layers of earlier experiences are left out of a record that is too large."""
-    for keep_layers in (True, False):
-        if not keep_layers:
-            record = {**record, "drift": _thinned(record["drift"])}
-        lines = (
-            f"{json.dumps(name)}: {json.dumps(value, allow_nan=False, separators=(',', ':'))}"
-            for name, value in record.items()
-        )
-        text = "{\n" + ",\n".join(lines) + "\n}\n"
-        if len(text.encode()) < SIZE_LIMIT:
-            break
-    return text
-
-
-def _thinned(drift: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [*({**entry, "layers": {}} for entry in drift[:-1]), *drift[-1:]]
-
-
-def _unwritable(root: Path, error: OSError) -> UserError:
+def unwritable(results_root: Path, error: OSError) -> UserError:
+    """The error for a results folder that cannot be written."""
     return UserError(
-        f"cannot write results into {str(root)!r} ({error.strerror}); "
-        "name a folder that can be written with --results"
+        f"cannot write results into {str(results_root)!r} ({error.strerror}); "
+        "choose a writable folder with --results"
     )
+
+
+def one_line(error: Exception) -> str:
+    """The error's message on one line of at most 200 characters."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= 200 else text[:197] + "..."
+
+
+def _check_format(record: Any, path: Path) -> None:
+    schema = record.get("schema") if isinstance(record, dict) else None
+    if schema in OLDER_SCHEMAS:
+        raise OtherFormat(
+            f"{path} has the older format {schema}; python -m nanocl.report migrate converts all "
+            "records of a results folder"
+        )
+    newer = isinstance(schema, str) and re.fullmatch(r"nanocl-result/\d+", schema)
+    if newer and schema != SCHEMA:
+        raise OtherFormat(f"{path} has the newer format {schema}; it needs a newer nanocl")
 
 
 def _safe(name: str) -> str:
     return re.sub(r"^\.|[^\w.+-]", "_", name)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _tuples(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _tuples(item) for key, item in value.items()}
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else float(f"{value:.6g}")
-
-
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return text if len(text) <= 200 else text[:197] + "..."

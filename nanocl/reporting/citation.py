@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from nanocl import __version__
-from nanocl.plugins import registry
+from nanocl.plugins.catalogue import INSTALLED
 from nanocl.records import RunResult, UserError
 from nanocl.records.ranges import nearest
 from nanocl.reporting import metrics
@@ -231,7 +231,7 @@ def _book() -> dict[str, tuple[str, ...]]:
     for name, keys in DATA_SETS.items():
         book[name] = tuple(map(bibtex, keys))
     for kind in ("models", "streams", "strategies"):
-        for plugin in registry.plugins(kind).values():
+        for plugin in INSTALLED.plugins(kind).values():
             name = plugin.name.lower()
             book[name] = (*book.get(name, ()), *_split(plugin.citation))
             book |= {

@@ -107,7 +107,7 @@ def section(summaries: Sequence[Summary]) -> str:
     spec, measure = summaries[0].results[0].spec, tables.measure_of(summaries[0])
     stem = tables.file_stem(spec)
     below = (f"all columns, with their definitions: [tables/{stem}.md](tables/{stem}.md)",)
-    if any(row.recipe == SWEEP for row in summaries):
+    if any(row.options_from == SWEEP for row in summaries):
         return formats.markdown(
             Table(
                 tables.heading(spec),
@@ -148,7 +148,7 @@ def section(summaries: Sequence[Summary]) -> str:
 def _sweep_line(summaries: Sequence[Summary]) -> str:
     spec = summaries[0].results[0].spec
     statistics_of_norms = str(spec.stream.options.get("norm_statistics", "update"))
-    page = f"studies/{spec.benchmark}" + (
+    page = f"studies/{spec.protocol}" + (
         f"-{statistics_of_norms}" if statistics_of_norms != "update" else ""
     )
     line = (
@@ -163,7 +163,7 @@ def _row(place: Place, options: bool) -> Iterator[str]:
     yield row.strategy
     if options:
         yield row.options
-    yield row.recipe
+    yield row.options_from
     yield str(len(row.seeds)) + (f" (diverged {tables.diverged_cell(row)})" if row.diverged else "")
     yield formats.mean_and_interval(row.columns[SCORE], "score", measure)
     yield formats.mean_and_interval(place.differences, "score", measure) if place.rank != 1 else ""

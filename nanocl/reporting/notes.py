@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from nanocl.protocols import protocol
+from nanocl.protocols import baselines
 from nanocl.records import Summary
 from nanocl.reporting import citation, statistics
 from nanocl.reporting.metrics import Column, Evaluation, Undefined
@@ -45,18 +45,20 @@ def _notes(summaries: Sequence[Summary], kind: str) -> Iterator[str]:
 def _recipes(summaries: Sequence[Summary]) -> Iterator[str]:
     """How the options of each tuned row were found."""
     for row in summaries:
-        if "tuned" in row.recipe.split("/"):
+        if "tuned" in row.options_from.split("/"):
             spec = row.results[0].spec
-            recipe = protocol.recipe(spec.benchmark, spec.tier, spec.scenario, row.strategy)
+            baseline = baselines.baseline(spec.protocol, spec.tier, spec.scenario, row.strategy)
             tuned = {
-                part.name: recipe.get("options", {}).get(part.name, {}) for part in spec.strategy
+                part.name: baseline.get("options", {}).get(part.name, {}) for part in spec.strategy
             }
             same = any(tuned.values()) and all(
                 part.options.get(name) == value
                 for part in spec.strategy
                 for name, value in tuned[part.name].items()
             )
-            how = recipe["how"] if same else "by a recipe that this version of nanocl does not have"
+            how = (
+                baseline["how"] if same else "by a recipe that this version of nanocl does not have"
+            )
             yield f"tuned, {row.strategy}: {how}"
 
 

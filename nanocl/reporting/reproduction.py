@@ -11,7 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from nanocl.plugins.catalogue import INSTALLED
 from nanocl.protocols import suite
+from nanocl.protocols.request import Request
 from nanocl.records import RunResult, RunSpec
 from nanocl.reporting import metrics, statistics
 
@@ -93,13 +95,13 @@ def _wanted(
     name: str, protocol: Mapping[str, Any], block: Mapping[str, Any], strategy: str
 ) -> list[RunSpec]:
     """What the protocol says of a published row, for any seed."""
-    request = suite.Request(name, (strategy,), (0,), block["scenario"], block["tier"])
-    return [_bare(spec) for spec in suite.resolve(name, protocol, request)]
+    request = Request(name, (strategy,), (0,), block["scenario"], block["tier"])
+    return [_bare(spec) for spec in suite.resolve(name, protocol, request, INSTALLED)]
 
 
 def _bare(spec: RunSpec) -> RunSpec:
     """A spec without what may differ: the seed, where the options come from, and the data, which must be official."""
-    return replace(spec, seed=0, recipe="default", data="")
+    return replace(spec, seed=0, options_from="default", data="")
 
 
 def _is_official(result: RunResult) -> bool:

@@ -6,7 +6,8 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from nanocl.plugins import registry
+from nanocl.plugins.catalogue import INSTALLED
+from nanocl.plugins.declaration import Plugin
 from nanocl.records import Matrix, Option, Part, RunResult, RunSpec, Summary, UserError
 from nanocl.reporting import metrics
 from nanocl.reporting.metrics import Column, Evaluation, Undefined
@@ -53,7 +54,7 @@ def references(results: Iterable[RunResult]) -> dict[int, Evaluation]:
         key=lambda row: (
             row[0].spec.strategy_name == UPPER_BOUND,
             len(row),
-            row[0].spec.recipe == "default",
+            row[0].spec.options_from == "default",
         ),
     )
     return {run.spec.seed: Evaluation(run.initial, run.evaluation, run.measure) for run in chosen}
@@ -99,13 +100,13 @@ def _task_view(run: RunResult) -> Matrix | None:
 
 
 def _summary(
-    runs: Sequence[RunResult], joint: Mapping[int, Evaluation], known: Mapping[str, registry.Plugin]
+    runs: Sequence[RunResult], joint: Mapping[int, Evaluation], known: Mapping[str, Plugin]
 ) -> Summary:
     measured, spec = [run for run in runs if run.status == "ok"], runs[0].spec
     return Summary(
         strategy=spec.strategy_name,
         options=_options(spec, known),
-        recipe="/".join(sorted({run.spec.recipe for run in runs})),
+        options_from="/".join(sorted({run.spec.options_from for run in runs})),
         protocol=spec.protocol_hash,
         seeds=tuple(run.spec.seed for run in measured),
         diverged=tuple(run.spec.seed for run in runs if run.status != "ok"),
@@ -139,24 +140,24 @@ def _grouped(items: Iterable[Any], key: Callable[[Any], Any]) -> list[list[Any]]
 
 def _protocol_order(result: RunResult) -> tuple[str, ...]:
     spec = result.spec
-    return spec.benchmark, spec.tier, spec.scenario, spec.protocol_hash
+    return spec.protocol, spec.tier, spec.scenario, spec.protocol_hash
 
 
 def _row_order(result: RunResult) -> tuple[str, str]:
     parts = [
-        (part.name, sorted(part.options.items()), part.source) for part in result.spec.strategy
+        (part.name, sorted(part.options.items()), part.plugin) for part in result.spec.strategy
     ]
     return result.spec.strategy_name, repr(parts)
 
 
-def _strategies() -> Mapping[str, registry.Plugin]:
+def _strategies() -> Mapping[str, Plugin]:
     try:
-        return registry.plugins("strategies")
+        return INSTALLED.plugins("strategies")
     except UserError:  # a broken plugin of another package must not keep records from being read
         return {}
 
 
-def _options(spec: RunSpec, known: Mapping[str, registry.Plugin]) -> str:
+def _options(spec: RunSpec, known: Mapping[str, Plugin]) -> str:
     return " ".join(
         text if len(spec.strategy) == 1 else f"{part.name}.{text}"
         for part in spec.strategy
@@ -164,10 +165,10 @@ def _options(spec: RunSpec, known: Mapping[str, registry.Plugin]) -> str:
     )
 
 
-def _differing(part: Part, known: Mapping[str, registry.Plugin]) -> Iterator[str]:
-    defaults = known[part.name].options if part.name in known and not part.source else {}
-    if part.source:
-        yield f"file={part.source}"
+def _differing(part: Part, known: Mapping[str, Plugin]) -> Iterator[str]:
+    defaults = known[part.name].options if part.name in known and not part.plugin else {}
+    if part.plugin:
+        yield f"file={part.plugin}"
     for name, value in part.options.items():
         if name not in defaults or not _same(value, defaults[name][1]):
             yield f"{name}={as_text(value)}"

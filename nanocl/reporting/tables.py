@@ -153,7 +153,7 @@ def protocol_lines(summaries: Sequence[Summary]) -> tuple[str, ...]:
 
 def heading(spec: RunSpec) -> str:
     """`split-mnist, tier cpu, class-incremental`."""
-    return f"{spec.benchmark}, tier {spec.tier}, {spec.scenario}-incremental"
+    return f"{spec.protocol}, tier {spec.tier}, {spec.scenario}-incremental"
 
 
 def data_line(result: RunResult) -> str:
@@ -167,7 +167,7 @@ def data_line(result: RunResult) -> str:
 
 def file_stem(spec: RunSpec) -> str:
     """`split-mnist-cpu-class-1a2b3c4d`: the name of a protocol's files."""
-    name = f"{spec.benchmark}-{spec.tier}-{spec.scenario}-{spec.protocol_hash}"
+    name = f"{spec.protocol}-{spec.tier}-{spec.scenario}-{spec.protocol_hash}"
     return re.sub(r"^\.|[^\w.+-]", "_", name)
 
 
@@ -185,7 +185,7 @@ def _names(
     if any(row.options for row in summaries) and not brief:
         names["options"] = lambda row, group: row.options
     names |= {
-        "recipe": lambda row, group: row.recipe,
+        "recipe": lambda row, group: row.options_from,
         "seeds": lambda row, group: str(len(row.seeds)),
     }
     if any(row.diverged for row in summaries):
@@ -236,8 +236,10 @@ def _defined(summaries: Sequence[Summary], column: Column, groups: Sequence[str]
 
 def _part(part: Part) -> str:
     options = ", ".join(f"{name}={as_text(value)}" for name, value in part.options.items())
-    file = f" from a file of the user's ({part.source})" if part.source else ""
-    return f"{part.name}{file}" + (f" with {options}" if options else "")
+    file = f" (user plugin, hash {part.plugin[:8]})" if part.plugin else ""
+    weights = f" (weights {part.weights[:8]})" if part.weights else ""
+    here = f" (pretrained here on {part.options['pretrain']})" if part.pretrained_on else ""
+    return f"{part.name}{file}{weights}{here}" + (f" with {options}" if options else "")
 
 
 def _csv(summaries: Sequence[Summary], kinds: Sequence[str]) -> str:
@@ -257,13 +259,13 @@ def _lines(row: Summary, kind: str) -> Iterator[tuple]:
     spec = row.results[0].spec
     start = (
         row.protocol,
-        spec.benchmark,
+        spec.protocol,
         spec.tier,
         spec.scenario,
         measure_of(row),
         row.strategy,
         row.options,
-        row.recipe,
+        row.options_from,
         " ".join(map(str, row.seeds)),
         " ".join(map(str, row.diverged)),
         kind,

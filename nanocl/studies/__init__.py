@@ -11,20 +11,19 @@ seeds)`.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
-from pathlib import Path
 from types import ModuleType
 
+from nanocl.plugins.catalogue import Catalogue
 from nanocl.protocols import suite
 
 
-def find(stream: str, plugins: Sequence[Path] = ()) -> ModuleType | None:
+def find(stream: str, catalogue: Catalogue) -> ModuleType | None:
     """The study of a protocol by the names that `--stream` takes, or None where it has none.
 
     Raises:
         UserError: An unknown name.
     """
-    name, protocol = suite.find(stream, plugins)
+    name, protocol = suite.find(stream, catalogue)
     if "study" not in protocol or stream.endswith(".toml"):
         return None
     return importlib.import_module(f"nanocl.studies.{name.replace('-', '_')}")

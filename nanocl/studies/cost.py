@@ -69,7 +69,7 @@ def _measured(results: Iterable[RunResult]) -> dict[str, tuple[Finding, ...]]:
         ):
             spec = result.spec
             density = spec.strategy[0].options.get("density")
-            place = found.setdefault(f"{spec.benchmark}, {spec.scenario}, {spec.model.name}", {})
+            place = found.setdefault(f"{spec.protocol}, {spec.scenario}, {spec.model.name}", {})
             name = f"nanoadam {density}" if names[0] == "nanoadam" else names[0]
             place.setdefault(name, []).append(result.cost.state_bytes_per_parameter)
     rows = {}

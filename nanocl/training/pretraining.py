@@ -1,9 +1,10 @@
-"""Backbones pretrained here: trained once on a base set by a recorded recipe, then read as any file of weights."""
+"""Backbones pretrained here: trained once on a base data set, then read as any file of weights."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -17,61 +18,42 @@ from nanocl.streams.finetune import Finetune
 from nanocl.training.heads import Network
 
 MOMENTUM, WEIGHT_DECAY, SEED, THREADS = 0.9, 5e-4, 0, 1
-RECIPE = (
-    1  # another number where the recipe below changes: files of the old one are then left alone
-)
+VERSION = 1  # rises when the training below changes; files of older versions are then not used
 
 
 def weights_of(
     model: Part,
     stream: Mapping[str, Option],
     make_backbone: Callable[[tuple[int, ...]], nn.Module],
-    root: Path | None,
+    data_root: Path | None,
     device: str = "cpu",
 ) -> Path:
-    """The file of weights of `model` pretrained as its options say, trained now if it is not there yet.
+    """The file of weights of a pretrained model; it is trained now if there is no file yet.
 
-    The recipe is SGD with Nesterov momentum 0.9, weight decay 5e-4, one cycle of the learning rate
+    Training is SGD with Nesterov momentum 0.9, weight decay 5e-4, one cycle of the learning rate
     (Smith and Topin, 2019, arXiv:1708.07120), random crops and flips, seed 0. Images are prepared
     as the stream prepares them.
 
     Args:
         model: A part with the options `pretrain`, `pretrain_epochs`, `pretrain_lr` and
             `pretrain_batch_size`.
-        stream: Options of the stream that the model will meet.
+        stream: Options of the stream that the model will be trained on.
         make_backbone: Input shape to a backbone with fresh weights.
-        root: The data root; the file is kept in its folder `.nanocl`, else in the user's cache.
+        data_root: The data root; the file is kept in its folder `.nanocl`, else in the user's
+            cache.
         device: Where to train.
     """
     images = {name: stream[name] for name in ("image_size", "normalise") if name in stream}
-    key = hash_of([RECIPE, model.name, dict(model.options), model.source, images], 16)
-    root = data.default_root() if root is None else Path(root).expanduser()
+    key = hash_of([VERSION, model.identity(), images], 16)
+    folder = data.default_root() if data_root is None else Path(data_root).expanduser()
     places = (
-        root / ".nanocl" / f"pretrained-{key}.safetensors",
+        folder / ".nanocl" / f"pretrained-{key}.safetensors",
         cache.user_folder() / "pretrained" / f"{key}.safetensors",
     )
-    found = next((place for place in places if place.is_file()), None)
-    if found:
-        return found
-    scenario = Finetune(
-        datasets=str(model.options["pretrain"]), augment="crop-flip", **images
-    ).build(scenario="task", seed=SEED, data_root=root)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(THREADS)
-    try:
-        with torch.random.fork_rng():
-            torch.manual_seed(SEED)
-            network = Network(make_backbone(scenario.inputs), outputs=scenario.outputs).to(device)
-            train(
-                network,
-                tensor_parts(scenario.train_stream[0].dataset),
-                epochs=int(model.options["pretrain_epochs"]),
-                lr=float(model.options["pretrain_lr"]),
-                batch_size=int(model.options["pretrain_batch_size"]),
-                device=device,
-            )
-    finally:
-        torch.set_num_threads(threads)
+    for place in places:
+        if place.is_file():
+            return place
+    network = _pretrained(model, images, make_backbone, folder, device)
     return _write(network, places)
 
 
@@ -84,7 +66,7 @@ def train(
     batch_size: int,
     device: str = "cpu",
 ) -> None:
-    """Train a network on all classes at once, by the recipe of `weights_of`."""
+    """Train a network on all classes at once, as described in `weights_of`."""
     batches = MiniBatches(parts, batch_size, generator=torch.Generator().manual_seed(SEED))
     optimizer = torch.optim.SGD(
         network.parameters(), lr=lr, momentum=MOMENTUM, nesterov=True, weight_decay=WEIGHT_DECAY
@@ -99,7 +81,39 @@ def train(
             schedule.step()
 
 
+def _pretrained(
+    model: Part,
+    images: Mapping[str, Any],
+    make_backbone: Callable[[tuple[int, ...]], nn.Module],
+    data_root: Path,
+    device: str,
+) -> Network:
+    options: Mapping[str, Any] = model.options
+    stream = Finetune(datasets=str(options["pretrain"]), augment="crop-flip", **images)
+    scenario = stream.build(scenario="task", seed=SEED, data_root=data_root)
+    parts = tensor_parts(scenario.train_stream[0].dataset)
+    assert parts is not None
+    threads = torch.get_num_threads()
+    torch.set_num_threads(THREADS)
+    try:
+        with torch.random.fork_rng():
+            torch.manual_seed(SEED)
+            network = Network(make_backbone(scenario.inputs), outputs=scenario.outputs).to(device)
+            train(
+                network,
+                parts,
+                epochs=options["pretrain_epochs"],
+                lr=options["pretrain_lr"],
+                batch_size=options["pretrain_batch_size"],
+                device=device,
+            )
+    finally:
+        torch.set_num_threads(threads)
+    return network
+
+
 def _write(network: Network, places: tuple[Path, ...]) -> Path:
+    """Write to the first place that can be written."""
     from safetensors.torch import save
 
     state = {
@@ -107,10 +121,10 @@ def _write(network: Network, places: tuple[Path, ...]) -> Path:
         for name, value in network.state_dict().items()
         if name.startswith(("backbone.", "head."))
     }
-    error: OSError | None = None
+    reason = OSError("no place to write to")
     for path in places:
         try:
-            return files.write(path, save(state))  # two processes may have trained the same
-        except OSError as failure:
-            error = failure
-    raise error
+            return files.write(path, save(state))
+        except OSError as error:
+            reason = error
+    raise reason

@@ -6,9 +6,7 @@ beside the records.
 
 from __future__ import annotations
 
-import json
 import math
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +14,9 @@ import torch
 from avalanche.training.plugins import SupervisedPlugin
 from torch import Tensor
 
-from nanocl.records import RunSpec, files
+from nanocl.records import RunSpec, probes
 from nanocl.training.drift import change_by_magnitude
 
-SCHEMA = "nanocl-probe/1"
 FEWEST = 1000  # entries of a layer that is looked at: a tenth of a thousandth is no set
 DENSITIES = (0.001, 0.01, 0.1)
 TOP_GRADIENTS, LOW_GRADIENTS = 1e-4, 0.8  # the shares behind r
@@ -82,17 +79,8 @@ class MagnitudeProbe(SupervisedPlugin):
         self._start = {}
 
     def save(self, folder: Path, spec: RunSpec) -> Path:
-        """Write what was seen as `<folder>/<benchmark>/s<seed>-<digest>.json`, whole or not at all."""
-        path = folder / spec.benchmark / f"s{spec.seed}-{spec.digest}.json"
-        entry = {
-            "schema": SCHEMA,
-            "digest": spec.digest,
-            "spec": asdict(spec),
-            "looks": self.looks,
-            "changes": self.changes,
-        }
-        text = json.dumps(entry, allow_nan=False, separators=(",", ":"))
-        return files.write(path, text + "\n")
+        """Write the measurements into the folder of probes."""
+        return probes.write(spec, self.looks, self.changes, folder)
 
 
 def look(weight: Tensor, gradient: Tensor) -> dict[str, Any]:

@@ -1,28 +1,11 @@
 """Every run comes back once, as a result or a failure, whatever happens in its process."""
 
-import os
-from pathlib import Path
-
 import pytest
 from making import a_result, a_spec
+from pretended import run_one
 
 from nanocl.engine import local
-from nanocl.records import Progress, RunFailure, RunResult
-
-
-def run_one(spec, tell):
-    """What the strategy's name says."""
-    name, _, where = spec.strategy_name.partition("@")
-    if name == "raises":
-        raise ValueError("no such thing")
-    if name == "exits":
-        raise SystemExit(3)
-    if name == "dies" or (name == "dies-once" and not Path(where).exists()):
-        if where:
-            Path(where).touch()
-        os._exit(9)
-    tell(Progress(spec.digest, 1, 1, 1, 1, 0.5, 1.0))
-    return a_result(spec)
+from nanocl.records import RunFailure, RunResult
 
 
 def outcomes(*names, workers=2, told=None):

@@ -9,7 +9,8 @@ from torch import nn
 from nanocl.footprint import adamw8bit, footprint, models, optimizers, paper, state_bytes_of
 from nanocl.footprint.architectures import BUNDLED, Weight, from_config, from_file
 from nanocl.optim import MicroAdam, NanoAdam
-from nanocl.plugins import registry
+from nanocl.plugins import catalogue
+from nanocl.plugins.catalogue import Catalogue
 from nanocl.records import UserError
 from nanocl.training.measure import tensor_bytes
 
@@ -40,9 +41,9 @@ def network(name: str, inputs: tuple[int, ...], outputs: int, **options: object)
     """A model as a run builds it, with data."""
     from nanocl.training.heads import Network
 
-    part = registry.complete("models", name, options)
+    part = Catalogue().complete("models", name, options)
     return Network(
-        registry.load(registry.get("models", name))(inputs, **part.options), outputs=outputs
+        catalogue.load(Catalogue().plugin("models", name))(inputs, **part.options), outputs=outputs
     )
 
 
@@ -230,8 +231,8 @@ def test_microadam_stores_what_is_predicted(dtype, options):
 def test_a_strategy_in_a_run_stores_what_is_predicted(
     model, inputs, outputs, chosen, name, options
 ):
-    part = registry.complete("strategies", name, options)
-    strategy = registry.load(registry.get("strategies", name))(**part.options)
+    part = Catalogue().complete("strategies", name, options)
+    strategy = catalogue.load(Catalogue().plugin("strategies", name))(**part.options)
     real = network(model, inputs, outputs, **chosen)
     predicted, _ = optimizers.resolve(name, options, torch.float32)
     weights = models.weights_of(model, inputs=inputs, outputs=outputs, options=chosen)
@@ -314,8 +315,8 @@ def assert_predicted_as_in_a_run(name, options, model, inputs, chosen):
     library = name.split(":")[0]
     if library != "torch":
         pytest.importorskip(library.replace("-", "_"))
-    part = registry.complete("strategies", name, options)
-    strategy = registry.load(registry.plugins("strategies")[library])(**part.options)
+    part = Catalogue().complete("strategies", name, options)
+    strategy = catalogue.load(Catalogue().plugins("strategies")[library])(**part.options)
     optimizer = strategy.make_optimizer(network(model, inputs, 10, **chosen))
     counted(optimizer)
     tensors = [

@@ -14,11 +14,13 @@ from avalanche.training.supervised import Naive
 from torch import nn
 
 from nanocl.libraries.hybrid import matrices_of
-from nanocl.plugins import registry
+from nanocl.plugins.catalogue import Catalogue
 from nanocl.protocols import suite
+from nanocl.protocols.request import Request
 from nanocl.records import Part, UserError, hash_of
 from nanocl.testing import small_stream
 from nanocl.training import experiment
+from nanocl.training.context import Context
 
 LIBRARIES = {
     "torch": "torch",
@@ -31,11 +33,11 @@ LIBRARIES = {
 def complete(name, **given) -> Part:
     if name.split(":")[0] != "torch":
         pytest.importorskip(LIBRARIES[name.split(":")[0]])
-    return registry.complete("strategies", name, given)
+    return Catalogue().complete("strategies", name, given)
 
 
 def make(name, **given):
-    return experiment.make(complete(name, **given), "strategies")
+    return Catalogue().make("strategies", complete(name, **given))
 
 
 def network(*sizes: int, dtype=torch.float32) -> nn.Sequential:
@@ -87,7 +89,7 @@ def test_what_has_no_plain_type_is_left_at_its_default():
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_every_optimizer_of_a_library_is_built_or_refused_in_one_sentence(library):
     part = complete(library)
-    module = importlib.import_module(registry.get("strategies", library).module)
+    module = importlib.import_module(Catalogue().plugin("strategies", library).module)
     built = 0
     for name in module.LIBRARY._classes():
         given = (
@@ -102,7 +104,7 @@ def test_every_optimizer_of_a_library_is_built_or_refused_in_one_sentence(librar
             continue
         assert hash_of(dict(part.options)), "every option fits into JSON"
         model = network(5, 4, 4, 3)
-        optimizer = experiment.make(part, "strategies").make_optimizer(model)
+        optimizer = Catalogue().make("strategies", part).make_optimizer(model)
         held = [p for group in optimizer.param_groups for p in group["params"]]
         assert {id(p) for p in held} == {id(p) for p in model.parameters()} and len(held) == 6
         built += 1
@@ -176,7 +178,7 @@ def test_bad_values_are_errors_in_the_words_of_the_library(name, given, message)
 def test_a_missing_library_is_named_with_the_command_that_installs_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "pytorch_optimizer", None)
     with pytest.raises(UserError, match=r"pip install 'nanocl\[pytorch-optimizer\]'"):
-        registry.complete("strategies", "pytorch-optimizer:Lion", {})
+        Catalogue().complete("strategies", "pytorch-optimizer:Lion", {})
 
 
 def test_an_instance_draws_no_random_number():
@@ -357,10 +359,11 @@ def test_a_run_with_any_of_them_goes_on_bit_for_bit_after_a_cut(tmp_path, monkey
     complete(name)
     settings = {name: {"lr": "0.1", "max_iter": "3"}} if name == "torch:LBFGS" else {}
     run = suite.specs(
-        suite.Request(tier="smoke", strategies=(f"ewc+{name}",), seeds=(0,), settings=settings)
+        Request(tier="smoke", strategies=(f"ewc+{name}",), seeds=(0,), settings=settings),
+        Catalogue(),
     )[0]
     run = dataclasses.replace(run, training=dataclasses.replace(run.training, iterations=4))
-    whole, save = experiment.run_one(run), experiment.checkpoint.save
+    whole, save = experiment.run_one(run, Context()), experiment.checkpoint.save
 
     def save_then_die(path, learner, meter, drift, outcome):
         save(path, learner, meter, drift, outcome)
@@ -369,9 +372,9 @@ def test_a_run_with_any_of_them_goes_on_bit_for_bit_after_a_cut(tmp_path, monkey
 
     monkeypatch.setattr(experiment.checkpoint, "save", save_then_die)
     with pytest.raises(Killed):
-        experiment.run_one(run, partial=tmp_path)
+        experiment.run_one(run, Context(checkpoints=tmp_path))
     monkeypatch.setattr(experiment.checkpoint, "save", save)
-    rest = experiment.run_one(run, partial=tmp_path)
+    rest = experiment.run_one(run, Context(checkpoints=tmp_path))
     assert whole.status == "ok" and rest.evaluation == whole.evaluation
     assert [d.start for d in rest.drift] == [d.start for d in whole.drift], (
         "the weights, to the last bit"

@@ -8,15 +8,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nanocl.plugins import registry
-from nanocl.training import experiment
+from nanocl.plugins.catalogue import Catalogue, UnknownOption
 
 
 def make(name, **given):
     library = name.split(":")[0]
     if library != "torch":
         pytest.importorskip(library.replace("-", "_"))
-    return experiment.make(registry.complete("strategies", name, given), "strategies")
+    return Catalogue().make("strategies", Catalogue().complete("strategies", name, given))
 
 
 def walk(strategy, count, *, scale=1.0, dtype=torch.float64, sizes=(6, 5, 7, 3)):
@@ -250,7 +249,7 @@ def test_a_cautious_update_keeps_the_entries_that_agree_with_the_gradient(name, 
 
 @pytest.mark.parametrize("name", ["Muon", "AdEMAMix", "Grams"])
 def test_no_cautious_option_where_the_library_has_it_wrong_or_ignores_it(name):
-    with pytest.raises(registry.UnknownOption, match="no option 'cautious'"):
+    with pytest.raises(UnknownOption, match="no option 'cautious'"):
         make(f"pytorch-optimizer:{name}", cautious=True)
 
 
@@ -325,9 +324,12 @@ def test_adam_of_bitsandbytes_decays_weights_as_adamw_so_the_option_is_left_out(
         optimizer.step()
     assert torch.equal(p, other)
     assert (
-        "weight_decay" not in registry.complete("strategies", "bitsandbytes:Adam8bit", {}).options
+        "weight_decay"
+        not in Catalogue().complete("strategies", "bitsandbytes:Adam8bit", {}).options
     )
-    assert "weight_decay" in registry.complete("strategies", "bitsandbytes:AdamW8bit", {}).options
+    assert (
+        "weight_decay" in Catalogue().complete("strategies", "bitsandbytes:AdamW8bit", {}).options
+    )
 
 
 def test_lamb_of_bitsandbytes_scales_no_layer_so_it_is_refused():

@@ -6,16 +6,15 @@ import pytest
 import torch
 from torch import nn
 
-from nanocl.plugins import registry
+from nanocl.plugins.catalogue import Catalogue
 from nanocl.strategies import Strategy
 from nanocl.strategies.ewc import EWC
 from nanocl.testing import small_learner, small_stream
-from nanocl.training import experiment
 
 
 def make(name, **given):
     pytest.importorskip("pytorch_optimizer")
-    return experiment.make(registry.complete("strategies", name, given), "strategies")
+    return Catalogue().make("strategies", Catalogue().complete("strategies", name, given))
 
 
 class Watch(Strategy):
@@ -86,8 +85,8 @@ def test_a_second_set_of_weights_is_what_is_evaluated():
 def test_a_closure_that_a_step_evaluates_several_times_sees_the_same_mini_batch():
     """LBFGS without a line search and one iteration is a gradient step of length min(1, 1 / |g|_1) * lr."""
     stream, watch = small_stream("domain", experiences=1), Watch()
-    strategy = experiment.make(
-        registry.complete("strategies", "torch:LBFGS", {"lr": 0.1, "max_iter": 1}), "strategies"
+    strategy = Catalogue().make(
+        "strategies", Catalogue().complete("strategies", "torch:LBFGS", {"lr": 0.1, "max_iter": 1})
     )
     learner = small_learner(stream, [strategy, watch], epochs=1, batch_size=24)
     learner.train(stream.train_stream[0], eval_streams=[])

@@ -23,7 +23,8 @@ from nanocl.models.slim_resnet18 import SlimResNet18
 from nanocl.models.small_cnn import SmallCNN
 from nanocl.models.student import Student
 from nanocl.models.torchvision import Torchvision
-from nanocl.plugins import registry
+from nanocl.plugins import catalogue
+from nanocl.plugins.catalogue import Catalogue
 from nanocl.records import UserError
 from nanocl.streams.split import Split
 from nanocl.training.heads import Network
@@ -424,7 +425,7 @@ def test_a_missing_timm_is_named_with_the_command_that_installs_it(monkeypatch):
 
 
 def test_every_model_and_stream_can_be_listed_and_cites_its_source():
-    listed = registry.plugins("models")
+    listed = Catalogue().plugins("models")
     assert set(listed) >= {
         "mlp",
         "small-cnn",
@@ -434,8 +435,8 @@ def test_every_model_and_stream_can_be_listed_and_cites_its_source():
         "torchvision",
         "timm",
     }
-    for plugin in (*listed.values(), *registry.plugins("streams").values()):
+    for plugin in (*listed.values(), *Catalogue().plugins("streams").values()):
         assert plugin.citation.startswith("@") and plugin.citation.count(
             "{"
         ) == plugin.citation.count("}"), plugin.name
-        assert "Source:" in registry.load(plugin).__doc__, plugin.name
+        assert "Source:" in catalogue.load(plugin).__doc__, plugin.name

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from nanocl.plugins import registry
+from nanocl.plugins import catalogue
+from nanocl.plugins.catalogue import Catalogue, UnknownPlugin
 from nanocl.records import UserError
 from nanocl.strategies.sgd import SGD
 from nanocl.testing import check_strategy, run, small_learner, small_stream
@@ -40,12 +41,12 @@ def installed(tmp_path, monkeypatch):
 
 
 def test_without_the_package_its_strategy_is_unknown():
-    with pytest.raises(registry.UnknownPlugin, match="l2-anchor"):
-        registry.get("strategies", "l2-anchor")
+    with pytest.raises(UnknownPlugin, match="l2-anchor"):
+        Catalogue().plugin("strategies", "l2-anchor")
 
 
 def test_the_registry_finds_the_strategy_without_importing_it(installed):
-    found = registry.get("strategies", "l2-anchor")
+    found = Catalogue().plugin("strategies", "l2-anchor")
     assert found.summary.startswith("Add `strength / 2") and found.options == {
         "strength": (("float",), 1.0)
     }
@@ -53,11 +54,11 @@ def test_the_registry_finds_the_strategy_without_importing_it(installed):
 
 
 def test_the_installed_strategy_keeps_the_contract(installed):
-    check_strategy(registry.load(registry.get("strategies", "l2-anchor")))
+    check_strategy(catalogue.load(Catalogue().plugin("strategies", "l2-anchor")))
 
 
 def test_the_installed_strategy_composes_with_ours_and_holds_the_weights(installed):
-    cls = registry.load(registry.get("strategies", "l2-anchor"))
+    cls = catalogue.load(Catalogue().plugin("strategies", "l2-anchor"))
     moved = []
     for strength in (0.0, 5.0):
         scenario = small_stream()
@@ -67,10 +68,10 @@ def test_the_installed_strategy_composes_with_ours_and_holds_the_weights(install
 
 
 def test_the_file_alone_works_as_a_local_plugin():
-    found = registry.get("strategies", "l2-anchor", [PACKAGE / "l2_anchor.py"])
-    assert registry.load(found).__name__ == "L2Anchor" and found.source
+    found = Catalogue([PACKAGE / "l2_anchor.py"]).plugin("strategies", "l2-anchor")
+    assert catalogue.load(found).__name__ == "L2Anchor" and found.file.hash
 
 
 def test_one_name_from_two_places_is_an_error(installed):
     with pytest.raises(UserError, match="two strategies are called 'l2-anchor'"):
-        registry.plugins("strategies", [PACKAGE / "l2_anchor.py"])
+        Catalogue([PACKAGE / "l2_anchor.py"]).plugins("strategies")

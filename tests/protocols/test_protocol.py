@@ -2,8 +2,10 @@
 
 import pytest
 
+from nanocl.plugins.catalogue import Catalogue
 from nanocl.protocols import protocol, suite
-from nanocl.protocols.suite import Request
+from nanocl.protocols.request import Request
+from nanocl.protocols.validation import check_protocol
 from nanocl.records import UserError
 
 GOOD = """
@@ -29,15 +31,15 @@ epochs = 2
 def specs(tmp_path, text, **values):
     path = tmp_path / "mine.toml"
     path.write_text(text)
-    return suite.specs(Request(stream=str(path), **values))
+    return suite.specs(Request(stream=str(path), **values), Catalogue())
 
 
 def test_a_protocol_of_the_users_runs_as_written(tmp_path):
     runs = specs(tmp_path, GOOD)
-    assert {run.benchmark for run in runs} == {"mine"} and len(runs) == 4
-    assert [run.recipe for run in runs[:2]] == ["default", "set"] and runs[1].strategy[0].options[
-        "lr"
-    ] == 0.1
+    assert {run.protocol for run in runs} == {"mine"} and len(runs) == 4
+    assert [run.options_from for run in runs[:2]] == ["default", "set"] and runs[1].strategy[
+        0
+    ].options["lr"] == 0.1
     assert specs(tmp_path, GOOD, scenario="task")[0].training.epochs == 2
 
 
@@ -108,7 +110,7 @@ def test_a_protocol_of_the_users_runs_as_written(tmp_path):
         ),
         ('title = "Mine"', "published = 3", r"published must be \[\[published\]\]"),
         ('title = "Mine"', '[[published]]\nsource = "x"', r"published must be \[\[published\]\]"),
-        ('title = "Mine"', "title", "is no valid TOML"),
+        ('title = "Mine"', "title", "is not valid TOML"),
     ],
 )
 def test_nonsense_is_refused_with_file_key_value_and_what_is_right(tmp_path, old, new, message):
@@ -124,8 +126,8 @@ def test_nonsense_is_refused_with_file_key_value_and_what_is_right(tmp_path, old
 
 def test_a_file_that_is_no_text_is_named(tmp_path):
     (tmp_path / "mine.toml").write_bytes(b"\xff\xfe")
-    with pytest.raises(UserError, match=r"mine\.toml is no valid TOML"):
-        suite.specs(Request(stream=str(tmp_path / "mine.toml")))
+    with pytest.raises(UserError, match=r"mine\.toml is not valid TOML"):
+        suite.specs(Request(stream=str(tmp_path / "mine.toml")), Catalogue())
 
 
 def test_what_the_caller_sets_wrongly_is_not_blamed_on_the_file(tmp_path):
@@ -135,4 +137,4 @@ def test_what_the_caller_sets_wrongly_is_not_blamed_on_the_file(tmp_path):
 
 @pytest.mark.parametrize("name", sorted(protocol.protocols()))
 def test_our_own_protocols_say_nothing_else(name):
-    protocol.check_protocol(protocol.protocols()[name], name)
+    check_protocol(protocol.protocols()[name], name)

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from nanocl.plugins import registry
-from nanocl.protocols import suite
-from nanocl.protocols.suite import Request
+from nanocl.plugins.catalogue import Catalogue
+from nanocl.protocols import protocol, suite
+from nanocl.protocols.request import Request
 from nanocl.records import RunSpec, UserError, store
 
 
 def specs(**values):
-    return suite.specs(Request(**values))
+    return suite.specs(Request(**values), Catalogue())
 
 
 def test_the_grid_is_strategies_times_seeds_without_repeats():
@@ -27,7 +27,7 @@ def test_the_grid_is_strategies_times_seeds_without_repeats():
 
 def test_a_digest_covers_everything_but_the_recipe():
     run = specs(strategies=("adamw",), seeds=(0,))[0]
-    assert replace(run, recipe="tuned").digest == run.digest
+    assert replace(run, options_from="tuned").digest == run.digest
     changed = [
         replace(run, seed=1),
         replace(run, data="x"),
@@ -54,7 +54,7 @@ def test_rows_of_one_protocol_share_a_hash_and_other_options_do_not():
 
 def test_a_setting_of_the_callers_wins_and_says_so():
     run = specs(strategies=("adamw",), seeds=(0,), settings={"adamw": {"lr": "0.5"}})[0]
-    assert run.strategy[0].options["lr"] == 0.5 and run.recipe == "set"
+    assert run.strategy[0].options["lr"] == 0.5 and run.options_from == "set"
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,9 @@ def test_the_part_with_the_optimizer_comes_last_however_a_composition_is_written
 
 def anywhere(spec):
     """The digest without seed, data and file of weights, which a protocol does not say."""
-    return replace(spec, seed=0, data="", model=replace(spec.model, source="")).digest
+    return replace(
+        spec, seed=0, data="", model=replace(spec.model, weights="", pretrained_on="")
+    ).digest
 
 
 def test_every_committed_record_has_the_digest_that_is_asked_for_today():
@@ -128,14 +130,14 @@ def test_every_committed_record_has_the_digest_that_is_asked_for_today():
     assert found and not problems
     recipes = {}
     for name, tier, scenario in {
-        (run.spec.benchmark, run.spec.tier, run.spec.scenario) for run in found
+        (run.spec.protocol, run.spec.tier, run.spec.scenario) for run in found
     }:
         switches = ("update", "freeze", "restore") if "finetune" in name else ()
         for settings in [{"stream": {"norm_statistics": value}} for value in switches] or [{}]:
-            named = {run.spec.strategy_name for run in found if run.spec.benchmark == name}
+            named = {run.spec.strategy_name for run in found if run.spec.protocol == name}
             for strategies in ((), tuple(named)):
                 recipes |= {
-                    anywhere(spec): spec.recipe
+                    anywhere(spec): spec.options_from
                     for spec in specs(
                         stream=name,
                         tier=tier,
@@ -146,14 +148,14 @@ def test_every_committed_record_has_the_digest_that_is_asked_for_today():
                     )
                 }
     for spec in (run.spec for run in found):
-        assert recipes[anywhere(spec)] == spec.recipe
+        assert recipes[anywhere(spec)] == spec.options_from
 
 
 def test_published_are_only_compositions_that_the_protocol_lists_with_every_part_that_has_options():
     def recipe(strategy, stream="split-cifar10", **values):
         return specs(stream=stream, tier="paper", strategies=(strategy,), seeds=(0,), **values)[
             0
-        ].recipe
+        ].options_from
 
     assert (
         recipe("er+sgd") == recipe("sgd+er") == recipe("joint+sgd") == recipe("sgd") == "published"
@@ -182,33 +184,39 @@ def test_other_weights_under_the_same_name_are_another_run_below_the_home_folder
 
 
 def test_an_alias_is_the_same_protocol():
-    assert specs(stream="split-cifar")[0].protocol() == specs(stream="split-cifar10")[0].protocol()
+    assert (
+        specs(stream="split-cifar")[0].shared_identity()
+        == specs(stream="split-cifar10")[0].shared_identity()
+    )
 
 
-@pytest.mark.parametrize("name", sorted(suite.protocols()))
+@pytest.mark.parametrize("name", sorted(protocol.protocols()))
 def test_every_protocol_resolves_at_every_tier_and_scenario_it_supports(name):
-    protocol = suite.protocols()[name]
-    family = protocol["stream"]["family"]
-    assert set(protocol["tier"]) == {"smoke", "cpu", "paper"}
-    for scenario in registry.get("streams", family).scenarios:
-        for tier in protocol["tier"]:
+    tables = protocol.protocols()[name]
+    family = tables["stream"]["family"]
+    assert set(tables["tier"]) == {"smoke", "cpu", "paper"}
+    for scenario in Catalogue().plugin("streams", family).scenarios:
+        for tier in tables["tier"]:
             runs = specs(stream=name, tier=tier, scenario=scenario, strategies=("adamw",))
             assert runs and runs[0].scenario == scenario
 
 
 def test_a_tuned_recipe_is_used_for_its_tier_and_scenario_alone_and_a_setting_wins():
     tuned = specs(stream="split-mnist", scenario="task", strategies=("ewc",))[0]
-    assert tuned.recipe == "tuned" and tuned.strategy[0].options["strength"] == 1000.0
-    assert specs(stream="split-mnist", scenario="class", strategies=("ewc",))[0].recipe == "default"
+    assert tuned.options_from == "tuned" and tuned.strategy[0].options["strength"] == 1000.0
+    assert (
+        specs(stream="split-mnist", scenario="class", strategies=("ewc",))[0].options_from
+        == "default"
+    )
     other = specs(stream="split-mnist", scenario="task", strategies=("ewc",), model="small-cnn")[0]
-    assert other.recipe == "set", "tuned for another protocol"
+    assert other.options_from == "set", "tuned for another protocol"
     own = specs(
         stream="split-mnist",
         scenario="task",
         strategies=("ewc",),
         settings={"ewc": {"strength": "5"}},
     )[0]
-    assert own.recipe == "set" and own.strategy[0].options["strength"] == 5.0
+    assert own.options_from == "set" and own.strategy[0].options["strength"] == 5.0
 
 
 SWEPT = """
@@ -259,7 +267,7 @@ def test_a_sweep_is_a_run_for_each_value_of_what_brings_the_optimizer(swept):
     assert options_of(runs, "nanoadam") == [
         (0.3, density, "large", 7) for density in (0.1, 0.2, 0.3)
     ]
-    assert {run.recipe for run in runs if run.strategy_name != "ewc"} == {"sweep"}
+    assert {run.options_from for run in runs if run.strategy_name != "ewc"} == {"sweep"}
     assert len({run.digest for run in swept()}) == 2 * len(runs)
 
 

@@ -1,3 +1,5 @@
+"""Records on disk: what is saved comes back, and what cannot be trusted is named."""
+
 import dataclasses
 import json
 import math
@@ -8,7 +10,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from making import MATRIX, a_result, a_spec
 
 from nanocl import records
-from nanocl.records import UserError, schema, store
+from nanocl.records import UserError, encoding, schema, store
 
 
 def one_record(root):
@@ -16,7 +18,9 @@ def one_record(root):
 
 
 def edited(path, **values):
-    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+    """Change a record and give it the checksum of its new content."""
+    record = encoding.sealed({**json.loads(path.read_text()), **values})
+    path.write_text(json.dumps(record))
     return path
 
 
@@ -40,6 +44,7 @@ def test_a_record_has_exactly_the_published_keys_in_order(tmp_path):
     assert list(json.loads(one_record(tmp_path).read_text())) == [
         "schema",
         "digest",
+        "checksum",
         "spec",
         "status",
         "measure",
@@ -76,7 +81,7 @@ def test_the_schema_is_valid_and_lists_exactly_the_fields_of_the_records():
         ], name
     training = published["$defs"]["spec"]["properties"]["training"]["properties"]
     assert list(training) == [field.name for field in dataclasses.fields(records.Training)]
-    assert list(published["properties"])[2:] == [
+    assert list(published["properties"])[3:] == [
         field.name for field in dataclasses.fields(records.RunResult)
     ]
     assert tuple(published["$defs"]["spec"]["properties"]["tier"]["enum"]) == records.TIERS
@@ -106,14 +111,16 @@ def test_a_result_that_breaks_the_schema_is_not_saved(tmp_path):
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
-        (lambda path: path.write_text(path.read_text()[:100]), "no JSON"),
+        (lambda path: path.write_text(path.read_text()[:100]), "not JSON"),
         (lambda path: path.write_bytes(b"\xff\xfe\x00"), "decode"),
         (lambda path: path.write_text("[" * 100_000), "recursion"),
         (lambda path: path.write_text("[]"), "not of type 'object'"),
         (lambda path: path.write_text(path.read_text().replace("0.9", "NaN", 1)), "NaN"),
         (lambda path: edited(path, digest="0" * 12), "hashes to"),
         (lambda path: edited(path, measure="luck"), "measure"),
-        (lambda path: edited(path, schema="nanocl-result/0"), "schema"),
+        (lambda path: edited(path, schema="nanocl-result/0"), "newer format nanocl-result/0"),
+        (lambda path: edited(path, schema="nanocl-result/1"), "report migrate"),
+        (lambda path: edited(path, schema=None), "schema"),
         (lambda path: edited(path, extra=1), "extra"),
         (lambda path: edited(path, evaluation=[[0.1, 0.2, None]] * 3), "3 rows of 3 numbers"),
         (lambda path: path.rename(path.with_name("s1-" + path.name[3:])), "belongs at"),
@@ -197,7 +204,7 @@ def test_a_damaged_record_is_named_before_a_new_run_replaces_it(tmp_path):
     assert store.damaged(specs, tmp_path) == []
     paths[0].write_text("{")
     (problem,) = store.damaged(specs, tmp_path)
-    assert problem.path == paths[0] and "no JSON" in problem.reason
+    assert problem.path == paths[0] and "not JSON" in problem.reason
 
 
 def test_missing_lists_the_runs_without_a_readable_record(tmp_path):
@@ -212,12 +219,12 @@ def test_missing_lists_the_runs_without_a_readable_record(tmp_path):
 
 
 def test_where_the_options_came_from_does_not_make_a_run_missing(tmp_path):
-    store.save(a_result(a_spec(recipe="default")), tmp_path)
-    assert store.missing([a_spec(recipe="set")], tmp_path) == []
+    store.save(a_result(a_spec(options_from="default")), tmp_path)
+    assert store.missing([a_spec(options_from="set")], tmp_path) == []
 
 
 def test_names_cannot_leave_the_results_folder(tmp_path):
-    path = store.path_of(a_spec("../../up", benchmark="../x"), tmp_path)
+    path = store.path_of(a_spec("../../up", protocol="../x"), tmp_path)
     assert (
         path.resolve().is_relative_to(tmp_path / "runs")
         and len(path.relative_to(tmp_path).parts) == 4

@@ -1,10 +1,10 @@
 import re
+from types import SimpleNamespace
 
 import pytest
 from making import a_result, a_spec
 
 from nanocl import __version__
-from nanocl.plugins import registry
 from nanocl.records import UserError
 from nanocl.reporting import citation, metrics
 
@@ -50,7 +50,11 @@ def test_a_composition_cites_its_parts_once(monkeypatch):
             Plugin("two", "@misc{b,\n  title = {B}\n}"),
         ]
     }
-    monkeypatch.setattr(registry, "plugins", lambda kind: {p.name: p for p in found.get(kind, [])})
+    monkeypatch.setattr(
+        citation,
+        "INSTALLED",
+        SimpleNamespace(plugins=lambda kind: {p.name: p for p in found.get(kind, [])}),
+    )
     assert entries(citation.cite(["one+two"], [], "0")) == [("misc", "a"), ("misc", "b")]
 
 

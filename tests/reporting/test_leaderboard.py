@@ -106,7 +106,9 @@ def test_the_identity_depends_on_every_record_and_not_on_their_order():
 
 
 def test_the_page_has_a_section_for_each_protocol_with_all_that_matters():
-    rows = summarise([*runs("sgd"), *runs("adam", recipe="tuned"), *runs("sgd", scenario="task")])
+    rows = summarise(
+        [*runs("sgd"), *runs("adam", options_from="tuned"), *runs("sgd", scenario="task")]
+    )
     page = leaderboard.page(rows)
     assert page.count("\n## split-digits, tier cpu, ") == 2
     for words in (
@@ -139,7 +141,7 @@ def test_a_single_seed_has_a_score_without_interval():
 
 
 def test_a_sweep_is_not_ranked_because_its_best_point_would_be_chosen_on_the_test_data():
-    swept = [run for lr in (0.1, 0.3) for run in runs("a", lr, lr=lr, recipe="sweep")]
+    swept = [run for lr in (0.1, 0.3) for run in runs("a", lr, lr=lr, options_from="sweep")]
     page = leaderboard.section(summarise(swept))
     assert "a sweep of 16 runs, not ranked" in page and "| rank" not in page
     assert "[tables/" in page and "protocol `" in page

@@ -5,21 +5,23 @@ from dataclasses import replace
 import pytest
 from making import a_result
 
-from nanocl.protocols import protocol, suite
+from nanocl.plugins.catalogue import Catalogue
+from nanocl.protocols import baselines, suite
+from nanocl.protocols.request import Request
 from nanocl.reporting import notes, tables
 from nanocl.reporting.summaries import summarise
 
 
 def tuned(strategy="adam", **changed):
-    (spec,) = suite.specs(suite.Request("split-mnist", (strategy,), (0,), "task"))
-    assert spec.recipe == "tuned"
+    (spec,) = suite.specs(Request("split-mnist", (strategy,), (0,), "task"), Catalogue())
+    assert spec.options_from == "tuned"
     (part,) = spec.strategy
     return a_result(replace(spec, strategy=(replace(part, options={**part.options, **changed}),)))
 
 
 def test_a_tuned_row_says_how_it_was_tuned_in_every_format_that_is_kept():
     rows = summarise([tuned()])
-    how = protocol.recipe("split-mnist", "cpu", "task", "adam")["how"]
+    how = baselines.baseline("split-mnist", "cpu", "task", "adam")["how"]
     assert f"- tuned, adam: {how}" in tables.page(rows, "markdown")
     assert r"tuned, adam: best average accuracy of 6 values" in tables.page(rows, "latex")
 
@@ -31,5 +33,7 @@ def test_a_row_with_other_options_does_not_borrow_the_recipe():
 
 @pytest.mark.parametrize("brief", [True, False])
 def test_rows_that_were_not_tuned_have_no_such_note(brief):
-    rows = summarise([replace(result := tuned(), spec=replace(result.spec, recipe="default"))])
+    rows = summarise(
+        [replace(result := tuned(), spec=replace(result.spec, options_from="default"))]
+    )
     assert not any("tuned" in line for line in notes.below(rows, "accuracy", (), ("",), brief))

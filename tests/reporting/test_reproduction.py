@@ -5,7 +5,9 @@ from pathlib import Path
 
 from making import a_result
 
-from nanocl.protocols import suite
+from nanocl.plugins.catalogue import Catalogue
+from nanocl.protocols import protocol, suite
+from nanocl.protocols.request import Request
 from nanocl.records import store
 from nanocl.reporting import reproduction
 
@@ -27,8 +29,10 @@ PROTOCOL = {
 
 
 def a_published(strategy="adam", seed=0):
-    request = suite.Request("toy", (strategy,), (seed,), "class", "paper")
-    return replace(suite.resolve("toy", PROTOCOL["toy"], request)[0], data="0123456789abcdef")
+    request = Request("toy", (strategy,), (seed,), "class", "paper")
+    return replace(
+        suite.resolve("toy", PROTOCOL["toy"], request, Catalogue())[0], data="0123456789abcdef"
+    )
 
 
 def run(strategy="adam", seed=0, value=0.5, **values):
@@ -50,7 +54,7 @@ def test_a_row_agrees_within_two_points_or_three_published_deviations():
 
 def test_runs_of_other_options_protocol_or_data_do_not_count_whatever_they_are_called():
     other = run()
-    spec = replace(other.spec, recipe="published")
+    spec = replace(other.spec, options_from="published")
     (adam,) = spec.strategy
     for wrong in (
         replace(other, status="diverged"),
@@ -59,13 +63,13 @@ def test_runs_of_other_options_protocol_or_data_do_not_count_whatever_they_are_c
             other,
             spec=replace(spec, strategy=(replace(adam, options={**adam.options, "lr": 1e-3}),)),
         ),
-        replace(other, spec=replace(spec, strategy=(replace(adam, source="0" * 12),))),
+        replace(other, spec=replace(spec, strategy=(replace(adam, plugin="0" * 12),))),
         replace(other, spec=replace(spec, training=replace(spec.training, epochs=9))),
         replace(other, spec=replace(spec, model=replace(spec.model, name="small-cnn"))),
         replace(other, data=({**other.data[0], "release": "other"},)),
     ):
         assert reproduction.compare(PROTOCOL, [wrong])[0].agrees is None
-    same = replace(other, spec=replace(other.spec, recipe="set", seed=7))
+    same = replace(other, spec=replace(other.spec, options_from="set", seed=7))
     assert reproduction.compare(PROTOCOL, [same])[0].agrees
 
 
@@ -77,5 +81,5 @@ def test_the_page_shows_what_was_not_measured():
 
 def test_every_published_number_of_the_committed_records_agrees():
     results = Path(__file__).parents[2] / "results"
-    rows = reproduction.compare(suite.protocols(), store.load_all(results)[0])
+    rows = reproduction.compare(protocol.protocols(), store.load_all(results)[0])
     assert rows and all(row.agrees for row in rows), [row for row in rows if not row.agrees]

@@ -41,8 +41,8 @@ def test_two_protocols_and_two_settings_of_a_strategy_are_different_rows():
 
 
 def test_seeds_and_recipes_do_not_split_a_protocol():
-    (row,) = summarise([*runs(seeds=2), a_result(a_spec(seed=5, recipe="tuned"))])
-    assert row.seeds == (0, 1, 5) and row.recipe == "default/tuned"
+    (row,) = summarise([*runs(seeds=2), a_result(a_spec(seed=5, options_from="tuned"))])
+    assert row.seeds == (0, 1, 5) and row.options_from == "default/tuned"
 
 
 def test_rows_are_sorted_by_name_and_joint_training_comes_last():
@@ -117,6 +117,8 @@ def test_options_that_differ_from_the_defaults_are_shown_by_part(monkeypatch):
 
 def test_options_of_an_unknown_plugin_and_the_file_it_came_from_are_all_shown():
     spec = a_spec()
-    local = type(spec)(**{**vars(spec), "strategy": (Part("mine", {"strength": 1.0}, "abc123"),)})
+    local = type(spec)(
+        **{**vars(spec), "strategy": (Part("mine", {"strength": 1.0}, plugin="abc123"),)}
+    )
     (row,) = summarise([a_result(local)])
     assert row.options == "file=abc123 strength=1.0"

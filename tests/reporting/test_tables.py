@@ -170,4 +170,4 @@ def test_an_unknown_kind_or_format_is_named(kind, format, words):
 
 
 def test_names_from_a_record_cannot_lead_out_of_the_tables_folder():
-    assert "/" not in tables.file_stem(a_spec(benchmark="../../etc/x"))
+    assert "/" not in tables.file_stem(a_spec(protocol="../../etc/x"))

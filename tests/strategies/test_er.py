@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from nanocl.data.batches import Preparation, TensorDataset
-from nanocl.plugins import registry
+from nanocl.plugins import catalogue
+from nanocl.plugins.catalogue import Catalogue
 from nanocl.strategies import Strategy
 from nanocl.strategies._memory import Memory
 from nanocl.strategies.er import ER
@@ -251,7 +252,7 @@ def test_replay_works_for_regression():
 def test_replay_beats_naive_training_on_real_digits(data_root):
     stream = Split(data="mnist", samples=600, test_samples=300)
     scenario = stream.build(scenario="class", seed=0, data_root=data_root)
-    model = registry.load(registry.get("models", "mlp"))
+    model = catalogue.load(Catalogue().plugin("models", "mlp"))
     final = [
         sum(
             run(

@@ -12,10 +12,14 @@ from nanocl.data.batches import MiniBatches, tensor_parts
 from nanocl.models._weights import output_layer
 from nanocl.models.resnet32 import ResNet32
 from nanocl.models.small_cnn import SmallCNN
+from nanocl.plugins.catalogue import Catalogue
 from nanocl.protocols import suite
+from nanocl.protocols.pinning import pin
+from nanocl.protocols.request import Request
 from nanocl.records import UserError
 from nanocl.streams.finetune import Finetune
-from nanocl.training import experiment, loop
+from nanocl.training import assembly, experiment, loop
+from nanocl.training.context import Context
 from nanocl.training.normalisation import statistics_of
 
 FIRST, SECOND = ("ant", "bee", "cat"), ("dog", "elk")
@@ -41,10 +45,10 @@ def spec(root, strategy="adamw", *, datasets="first,second", model=None, trainin
         "training": {"batch_size": "8", **(training or {})},
         "model": {"width": "4", **(model or {})},
     }
-    request = suite.Request(
+    request = Request(
         stream="finetune", strategies=(strategy,), seeds=(0,), model="small-cnn", settings=settings
     )
-    return suite.pin(suite.specs(request), root)[0]
+    return pin(suite.specs(request, Catalogue()), root)[0]
 
 
 def weights(root, name="first.pt", *, classes=3, norm="batch"):
@@ -74,7 +78,9 @@ def test_the_stream_keeps_the_contract(root):
 
 
 def test_a_data_set_that_comes_twice_brings_its_head_back(root):
-    learner, scenario = experiment.build(spec(root, datasets="first,second,first"), data_root=root)
+    learner, scenario = assembly.build(
+        spec(root, datasets="first,second,first"), Context(data_root=root)
+    )
     assert scenario.classes == ((0, 1, 2), (3, 4), (0, 1, 2)) and scenario.heads == (
         (0, 1, 2),
         (3, 4),
@@ -102,8 +108,8 @@ def test_a_head_has_every_class_of_its_data_set_even_where_few_samples_lack_one(
     )
     assert [len(classes) for classes in scenario.classes] == [1, 1]
     assert scenario.heads == ((0, 1, 2), (3, 4))
-    learner, _ = experiment.build(
-        spec(root, model=weights(root), start=1, samples=1), data_root=root
+    learner, _ = assembly.build(
+        spec(root, model=weights(root), start=1, samples=1), Context(data_root=root)
     )
     assert learner.model.head[0].out_features == 3
 
@@ -149,11 +155,11 @@ def test_classes_that_a_data_set_has_not_are_refused(root):
 
 def test_a_known_experience_is_tested_with_the_head_of_the_file_and_not_trained(root):
     run = spec(root, "ewc+adamw", start=1, model=weights(root))
-    learner, _ = experiment.build(run, data_root=root)
+    learner, _ = assembly.build(run, Context(data_root=root))
     head = output_layer(str(root / "first.pt"))
     assert torch.equal(learner.model.head[0].weight, head["weight"])
     assert torch.equal(learner.model.head[0].bias, head["bias"])
-    result = experiment.run_one(run, data_root=root)
+    result = experiment.run_one(run, Context(data_root=root))
     assert result.evaluation[0] == result.initial and len(result.evaluation) == 2
     assert (
         result.drift[0].start["all"]["touched"] == 0
@@ -167,7 +173,9 @@ def test_a_known_experience_is_tested_with_the_head_of_the_file_and_not_trained(
 
 
 def test_a_penalty_knows_the_experience_that_was_never_trained(root):
-    free = experiment.run_one(spec(root, "adamw", start=1, model=weights(root)), data_root=root)
+    free = experiment.run_one(
+        spec(root, "adamw", start=1, model=weights(root)), Context(data_root=root)
+    )
     held = spec(root, "ewc+adamw", start=1, model=weights(root))
     held = dataclasses.replace(
         held,
@@ -178,7 +186,7 @@ def test_a_penalty_knows_the_experience_that_was_never_trained(root):
             held.strategy[1],
         ),
     )
-    held = experiment.run_one(held, data_root=root)
+    held = experiment.run_one(held, Context(data_root=root))
     assert held.drift[1].start["backbone"]["l2"] < free.drift[1].start["backbone"]["l2"]
 
 
@@ -192,20 +200,21 @@ def test_a_penalty_knows_the_experience_that_was_never_trained(root):
 def test_a_known_experience_needs_a_file_with_its_head(root, model, message):
     run = spec(root, start=1, model=weights(root, **model) if model else {})
     with pytest.raises(UserError, match=message):
-        experiment.check([run], data_root=root)
+        assembly.check([run], Context(data_root=root))
 
 
 def test_what_a_model_is_pretrained_on_must_be_what_the_stream_takes_for_known(root):
     run = spec(root, start=1, model={"norm": "batch", "pretrain": "first[0-1]"})
     with pytest.raises(
-        UserError, match=r"datasets=first,second must be what .* got model.pretrain=first\[0-1\]"
+        UserError,
+        match=r"datasets=first,second must be the data .* got model.pretrain=first\[0-1\]",
     ):
-        experiment.build(run, data_root=root)
+        assembly.build(run, Context(data_root=root))
 
 
 def test_the_digest_depends_on_the_weights_and_not_on_the_folder(root, tmp_path_factory):
     here = spec(root, start=1, model=weights(root))
-    assert here.model.source and here.model.options["weights"] == "first.pt"
+    assert here.model.weights and here.model.options["weights"] == "first.pt"
     given = weights(root)
     assert (
         spec(root, start=1, model={**given, "weights": str(root / "first.pt")}).digest
@@ -223,7 +232,7 @@ def test_the_digest_depends_on_the_weights_and_not_on_the_folder(root, tmp_path_
 
 def test_frozen_statistics_stay_whoever_trains_and_tests(root):
     run = spec(root, "ewc+adamw", start=1, model=weights(root), norm_statistics="freeze")
-    learner, scenario = experiment.build(run, data_root=root)
+    learner, scenario = assembly.build(run, Context(data_root=root))
     before = {name: value.clone() for name, value in statistics_of(learner.model).items()}
     for experience in scenario.train_stream:
         learner.train(experience, eval_streams=[])
@@ -239,7 +248,7 @@ def test_restored_statistics_leave_an_old_experience_as_it_was_where_no_weight_m
 
     def old(norm_statistics):
         run = spec(root, "sgd", start=1, model=weights(root), norm_statistics=norm_statistics)
-        learner, scenario = experiment.build(run, data_root=root)
+        learner, scenario = assembly.build(run, Context(data_root=root))
         learner.optimizer.param_groups[0]["lr"] = 0.0
         learner.train_epochs = 0
         learner.train(scenario.train_stream[0], eval_streams=[])
@@ -269,7 +278,7 @@ def test_a_cut_run_with_restored_statistics_goes_on_bit_for_bit(root, monkeypatc
     run = spec(
         root, datasets="first,second,first[0-1]", model={"norm": "batch"}, norm_statistics="restore"
     )
-    whole = experiment.run_one(run, data_root=root)
+    whole = experiment.run_one(run, Context(data_root=root))
     save = experiment.checkpoint.save
 
     def save_then_die(path, learner, meter, drift, outcome):
@@ -278,22 +287,22 @@ def test_a_cut_run_with_restored_statistics_goes_on_bit_for_bit(root, monkeypatc
 
     monkeypatch.setattr(experiment.checkpoint, "save", save_then_die)
     with pytest.raises(KeyboardInterrupt):
-        experiment.run_one(run, data_root=root, partial=root)
+        experiment.run_one(run, Context(data_root=root, checkpoints=root))
     monkeypatch.setattr(experiment.checkpoint, "save", save)
-    again = experiment.run_one(run, data_root=root, partial=root)
+    again = experiment.run_one(run, Context(data_root=root, checkpoints=root))
     assert (again.evaluation, again.drift) == (whole.evaluation, whole.drift)
 
 
 def test_weights_of_half_precision_are_trained_as_such_and_answer_in_float32(root):
-    learner, scenario = experiment.build(
-        spec(root, "nanoadam", model={"norm": "batch"}, precision="bf16"), data_root=root
+    learner, scenario = assembly.build(
+        spec(root, "nanoadam", model={"norm": "batch"}, precision="bf16"), Context(data_root=root)
     )
     learner.train(scenario.train_stream[0], eval_streams=[])
     assert {p.dtype for p in learner.model.parameters()} == {torch.bfloat16}
     answers = learner.model(torch.rand(2, 3, 8, 8), torch.zeros(2, dtype=torch.int64))
     assert answers.dtype == torch.float32
     result = experiment.run_one(
-        spec(root, "nanoadam", model={"norm": "batch"}, precision="bf16"), data_root=root
+        spec(root, "nanoadam", model={"norm": "batch"}, precision="bf16"), Context(data_root=root)
     )
     assert result.status == "ok" and result.drift[0].start["backbone"]["l2"] > 0
 
@@ -317,19 +326,19 @@ def test_a_backbone_is_pretrained_once_by_its_recipe_and_brings_its_head(root):
         "pretrain_batch_size": "8",
     }
     run = spec(root, datasets="plain,second", start=1, model=recipe)
-    assert run.model.options["pretrain_lr"] == 0.1 and run.model.source, (
+    assert run.model.options["pretrain_lr"] == 0.1 and run.model.pretrained_on, (
         "the whole recipe is in the spec"
     )
-    first, scenario = experiment.build(run, data_root=root)
+    first, scenario = assembly.build(run, Context(data_root=root))
     (file,) = (root / ".nanocl").glob("pretrained-*")
     made = file.stat().st_mtime_ns
-    second, _ = experiment.build(
-        spec(root, "sgd", datasets="plain,second", start=1, model=recipe), data_root=root
+    second, _ = assembly.build(
+        spec(root, "sgd", datasets="plain,second", start=1, model=recipe), Context(data_root=root)
     )
     assert file.stat().st_mtime_ns == made
     assert torch.equal(first.model.head[0].weight, second.model.head[0].weight)
     file.unlink()
-    third, _ = experiment.build(run, data_root=root)
+    third, _ = assembly.build(run, Context(data_root=root))
     for a, b in zip(
         first.model.backbone.parameters(), third.model.backbone.parameters(), strict=True
     ):
@@ -349,7 +358,7 @@ def test_a_backbone_is_pretrained_once_by_its_recipe_and_brings_its_head(root):
         ({"pretrain_epochs": "3"}, "model.pretrain_epochs needs model.pretrain=DATASET"),
         (
             {"pretrain": "first", "weights": "x.pt"},
-            "needs a model that can start from weights and is given none",
+            "needs a model that can start from weights, with none given",
         ),
         ({"pretrain": "first", "pretrain_epochs": "0"}, "must be above 0"),
         ({"pretrain": "first", "pretrain_epochs": "many"}, "pretrain_epochs must be of type int"),
@@ -363,12 +372,11 @@ def test_a_pretraining_that_makes_no_sense_is_refused(root, model, message):
 def test_an_option_that_is_only_called_alike_stays_the_models_own(root):
     options = {"stream": {"datasets": "first", "image_size": "32"}}
     run = suite.specs(
-        suite.Request(
-            stream="finetune", seeds=(0,), model="torchvision:squeezenet1_1", settings=options
-        )
+        Request(stream="finetune", seeds=(0,), model="torchvision:squeezenet1_1", settings=options),
+        Catalogue(),
     )[0]
     assert run.model.options["pretrained"] is False
-    experiment.build(run, data_root=root)
+    assembly.build(run, Context(data_root=root))
 
 
 def test_no_option_of_pretraining_enters_a_spec_that_has_none(root):
@@ -405,7 +413,7 @@ def test_the_dense_layers_of_adamw_dense_have_a_learning_rate_of_their_own(root)
         strategy=(dataclasses.replace(run.strategy[0], options=options),),
         training=dataclasses.replace(run.training, batch_size=24),
     )
-    learner, scenario = experiment.build(run, data_root=root)
+    learner, scenario = assembly.build(run, Context(data_root=root))
     before = {name: p.detach().clone() for name, p in learner.model.named_parameters()}
     learner.train(scenario.train_stream[0], eval_streams=[])
     for name, p in learner.model.named_parameters():

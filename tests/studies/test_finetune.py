@@ -8,7 +8,9 @@ from dataclasses import replace
 import pytest
 from making import a_result, a_spec, shifted
 
+from nanocl.plugins.catalogue import Catalogue
 from nanocl.protocols import suite
+from nanocl.protocols.request import Request
 from nanocl.studies import cost, verdicts
 from nanocl.studies.claims import AGAINST, FOR, OPEN
 from nanocl.studies.finetune import claims, comparisons, draw, figures, matched, page
@@ -255,11 +257,11 @@ def test_time_is_judged_from_the_timings_of_optimizers(tmp_path):
 
 
 def test_the_records_of_a_protocol_become_points_of_its_arms_wherever_they_were_measured():
-    runs = suite.specs(suite.Request(stream="finetune-flowers"))
+    runs = suite.specs(Request(stream="finetune-flowers"), Catalogue())
     kept = [run for run in runs if run.seed < 3]
     results = [
         a_result(
-            replace(run, data="other machine", model=replace(run.model, source="0123")),
+            replace(run, data="other machine", model=replace(run.model, weights="0123")),
             ((0.9, 0.01), (0.5, 0.4)),
             initial=(0.9, 0.01),
             status="ok",
@@ -301,9 +303,8 @@ def test_the_records_of_a_protocol_become_points_of_its_arms_wherever_they_were_
 def test_a_switch_of_the_stream_makes_a_comparison_of_its_own_that_no_other_claim_counts():
     def records(**settings):
         runs = suite.specs(
-            suite.Request(
-                stream="finetune-halves", strategies=("adamw", "nanoadam"), settings=settings
-            )
+            Request(stream="finetune-halves", strategies=("adamw", "nanoadam"), settings=settings),
+            Catalogue(),
         )
         return [a_result(run, ((0.9, 0.01), (0.5, 0.4)), initial=(0.9, 0.01)) for run in runs]
 

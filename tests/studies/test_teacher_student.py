@@ -9,7 +9,9 @@ import torch
 
 from nanocl.data.teachers import answers
 from nanocl.optim import NanoAdam
+from nanocl.plugins.catalogue import Catalogue
 from nanocl.protocols import suite
+from nanocl.protocols.request import Request
 from nanocl.records import UserError
 from nanocl.studies import teacher_student
 from nanocl.studies.teacher_student import (
@@ -24,7 +26,8 @@ from nanocl.studies.teacher_student import (
 )
 from nanocl.studies.teacher_student.engine import Bench, Network, fit, run_of
 from nanocl.studies.teacher_student.settings import ARMS, Condition, Setting
-from nanocl.training import experiment, loop
+from nanocl.training import assembly, experiment, loop
+from nanocl.training.context import Context
 from nanocl.training.drift import DriftMeter
 from nanocl.training.measure import Meter
 
@@ -39,10 +42,10 @@ def spec(strategy: str, seed: int, **options: object):
         strategy: {name: str(value) for name, value in options.items()},
         "training": {"iterations": str(STEPS), "optimizer_state": "reset"},
     }
-    request = suite.Request(
+    request = Request(
         stream="teacher-student", strategies=(strategy,), seeds=(seed,), settings=given
     )
-    return suite.specs(request)[0]
+    return suite.specs(request, Catalogue())[0]
 
 
 def both_teachers(seed: int, **options: object) -> tuple[list[Network], object]:
@@ -91,7 +94,7 @@ def test_a_step_follows_the_gradient_of_autograd_over_a_batch_of_networks(dimens
 )
 def test_gradient_descent_and_adam_equal_the_ordinary_path_seed_by_seed(strategy, options, arm):
     for seed in (0, 3):
-        ordinary = experiment.run_one(spec(strategy, seed, **options), device="cpu")
+        ordinary = experiment.run_one(spec(strategy, seed, **options), Context())
         networks, tasks = both_teachers(seed, **arm)
         for network, row in zip(networks, ordinary.evaluation, strict=True):
             mine = [
@@ -111,10 +114,11 @@ def test_gradient_descent_and_adam_equal_the_ordinary_path_seed_by_seed(strategy
 )
 @pytest.mark.parametrize("interval", [1, 20])
 def test_a_masked_arm_with_adam_equals_the_nanoadam_plugin_weight_by_weight(select, code, interval):
-    learner, scenario = experiment.build(
+    learner, scenario = assembly.build(
         spec(
             "nanoadam", 1, lr=3e-3, dense="none", density=0.2, mask_interval=interval, select=select
-        )
+        ),
+        Context(),
     )
     assert isinstance(learner.optimizer, NanoAdam)
     loop.train(

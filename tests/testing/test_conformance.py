@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from nanocl import optim
-from nanocl.plugins import registry
+from nanocl.plugins import catalogue
+from nanocl.plugins.catalogue import Catalogue
 from nanocl.testing import check_model, check_optimizer, check_strategy, check_stream
 
 STREAMS = {
@@ -42,10 +43,10 @@ OPTIMIZERS = [
 
 # the fronts of other libraries are checked with those libraries' own tests
 @pytest.mark.parametrize(
-    "name", [name for name, p in registry.plugins("strategies").items() if not p.is_library]
+    "name", [name for name, p in Catalogue().plugins("strategies").items() if not p.is_library]
 )
 def test_a_strategy_keeps_the_contract(name):
-    check_strategy(registry.load(registry.get("strategies", name)), regression=True)
+    check_strategy(catalogue.load(Catalogue().plugin("strategies", name)), regression=True)
 
 
 @pytest.mark.parametrize(
@@ -60,18 +61,18 @@ def test_a_strategy_keeps_the_contract(name):
     ],
 )
 def test_a_strategy_keeps_the_contract_with_other_options(name, options):
-    check_strategy(registry.load(registry.get("strategies", name)), options)
+    check_strategy(catalogue.load(Catalogue().plugin("strategies", name)), options)
 
 
-@pytest.mark.parametrize("name", registry.plugins("streams"))
+@pytest.mark.parametrize("name", Catalogue().plugins("streams"))
 def test_a_stream_keeps_the_contract(name):
-    check_stream(registry.load(registry.get("streams", name)), STREAMS.get(name))
+    check_stream(catalogue.load(Catalogue().plugin("streams", name)), STREAMS.get(name))
 
 
-@pytest.mark.parametrize("name", registry.plugins("models"))
+@pytest.mark.parametrize("name", Catalogue().plugins("models"))
 def test_a_model_keeps_the_contract(name):
     check_model(
-        registry.load(registry.get("models", name)),
+        catalogue.load(Catalogue().plugin("models", name)),
         OPTIONS.get(name),
         inputs=MODELS.get(name, (3, 32, 32)),
     )

@@ -7,15 +7,17 @@ import pytest
 import torch
 
 from nanocl.engine import local
+from nanocl.plugins.catalogue import INSTALLED, Catalogue
 from nanocl.protocols import suite
+from nanocl.protocols.request import Request
 from nanocl.records import RunFailure, RunResult, UserError
-from nanocl.training import experiment, loop
+from nanocl.training import assembly, experiment, loop
+from nanocl.training.context import Context
 
 
-def spec(strategy="adamw", seed=0, **values):
-    return suite.specs(
-        suite.Request(tier="smoke", strategies=(strategy,), seeds=(seed,), **values)
-    )[0]
+def spec(strategy="adamw", seed=0, catalogue=INSTALLED, **values):
+    request = Request(tier="smoke", strategies=(strategy,), seeds=(seed,), **values)
+    return suite.specs(request, catalogue)[0]
 
 
 def numbers(result: RunResult):
@@ -28,13 +30,17 @@ def numbers(result: RunResult):
 
 
 def test_the_same_seed_gives_the_same_numbers_bit_for_bit():
-    assert numbers(experiment.run_one(spec())) == numbers(experiment.run_one(spec()))
-    assert numbers(experiment.run_one(spec())) != numbers(experiment.run_one(spec(seed=1)))
+    assert numbers(experiment.run_one(spec(), Context())) == numbers(
+        experiment.run_one(spec(), Context())
+    )
+    assert numbers(experiment.run_one(spec(), Context())) != numbers(
+        experiment.run_one(spec(seed=1), Context())
+    )
 
 
 def test_one_worker_and_two_give_the_same_numbers():
     specs = [spec(seed=seed) for seed in range(3)]
-    run_one = functools.partial(experiment.run_one, device="cpu")
+    run_one = functools.partial(experiment.run_one, context=Context())
     matrices = []
     for workers in (1, 2):
         results = {r.spec.seed: numbers(r) for r in local.run_all(run_one, specs, workers=workers)}
@@ -43,15 +49,15 @@ def test_one_worker_and_two_give_the_same_numbers():
 
 
 def test_every_strategy_starts_from_the_same_weights_and_data():
-    first, scenario = experiment.build(spec("adamw"))
-    second, other = experiment.build(spec("er+sgd"))
+    first, scenario = assembly.build(spec("adamw"), Context())
+    second, other = assembly.build(spec("er+sgd"), Context())
     for a, b in zip(first.model.parameters(), second.model.parameters(), strict=True):
         assert torch.equal(a, b)
     assert scenario.classes == other.classes
 
 
 def test_the_matrix_has_an_untrained_row_and_one_row_per_experience():
-    result = experiment.run_one(spec())
+    result = experiment.run_one(spec(), Context())
     assert len(result.initial) == 5 and [len(row) for row in result.evaluation] == [5] * 5
     assert all(0 <= value <= 1 for row in result.evaluation for value in row)
     assert all(row[j] == 0 for i, row in enumerate(result.evaluation) for j in range(i + 1, 5)), (
@@ -69,7 +75,7 @@ class Killed(Exception):
 @pytest.mark.parametrize("strategy", ["nanoadam", "ewc+microadam", "er+adamw"])
 def test_a_run_that_was_cut_goes_on_bit_for_bit(tmp_path, monkeypatch, strategy):
     run = spec(strategy)
-    whole = experiment.run_one(run)
+    whole = experiment.run_one(run, Context())
     save = experiment.checkpoint.save
 
     def save_then_die(path, learner, meter, drift, outcome):
@@ -79,7 +85,7 @@ def test_a_run_that_was_cut_goes_on_bit_for_bit(tmp_path, monkeypatch, strategy)
 
     monkeypatch.setattr(experiment.checkpoint, "save", save_then_die)
     with pytest.raises(Killed):
-        experiment.run_one(run, partial=tmp_path)
+        experiment.run_one(run, Context(checkpoints=tmp_path))
     monkeypatch.setattr(experiment.checkpoint, "save", save)
     trained = []
     monkeypatch.setattr(
@@ -90,12 +96,12 @@ def test_a_run_that_was_cut_goes_on_bit_for_bit(tmp_path, monkeypatch, strategy)
             train(self, e, **k),
         ),
     )
-    assert numbers(experiment.run_one(run, partial=tmp_path)) == numbers(whole)
+    assert numbers(experiment.run_one(run, Context(checkpoints=tmp_path))) == numbers(whole)
     assert trained == [3, 4] and not list(tmp_path.iterdir())
 
 
 def test_a_loss_that_is_not_finite_is_a_result_called_diverged():
-    result = experiment.run_one(spec("sgd", settings={"sgd": {"lr": "1e30"}}))
+    result = experiment.run_one(spec("sgd", settings={"sgd": {"lr": "1e30"}}), Context())
     assert result.status == "diverged" and len(result.evaluation) < 5
 
 
@@ -103,7 +109,8 @@ def test_weights_that_are_not_finite_after_the_last_step_are_diverged_too():
     result = experiment.run_one(
         spec(
             "sgd", settings={"sgd": {"lr": "1e30"}, "stream": {"experiences": "1", "samples": "1"}}
-        )
+        ),
+        Context(),
     )
     assert result.status == "diverged" and result.evaluation == ()
 
@@ -111,7 +118,9 @@ def test_weights_that_are_not_finite_after_the_last_step_are_diverged_too():
 def test_a_damaged_checkpoint_is_dropped_and_the_run_begins_again(tmp_path):
     run = spec()
     (tmp_path / f"{run.digest}.pt").write_bytes(b"garbage")
-    assert numbers(experiment.run_one(run, partial=tmp_path)) == numbers(experiment.run_one(run))
+    assert numbers(experiment.run_one(run, Context(checkpoints=tmp_path))) == numbers(
+        experiment.run_one(run, Context())
+    )
     assert not list(tmp_path.iterdir())
 
 
@@ -121,12 +130,14 @@ def test_a_run_that_fails_takes_no_other_with_it():
         dataclasses.replace(
             spec(seed=1),
             scenario="domain",
-            benchmark="broken",
+            protocol="broken",
             model=dataclasses.replace(spec().model, name="nowhere"),
         ),
     )
     outcomes = list(
-        local.run_all(functools.partial(experiment.run_one, device="cpu"), [bad, good], workers=1)
+        local.run_all(
+            functools.partial(experiment.run_one, context=Context()), [bad, good], workers=1
+        )
     )
     assert sorted(type(outcome).__name__ for outcome in outcomes) == ["RunFailure", "RunResult"]
     failure = next(outcome for outcome in outcomes if isinstance(outcome, RunFailure))
@@ -155,24 +166,26 @@ def _die(spec, *, tell):
 )
 def test_an_option_out_of_its_range_is_found_before_training(values, message):
     with pytest.raises(UserError, match=message):
-        experiment.check([spec(**values)])
+        assembly.check([spec(**values)], Context())
 
 
 def test_cuda_without_a_gpu_is_refused_in_one_sentence(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UserError, match="use --device cpu"):
-        experiment.choose_device("cuda")
+        assembly.choose_device("cuda")
 
 
 def test_tuning_measures_on_held_out_training_data():
     held_out = {"stream": {"validation": "0.2"}, "training": {"measured_on": "validation"}}
-    result = experiment.run_one(spec(settings=held_out))
+    result = experiment.run_one(spec(settings=held_out), Context())
     assert (
         result.evaluation
-        != experiment.run_one(spec(settings={"stream": {"validation": "0.2"}})).evaluation
+        != experiment.run_one(
+            spec(settings={"stream": {"validation": "0.2"}}), Context()
+        ).evaluation
     )
     with pytest.raises(UserError, match=r"such as stream.validation=0.1"):
-        experiment.check([spec(settings={"training": {"measured_on": "validation"}})])
+        assembly.check([spec(settings={"training": {"measured_on": "validation"}})], Context())
 
 
 NOISY = '''
@@ -194,14 +207,15 @@ class Noisy(Strategy):
 '''
 
 
-def test_chance_of_python_and_numpy_goes_on_after_a_cut_and_depends_on_the_seed_alone(
+def test_random_numbers_of_python_and_numpy_resume_bit_for_bit_and_an_edited_file_changes_nothing(
     tmp_path, monkeypatch
 ):
     plugin = tmp_path / "noisy.py"
     plugin.write_text(NOISY)
-    run = spec("noisy+sgd", plugins=(plugin,))
-    whole = experiment.run_one(run, plugins=(plugin,))
-    assert numbers(experiment.run_one(run, plugins=(plugin,))) == numbers(whole)
+    catalogue = Catalogue([plugin])
+    run = spec("noisy+sgd", catalogue=catalogue)
+    whole = experiment.run_one(run, Context(catalogue))
+    assert numbers(experiment.run_one(run, Context(catalogue))) == numbers(whole)
     save = experiment.checkpoint.save
 
     def save_then_die(path, learner, meter, drift, outcome):
@@ -210,13 +224,15 @@ def test_chance_of_python_and_numpy_goes_on_after_a_cut_and_depends_on_the_seed_
 
     monkeypatch.setattr(experiment.checkpoint, "save", save_then_die)
     with pytest.raises(Killed):
-        experiment.run_one(run, plugins=(plugin,), partial=tmp_path)
+        experiment.run_one(run, Context(catalogue, checkpoints=tmp_path))
     monkeypatch.setattr(experiment.checkpoint, "save", save)
-    assert numbers(experiment.run_one(run, plugins=(plugin,), partial=tmp_path)) == numbers(whole)
+    plugin.write_text("an edit during the run\n")
+    resumed = experiment.run_one(run, Context(catalogue, checkpoints=tmp_path))
+    assert numbers(resumed) == numbers(whole)
 
 
 def test_what_a_strategy_holds_in_training_only_counts_too():
-    cost = experiment.run_one(spec("si+sgd")).cost
+    cost = experiment.run_one(spec("si+sgd"), Context()).cost
     assert cost.strategy_state_bytes >= 5 * 4 * cost.parameters, (
         "omega, anchor, path, gradient and weight of SI"
     )
@@ -224,4 +240,4 @@ def test_what_a_strategy_holds_in_training_only_counts_too():
 
 def test_a_size_that_no_memory_holds_is_a_mistake_in_one_sentence():
     with pytest.raises(UserError, match="adamw on split-digits: "):
-        experiment.check([spec(settings={"model": {"width": str(10**15)}})])
+        assembly.check([spec(settings={"model": {"width": str(10**15)}})], Context())

@@ -8,18 +8,22 @@ import pytest
 import torch
 
 from nanocl import run
-from nanocl.cli.commandline import parser, probing, request
+from nanocl.cli.commandline import call
+from nanocl.plugins.catalogue import Catalogue
 from nanocl.protocols import suite
+from nanocl.protocols.pinning import pin
+from nanocl.protocols.request import Request
 from nanocl.records import UserError
 from nanocl.studies import mechanism, pages
 from nanocl.studies.mechanism import claims
 from nanocl.training import experiment
+from nanocl.training.context import Context
 from nanocl.training.probe import look
 
 
 def spec(*strategies, seed=0):
-    return suite.pin(
-        suite.specs(suite.Request(strategies=strategies, seeds=(seed,), tier="smoke")), None
+    return pin(
+        suite.specs(Request(strategies=strategies, seeds=(seed,), tier="smoke"), Catalogue()), None
     )[0]
 
 
@@ -30,14 +34,14 @@ def probed(tmp_path_factory):
     return (
         root,
         runs,
-        [experiment.run_one(one, device="cpu", probe=root / "probes") for one in runs],
+        [experiment.run_one(one, Context(probes=root / "probes")) for one in runs],
     )
 
 
 def test_a_probed_run_has_the_same_numbers_bit_for_bit_and_the_same_digest(probed):
     _, runs, results = probed
     for one, seen in zip(runs[:2], results[:2], strict=True):
-        plain = experiment.run_one(one, device="cpu")
+        plain = experiment.run_one(one, Context())
         assert (plain.initial, plain.evaluation, plain.masked) == (
             seen.initial,
             seen.evaluation,
@@ -49,14 +53,12 @@ def test_a_probed_run_has_the_same_numbers_bit_for_bit_and_the_same_digest(probe
 
 def test_the_setting_of_the_probe_does_not_reach_the_spec():
     words = ["--strategy", "adamw", "--tier", "smoke", "--set", "adamw.lr=0.1"]
-    plain, seen = (
-        parser().parse_args([*words, *more]) for more in ((), ("--set", "probe.magnitude=true"))
-    )
-    assert not probing(plain) and probing(seen)
-    assert suite.specs(request(plain)) == suite.specs(request(seen))
+    plain, seen = (call([*words, *more]) for more in ((), ("--set", "probe.magnitude=true")))
+    assert not plain.probe and seen.probe
+    assert plain.request == seen.request
     for text in ("probe.magnitude=yes", "probe.size=1"):
         with pytest.raises(UserError, match=r"one option, probe\.magnitude"):
-            probing(parser().parse_args([*words, "--set", text]))
+            call([*words, "--set", text])
 
 
 def test_a_probe_is_small_and_holds_every_layer_but_the_head(probed):

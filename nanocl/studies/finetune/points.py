@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from nanocl.plugins.catalogue import INSTALLED
 from nanocl.protocols import protocol, suite
+from nanocl.protocols.request import Request
 from nanocl.records import Option, Part, RunResult, RunSpec, hash_of
 
 RATE = "lr"
@@ -75,7 +77,7 @@ class Comparison:
 def comparisons(results: Iterable[RunResult]) -> list[Comparison]:
     """All protocols with a sweep and a known first task of which there are records, smoke tests left out."""
     known = {_key(result.spec): result for result in _of_one_data_set(results)}
-    names = {result.spec.benchmark for result in known.values()}
+    names = {result.spec.protocol for result in known.values()}
     found = []
     for name, values in protocol.protocols().items():
         if name in names:
@@ -91,7 +93,7 @@ def comparisons(results: Iterable[RunResult]) -> list[Comparison]:
 
 def _switches(name: str, results: Iterable[RunResult]) -> list[str]:
     """No switch, and those that records of the protocol have."""
-    options = [result.spec.stream.options for result in results if result.spec.benchmark == name]
+    options = [result.spec.stream.options for result in results if result.spec.protocol == name]
     return [
         "",
         *(
@@ -115,7 +117,7 @@ def _comparison(
     wanted, spec = 0, None
     for arm in settled["strategies"]:
         specs = suite.specs(
-            suite.Request(stream=name, tier=tier, strategies=(arm,), settings=settings)
+            Request(stream=name, tier=tier, strategies=(arm,), settings=settings), INSTALLED
         )
         swept, seeds = _swept(specs), {}
         for run in specs:
@@ -197,7 +199,7 @@ def _key(spec: RunSpec) -> str:
     }
     return hash_of(
         [
-            spec.benchmark,
+            spec.protocol,
             spec.tier,
             spec.scenario,
             spec.stream.name,
@@ -213,8 +215,8 @@ def _of_one_data_set(results: Iterable[RunResult]) -> list[RunResult]:
     """For each benchmark and tier, the records of the data and weights that have most of them."""
     groups: dict[tuple[str, str], dict[str, list[RunResult]]] = {}
     for result in results:
-        facts = f"{result.spec.data} {result.spec.model.source}"
-        groups.setdefault((result.spec.benchmark, result.spec.tier), {}).setdefault(
+        facts = f"{result.spec.data} {result.spec.model.weights}{result.spec.model.pretrained_on}"
+        groups.setdefault((result.spec.protocol, result.spec.tier), {}).setdefault(
             facts, []
         ).append(result)
     return [

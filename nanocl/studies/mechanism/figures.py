@@ -128,9 +128,9 @@ def change(found: Sequence[Group]) -> Figure:
 
 def _lines(found: Sequence[Group]) -> Iterator[tuple[Group, dict[str, Any]]]:
     """A strategy has its own colour; streams and starts are told apart by marker and dash."""
-    places = list(dict.fromkeys((group.spec.benchmark, group.start) for group in found))
+    places = list(dict.fromkeys((group.spec.protocol, group.start) for group in found))
     for group in found:
-        place = places.index((group.spec.benchmark, group.start))
+        place = places.index((group.spec.protocol, group.start))
         yield (
             group,
             {

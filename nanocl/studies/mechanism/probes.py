@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from nanocl.records import RunSpec
+from nanocl.records.probes import SCHEMA
 from nanocl.reporting.statistics import mean
-
-SCHEMA = "nanocl-probe/1"
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ class Group:
 
 def path_of(spec: RunSpec, root: Path) -> Path:
     """Where the probe of a run lies."""
-    return Path(root) / "probes" / spec.benchmark / f"s{spec.seed}-{spec.digest}.json"
+    return Path(root) / "probes" / spec.protocol / f"s{spec.seed}-{spec.digest}.json"
 
 
 def groups(root: Path) -> list[Group]:
@@ -123,7 +122,7 @@ def _group(entries: Sequence[Mapping[str, Any]]) -> Group:
     ]
     pretrained = any(spec.model.options.get(name) for name in ("weights", "pretrain"))
     return Group(
-        f"{spec.benchmark} {spec.strategy_name}",
+        f"{spec.protocol} {spec.strategy_name}",
         "pretrained" if pretrained else "from scratch",
         spec,
         tuple(entry["spec"]["seed"] for entry in entries),

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+from nanocl.plugins.catalogue import INSTALLED
 from nanocl.protocols import suite
 from nanocl.records import TIERS, UserError, hash_of
 from nanocl.records.ranges import did_you_mean, one_of
@@ -129,7 +130,7 @@ def plan(tier: str = "cpu", seeds: Sequence[int] = ()) -> tuple[list[Setting], l
         UserError: An unknown tier or key, or a value out of its range.
     """
     one_of("tier", tier, TIERS, UserError)
-    protocol = suite.find(NAME)[1]
+    protocol = suite.find(NAME, INSTALLED)[1]
     study = {**protocol["study"], **protocol["tier"][tier].get("study", {})}
     chosen = tuple(seeds) or tuple(range(study["seeds"]))
     settings = [

@@ -4,7 +4,8 @@ import textwrap
 
 import pytest
 
-from nanocl.plugins import registry
+from nanocl.plugins import catalogue
+from nanocl.plugins.catalogue import KINDS, Catalogue, UnknownOption, UnknownPlugin
 from nanocl.records import UserError
 
 TOY = '''
@@ -33,7 +34,7 @@ def toy(tmp_path):
 
 
 def test_a_file_of_the_users_is_a_plugin_under_its_file_name(toy):
-    plugin = registry.get("strategies", "my-toy", [toy])
+    plugin = Catalogue([toy]).plugin("strategies", "my-toy")
     assert (plugin.class_name, plugin.summary, plugin.citation) == (
         "Toy",
         "Does nothing in particular.",
@@ -43,16 +44,16 @@ def test_a_file_of_the_users_is_a_plugin_under_its_file_name(toy):
 
 
 def test_every_default_is_filled_in_and_text_is_converted(toy):
-    part = registry.complete(
-        "strategies", "my-toy", {"strength": "2e-3", "on": "true", "limit": "none"}, [toy]
+    part = Catalogue([toy]).complete(
+        "strategies", "my-toy", {"strength": "2e-3", "on": "true", "limit": "none"}
     )
     assert part.options == {"strength": 0.002, "steps": 3, "name": "x", "on": True, "limit": None}
 
 
 def test_an_edited_plugin_file_is_another_plugin(toy):
-    before = registry.complete("strategies", "my-toy", {}, [toy]).source
+    before = Catalogue([toy]).complete("strategies", "my-toy", {}).plugin
     toy.write_text(TOY + "\n# edited\n")
-    assert registry.complete("strategies", "my-toy", {}, [toy]).source != before
+    assert Catalogue([toy]).complete("strategies", "my-toy", {}).plugin != before
 
 
 @pytest.mark.parametrize(
@@ -72,22 +73,22 @@ def test_an_edited_plugin_file_is_another_plugin(toy):
     ],
 )
 def test_a_value_of_the_wrong_type_is_refused_with_the_right_type(toy, option, value):
-    with pytest.raises(registry.UnknownOption, match=f"my-toy.{option} must be of type"):
-        registry.complete("strategies", "my-toy", {option: value}, [toy])
+    with pytest.raises(UnknownOption, match=f"my-toy.{option} must be of type"):
+        Catalogue([toy]).complete("strategies", "my-toy", {option: value})
 
 
 def test_a_misspelt_name_or_option_brings_the_nearest(toy):
-    with pytest.raises(registry.UnknownPlugin, match="did you mean 'my-toy'"):
-        registry.get("strategies", "my-toi", [toy])
-    with pytest.raises(registry.UnknownOption, match="did you mean 'strength'"):
-        registry.complete("strategies", "my-toy", {"strenght": 1}, [toy])
+    with pytest.raises(UnknownPlugin, match="did you mean 'my-toy'"):
+        Catalogue([toy]).plugin("strategies", "my-toi")
+    with pytest.raises(UnknownOption, match="did you mean 'strength'"):
+        Catalogue([toy]).complete("strategies", "my-toy", {"strenght": 1})
 
 
 def test_a_name_found_twice_is_an_error(tmp_path):
     path = tmp_path / "adamw.py"
     path.write_text(TOY)
     with pytest.raises(UserError, match="two strategies are called 'adamw'"):
-        registry.plugins("strategies", [path])
+        Catalogue([path]).plugins("strategies")
 
 
 @pytest.mark.parametrize(
@@ -135,16 +136,16 @@ def test_a_file_that_is_no_plugin_is_refused_in_one_sentence(tmp_path, text, mes
     path = tmp_path / "broken.py"
     path.write_text(textwrap.dedent(text))
     with pytest.raises(UserError, match=message) as error:
-        registry.plugins("strategies", [path])
+        Catalogue([path]).plugins("strategies")
     assert "\n" not in str(error.value)
 
 
 def test_a_misspelt_hook_is_refused_when_the_file_is_loaded(tmp_path):
     path = tmp_path / "hooked.py"
     path.write_text(TOY + "\n    def before_bakward(self, strategy, **kwargs):\n        pass\n")
-    plugin = registry.get("strategies", "hooked", [path])
+    plugin = Catalogue([path]).plugin("strategies", "hooked")
     with pytest.raises(UserError, match="did you mean 'before_backward'"):
-        registry.load(plugin)
+        catalogue.load(plugin)
 
 
 def test_a_model_takes_the_shape_of_its_inputs_and_keyword_only_options(tmp_path):
@@ -152,14 +153,14 @@ def test_a_model_takes_the_shape_of_its_inputs_and_keyword_only_options(tmp_path
     path.write_text(
         "class Flat(nn.Module):\n    def __init__(self, inputs, *, width: int = 3): ...\n"
     )
-    assert registry.get("models", "flat", [path]).options == {"width": (("int",), 3)}
+    assert Catalogue([path]).plugin("models", "flat").options == {"width": (("int",), 3)}
     path.write_text("class Flat(nn.Module):\n    def __init__(self, inputs, width: int = 3): ...\n")
     with pytest.raises(UserError, match=r"write __init__\(self, inputs, \*, width"):
-        registry.plugins("models", [path])
+        Catalogue([path]).plugins("models")
 
 
 def test_every_plugin_of_ours_says_what_it_is_and_where_it_comes_from():
-    for kind in registry.KINDS:
-        for plugin in registry.plugins(kind).values():
+    for kind in KINDS:
+        for plugin in Catalogue().plugins(kind).values():
             assert plugin.summary, f"{plugin.path} has no summary"
             assert plugin.citation.lstrip().startswith("@"), f"{plugin.path} has no BibTeX"

@@ -1,0 +1,239 @@
+"""Finds plugins by file name, by entry point and in user files, and reads their options.
+
+A plugin file is parsed, not run, until it is needed: listing two dozen strategies costs
+milliseconds and loads no torch.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib
+import importlib.util
+import math
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from nanocl.plugins.declaration import File, Plugin, kind_of, parse
+from nanocl.plugins.signature import TYPES
+from nanocl.records import Option, Part, UserError
+from nanocl.records.ranges import did_you_mean
+
+PACKAGE = Path(__file__).parent.parent
+KINDS = {"strategies": "strategy", "streams": "stream", "models": "model"}
+BOOLEANS = {"true": True, "false": False, "yes": True, "no": False, "on": True, "off": False}
+
+
+class UnknownPlugin(UserError):
+    """No plugin has that name."""
+
+
+class UnknownOption(UserError):
+    """A plugin has no option of that name, or the value is of the wrong type."""
+
+
+class Catalogue:
+    """All plugins of one call; user files are read once, when it is made.
+
+    It can be pickled: a worker process runs the text of a user's file as it was read here.
+
+    Args:
+        plugin_files: Files with a strategy, stream or model each.
+
+    Raises:
+        UserError: A file cannot be read, or holds no plugin.
+    """
+
+    def __init__(self, plugin_files: Iterable[Path] = ()) -> None:
+        self._user: dict[str, list[Plugin]] = {kind: [] for kind in KINDS}
+        for path in map(Path, plugin_files):
+            file = _read(path)
+            kind = kind_of(file)
+            self._user[kind].append(parse(kind, path, _name_of(path), file=file))
+
+    def plugins(self, kind: str) -> dict[str, Plugin]:
+        """All plugins of a kind by name, sorted.
+
+        Raises:
+            UserError: Two have the same name.
+        """
+        plugins: dict[str, Plugin] = {}
+        for plugin in (*_own(kind), *_installed(kind), *self._user[kind]):
+            if plugin.name in plugins:
+                first = plugins[plugin.name].path
+                raise UserError(f"two {kind} are called {plugin.name!r}: {first} and {plugin.path}")
+            plugins[plugin.name] = plugin
+        return dict(sorted(plugins.items()))
+
+    def plugin(self, kind: str, name: str) -> Plugin:
+        """The plugin of that name; `torchvision:resnet18` is the plugin `torchvision`.
+
+        Raises:
+            UnknownPlugin: With the nearest name.
+        """
+        plugins = self.plugins(kind)
+        stem = name.split(":")[0]
+        if stem not in plugins:
+            raise UnknownPlugin(f"unknown {KINDS[kind]} {name!r}{did_you_mean(stem, plugins)}")
+        return plugins[stem]
+
+    def complete(self, kind: str, name: str, values: Mapping[str, Any]) -> Part:
+        """A plugin's part of a spec: values checked and converted, every default filled in.
+
+        Text after a colon in the name fills the plugin's first option. A plugin that stands for a
+        whole library has a class method `options_of(text)` that returns further options, in the
+        form of `Plugin.options`.
+
+        Raises:
+            UnknownPlugin, UnknownOption: With the nearest name, or the right type.
+        """
+        plugin = self.plugin(kind, name)
+        text, options = name.partition(":")[2], dict(plugin.options)
+        if text:
+            if not options:
+                raise UnknownPlugin(f"{plugin.name} takes nothing after a colon, got {name!r}")
+            values = {next(iter(options)): text, **values}
+        if plugin.is_library:
+            options |= load(plugin).options_of(text)  # type: ignore[attr-defined]
+        for option in values:
+            if option not in options:
+                raise UnknownOption(
+                    f"{name} has no option {option!r}{did_you_mean(option, options)}"
+                )
+        completed = {
+            option: convert(f"{name}.{option}", values[option], types)
+            if option in values
+            else default
+            for option, (types, default) in options.items()
+        }
+        file_hash = plugin.file.hash if plugin.file else ""
+        return Part(name, completed, plugin.version, file_hash)
+
+    def make(self, kind: str, part: Part, *arguments: object) -> Any:
+        """An instance of a part's class with the part's options."""
+        return load(self.plugin(kind, part.name))(*arguments, **part.options)
+
+
+INSTALLED = Catalogue()  # without user files
+
+
+def load(plugin: Plugin) -> type:
+    """Import the plugin's module and return its class.
+
+    Raises:
+        UserError: The module cannot be imported (the reason in one line).
+    """
+    try:
+        return getattr(_module(plugin), plugin.class_name)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(
+            f"{plugin.path} cannot be loaded: {type(error).__name__}: {error}"
+        ) from error
+
+
+def convert(label: str, value: Any, types: tuple[str, ...]) -> Option:
+    """A value, or its text, as the first of the types that fits.
+
+    Raises:
+        UnknownOption: With the option, the value and the types.
+    """
+    for name in types:
+        try:
+            return _convert(value, name)
+        except (ValueError, OverflowError):
+            continue
+    expected = " or ".join(types) + (" (finite)" if "float" in types else "")
+    raise UnknownOption(f"{label} must be of type {expected}, got {value!r}")
+
+
+@functools.cache  # the package's own files do not change while a process runs
+def _own(kind: str) -> tuple[Plugin, ...]:
+    paths = sorted((PACKAGE / kind).glob("[!_]*.py"))
+    return tuple(
+        parse(kind, path, _name_of(path), module=f"nanocl.{kind}.{path.stem}") for path in paths
+    )
+
+
+def _installed(kind: str) -> Iterator[Plugin]:
+    for point in _points(f"nanocl.{kind}", tuple(sys.path)):
+        path = _file_of(point)
+        yield parse(kind, path, point.name, module=point.module, class_name=point.attr)
+
+
+@functools.cache  # reading what is installed takes 10 ms, and a grid of runs asks a hundred times
+def _points(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    return tuple(entry_points(group=group))
+
+
+def _file_of(point: EntryPoint) -> Path:
+    if point.dist is not None:
+        stem = point.module.replace(".", "/")
+        for name in (f"{stem}.py", f"{stem}/__init__.py"):
+            path = Path(str(point.dist.locate_file(name)))
+            if path.exists():
+                return path
+    spec = importlib.util.find_spec(point.module)
+    if spec is None or spec.origin is None:
+        raise UserError(
+            f"the entry point {point.name!r} names the module {point.module!r}, which is missing"
+        )
+    return Path(spec.origin)
+
+
+def _read(path: Path) -> File:
+    try:
+        content = path.read_bytes()
+        text = content.decode()
+    except OSError as error:
+        raise UserError(f"the plugin file {path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"the plugin file {path} is not UTF-8 text: {error.reason}") from error
+    return File(path, text, hashlib.sha256(content).hexdigest()[:12])
+
+
+def _name_of(path: Path) -> str:
+    return path.stem.replace("_", "-")
+
+
+def _convert(value: Any, name: str) -> Option:
+    if name == "None":
+        if value is None or value in ("none", "None"):
+            return None
+        raise ValueError
+    if name == "bool":
+        if isinstance(value, bool):
+            return value
+        word = str(value).lower()
+        if word in BOOLEANS:
+            return BOOLEANS[word]
+        raise ValueError
+    if isinstance(value, bool) or (name == "str" and not isinstance(value, str)):
+        raise ValueError
+    if name == "int" and isinstance(value, float):
+        raise ValueError
+    converted = TYPES[name](value)
+    if name == "float" and not math.isfinite(converted):
+        raise ValueError
+    return converted
+
+
+def _module(plugin: Plugin) -> ModuleType:
+    if plugin.file is None:
+        return importlib.import_module(plugin.module)
+    name = f"nanocl_plugin_{plugin.file.hash}"
+    if name not in sys.modules:
+        module = ModuleType(name)
+        module.__file__ = str(plugin.path)
+        sys.modules[name] = module
+        try:
+            exec(compile(plugin.file.text, str(plugin.path), "exec"), vars(module))
+        except BaseException:
+            del sys.modules[name]
+            raise
+    return sys.modules[name]

@@ -1,0 +1,145 @@
+"""One composition such as `ewc+sgd`: its parts with their options, and where those come from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nanocl.plugins.catalogue import Catalogue
+from nanocl.protocols import sweeps
+from nanocl.protocols.baselines import tuned_options
+from nanocl.protocols.request import Request, options_for
+from nanocl.records import Part, UserError
+
+Row = tuple[tuple[Part, ...], str]  # parts, and where their options come from
+
+
+@dataclass(frozen=True)
+class Compositions:
+    """Completes the compositions of one protocol at one tier and scenario.
+
+    Attributes:
+        name: The protocol's name.
+        protocol: Its tables at the tier and scenario.
+        request: What the caller asks for.
+        catalogue: All plugins.
+    """
+
+    name: str
+    protocol: Mapping[str, Any]
+    request: Request
+    catalogue: Catalogue
+
+    def rows(self) -> list[Row]:
+        """Every composition, arm and point of a sweep, without repeats.
+
+        Raises:
+            UserError: An unknown strategy or option, or parts that do not go together.
+        """
+        rows: list[Row] = []
+        for text, names in self.names().items():
+            for row in self._points(text, names):
+                if row not in rows:
+                    rows.append(row)
+        return rows
+
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """Each composition or arm as it was given, with the names of its parts in order."""
+        texts = self.request.strategies or self.protocol["strategies"]
+        return {text: self._ordered(sweeps.composition(text, self.protocol)) for text in texts}
+
+    def _ordered(self, composition: str) -> tuple[str, ...]:
+        """The part that brings an optimizer last, the others as given.
+
+        `adam+ewc` and `ewc+adam` are one composition.
+        """
+        names = composition.split("+")
+        return tuple(sorted(names, key=self._brings_optimizer) if len(names) > 1 else names)
+
+    def _brings_optimizer(self, name: str) -> bool:
+        return self.catalogue.plugin("strategies", name).brings_optimizer
+
+    def _points(self, text: str, names: tuple[str, ...]) -> Iterator[Row]:
+        """The settings of one arm or composition: one, or those of its sweep."""
+        leader = names[-1] if self._brings_optimizer(names[-1]) else ""
+        set_by_hand = options_for(self.request.settings, leader)
+        points = sweeps.points(text, leader, self.protocol, set_by_hand)
+        published = self.protocol["options"]
+        for point in points:
+            options = {
+                part: {**published.get(part, {}), **point.get(part, {})}
+                for part in (*published, *point)
+            }
+            parts, options_from = self._completed(names, options)
+            yield parts, "sweep" if len(points) > 1 else options_from
+
+    def _completed(self, names: tuple[str, ...], published: Mapping[str, Any]) -> Row:
+        self._check(names)
+        tuned = tuned_options(
+            self.name, self.request.tier, self.protocol["scenario"], "+".join(names)
+        )
+        parts = []
+        for name in names:
+            values = {
+                **options_for(tuned, name),
+                **options_for(published, name),
+                **options_for(self.request.settings, name),
+            }
+            parts.append(self.catalogue.complete("strategies", name, values))
+        listed = (sweeps.composition(text, self.protocol) for text in self.protocol["strategies"])
+        is_listed = names in map(self._ordered, listed)
+        source = options_from(parts, tuned, published if is_listed else {}, self.request)
+        return tuple(parts), source
+
+    def _check(self, names: tuple[str, ...]) -> None:
+        composition = "+".join(names)
+        for name in names:
+            check_scenario(self.catalogue, "strategies", name, self.protocol["scenario"])
+        if len({name.split(":")[0] for name in names}) < len(names):
+            raise UserError(f"{composition} names a strategy twice")
+        optimizers = [name for name in names if self._brings_optimizer(name)]
+        if len(optimizers) > 1:
+            raise UserError(
+                f"{composition}: at most one part may bring an optimizer, got "
+                f"{' and '.join(optimizers)}"
+            )
+
+
+def options_from(
+    parts: Sequence[Part],
+    tuned: Mapping[str, Any],
+    published: Mapping[str, Any],
+    request: Request,
+) -> str:
+    """Where the options of a composition come from.
+
+    `tuned` and `published` hold only for the protocol that they were made for. A composition is
+    `published` if the protocol lists it and gives options for every part that has any.
+    """
+
+    def named_in(options: Mapping[str, Any]) -> list[bool]:
+        names = [part.name for part in parts if part.options]
+        return [name in options or name.split(":")[0] in options for name in names]
+
+    if any(named_in(request.settings)):
+        return "set"
+    if named_in(published) and all(named_in(published)):
+        return "set" if request.changes_protocol else "published"
+    if any(named_in(tuned)):
+        return "set" if request.changes_protocol else "tuned"
+    return "default"
+
+
+def check_scenario(catalogue: Catalogue, kind: str, name: str, scenario: str) -> None:
+    """Refuse a plugin that does not support the scenario.
+
+    Raises:
+        UserError: With the scenarios that it supports.
+    """
+    supported: Iterable[str] = catalogue.plugin(kind, name).scenarios
+    if scenario not in supported:
+        raise UserError(
+            f"{name} does not support the {scenario}-incremental scenario; "
+            f"it supports {', '.join(supported)}"
+        )

@@ -1,0 +1,38 @@
+"""What a caller asks to be run, as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be run; an empty value means: as the protocol says.
+
+    Attributes:
+        stream: Name of a protocol, an alias, a stream family, or a TOML file.
+        strategies: Compositions, such as `("adamw", "ewc+nanoadam")`.
+        seeds: Seeds.
+        scenario, tier, model: Names.
+        settings: Part name to option to value, from `--set part.option=value`.
+    """
+
+    stream: str = "split-digits"
+    strategies: Sequence[str] = ()
+    seeds: Sequence[int] = ()
+    scenario: str = ""
+    tier: str = "cpu"
+    model: str = ""
+    settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @property
+    def changes_protocol(self) -> bool:
+        """Whether options that were tuned or published for the protocol no longer apply."""
+        changed = {"stream", "training", "model"} & set(self.settings)
+        return bool(self.model or changed or self.stream.endswith(".toml"))
+
+
+def options_for(options: Mapping[str, Mapping[str, object]], name: str) -> dict[str, object]:
+    """Options of a part: those of `torch`, then those of `torch:Muon`, which win."""
+    return {**options.get(name.split(":")[0], {}), **options.get(name, {})}

@@ -1,0 +1,136 @@
+"""What a protocol file may say; the first mistake is named with its file and key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from nanocl.protocols.sweeps import arms_rule, sweep_rule
+from nanocl.records import SCENARIOS, TIERS, UserError
+from nanocl.records.ranges import did_you_mean
+
+MOST_SEEDS = 1000
+PLAIN = (bool, int, float, str)
+SECTIONS = ("tier", "for", "published", "study")  # a study checks its own table
+
+
+def check_protocol(values: Mapping[str, Any], file: str) -> None:
+    """Look at a whole protocol as it was read from its file.
+
+    Raises:
+        UserError: The first mistake: the file, the key, what was given and what would be right.
+    """
+    _level(values, file, "", (*RULES, *SECTIONS))
+    if not isinstance(values.get("stream", {}).get("family"), str):
+        raise UserError(
+            f'{file}: [stream] needs a family, such as family = "split", '
+            f"got {values.get('stream', {}).get('family', 'none')!r}"
+        )
+    for name, tier in _tables(values, "tier", file, "", TIERS):
+        _level(tier, file, f"tier.{name}.", (*RULES, "for", "study"))
+        _scenarios(tier, file, f"tier.{name}.")
+    _scenarios(values, file, "")
+    _published(values.get("published", []), file)
+
+
+def _scenarios(values: Mapping[str, Any], file: str, place: str) -> None:
+    for name, special in _tables(values, "for", file, place, SCENARIOS):
+        _level(special, file, f"{place}for.{name}.", RULES)
+
+
+def _level(values: Mapping[str, Any], file: str, place: str, known: Iterable[str]) -> None:
+    """The keys at one place of the file."""
+    for key, value in values.items():
+        if key not in known:
+            raise UserError(f"{file}: unknown key {place + key!r}{did_you_mean(key, known)}")
+        if key in RULES:
+            right = RULES[key](value)
+            if right:
+                raise UserError(f"{file}: {place}{key} must be {right}, got {value!r}")
+
+
+def _tables(
+    values: Mapping[str, Any], key: str, file: str, place: str, known: Iterable[str]
+) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    found = values.get(key, {})
+    if not isinstance(found, Mapping) or not all(
+        isinstance(inner, Mapping) for inner in found.values()
+    ):
+        example = f"[{place}{key}.{next(iter(known))}]"
+        raise UserError(f"{file}: {place}{key} must be tables such as {example}, got {found!r}")
+    for name in found:
+        if name not in known:
+            raise UserError(
+                f"{file}: unknown key {f'{place}{key}.{name}'!r}{did_you_mean(name, known)}"
+            )
+    return found.items()
+
+
+def _published(blocks: Any, file: str) -> None:
+    right = "[[published]] with source, tier, scenario and ACC = { strategy = [mean, standard deviation] } in percent"
+    if not isinstance(blocks, list) or not all(isinstance(block, Mapping) for block in blocks):
+        raise UserError(f"{file}: published must be {right}, got {blocks!r}")
+    for block in blocks:
+        scores = block.get("ACC")
+        pairs = isinstance(scores, Mapping) and all(
+            isinstance(pair, list)
+            and len(pair) == 2
+            and all(type(number) in (int, float) for number in pair)
+            for pair in scores.values()
+        )
+        if (
+            not pairs
+            or not isinstance(block.get("source"), str)
+            or block.get("tier") not in TIERS
+            or block.get("scenario") not in SCENARIOS
+            or len(block) != 4
+        ):
+            raise UserError(f"{file}: published must be {right}, got {dict(block)!r}")
+
+
+def _text(value: Any) -> str:
+    return "" if isinstance(value, str) else "text"
+
+
+def _texts(value: Any) -> str:
+    fits = (
+        isinstance(value, list)
+        and value
+        and all(isinstance(item, str) and item.strip() for item in value)
+    )
+    return "" if fits else 'a list of names, such as ["adamw", "ewc+sgd"]'
+
+
+def _scenario(value: Any) -> str:
+    return "" if value in SCENARIOS else f"one of {', '.join(SCENARIOS)}"
+
+
+def _seeds(value: Any) -> str:
+    fits = type(value) is int and 1 <= value <= MOST_SEEDS
+    return "" if fits else f"how many seeds, from 1 to {MOST_SEEDS}"
+
+
+def _options(value: Any) -> str:
+    fits = isinstance(value, Mapping) and all(isinstance(item, PLAIN) for item in value.values())
+    return "" if fits else "a table of plain values (numbers, text, true, false)"
+
+
+def _parts(value: Any) -> str:
+    fits = isinstance(value, Mapping) and not any(_options(item) for item in value.values())
+    return "" if fits else "a table of options for each part, such as [options.sgd] with lr = 0.1"
+
+
+RULES: dict[str, Callable[[Any], str]] = {
+    "title": _text,
+    "aliases": _texts,
+    "source": _text,
+    "scenario": _scenario,
+    "model": _text,
+    "strategies": _texts,
+    "seeds": _seeds,
+    "stream": _options,
+    "training": _options,
+    "options": _parts,
+    "arm": arms_rule,
+    "sweep": sweep_rule,
+}

@@ -1,0 +1,172 @@
+"""The learner and the scenario of a run, put together from its spec."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy
+import torch
+
+from nanocl import data
+from nanocl.models._weights import output_layer
+from nanocl.records import Part, RunSpec, UserError
+from nanocl.streams import Scenario
+from nanocl.training import pretraining
+from nanocl.training.context import Context
+from nanocl.training.heads import Network, choose
+from nanocl.training.loop import Learner
+
+# a size that fits in no memory is a mistake of the caller, too
+MISTAKES = (ValueError, RuntimeError, MemoryError, OverflowError)
+
+
+def build(
+    spec: RunSpec, context: Context, scenario: Scenario | None = None
+) -> tuple[Learner, Scenario]:
+    """The learner and the scenario of a run; equal seeds give equal initial weights.
+
+    Args:
+        spec: What to run.
+        context: How to run it.
+        scenario: The scenario, if an equal one was built before.
+
+    Raises:
+        ValueError: An option is out of its range.
+    """
+    device = choose_device(context.device)
+    catalogue = context.catalogue
+    if scenario is None:
+        stream = catalogue.make("streams", spec.stream)
+        scenario = stream.build(scenario=spec.scenario, seed=spec.seed, data_root=context.data_root)
+    assert scenario is not None
+    if spec.training.measured_on not in scenario.streams:
+        raise ValueError(
+            "training.measured_on=validation needs held-out data, such as stream.validation=0.1"
+        )
+    _check_start(spec)
+    model = _with_weights(spec, context, device)
+    torch.manual_seed(spec.seed)
+    random.seed(spec.seed)
+    numpy.random.seed(spec.seed)
+    network = Network(
+        catalogue.make("models", model, scenario.inputs),
+        outputs=scenario.outputs,
+        classes=scenario.heads,
+        kind=choose(spec.training.head, spec.scenario, scenario.measure),
+    )
+    _restore_heads(network, str(model.options.get("weights", "")), scenario)
+    _apply_switches(network, scenario)
+    network = network.to(device)
+    strategies = [catalogue.make("strategies", part) for part in spec.strategy]
+    learner = Learner(
+        model=network,
+        optimizer=_optimizer(strategies, network),
+        strategies=strategies,
+        training=spec.training,
+        seed=spec.seed,
+        measure=scenario.measure,
+        device=device,
+    )
+    if scenario.norm_statistics == "restore":
+        learner.keep_statistics()
+    return learner, scenario
+
+
+def check(specs: Iterable[RunSpec], context: Context) -> None:
+    """Build each different learner once: an option out of range is found before any training.
+
+    Raises:
+        UserError: What was wrong, in one sentence.
+    """
+    context = replace(context, device="cpu")
+    checked: set[str] = set()
+    scenario = None
+    for spec in specs:
+        key = repr(spec.strategy)
+        if key in checked:
+            continue
+        checked.add(key)
+        try:
+            _, scenario = build(spec, context, scenario)
+        except UserError:
+            raise
+        except MISTAKES as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise UserError(f"{spec.strategy_name} on {spec.protocol}: {reason}") from error
+
+
+def choose_device(device: str) -> str:
+    """`cpu` or `cuda`; `auto` takes a GPU if there is one.
+
+    Raises:
+        UserError: `cuda` without a usable GPU.
+    """
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("--device cuda: torch has no usable GPU on this machine; use --device cpu")
+    return device
+
+
+def _with_weights(spec: RunSpec, context: Context, device: str) -> Part:
+    """The model with the path of its weights, pretrained now where it is to be."""
+    model = spec.model
+    own = {
+        name: value
+        for name, value in model.options.items()
+        if name != "pretrain" and not name.startswith("pretrain_")
+    }
+    if "pretrain" in model.options:
+        plain = replace(model, options=own)
+        make_backbone = partial(context.catalogue.make, "models", plain)
+        path = pretraining.weights_of(
+            model, spec.stream.options, make_backbone, context.data_root, device
+        )
+        return replace(model, options={**own, "weights": str(path)})
+    weights = own.get("weights")
+    found = data.find_file(str(weights), context.data_root) if weights else None
+    return replace(model, options={**own, "weights": str(found)}) if found else model
+
+
+def _check_start(spec: RunSpec) -> None:
+    """Refuse a pretrained head of other classes: it has the right shape and means something else."""
+    pretrained = str(spec.model.options.get("pretrain", ""))
+    data_sets = str(spec.stream.options.get("datasets", ""))
+    if not pretrained or not spec.stream.options.get("start"):
+        return
+    if data.parse_names(pretrained)[0] != data.parse_names(data_sets)[0]:
+        raise UserError(
+            f"with stream.start the first of stream.datasets={data_sets} must be the data that the "
+            f"model is pretrained on, got model.pretrain={pretrained}"
+        )
+
+
+def _restore_heads(network: Network, weights: str, scenario: Scenario) -> None:
+    """Load the output layers of the experiences that the weights were trained on."""
+    labels = [experience.task_label for experience in scenario.train_stream[: scenario.start]]
+    for label in range(max(labels, default=-1) + 1):
+        head = output_layer(weights, label) if weights else None
+        if head is None:
+            raise UserError(
+                f"stream.start={scenario.start} needs weights with an output layer for each of "
+                "these experiences (model.weights=FILE or model.pretrain=DATASET), got "
+                f"{weights or 'none'!r}"
+            )
+        network.put_head(label, head, weights)
+
+
+def _apply_switches(network: Network, scenario: Scenario) -> None:
+    network.frozen_statistics = scenario.norm_statistics == "freeze"
+    if scenario.precision == "bf16":
+        network.cast(torch.bfloat16)
+
+
+def _optimizer(strategies: Sequence[Any], network: Network) -> torch.optim.Optimizer:
+    for strategy in strategies:
+        if hasattr(strategy, "make_optimizer"):
+            return strategy.make_optimizer(network)
+    return torch.optim.AdamW(network.parameters())

@@ -1,0 +1,30 @@
+"""How runs are executed: everything that a worker needs beside the spec."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from nanocl.plugins.catalogue import INSTALLED, Catalogue
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a call shares among its runs. None of it changes their numbers on one kind of device.
+
+    Attributes:
+        catalogue: All plugins, user files as they were read when the call began.
+        data_root: Folder of the data sets; None for the default.
+        device: `auto`, `cpu` or `cuda`.
+        workers: Runs that share the machine, for the record.
+        checkpoints: Folder for checkpoints; None writes none.
+        probes: Folder for what a `MagnitudeProbe` sees; a probed run then starts from nothing.
+            None probes nothing.
+    """
+
+    catalogue: Catalogue = INSTALLED
+    data_root: Path | None = None
+    device: str = "cpu"
+    workers: int = 1
+    checkpoints: Path | None = None
+    probes: Path | None = None
