@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import torch
 from avalanche.models import avalanche_forward
@@ -25,7 +26,7 @@ KINDS = ("exact", "sampled", "empirical", "batched")
 CHUNK = 64  # samples of one forward pass; convolutions keep their patches meanwhile
 
 
-def estimate(strategy, kind: str, samples: int, draw: int) -> dict[str, Tensor]:
+def estimate(strategy: Any, kind: str, samples: int, draw: int) -> dict[str, Tensor]:
     """The diagonal Fisher of an Avalanche strategy's model on its experience; `draw` numbers the random subsets."""
     dataset = strategy.experience.dataset
     if kind == "batched":

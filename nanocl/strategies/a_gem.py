@@ -46,10 +46,10 @@ class AGEM(Strategy):
         self.drawn: tuple[Tensor, ...] = ()
         self.chance: torch.Generator | None = None
 
-    def before_training_exp(self, strategy, **kwargs) -> None:
+    def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         self.chance = torch.Generator().manual_seed(self._seed(strategy) + 1)
 
-    def before_training_iteration(self, strategy, **kwargs) -> None:
+    def before_training_iteration(self, strategy: Any, **kwargs: Any) -> None:
         """Draw here: a pass that is repeated sees the same memory."""
         if len(self.memory):
             rows = torch.randperm(len(self.memory), generator=self.chance)
@@ -58,7 +58,7 @@ class AGEM(Strategy):
             )
             self.drawn = tuple(values.to(strategy.device) for values in drawn)
 
-    def after_backward(self, strategy, **kwargs) -> None:
+    def after_backward(self, strategy: Any, **kwargs: Any) -> None:
         if not self.drawn:
             return
         inputs, targets, labels = self.drawn
@@ -67,10 +67,10 @@ class AGEM(Strategy):
         reference = torch.autograd.grad(loss, parameters, allow_unused=True)
         project([(p, r) for p, r in zip(parameters, reference, strict=True) if r is not None])
 
-    def after_training_iteration(self, strategy, **kwargs) -> None:
+    def after_training_iteration(self, strategy: Any, **kwargs: Any) -> None:
         self.drawn = ()
 
-    def after_training_exp(self, strategy, **kwargs) -> None:
+    def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         self.chance = None
         self.memory.add(strategy.experience.dataset, self._seed(strategy))
 
@@ -81,7 +81,7 @@ class AGEM(Strategy):
         super().load_state_dict({name: value for name, value in state.items() if name != "memory"})
         self.memory.load_state_dict(state["memory"])
 
-    def _seed(self, strategy) -> int:
+    def _seed(self, strategy: Any) -> int:
         # its own source of chance: the data order stays what it is without the memory
         return (getattr(strategy, "seed", 0) * 1_000_003 + self.memory.experiences) * 2 + 32_452_843
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from avalanche.models import avalanche_forward
@@ -63,18 +63,18 @@ class DERpp(Strategy):
         self.drawn: list[list[Tensor]] = []
         self.chance: torch.Generator | None = None
 
-    def before_training_exp(self, strategy, **kwargs) -> None:
+    def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         # its own source of chance: the data order stays what it is without replay
         seed = (getattr(strategy, "seed", 0) * 1_000_003 + self.experiences) * 2 + 15_485_863
         self.chance = torch.Generator().manual_seed(seed)
         self.stored = [values.to(strategy.device) for values in self.stored]
 
-    def before_training_iteration(self, strategy, **kwargs) -> None:
+    def before_training_iteration(self, strategy: Any, **kwargs: Any) -> None:
         """Draw both mini-batches here: a pass that is repeated sees them again."""
         count = self.replay_batch_size or strategy.train_mb_size
         self.drawn = [self._draw(count), self._draw(count)] if self.met else []
 
-    def before_backward(self, strategy, **kwargs) -> None:
+    def before_backward(self, strategy: Any, **kwargs: Any) -> None:
         if not self.drawn:
             return
         (inputs, _, labels, scores), (others, targets, other_labels, _) = self.drawn
@@ -86,11 +86,11 @@ class DERpp(Strategy):
             now = avalanche_forward(strategy.model, others, other_labels)
             strategy.loss += self.beta * strategy._criterion(now, targets)
 
-    def after_training_iteration(self, strategy, **kwargs) -> None:
+    def after_training_iteration(self, strategy: Any, **kwargs: Any) -> None:
         self.drawn = []
         self._add([strategy.mb_x, strategy.mb_y, strategy.mb_task_id, strategy.mb_output.detach()])
 
-    def after_training_exp(self, strategy, **kwargs) -> None:
+    def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         self.experiences += 1
         self.chance = None
 

@@ -64,7 +64,7 @@ class ER(Strategy):
         self.memory = Memory(memory_size, per_class=per_class, selection=selection)
         self.loader: _Joined | None = None
 
-    def before_training_exp(self, strategy, **kwargs) -> None:
+    def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         self.loader = None
         if not len(self.memory):
             return
@@ -77,7 +77,7 @@ class ER(Strategy):
         )
         self.loader = strategy.dataloader = _Joined(strategy.dataloader, iter(replay))
 
-    def before_backward(self, strategy, **kwargs) -> None:
+    def before_backward(self, strategy: Any, **kwargs: Any) -> None:
         if self.loader is None or self.balance == "mean":
             return
         # the loss holds the mean over both; what is missing to the weights wanted is added
@@ -90,7 +90,7 @@ class ER(Strategy):
             + (new / both - wanted) * criterion(output[new:], target[new:])
         )
 
-    def after_training_exp(self, strategy, **kwargs) -> None:
+    def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         self.loader = None
         self.memory.add(strategy.experience.dataset, _seed(strategy, self.memory.experiences))
 
@@ -121,6 +121,6 @@ class _Joined:
             yield [torch.cat(pair) for pair in zip(fresh, next(self.replay), strict=True)]
 
 
-def _seed(strategy, experience: int) -> int:
+def _seed(strategy: Any, experience: int) -> int:
     # its own source of chance: the data order stays what it is without replay
     return (getattr(strategy, "seed", 0) * 1_000_003 + experience) * 2 + 7_919

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -60,18 +60,18 @@ class EWC(Strategy):
         self.centre: dict[str, Tensor] = {}
         self.floor = 0.0
 
-    def before_training_exp(self, strategy, **kwargs) -> None:
+    def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         self.importance, self.centre = (
             fit(self.importance, strategy.model),
             fit(self.centre, strategy.model),
         )
 
-    def before_backward(self, strategy, **kwargs) -> None:
+    def before_backward(self, strategy: Any, **kwargs: Any) -> None:
         if self.importance and self.strength:
             penalty = half_square(strategy.model, self.importance, self.centre) + self.floor
             strategy.loss = strategy.loss + self.strength * penalty
 
-    def after_training_exp(self, strategy, **kwargs) -> None:
+    def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         self.experiences += 1
         new = estimate(strategy, self.fisher, self.samples, self.experiences)
         weights = snapshot(strategy.model)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from avalanche.benchmarks.utils import AvalancheDataset
 
@@ -37,7 +37,7 @@ class Joint(Strategy):
         self.when = one_of("when", when, ("each", "end"))
         self.met: list[int] = []
 
-    def after_train_dataset_adaptation(self, strategy, **kwargs) -> None:
+    def after_train_dataset_adaptation(self, strategy: Any, **kwargs: Any) -> None:
         stream = strategy.experience.origin_stream
         if strategy.experience.current_experience not in self.met:
             self.met.append(strategy.experience.current_experience)
@@ -46,6 +46,6 @@ class Joint(Strategy):
                 [stream[i].dataset.train() for i in self.met]
             )
 
-    def before_training_exp(self, strategy, **kwargs) -> None:
+    def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         if self.when == "end" and len(self.met) < len(strategy.experience.origin_stream):
             strategy.stop_training()

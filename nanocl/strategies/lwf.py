@@ -54,17 +54,17 @@ class LwF(Strategy):
         self.handle: Any = None
         self.features: Tensor | None = None
 
-    def before_train_dataset_adaptation(self, strategy, **kwargs) -> None:
+    def before_train_dataset_adaptation(self, strategy: Any, **kwargs: Any) -> None:
         if self.loaded:  # the run goes on from a checkpoint
             self.teacher = _frozen(strategy.model)
             self.teacher.load_state_dict(self.loaded)
             self.loaded = {}
 
-    def before_training_exp(self, strategy, **kwargs) -> None:
+    def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         if self.teacher is not None and _has_heads(strategy.model):
             self.handle = strategy.model.backbone.register_forward_hook(self._keep)
 
-    def before_backward(self, strategy, **kwargs) -> None:
+    def before_backward(self, strategy: Any, **kwargs: Any) -> None:
         if self.teacher is None or not self.strength:
             return
         distances = [
@@ -73,7 +73,7 @@ class LwF(Strategy):
         ]
         strategy.loss = strategy.loss + self.strength * torch.stack(distances).sum()
 
-    def after_training_exp(self, strategy, **kwargs) -> None:
+    def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         if self.handle is not None:
             self.handle.remove()
         self.handle = self.features = None
@@ -94,7 +94,7 @@ class LwF(Strategy):
         if module.training:
             self.features = output
 
-    def _answers(self, strategy) -> Iterator[tuple[Tensor, Tensor]]:
+    def _answers(self, strategy: Any) -> Iterator[tuple[Tensor, Tensor]]:
         """Scores of the model and of its earlier copy on old classes; one pair a head."""
         if _has_heads(strategy.model):
             before = self.teacher.backbone(strategy.mb_x)

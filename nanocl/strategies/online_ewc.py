@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -58,18 +58,18 @@ class OnlineEWC(Strategy):
         self.importance: dict[str, Tensor] = {}
         self.anchor: dict[str, Tensor] = {}
 
-    def before_training_exp(self, strategy, **kwargs) -> None:
+    def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         self.importance, self.anchor = (
             fit(self.importance, strategy.model),
             fit(self.anchor, strategy.model),
         )
 
-    def before_backward(self, strategy, **kwargs) -> None:
+    def before_backward(self, strategy: Any, **kwargs: Any) -> None:
         if self.importance and self.strength:
             penalty = half_square(strategy.model, self.importance, self.anchor)
             strategy.loss = strategy.loss + self.strength * penalty
 
-    def after_training_exp(self, strategy, **kwargs) -> None:
+    def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         self.experiences += 1
         new = estimate(strategy, self.fisher, self.samples, self.experiences)
         self.importance = {

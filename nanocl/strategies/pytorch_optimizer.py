@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 
@@ -185,10 +185,10 @@ class PytorchOptimizer(Strategy):
     def make_optimizer(self, model: torch.nn.Module) -> torch.optim.Optimizer:
         return LIBRARY.build(self.optimizer, self.options, model)
 
-    def before_eval(self, strategy, **kwargs) -> None:
+    def before_eval(self, strategy: Any, **kwargs: Any) -> None:
         if hasattr(strategy.optimizer, "eval"):
             strategy.optimizer.eval()
 
-    def after_eval(self, strategy, **kwargs) -> None:
+    def after_eval(self, strategy: Any, **kwargs: Any) -> None:
         if hasattr(strategy.optimizer, "train"):
             strategy.optimizer.train()

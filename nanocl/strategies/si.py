@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -49,20 +49,20 @@ class SI(Strategy):
         self.weight: dict[str, Tensor] = {}
         self.held: list[str] = []
 
-    def before_training_exp(self, strategy, **kwargs) -> None:
+    def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         self.anchor, self.path = snapshot(strategy.model), zeros(strategy.model)
         self.gradient, self.weight = zeros(strategy.model), zeros(strategy.model)
         if self.omega:
             # a layer that came since has none yet
             self.omega = {**zeros(strategy.model), **fit(self.omega, strategy.model)}
 
-    def before_backward(self, strategy, **kwargs) -> None:
+    def before_backward(self, strategy: Any, **kwargs: Any) -> None:
         if self.omega and self.strength:
             strategy.loss = strategy.loss + 2 * self.strength * half_square(
                 strategy.model, self.omega, self.anchor
             )
 
-    def before_update(self, strategy, **kwargs) -> None:
+    def before_update(self, strategy: Any, **kwargs: Any) -> None:
         used = {
             name: p
             for name, p in strategy.model.named_parameters()
@@ -78,12 +78,12 @@ class SI(Strategy):
             offsets = torch._foreach_sub(weight, self._of(self.anchor))
             torch._foreach_addcmul_(gradient, offsets, self._of(self.omega), -2 * self.strength)
 
-    def after_update(self, strategy, **kwargs) -> None:
+    def after_update(self, strategy: Any, **kwargs: Any) -> None:
         weight, after = self._of(self.weight), dict(strategy.model.named_parameters())
         torch._foreach_sub_(weight, [after[name].detach() for name in self.held])
         torch._foreach_addcmul_(self._of(self.path), self._of(self.gradient), weight)
 
-    def after_training_exp(self, strategy, **kwargs) -> None:
+    def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         for name, weight in snapshot(strategy.model).items():
             gained = self.path[name] / ((weight - self.anchor[name]).square() + self.xi)
             self.omega[name] = (self.omega.get(name, 0.0) + gained).clamp_(min=0.0)

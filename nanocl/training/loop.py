@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from avalanche.models.dynamic_optimizers import update_optimizer
@@ -57,13 +58,13 @@ class Learner(SupervisedTemplate):
         self.training, self.seed, self.strategies = training, seed, list(strategies)
         self.statistics: RunningStatistics | None = None
 
-    def check_model_and_optimizer(self, **kwargs) -> None:
+    def check_model_and_optimizer(self, **kwargs: Any) -> None:
         """Open the model to the experience; keep or reset the optimizer's state as the protocol says."""
         super().check_model_and_optimizer(
             reset_optimizer_state=self.training.optimizer_state == "reset", **kwargs
         )
 
-    def make_optimizer(self, **kwargs) -> None:
+    def make_optimizer(self, **kwargs: Any) -> None:
         """Keep the optimizer's groups: parameters that the strategy left out of them stay out.
 
         Avalanche's own first call adds every parameter of the model; parameters that come later are
@@ -84,27 +85,27 @@ class Learner(SupervisedTemplate):
         """Let each task label be tested with the running statistics that it was trained with."""
         self.statistics = RunningStatistics(self.model)
 
-    def _before_training_exp(self, **kwargs) -> None:
+    def _before_training_exp(self, **kwargs: Any) -> None:
         if self.statistics:
             self.statistics.put(self.experience.task_label)
         super()._before_training_exp(**kwargs)
 
-    def _after_training_exp(self, **kwargs) -> None:
+    def _after_training_exp(self, **kwargs: Any) -> None:
         super()._after_training_exp(**kwargs)
         if self.statistics:
             self.statistics.keep(self.experience.task_label)
 
-    def _before_eval_exp(self, **kwargs) -> None:
+    def _before_eval_exp(self, **kwargs: Any) -> None:
         if self.statistics:
             self.statistics.lend(self.experience.task_label)
         super()._before_eval_exp(**kwargs)
 
-    def _after_eval_exp(self, **kwargs) -> None:
+    def _after_eval_exp(self, **kwargs: Any) -> None:
         super()._after_eval_exp(**kwargs)
         if self.statistics:
             self.statistics.take_back()
 
-    def make_train_dataloader(self, **kwargs) -> None:
+    def make_train_dataloader(self, **kwargs: Any) -> None:
         """Shuffled mini-batches; the order depends on seed and experience only."""
         parts = tensor_parts(self.adapted_dataset)
         if parts is None:
@@ -117,7 +118,7 @@ class Learner(SupervisedTemplate):
             parts, self.train_mb_size, generator=order, iterations=self.training.iterations
         )
 
-    def make_eval_dataloader(self, **kwargs) -> None:
+    def make_eval_dataloader(self, **kwargs: Any) -> None:
         """Mini-batches in order, without augmentation."""
         parts = tensor_parts(self.adapted_dataset)
         if parts is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 from avalanche.training.plugins import SupervisedPlugin
 
@@ -28,13 +29,13 @@ class Scores(SupervisedPlugin):
         self.row: list[float] = []
         self.masked: list[float] = []
 
-    def before_eval(self, strategy, **kwargs) -> None:
+    def before_eval(self, strategy: Any, **kwargs: Any) -> None:
         self.row, self.masked = [], []
 
-    def before_eval_exp(self, strategy, **kwargs) -> None:
+    def before_eval_exp(self, strategy: Any, **kwargs: Any) -> None:
         self._sum, self._masked, self._count = 0.0, 0.0, 0
 
-    def after_eval_iteration(self, strategy, **kwargs) -> None:
+    def after_eval_iteration(self, strategy: Any, **kwargs: Any) -> None:
         output, target = strategy.mb_output, strategy.mb_y
         if not output.isfinite().all():
             raise Diverged("the model's answers are infinite or NaN")
@@ -47,7 +48,7 @@ class Scores(SupervisedPlugin):
             limited = strategy.model.limit(output, strategy.mb_task_id)
             self._masked += (limited.argmax(1) == target).sum().item()
 
-    def after_eval_exp(self, strategy, **kwargs) -> None:
+    def after_eval_exp(self, strategy: Any, **kwargs: Any) -> None:
         self.row.append(self._sum / self._count)
         self.masked.append(self._masked / self._count)
 
@@ -64,7 +65,7 @@ class Ticker(SupervisedPlugin):
         super().__init__()
         self.meter, self.tell, self._told = meter, tell, 0.0
 
-    def after_training_iteration(self, strategy, **kwargs) -> None:
+    def after_training_iteration(self, strategy: Any, **kwargs: Any) -> None:
         self.meter.steps += 1
         self.meter.samples += len(strategy.mb_y)
         now = time.monotonic()
@@ -78,5 +79,5 @@ class Ticker(SupervisedPlugin):
                 min(1.0, (clock.train_exp_iterations + 1) / total),
             )
 
-    def after_training_exp(self, strategy, **kwargs) -> None:
+    def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         self.meter.look_at(strategy.strategies)  # before they clear what they need in training only

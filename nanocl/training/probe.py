@@ -38,11 +38,11 @@ class MagnitudeProbe(SupervisedPlugin):
         self._start: dict[str, Tensor] = {}
         self._step, self._next = 0, 0
 
-    def before_training_exp(self, strategy, **kwargs) -> None:
+    def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         self._start = {name: weight.detach().clone() for name, weight in _matrices(strategy.model)}
         self._step, self._next = 0, 0
 
-    def before_update(self, strategy, **kwargs) -> None:
+    def before_update(self, strategy: Any, **kwargs: Any) -> None:
         if self._step == self._next:
             self._next = max(10, 10 * self._next)
             self.looks.append(
@@ -58,7 +58,7 @@ class MagnitudeProbe(SupervisedPlugin):
             )
         self._step += 1
 
-    def after_training_exp(self, strategy, **kwargs) -> None:
+    def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         if self._step:
             self.changes.append(
                 {
