@@ -10,9 +10,9 @@ from typing import Any
 
 from torch.optim import Optimizer
 
+from nanocl.plugins.signature import Options, numbered
 from nanocl.records import Option
 
-Options = dict[str, tuple[tuple[str, ...], Option]]
 Given = Mapping[str, Option]
 
 
@@ -66,14 +66,7 @@ def _arguments(optimizer: type[Optimizer]) -> list[inspect.Parameter]:
 
 
 def _names(argument: inspect.Parameter) -> list[str]:
-    """`beta1`, `beta2` of `betas`; `ns_coefficient1`, ... of `ns_coefficients`; `eps1`, `eps2` of `eps`."""
-    words = argument.name.split("_")
-    plural = max((i for i, word in enumerate(words) if word.endswith("s")), default=len(words) - 1)
-    stem = words[plural] if words[plural] == "eps" else words[plural].removesuffix("s")
-    return [
-        "_".join([*words[:plural], f"{stem}{number}", *words[plural + 1 :]])
-        for number in range(1, len(argument.default) + 1)
-    ]
+    return numbered(argument.name, len(argument.default))
 
 
 def _annotation(argument: inspect.Parameter) -> str:

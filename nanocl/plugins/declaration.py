@@ -27,6 +27,10 @@ def _is_scenarios(value: Any) -> bool:
     return isinstance(value, tuple) and bool(value) and set(value) <= set(SCENARIOS)
 
 
+def _is_names(value: Any) -> bool:
+    return isinstance(value, tuple) and all(map(_is_text, value))
+
+
 def _is_version(value: Any) -> bool:
     return type(value) is int and value >= 1
 
@@ -38,6 +42,7 @@ CONSTANTS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
         _is_scenarios,
         f"a tuple of some of {', '.join(map(repr, SCENARIOS))}, written out in the class",
     ),
+    "hidden_options": (_is_names, "a tuple of names, written out in the class"),
     "version": (_is_version, "a whole number from 1, written out in the class"),
 }
 
@@ -130,7 +135,10 @@ def parse(
     methods = {item.name for item in node.body if isinstance(item, ast.FunctionDef)}
     docstring = (ast.get_docstring(node) or "").strip()
     optimizer = optimizer_of(node, tree, path)
-    options = _options(node, path, kind, plain_options(optimizer) if optimizer else {})
+    inherited = plain_options(optimizer) if optimizer else {}
+    for option in constants.get("hidden_options", ()):
+        inherited.pop(option, None)
+    options = _options(node, path, kind, inherited)
     own_version = constants.get("version", 1)
     inner_version = _constants(optimizer, path).get("version", 1) if optimizer else 1
     return Plugin(

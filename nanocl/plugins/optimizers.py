@@ -25,7 +25,9 @@ def optimizer_of(node: ast.ClassDef, tree: ast.Module, path: Path) -> ast.ClassD
             continue
         value = getattr(item, "value", None)
         name = value.attr if isinstance(value, ast.Attribute) else getattr(value, "id", "")
-        return _class_in(tree, name) or _own(name)
+        here = _class_in(tree, name)
+        # a strategy may be called like its optimizer
+        return here if here is not None and here is not node else _own(name)
     return None
 
 

@@ -25,10 +25,13 @@ class Strategy(SupervisedPlugin):
     Attributes:
         citation: BibTeX of the method's source.
         scenarios: Which of `class`, `task`, `domain` it may run in.
+        version: Rises when a corrected formula changes numbers: older records then no longer count
+            as measured.
     """
 
     citation: ClassVar[str] = ""
     scenarios: ClassVar[tuple[str, ...]] = ("class", "task", "domain")
+    version: ClassVar[int] = 1
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

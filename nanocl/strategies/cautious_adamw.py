@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch
+from torch import nn
+from torch.optim import Optimizer
 
 from nanocl import optim
-from nanocl.records.ranges import number
+from nanocl.records import Option
 from nanocl.strategies import Strategy
+from nanocl.strategies._optimizer import checked
 
 
 class CautiousAdamW(Strategy):
@@ -34,36 +36,11 @@ class CautiousAdamW(Strategy):
   archiveprefix = {arXiv}
 }"""
 
-    def __init__(
-        self,
-        *,
-        lr: float = 1e-3,
-        beta1: float = 0.9,
-        beta2: float = 0.999,
-        eps: float = 1e-8,
-        weight_decay: float = 0.01,
-        state_dtype: str | None = None,
-        seed: int = 0,
-        weight_rounding: str = "nearest",
-        fused: bool | None = None,
-    ) -> None:
-        super().__init__()
-        self.options = {
-            "lr": number("lr", lr, 0, above=True),
-            "betas": (
-                number("beta1", beta1, 0, 1, below=True),
-                number("beta2", beta2, 0, 1, below=True),
-            ),
-            "eps": number("eps", eps, 0),
-            "weight_decay": number("weight_decay", weight_decay, 0),
-            "state_dtype": state_dtype,
-            "seed": seed,
-            "weight_rounding": weight_rounding,
-            "fused": fused,
-        }
-        optim.CautiousAdamW(
-            [torch.zeros(1)], **self.options
-        )  # its own checks speak before a model exists
+    optimizer_class = optim.CautiousAdamW
 
-    def make_optimizer(self, model: torch.nn.Module) -> torch.optim.Optimizer:
-        return optim.CautiousAdamW(model.parameters(), **self.options)
+    def __init__(self, **options: Option) -> None:
+        super().__init__()
+        self.options = checked(self.optimizer_class, options)
+
+    def make_optimizer(self, model: nn.Module) -> Optimizer:
+        return self.optimizer_class(model.parameters(), **self.options)

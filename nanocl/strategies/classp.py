@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch
+from torch import nn
+from torch.optim import Optimizer
 
 from nanocl import optim
 from nanocl.libraries.groups import DENSE, layer_groups
+from nanocl.records import Option
 from nanocl.records.ranges import number, one_of
 from nanocl.strategies import Strategy
+from nanocl.strategies._optimizer import checked
 
 
 class CLASSP(Strategy):
@@ -39,39 +42,17 @@ class CLASSP(Strategy):
   archiveprefix = {arXiv}
 }"""
 
+    optimizer_class = optim.CLASSP
+
     def __init__(
-        self,
-        *,
-        lr: float = 1e-2,
-        dense_lr: float | None = None,
-        dense: str = "none",
-        threshold: float = 1e-8,
-        power: float = 1.0,
-        apply_decay: bool = True,
-        eps: float = 1e-4,
-        weight_decay: float = 0.0,
-        state_dtype: str | None = None,
-        seed: int = 0,
-        weight_rounding: str = "nearest",
+        self, *, dense_lr: float | None = None, dense: str = "none", **options: Option
     ) -> None:
         super().__init__()
-        self.lr = number("lr", lr, 0, above=True)
-        self.dense_lr = self.lr if dense_lr is None else number("dense_lr", dense_lr, 0)
+        self.options = checked(self.optimizer_class, options)
         self.dense = one_of("dense", dense, DENSE)
-        self.options = {
-            "lr": lr,
-            "threshold": number("threshold", threshold, 0),
-            "power": number("power", power, 0, above=True),
-            "apply_decay": apply_decay,
-            "eps": number("eps", eps, 0),
-            "weight_decay": number("weight_decay", weight_decay, 0),
-            "state_dtype": state_dtype,
-            "seed": seed,
-            "weight_rounding": weight_rounding,
-        }
-        optim.CLASSP([torch.zeros(1)], **self.options)  # its own checks speak before a model exists
+        self.dense_lr = number("dense_lr", self.options["lr"] if dense_lr is None else dense_lr, 0)
 
-    def make_optimizer(self, model: torch.nn.Module) -> torch.optim.Optimizer:
-        return optim.CLASSP(
-            layer_groups(model, self.dense, {"threshold": 0.0, "lr": self.dense_lr}), **self.options
-        )
+    def make_optimizer(self, model: nn.Module) -> Optimizer:
+        without_threshold = {"threshold": 0.0, "lr": self.dense_lr}
+        groups = layer_groups(model, self.dense, without_threshold)
+        return self.optimizer_class(groups, **self.options)

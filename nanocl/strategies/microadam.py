@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch
+from torch import nn
+from torch.optim import Optimizer
 
 from nanocl import optim
-from nanocl.records.ranges import number
+from nanocl.records import Option
 from nanocl.strategies import Strategy
+from nanocl.strategies._optimizer import checked
 
 
 class MicroAdam(Strategy):
@@ -36,40 +38,11 @@ class MicroAdam(Strategy):
   archiveprefix = {arXiv}
 }"""
 
-    def __init__(
-        self,
-        *,
-        lr: float = 1e-3,
-        density: float = 0.01,
-        window: int = 10,
-        quant_block: int = 64,
-        block_size: int | None = None,
-        beta1: float = 0.9,
-        beta2: float = 0.999,
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
-        state_dtype: str | None = None,
-        fused: bool | None = None,
-    ) -> None:
-        super().__init__()
-        self.options = {
-            "lr": number("lr", lr, 0, above=True),
-            "betas": (
-                number("beta1", beta1, 0, 1, below=True),
-                number("beta2", beta2, 0, 1, below=True),
-            ),
-            "eps": number("eps", eps, 0),
-            "weight_decay": number("weight_decay", weight_decay, 0),
-            "density": number("density", density, 0, 1, above=True),
-            "window": window,
-            "quant_block": quant_block,
-            "block_size": block_size,
-            "state_dtype": state_dtype,
-            "fused": fused,
-        }
-        optim.MicroAdam(
-            [torch.zeros(1)], **self.options
-        )  # its own checks speak before a model exists
+    optimizer_class = optim.MicroAdam
 
-    def make_optimizer(self, model: torch.nn.Module) -> torch.optim.Optimizer:
-        return optim.MicroAdam(model.parameters(), **self.options)
+    def __init__(self, **options: Option) -> None:
+        super().__init__()
+        self.options = checked(self.optimizer_class, options)
+
+    def make_optimizer(self, model: nn.Module) -> Optimizer:
+        return self.optimizer_class(model.parameters(), **self.options)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch
+from torch import nn
+from torch.optim import Optimizer
 
 from nanocl import optim
-from nanocl.libraries.groups import DENSE, dense_groups
-from nanocl.records.ranges import number, one_of
+from nanocl.records import Option
 from nanocl.strategies import Strategy
+from nanocl.strategies._optimizer import Sparse
 
 
 class MoFO(Strategy):
@@ -42,45 +43,13 @@ class MoFO(Strategy):
   archiveprefix = {arXiv}
 }"""
 
+    optimizer_class = optim.MoFO
+
     def __init__(
-        self,
-        *,
-        lr: float = 1e-3,
-        dense_lr: float | None = None,
-        dense: str = "norms+head",
-        density: float = 0.1,
-        chunk_size: int | None = None,
-        decay_scope: str = "all",
-        beta1: float = 0.9,
-        beta2: float = 0.999,
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
-        state_dtype: str | None = None,
-        seed: int = 0,
-        weight_rounding: str = "nearest",
-        fused: bool | None = None,
+        self, *, dense_lr: float | None = None, dense: str = "norms+head", **options: Option
     ) -> None:
         super().__init__()
-        self.lr = number("lr", lr, 0, above=True)
-        self.dense_lr = self.lr if dense_lr is None else number("dense_lr", dense_lr, 0)
-        self.dense = one_of("dense", dense, DENSE)
-        self.options = {
-            "lr": lr,
-            "betas": (
-                number("beta1", beta1, 0, 1, below=True),
-                number("beta2", beta2, 0, 1, below=True),
-            ),
-            "eps": number("eps", eps, 0),
-            "weight_decay": number("weight_decay", weight_decay, 0),
-            "density": number("density", density, 0, 1),
-            "chunk_size": chunk_size,
-            "decay_scope": decay_scope,
-            "state_dtype": state_dtype,
-            "seed": seed,
-            "weight_rounding": weight_rounding,
-            "fused": fused,
-        }
-        optim.MoFO([torch.zeros(1)], **self.options)  # its own checks speak before a model exists
+        self.sparse = Sparse(self.optimizer_class, dense_lr, dense, options)
 
-    def make_optimizer(self, model: torch.nn.Module) -> torch.optim.Optimizer:
-        return optim.MoFO(dense_groups(model, self.dense, self.dense_lr), **self.options)
+    def make_optimizer(self, model: nn.Module) -> Optimizer:
+        return self.sparse.make(model)

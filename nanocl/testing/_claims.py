@@ -35,8 +35,9 @@ def declared(cls: type, *, positional: int = 0) -> None:
     """
     options = list(inspect.signature(cls).parameters.values())[positional:]
     for option in options:
-        if option.kind is option.VAR_KEYWORD and hasattr(cls, "options_of"):
-            continue  # the front of a library reads its options from there
+        described = hasattr(cls, "options_of") or hasattr(cls, "optimizer_class")
+        if option.kind is option.VAR_KEYWORD and described:
+            continue  # further options come from a library or an optimizer's signature
         label = f"{cls.__name__}: the option {option.name!r}"
         claim(option.kind is option.KEYWORD_ONLY, f"{label} must be keyword-only")
         claim(option.default is not option.empty, f"{label} needs a default")

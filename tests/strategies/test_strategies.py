@@ -297,7 +297,7 @@ def test_a_misspelt_hook_is_an_error_that_names_the_right_one(name, near):
         (lambda: AdamW(weight_decay=-1.0), "weight_decay must be in .*-1.0"),
         (lambda: AdamW(eps=-1.0), "eps must be in .*-1.0"),
         (lambda: Adagrad(lr_decay=-1.0), "lr_decay must be in .*-1.0"),
-        (lambda: NanoAdam(density=1.5), r"density must be in \[0, 1\], got 1.5"),
+        (lambda: NanoAdam(density=1.5), r"density must be a number in \[0, 1\], got 1.5"),
         (
             lambda: NanoAdam(dense="all"),
             r"dense must be one of norms\+head, norms, head, none, got 'all'",
@@ -309,7 +309,7 @@ def test_a_misspelt_hook_is_an_error_that_names_the_right_one(name, near):
             lambda: NanoAdam(final_density=0.04),
             "total_steps must be a positive integer when final_density is given",
         ),
-        (lambda: MicroAdam(density=0.0), r"density must be in \(0, 1\], got 0.0"),
+        (lambda: MicroAdam(density=0.0), r"density must be a number in \(0, 1\], got 0.0"),
         (lambda: MicroAdam(window=0), "window must be .*0"),
         (lambda: Joint(when="never"), "when must be one of each, end, got 'never'"),
         (lambda: OnlineEWC(decay=1.5), r"decay must be in \[0, 1\], got 1.5"),
