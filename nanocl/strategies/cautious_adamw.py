@@ -14,15 +14,10 @@ from nanocl.strategies._optimizer import checked
 
 
 class CautiousAdamW(Strategy):
-    """AdamW that decays only the weights that the update moves towards zero (nanocl.optim.CautiousAdamW).
+    """AdamW that decays only the weights that the update moves towards zero.
 
     Args:
-        lr: Learning rate, above 0.
-        beta1, beta2: Decay of the first and the second moment, in [0, 1).
-        eps: Added to the root of the second moment, at least 0.
-        weight_decay: Each step shrinks such weights by the factor 1 - lr * weight_decay; at least
-            0.
-        state_dtype, seed, weight_rounding, fused: See `nanocl.optim.CautiousAdamW`.
+        options: Those of `nanocl.optim.CautiousAdamW`.
 
     Source: Chen et al., 2025, arXiv:2510.12402, on AdamW.
     """

@@ -16,21 +16,16 @@ from nanocl.strategies._optimizer import checked
 
 
 class CLASSP(Strategy):
-    """Move a weight only where its squared gradient passes a threshold, less the more it moved (nanocl.optim.CLASSP).
+    """Step where the squared gradient passes a threshold, less after large past gradients.
 
     Args:
-        lr: Learning rate, above 0.
         dense_lr: Learning rate of the dense layers; None is `lr`.
         dense: Which layers have no threshold: `norms+head`, `norms`, `head` or, as in the paper,
             `none`.
-        threshold: Of the squared gradient of a weight, at least 0; it depends on the scale of the
-            loss and the size of the mini-batch.
-        power: Of the gradients summed, above 0; 2 without threshold is Adagrad.
-        apply_decay: Whether steps shrink with the sum of past gradients.
-        eps, weight_decay, state_dtype, seed, weight_rounding: See `nanocl.optim.CLASSP`.
+        options: Those of `nanocl.optim.CLASSP`.
 
-    Source: Ludwig, 2024, arXiv:2405.09637; the formula, from which the author's code departs, see
-        `nanocl.optim.CLASSP`.
+    Source: Ludwig, 2024, arXiv:2405.09637, the formula; `nanocl.optim.CLASSP` says where the
+        author's code departs from it.
     """
 
     citation: ClassVar[str] = """@misc{ludwig2024classp,

@@ -14,26 +14,15 @@ from nanocl.strategies._optimizer import Sparse
 
 
 class LIFT(Strategy):
-    """Adam on the weights that are largest after a low-rank approximation of their layer (nanocl.optim.LIFT).
+    """Adam on the weights that are largest after low-rank approximation of their layer.
 
     Args:
-        lr: Learning rate, above 0.
         dense_lr: Learning rate of the dense layers; None is `lr`.
         dense: Which layers are dense: `norms+head`, `norms`, `head` or `none`.
-        density: Share of each tensor that is trained, in [0, 1]; 0 trains the dense layers alone.
-        rank: Rank of the approximation if it is 1 or more, else its share of the matrix's shorter
-            side.
-        mask_interval: Steps from one selection to the next.
-        chunk_size: Entries of a chunk that gives its own share; None is the whole tensor, as in the
-            paper.
-        moment_policy: What a selection does to the moments: `keep`, `carry` or `reset`.
-        decay_scope: Weights that weight decay shrinks: `selected` or `all`.
-        beta1, beta2, eps, weight_decay, state_dtype, seed, weight_rounding, fused: See
-            `nanocl.optim.LIFT`.
+        options: Those of `nanocl.optim.LIFT`.
 
-    Source: Liu et al., 2025, arXiv:2506.00772, and the authors' code; norms and output layer are
-        dense here, as for the other sparse optimizers. Other departures are said in
-        `nanocl.optim.LIFT`.
+    Source: Liu et al., 2025, arXiv:2506.00772, and the authors' code. Norms and output layer are
+        dense here, as for the other sparse optimizers. `nanocl.optim.LIFT` lists other departures.
     """
 
     citation: ClassVar[str] = """@inproceedings{liu2025lift,

@@ -14,18 +14,15 @@ from nanocl.strategies._optimizer import checked
 
 
 class MicroAdam(Strategy):
-    """Adam from a window of sparse gradients with 4-bit error feedback (nanocl.optim.MicroAdam).
+    """Adam from a window of sparse gradients with 4-bit error feedback.
+
+    Every layer is sparse, as in the authors' kernels.
 
     Args:
-        lr: Learning rate, above 0.
-        density: Share of each block sent to the window in a step, in (0, 1].
-        window: Sparse gradients that the moments are computed from.
-        quant_block: Entries that share the bounds of their 4-bit codes.
-        block_size: Entries of a block; None is 32768.
-        beta1, beta2, eps, weight_decay, state_dtype, fused: See `nanocl.optim.MicroAdam`.
+        options: Those of `nanocl.optim.MicroAdam`.
 
-    Source: Modoranu et al., 2024, arXiv:2405.15593, Algorithm 1; every layer is sparse, as in the
-        authors' kernels. Departures are said in `nanocl.optim.MicroAdam`.
+    Source: Modoranu et al., 2024, arXiv:2405.15593, Algorithm 1; `nanocl.optim.MicroAdam` lists the
+        departures.
     """
 
     citation: ClassVar[str] = """@inproceedings{modoranu2024microadam,

@@ -14,23 +14,16 @@ from nanocl.strategies._optimizer import Sparse
 
 
 class MoFO(Strategy):
-    """Adam that moves only the weights of largest momentum in each tensor and step (nanocl.optim.MoFO).
+    """Adam that moves only the weights of largest momentum in each tensor and step.
 
     Args:
-        lr: Learning rate, above 0.
         dense_lr: Learning rate of the dense layers; None is `lr`.
         dense: Which layers are dense: `norms+head`, `norms`, `head` or `none`.
-        density: Share of each tensor that moves in a step, in [0, 1]; 0 trains the dense layers
-            alone.
-        chunk_size: Entries of a chunk that gives its own share; None is the whole tensor, as in the
-            paper.
-        decay_scope: Weights that weight decay shrinks: `all` or `selected`.
-        beta1, beta2, eps, weight_decay, state_dtype, seed, weight_rounding, fused: See
-            `nanocl.optim.MoFO`.
+        options: Those of `nanocl.optim.MoFO`.
 
     Source: Chen et al., 2024, arXiv:2407.20999, Algorithm 1. In the authors' code norms and biases
         are dense and the output layer is filtered; here norms and output layer are dense, as for
-        the other sparse optimizers. Other departures are said in `nanocl.optim.MoFO`.
+        the other sparse optimizers. `nanocl.optim.MoFO` lists other departures.
     """
 
     citation: ClassVar[str] = """@article{chen2025mofo,

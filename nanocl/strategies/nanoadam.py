@@ -14,29 +14,17 @@ from nanocl.strategies._optimizer import Sparse
 
 
 class NanoAdam(Strategy):
-    """Adam on the smallest weights of each layer; the others keep every bit (nanocl.optim.NanoAdam).
+    """Adam on the smallest weights of each layer; all others keep every bit.
 
     Normalisation layers and the output layer are trained densely, as in the paper.
 
     Args:
-        lr: Learning rate, above 0.
         dense_lr: Learning rate of the dense layers; None is `lr`, as in the paper.
         dense: Which layers are dense: `norms+head`, `norms`, `head` or `none`.
-        density: Share of each chunk that is trained, in [0, 1]; 0 trains the dense layers alone.
-        final_density, total_steps: Density after so many optimizer steps, reached linearly; None
-            keeps `density`.
-        mask_interval: Steps from one selection to the next.
-        density_interval: Steps from one look at the density schedule to the next; None is
-            `mask_interval`.
-        chunk_size: Entries of a chunk; None is the whole tensor.
-        select: `small`, or one of the controls `large`, `random`, `gradient`, `static-small`.
-        moment_policy: What a selection does to the moments: `carry`, `reset` or `slot`.
-        decay_scope: Weights that weight decay shrinks: `selected` or `all`.
-        beta1, beta2, eps, weight_decay, state_dtype, seed, weight_rounding, fused: See
-            `nanocl.optim.NanoAdam`.
+        options: Those of `nanocl.optim.NanoAdam`.
 
-    Source: Zhou, Jacobs, Gadhikar and Burkholz, 2025, arXiv:2506.21374, Algorithm 1; what the paper
-        leaves open is said in `nanocl.optim.NanoAdam`.
+    Source: Zhou, Jacobs, Gadhikar and Burkholz, 2025, arXiv:2506.21374, Algorithm 1;
+        `nanocl.optim.NanoAdam` says what the paper leaves open.
     """
 
     citation: ClassVar[str] = """@inproceedings{zhou2025pay,

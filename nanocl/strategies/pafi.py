@@ -14,22 +14,17 @@ from nanocl.strategies._optimizer import Sparse
 
 
 class PaFi(Strategy):
-    """Adam on the smallest weights of the whole network as it was before the first step (nanocl.optim.PaFi).
+    """Adam on the smallest weights of the whole network before its first step.
 
     One threshold holds for all layers but the dense ones; `nanoadam` with `select=static-small` has
-    one for each.
+    one for each layer.
 
     Args:
-        lr: Learning rate, above 0.
         dense_lr: Learning rate of the dense layers; None is `lr`.
         dense: Which layers are dense: `norms+head`, `norms`, `head` or `none`.
-        density: Share of all other weights that is trained, in [0, 1]; 0 trains the dense layers
-            alone.
-        decay_scope: Weights that weight decay shrinks: `selected` or `all`.
-        beta1, beta2, eps, weight_decay, state_dtype, seed, weight_rounding, fused: See
-            `nanocl.optim.PaFi`.
+        options: Those of `nanocl.optim.PaFi`, without `chunk_size`.
 
-    Source: Liao, Meng and Monz, 2023, arXiv:2305.16742; norms and output layer are dense here, as
+    Source: Liao, Meng and Monz, 2023, arXiv:2305.16742. Norms and output layer are dense here, as
         for the other sparse optimizers.
     """
 
