@@ -1,3 +1,3 @@
-"""nanocl: which optimizer or strategy learns a stream of tasks with the least forgetting, and at what cost."""
+"""nanocl: which optimizer or strategy forgets least on a stream of tasks, and at what cost."""
 
 __version__ = "0.1.0"

@@ -29,6 +29,6 @@ def plugins(catalogue: Catalogue) -> str:
                 lines.append(" " * 31 + ", ".join(options))
     schedule = ", ".join(f"{name}={value}" for name, value in PRETRAINING.items())
     lines.append(
-        f"  {'any with weights= unset':<28} pretrain=DATASET pretrains the backbone here: {schedule}"
+        f"  {'any without weights=':<28} pretrain=DATASET pretrains the backbone here: {schedule}"
     )
     return "\n".join(lines)

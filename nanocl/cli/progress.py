@@ -1,6 +1,4 @@
-"""What a person sees while runs are in training: bars in a terminal, elsewhere lines at the start, now and then, and
-for each run that ended.
-"""
+"""Progress of runs: bars in a terminal, elsewhere a line at the start, at intervals and at ends."""
 
 from __future__ import annotations
 
@@ -13,15 +11,15 @@ from rich.progress import Progress as Bars
 
 from nanocl.records import Progress, RunFailure, RunResult, RunSpec
 
-SILENCE = 30.0  # seconds without a line, at most, where there is no terminal
+SILENCE = 30.0  # longest time in seconds without a line where there is no terminal
 
 
 class Display:
-    """Overall runs and time left, and for each run under way its experience, epoch and speed.
+    """The number of runs, the time left, and experience, epoch and speed of each current run.
 
     Args:
-        specs: The runs to come.
-        measured: Runs that were measured before.
+        specs: The runs to execute.
+        measured: How many others are measured already.
     """
 
     def __init__(self, specs: Sequence[RunSpec], *, measured: int = 0) -> None:
@@ -56,14 +54,15 @@ class Display:
         self.bars.stop()
 
     def update(self, progress: Progress) -> None:
-        """A worker told where it is."""
+        """Show the progress that a worker sent."""
         spec = self.specs[progress.digest]
         if progress.digest not in self.tasks:
             self.tasks[progress.digest] = self.bars.add_task(
                 f"  {spec.strategy_name} seed {spec.seed}", total=1.0, detail=""
             )
         detail = (
-            f"experience {progress.experience}/{progress.experiences}  epoch {progress.epoch}/{progress.epochs}  "
+            f"experience {progress.experience}/{progress.experiences}  "
+            f"epoch {progress.epoch}/{progress.epochs}  "
             f"{progress.samples_per_second:,.0f} samples/s"
         )
         self.bars.update(self.tasks[progress.digest], completed=progress.fraction, detail=detail)
@@ -76,7 +75,7 @@ class Display:
             )
 
     def finish(self, outcome: RunResult | RunFailure) -> None:
-        """A run ended."""
+        """Show the outcome of a run."""
         digest = outcome.spec.digest
         if digest in self.tasks:
             self.bars.remove_task(self.tasks.pop(digest))
@@ -102,11 +101,14 @@ class Display:
 
     def _line(self, outcome: RunResult | RunFailure) -> str:
         spec = outcome.spec
-        head = f"[{self.ended}/{len(self.specs)}] {spec.protocol} {spec.strategy_name} seed {spec.seed}"
+        count = f"[{self.ended}/{len(self.specs)}]"
+        head = f"{count} {spec.protocol} {spec.strategy_name} seed {spec.seed}"
         if isinstance(outcome, RunFailure):
             return f"{head}: failed, {outcome.error}"
         if outcome.status == "diverged":
-            return f"{head}: diverged in experience {len(outcome.evaluation) + 1}, {outcome.cost.train_seconds:.1f} s"
+            experience = len(outcome.evaluation) + 1
+            seconds = outcome.cost.train_seconds
+            return f"{head}: diverged in experience {experience}, {seconds:.1f} s"
         final = sum(outcome.evaluation[-1]) / len(outcome.evaluation[-1])
         value = (
             f"accuracy {100 * final:.1f} %"
@@ -117,10 +119,10 @@ class Display:
 
 
 class StudyDisplay:
-    """One bar for a study in a terminal, elsewhere a line at the start and now and then.
+    """One bar for a study in a terminal, elsewhere a line at the start and at intervals.
 
     Args:
-        title: What is under way.
+        title: Name of the study.
     """
 
     def __init__(self, title: str) -> None:
@@ -147,7 +149,7 @@ class StudyDisplay:
         self.bar.stop()
 
     def update(self, share: float, what: str) -> None:
-        """`share` in [0, 1] of the study is done, and `what` is under way."""
+        """Show that `share` in [0, 1] of the study is done, and its current part."""
         left = _left(self.started, share) if 0.02 < share < 1 else ""
         self.bar.update(self.task, completed=share, detail=f"{what}  {left}")
         now = time.monotonic()
@@ -159,6 +161,6 @@ class StudyDisplay:
 
 def _left(started: float, done: float) -> str:
     if not done:
-        return "time left not known yet"
+        return "time left unknown"
     seconds = (time.monotonic() - started) * (1 - done) / done
     return f"about {seconds:.0f} s left" if seconds < 120 else f"about {seconds / 60:.0f} min left"

@@ -1,1 +1,1 @@
-"""Where runs are executed. Every engine has `run_all(run_one, specs, ...)` that yields results in any order."""
+"""Executes runs. Every engine has `run_all(run_one, specs, ...)`; results come in any order."""

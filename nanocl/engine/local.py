@@ -1,4 +1,4 @@
-"""Runs in processes of this machine. A worker that dies takes only its own run with it."""
+"""Runs in processes of this machine. The death of a worker affects its own run only."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.forkserver import ensure_running
+from typing import cast
 
 from nanocl.records import Progress, RunFailure, RunResult, RunSpec
 
 RunOne = Callable[..., RunResult]
-TRIES = 2  # a worker killed once (memory pressure of its neighbours) may succeed alone
+TRIES = 2  # a worker killed for lack of memory may succeed when others have ended
 
 
 def warm_up() -> None:
-    """Begin to import torch and Avalanche in the background; the workers then start at once."""
+    """Start importing torch and Avalanche in the background, so that workers start at once."""
     context = _context()
     if context.get_start_method() == "forkserver":
         context.set_forkserver_preload(["nanocl.training.experiment"])
-        with _deaf_to_interrupts():
+        with _ignoring_interrupts():
             ensure_running()
 
 
@@ -40,10 +42,10 @@ def run_all(
         run_one: Picklable; called as `run_one(spec, tell=...)` in a worker.
         specs: What to run.
         workers: Processes at a time.
-        on_progress: Called in this process with what the workers tell.
+        on_progress: Called in this process with the progress that the workers send.
 
     Yields:
-        One result or failure per spec, as they end.
+        One result or failure for each spec, in the order in which they end.
     """
     waiting = deque((spec, 1) for spec in specs)
     busy: dict[Connection, tuple[multiprocessing.Process, RunSpec, int]] = {}
@@ -55,7 +57,8 @@ def run_all(
                 spec, attempt = waiting.popleft()
                 connection.send(spec)
                 busy[connection] = (process, spec, attempt)
-            for connection in wait(list(busy)):
+            for ready in wait(list(busy)):
+                connection = cast(Connection, ready)
                 message = _receive(connection)
                 if isinstance(message, Progress):
                     on_progress(message)
@@ -82,12 +85,10 @@ def run_all(
 
 
 @contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """What starts in this block ignores Ctrl-C, which is this process's to answer: it ends its workers itself."""
-    if (
-        threading.current_thread() is not threading.main_thread()
-    ):  # only that one may say what a signal does
-        yield
+def _ignoring_interrupts() -> Iterator[None]:
+    """Processes started in this block ignore Ctrl-C: this process handles it and ends them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread can set signal handlers
         return
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
@@ -96,9 +97,10 @@ def _deaf_to_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _context():
-    methods = multiprocessing.get_all_start_methods()
-    return multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+def _context() -> ForkServerContext | SpawnContext:
+    if "forkserver" in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("forkserver")
+    return multiprocessing.get_context("spawn")
 
 
 def _start(run_one: RunOne) -> tuple[Connection, multiprocessing.Process]:
@@ -123,7 +125,7 @@ def _serve(connection: Connection, run_one: RunOne) -> None:
         except SystemExit as error:
             answer = RunFailure(
                 spec,
-                f"something in the run called sys.exit({error.code!r}); a plugin should raise an "
+                f"code of the run called sys.exit({error.code!r}); a plugin should raise an "
                 "error that says why",
                 traceback.format_exc(),
             )

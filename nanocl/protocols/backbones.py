@@ -97,8 +97,8 @@ def _missing(weights: str, folder: Path) -> str:
     origin = next((address for name, address in PUBLIC.items() if name in weights), "")
     get = f"get it from {origin} and " if origin else ""
     return (
-        f"no file of weights {weights}, neither at that path nor at {folder / weights}; {get}put it "
-        "there, or name another with --set model.weights=FILE"
+        f"no file of weights {weights}, neither at that path nor at {folder / weights}; "
+        f"{get}put it there, or name another with --set model.weights=FILE"
     )
 
 

@@ -15,10 +15,10 @@ SECTIONS = ("tier", "for", "published", "study")  # a study checks its own table
 
 
 def check_protocol(values: Mapping[str, Any], file: str) -> None:
-    """Look at a whole protocol as it was read from its file.
+    """Check a whole protocol as it was read from its file.
 
     Raises:
-        UserError: The first mistake: the file, the key, what was given and what would be right.
+        UserError: The first mistake, with file, key, the value and what would be right.
     """
     _level(values, file, "", (*RULES, *SECTIONS))
     if not isinstance(values.get("stream", {}).get("family"), str):
@@ -38,11 +38,11 @@ def _scenarios(values: Mapping[str, Any], file: str, place: str) -> None:
         _level(special, file, f"{place}for.{name}.", RULES)
 
 
-def _level(values: Mapping[str, Any], file: str, place: str, known: Iterable[str]) -> None:
+def _level(values: Mapping[str, Any], file: str, place: str, allowed: Iterable[str]) -> None:
     """The keys at one place of the file."""
     for key, value in values.items():
-        if key not in known:
-            raise UserError(f"{file}: unknown key {place + key!r}{did_you_mean(key, known)}")
+        if key not in allowed:
+            raise UserError(f"{file}: unknown key {place + key!r}{did_you_mean(key, allowed)}")
         if key in RULES:
             right = RULES[key](value)
             if right:
@@ -50,42 +50,48 @@ def _level(values: Mapping[str, Any], file: str, place: str, known: Iterable[str
 
 
 def _tables(
-    values: Mapping[str, Any], key: str, file: str, place: str, known: Iterable[str]
+    values: Mapping[str, Any], key: str, file: str, place: str, allowed: Iterable[str]
 ) -> Iterable[tuple[str, Mapping[str, Any]]]:
-    found = values.get(key, {})
-    if not isinstance(found, Mapping) or not all(
-        isinstance(inner, Mapping) for inner in found.values()
+    tables = values.get(key, {})
+    if not isinstance(tables, Mapping) or not all(
+        isinstance(table, Mapping) for table in tables.values()
     ):
-        example = f"[{place}{key}.{next(iter(known))}]"
-        raise UserError(f"{file}: {place}{key} must be tables such as {example}, got {found!r}")
-    for name in found:
-        if name not in known:
+        example = f"[{place}{key}.{next(iter(allowed))}]"
+        raise UserError(f"{file}: {place}{key} must be tables such as {example}, got {tables!r}")
+    for name in tables:
+        if name not in allowed:
             raise UserError(
-                f"{file}: unknown key {f'{place}{key}.{name}'!r}{did_you_mean(name, known)}"
+                f"{file}: unknown key {f'{place}{key}.{name}'!r}{did_you_mean(name, allowed)}"
             )
-    return found.items()
+    return tables.items()
 
 
 def _published(blocks: Any, file: str) -> None:
-    right = "[[published]] with source, tier, scenario and ACC = { strategy = [mean, standard deviation] } in percent"
+    right = (
+        "[[published]] with source, tier, scenario and "
+        "ACC = { strategy = [mean, standard deviation] } in percent"
+    )
     if not isinstance(blocks, list) or not all(isinstance(block, Mapping) for block in blocks):
         raise UserError(f"{file}: published must be {right}, got {blocks!r}")
     for block in blocks:
-        scores = block.get("ACC")
-        pairs = isinstance(scores, Mapping) and all(
-            isinstance(pair, list)
-            and len(pair) == 2
-            and all(type(number) in (int, float) for number in pair)
-            for pair in scores.values()
-        )
         if (
-            not pairs
+            not _are_scores(block.get("ACC"))
             or not isinstance(block.get("source"), str)
             or block.get("tier") not in TIERS
             or block.get("scenario") not in SCENARIOS
             or len(block) != 4
         ):
             raise UserError(f"{file}: published must be {right}, got {dict(block)!r}")
+
+
+def _are_scores(scores: Any) -> bool:
+    return isinstance(scores, Mapping) and all(map(_is_pair, scores.values()))
+
+
+def _is_pair(pair: Any) -> bool:
+    if not isinstance(pair, list) or len(pair) != 2:
+        return False
+    return all(type(number) in (int, float) for number in pair)
 
 
 def _text(value: Any) -> str:

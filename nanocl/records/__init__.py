@@ -39,7 +39,7 @@ Matrix = tuple[Row, ...]
 
 
 class UserError(ValueError):
-    """A mistake of the caller that one sentence explains; doors print it without a traceback and exit with 2."""
+    """A mistake of the caller, explained in one sentence; commands print it and exit with 2."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ class RunFailure:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where one run is, sent by a worker while it trains: 1-based experience and epoch, share of all steps done."""
+    """Progress of a run, sent by its worker: 1-based experience and epoch, share of all steps."""
 
     digest: str
     experience: int

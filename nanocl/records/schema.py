@@ -1,4 +1,4 @@
-"""The published form of a record, and whether a record has it."""
+"""The published form of a record, and the check that a record has it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-_LARGEST = sys.float_info.max  # 1e999 is JSON, and infinite
+_LARGEST = sys.float_info.max  # 1e999 is valid JSON and reads as infinity
 
 
 def schema() -> dict[str, Any]:
@@ -17,10 +17,10 @@ def schema() -> dict[str, Any]:
 
 
 def check_record(record: Any) -> None:
-    """Look at a whole record.
+    """Check a whole record.
 
     Raises:
-        ValueError: It does not fit the schema, or a number in it cannot be.
+        ValueError: It does not fit the schema, or contains an impossible number.
     """
     from jsonschema.exceptions import best_match
 
@@ -28,10 +28,10 @@ def check_record(record: Any) -> None:
     if error is not None:
         place = "/".join(map(str, error.absolute_path)) or "record"
         raise ValueError(f"it does not fit the schema at {place}: {error.message}")
-    bounds = (0.0, 1.0) if record["measure"] == "accuracy" else (-_LARGEST, _LARGEST)
+    low, high = (0.0, 1.0) if record["measure"] == "accuracy" else (-_LARGEST, _LARGEST)
     for view in (record, record["masked"] or {"initial": [], "evaluation": []}):
         for row in (view["initial"], *view["evaluation"]):
-            _check_numbers(row, "a row of the evaluation matrix", *bounds)
+            _check_numbers(row, "a row of the evaluation matrix", low, high)
     _check_numbers([*record["cost"].values()], "the cost", 0.0)
     for entry in record["drift"]:
         _check_drift(entry)
@@ -41,13 +41,12 @@ def check_record(record: Any) -> None:
 
 @cache
 def _validator() -> Any:
-    from jsonschema import (
-        Draft202012Validator,  # here, not above: `--help` of the doors answers without it
-    )
+    # imported here, because `--help` must not wait for it
+    from jsonschema import Draft202012Validator
 
     rules = schema()
-    # jsonschema takes 10 us a number: the rows and layers, nearly all numbers of a record, are left
-    # to _check_numbers
+    # jsonschema takes 10 us a number: rows and layers, which hold nearly all numbers of a record,
+    # are left to _check_numbers
     rules["$defs"]["row"] = rules["$defs"]["fractions"] = {}
     rules["$defs"]["drift"]["properties"]["layers"] = {"type": "object"}
     return Draft202012Validator(rules)
@@ -63,42 +62,42 @@ def _check_drift(entry: dict[str, Any]) -> None:
 
 
 def _check_numbers(
-    values: Any, what: str, low: float = -_LARGEST, high: float = _LARGEST, *, count: int = 0
+    values: Any, label: str, low: float = -_LARGEST, high: float = _LARGEST, *, count: int = 0
 ) -> None:
-    if (
-        not isinstance(values, list)
-        or not {*map(type, values)} <= {int, float, type(None)}
-        or (count and len(values) != count)
-    ):
-        raise ValueError(
-            f"it does not fit the schema: {what} must be {count or 'a list of'} numbers, got {values!r}"
-        )
-    known = [value for value in values if value is not None]
-    if known and not (low <= min(known) and max(known) <= high):
-        right = (
-            f"from {low:g} to {high:g}"
-            if high < _LARGEST
-            else "finite" + (" and not negative" if low == 0 else "")
-        )
-        raise ValueError(f"it does not fit the schema: {what} must be {right}, got {values!r}")
+    """Refuse anything but a list (of `count` entries) of numbers in [low, high] and nulls."""
+    is_list = isinstance(values, list) and (not count or len(values) == count)
+    if not is_list or not {*map(type, values)} <= {int, float, type(None)}:
+        expected = f"{label} must be {count or 'a list of'} numbers"
+        raise ValueError(f"it does not fit the schema: {expected}, got {values!r}")
+    numbers = [value for value in values if value is not None]
+    if not numbers or (low <= min(numbers) and max(numbers) <= high):
+        return
+    if high < _LARGEST:
+        expected = f"from {low:g} to {high:g}"
+    else:
+        expected = "finite and not negative" if low == 0 else "finite"
+    raise ValueError(f"it does not fit the schema: {label} must be {expected}, got {values!r}")
 
 
 def _check_complete(record: dict[str, Any]) -> None:
-    """Whether a finished run has every number; its task-incremental view may leave out experiences not met yet."""
+    """Refuse a finished run without all its numbers.
+
+    Its task-incremental view may leave out experiences that were not trained yet.
+    """
     count = len(record["initial"])
-    masked = record["masked"] or record
-    met = (
-        [row[: i + 1] for i, row in enumerate(masked["evaluation"])]
-        if record["masked"]
-        else record["evaluation"]
-    )
-    for view, known in ((record, [record["initial"], *record["evaluation"]]), (masked, met)):
-        rows = [view["initial"], *view["evaluation"]]
-        if (
-            len(rows) != count + 1
-            or any(len(row) != count for row in rows)
-            or any(None in row for row in known)
-        ):
-            raise ValueError(
-                f"its status is ok, but its evaluation matrix is not {count} rows of {count} numbers"
-            )
+    masked = record["masked"]
+    if not _is_complete(record, count) or (
+        masked and not _is_complete(masked, count, only_trained=True)
+    ):
+        raise ValueError(
+            f"its status is ok, but its evaluation matrix is not {count} rows of {count} numbers"
+        )
+
+
+def _is_complete(view: dict[str, Any], count: int, *, only_trained: bool = False) -> bool:
+    rows = [view["initial"], *view["evaluation"]]
+    if len(rows) != count + 1 or any(len(row) != count for row in rows):
+        return False
+    if only_trained:
+        rows = [row[: i + 1] for i, row in enumerate(view["evaluation"])]
+    return not any(None in row for row in rows)
