@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.forkserver import ensure_running
+from multiprocessing.process import BaseProcess
 from typing import cast
 
 from nanocl.records import Progress, RunFailure, RunResult, RunSpec
@@ -48,8 +49,8 @@ def run_all(
         One result or failure for each spec, in the order in which they end.
     """
     waiting = deque((spec, 1) for spec in specs)
-    busy: dict[Connection, tuple[multiprocessing.Process, RunSpec, int]] = {}
-    idle: list[tuple[Connection, multiprocessing.Process]] = []
+    busy: dict[Connection, tuple[BaseProcess, RunSpec, int]] = {}
+    idle: list[tuple[Connection, BaseProcess]] = []
     try:
         while waiting or busy:
             while waiting and len(busy) < workers:
@@ -103,7 +104,7 @@ def _context() -> ForkServerContext | SpawnContext:
     return multiprocessing.get_context("spawn")
 
 
-def _start(run_one: RunOne) -> tuple[Connection, multiprocessing.Process]:
+def _start(run_one: RunOne) -> tuple[Connection, BaseProcess]:
     context = _context()
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs, run_one), daemon=True)

@@ -133,7 +133,7 @@ def _with_weights(spec: RunSpec, context: Context, device: str) -> Part:
 
 
 def _check_start(spec: RunSpec) -> None:
-    """Refuse a pretrained head of other classes: it has the right shape and means something else."""
+    """Refuse a pretrained head of other classes, even one of the right shape."""
     pretrained = str(spec.model.options.get("pretrain", ""))
     data_sets = str(spec.stream.options.get("datasets", ""))
     if not pretrained or not spec.stream.options.get("start"):

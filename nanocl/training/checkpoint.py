@@ -1,4 +1,6 @@
-"""What a run needs to go on after a crash, bit for bit: written at each experience boundary, removed at the end.
+"""What a run needs to resume after a crash, bit for bit.
+
+A checkpoint is written after each experience and removed at the end of the run.
 
 A checkpoint holds tensors and plain values only and is read with `weights_only=True`: a file from
 elsewhere cannot run code. The data order needs no saving, since it depends on seed and experience
@@ -14,29 +16,30 @@ from typing import Any
 
 import numpy
 import torch
+from torch import Tensor
 
 from nanocl.records import Drift, files
 from nanocl.training.drift import DriftMeter
 from nanocl.training.loop import Learner, Outcome
 from nanocl.training.measure import Meter
 
+METER = ("seconds", "steps", "samples", "strategy_bytes")
+
 
 def save(path: Path, learner: Learner, meter: Meter, drift: DriftMeter, outcome: Outcome) -> None:
     """Write everything atomically."""
+    clock = {name: value for name, value in vars(learner.clock).items() if isinstance(value, int)}
+    meters = {name: getattr(meter, name) for name in METER}
     state = {
         "model": learner.model.state_dict(),
         "optimizer": learner.optimizer.state_dict(),
         "strategies": [strategy.state_dict() for strategy in learner.strategies],
-        "clock": {
-            name: value for name, value in vars(learner.clock).items() if isinstance(value, int)
-        },
-        "meter": {
-            name: getattr(meter, name) for name in ("seconds", "steps", "samples", "strategy_bytes")
-        },
+        "clock": clock,
+        "meter": meters,
         "drift": drift.state_dict(),
         "outcome": asdict(outcome),
         "statistics": learner.statistics.kept if learner.statistics else {},
-        "random": _chance(),
+        "random": _rng_state(),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     with files.replacing(path) as temporary:
@@ -44,7 +47,7 @@ def save(path: Path, learner: Learner, meter: Meter, drift: DriftMeter, outcome:
 
 
 def load(path: Path, learner: Learner, meter: Meter, drift: DriftMeter) -> Outcome:
-    """Put a learner and its instruments where the checkpoint was taken; returns what had been measured."""
+    """Restore a learner and its instruments; returns what was measured before the checkpoint."""
     state = torch.load(path, weights_only=True, map_location=learner.device)
     learner.model.to(learner.device)
     learner.model.load_state_dict(state["model"])
@@ -52,24 +55,25 @@ def load(path: Path, learner: Learner, meter: Meter, drift: DriftMeter) -> Outco
     learner.optimizer.load_state_dict(state["optimizer"])
     for strategy, saved in zip(learner.strategies, state["strategies"], strict=True):
         strategy.load_state_dict(saved)
-    vars(learner.clock).update(state["clock"])
-    vars(meter).update(state["meter"])
-    drift.load_state_dict(
-        {
-            name: {key: t.cpu() for key, t in tensors.items()}
-            for name, tensors in state["drift"].items()
-        }
-    )
+    for instrument, values in ((learner.clock, state["clock"]), (meter, state["meter"])):
+        for name, value in values.items():
+            setattr(instrument, name, value)
+    drift.load_state_dict({name: _on_cpu(tensors) for name, tensors in state["drift"].items()})
     if learner.statistics:
         learner.statistics.kept = state["statistics"]
-    _set_chance(state["random"])
+    _set_rng_state(state["random"])
     values = {f.name: state["outcome"][f.name] for f in fields(Outcome)}
     return Outcome(**{**values, "drift": [Drift(**entry) for entry in values["drift"]]})
 
 
-def _chance() -> dict[str, Any]:
+def _on_cpu(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.cpu() for name, tensor in tensors.items()}
+
+
+def _rng_state() -> dict[str, Any]:
     """The state of every global generator, as tensors and plain values."""
-    name, keys, *rest = numpy.random.get_state()
+    name, keys, *rest = numpy.random.get_state(legacy=True)
+    assert isinstance(keys, numpy.ndarray)
     return {
         "torch": torch.get_rng_state(),
         "python": random.getstate(),
@@ -78,7 +82,7 @@ def _chance() -> dict[str, Any]:
     }
 
 
-def _set_chance(state: dict[str, Any]) -> None:
+def _set_rng_state(state: dict[str, Any]) -> None:
     torch.set_rng_state(state["torch"].cpu())
     random.setstate(state["python"])
     name, keys, *rest = state["numpy"]

@@ -1,4 +1,4 @@
-"""How far the parameters of a model moved: against the start of the stream and against the experience before."""
+"""Parameter drift: against the start of the stream and against the previous experience."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ Tensors = Mapping[str, Tensor]
 
 
 class DriftMeter:
-    """Measures a model after each experience; keeps two snapshots, of the start and of the last measurement.
+    """Measures a model after each experience against two snapshots: the start and the last one.
 
     Groups: `backbone` (trainable parameters without the output layer), `head`, `all` (both), and
-        `buffers`
-    (floating-point buffers such as BatchNorm statistics). A parameter that did not exist, or had
-    another shape, in the snapshot is left out.
+    `buffers` (floating-point buffers such as BatchNorm statistics). A parameter that did not exist
+    in the snapshot, or had another shape, is left out.
     """
 
     def __init__(self, model: nn.Module, head: set[str]) -> None:
@@ -30,21 +29,18 @@ class DriftMeter:
     def measure(self, model: nn.Module) -> Drift:
         """Drift of the model as it is now; it becomes the `previous` of the next measurement."""
         now = snapshot(model)
-        backbone = [
-            name for name in self._groups(now)["backbone"] if _comparable(self.start, now, name)
-        ]
+        groups = self._groups(now)
+        backbone = [name for name in groups["backbone"] if _comparable(self.start, now, name)]
+        both = [name for name in groups["all"] if _comparable(self.start, now, name)]
         layers = {
-            name: (_norm(now[name] - self.start[name]), self._relative(now, name))
-            for name in self._groups(now)["all"]
-            if _comparable(self.start, now, name)
+            name: (_norm(now[name] - self.start[name]), self._relative(now, name)) for name in both
         }
+        distances = [layers[name][0] for name in backbone]
         drift = Drift(
             start=self._compare(self.start, now),
             previous=self._compare(self.previous, now),
             deciles=change_by_magnitude(_flat(self.start, backbone), _flat(now, backbone)),
-            average_tensor=sum(layers[name][0] for name in backbone) / len(backbone)
-            if backbone
-            else None,
+            average_tensor=sum(distances) / len(distances) if distances else None,
             layers=layers,
         )
         self.previous = now
@@ -81,7 +77,7 @@ class DriftMeter:
 
 
 def snapshot(model: nn.Module) -> dict[str, Tensor]:
-    """Copies of all trainable parameters by name, and of floating-point buffers as `buffer:<name>`, on the CPU."""
+    """CPU copies of trainable parameters by name, and of float buffers as `buffer:<name>`."""
     tensors = {
         name: p.detach().cpu().clone() for name, p in model.named_parameters() if p.requires_grad
     }
@@ -97,10 +93,11 @@ def compare(reference: list[Tensor], now: list[Tensor]) -> dict[str, float | Non
     """Drift columns over a group of tensors; sums in float64.
 
     Returns:
-        `l2` ||now - ref||, `relative` l2 / ||ref||, `mean_squared` l2^2 / n (the 'distance' of the teacher-student
-        tables), `touched` share of entries whose bits differ, `cosine` cos(now, ref). None where a
-        norm is 0.
+        `l2` ||now - ref||, `relative` l2 / ||ref||, `mean_squared` l2^2 / n (the 'distance' of the
+        teacher-student tables), `touched` the share of entries whose bits differ, `cosine`
+        cos(now, ref). None where a norm is 0.
     """
+    # ||now - ref||^2, then ||ref|| and ||now||, then <now, ref>, each over all tensors of the group
     squares = sum(_square(b - a) for a, b in zip(reference, now, strict=True))
     before, after = (sum(map(_square, tensors)) ** 0.5 for tensors in (reference, now))
     dot = sum((a.double() * b.double()).sum().item() for a, b in zip(reference, now, strict=True))
@@ -118,8 +115,8 @@ def compare(reference: list[Tensor], now: list[Tensor]) -> dict[str, float | Non
 def change_by_magnitude(reference: Tensor, now: Tensor) -> tuple[float, ...]:
     """Mean |change| in each tenth of |reference|, smallest first; empty for fewer than 10 entries.
 
-    The question behind it: do the small weights carry the change ('Pay Attention to Small Weights',
-    NeurIPS 2025, arXiv:2506.21374, motivating measurements)?
+    It shows whether the small weights carry the change (Zhou et al., 'Pay Attention to Small
+    Weights', NeurIPS 2025, arXiv:2506.21374).
     """
     if reference.numel() < 10:
         return ()

@@ -1,13 +1,14 @@
-"""A backbone with its output layer: which classes may answer, in each scenario.
+"""A backbone with its output layer: which classes it can predict in each scenario.
 
 Targets are class labels of the whole stream in every scenario, so an output always has one column
-per class; a column that may not answer holds `CLOSED`, which leaves the softmax untouched and
-passes no gradient.
+per class. A closed class has the score `CLOSED`, which does not change the softmax of the others
+and passes no gradient.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from avalanche.models import MultiTaskModule
@@ -29,9 +30,9 @@ class Network(MultiTaskModule):
         head: One linear layer, or for `own` one per experience.
         kind: `seen`, `all`, `masked`, `own` or `shared` (see `nanocl.records.Training.head`).
         groups: Classes of each task label, shape (labels, classes), bool.
-        seen: Classes met so far, shape (classes,), bool.
-        frozen_statistics: Whether normalisation layers use their running statistics in training
-            too, and keep them.
+        seen: Classes trained so far, shape (classes,), bool.
+        frozen_statistics: Whether normalisation layers use their running statistics in training,
+            too, and do not update them.
     """
 
     frozen_statistics = False
@@ -57,13 +58,13 @@ class Network(MultiTaskModule):
         else:
             self.head = _linear(backbone, outputs)
 
-    def adaptation(self, experience) -> None:
-        """Open the classes of a training experience (Avalanche calls this before each experience)."""
+    def adaptation(self, experience: Any) -> None:
+        """Open the classes of a training experience; Avalanche calls this before each one."""
         if self.training and self.kind == "seen":
             self.seen[list(experience.classes_in_this_experience)] = True
 
     def train(self, mode: bool = True) -> Network:
-        """Training mode; frozen statistics stay frozen whoever calls this."""
+        """Set training mode; frozen statistics stay frozen."""
         super().train(mode)
         if self.frozen_statistics:
             for _, layer in tracking(self):
@@ -71,7 +72,7 @@ class Network(MultiTaskModule):
         return self
 
     def forward(self, inputs: Tensor, task_labels: Tensor | int | None = None) -> Tensor:
-        """Scores of every class, shape (N, classes), in float32 for weights of less; closed classes hold `CLOSED`."""
+        """Scores of every class, (N, classes), at least float32; a closed one is `CLOSED`."""
         if self.precision == torch.bfloat16:
             return self.answer(self.backbone(inputs.to(self.precision)), task_labels).float()
         return self.answer(self.backbone(inputs), task_labels)
@@ -82,17 +83,22 @@ class Network(MultiTaskModule):
         return self.to(precision)
 
     def put_head(self, label: int, state: Mapping[str, Tensor], source: str) -> None:
-        """Give a task label the output layer `state` (weight and perhaps bias), which `source` names in errors.
+        """Set the output layer of a task label.
+
+        Args:
+            label: The task label.
+            state: `weight` and, if the layer has one, `bias`.
+            source: Where the state is from, for the error.
 
         Raises:
             UserError: The layers differ in shape.
         """
         if self.kind != "own":
             raise UserError(
-                f"the output layer of {source} can only be put back where each experience has its own head "
+                f"the output layer of {source} needs a head for each experience "
                 f"(training.head=own), got a {self.kind!r} head"
             )
-        fit(self.head[label], state, source)
+        fit(self._heads[label], state, source)
 
     def answer(self, features: Tensor, task_labels: Tensor | int | None = None) -> Tensor:
         """Scores from features, shape (N, F) to (N, classes)."""
@@ -120,8 +126,14 @@ class Network(MultiTaskModule):
         for label in task_labels.unique().tolist():
             rows = (task_labels == label).nonzero().squeeze(1)
             columns = self.groups[label].nonzero().squeeze(1)
-            scores[rows[:, None], columns] = self.head[label](features[rows]).to(scores.dtype)
+            scores[rows[:, None], columns] = self._heads[label](features[rows]).to(scores.dtype)
         return scores
+
+    @property
+    def _heads(self) -> nn.ModuleList:
+        """The heads of kind `own`, one for each task label."""
+        assert isinstance(self.head, nn.ModuleList)
+        return self.head
 
     def head_parameters(self) -> set[str]:
         """Names of the parameters of the output layer."""
@@ -131,7 +143,8 @@ class Network(MultiTaskModule):
 def _linear(backbone: nn.Module, outputs: int) -> nn.Linear:
     """The backbone's own output layer where it has a method `make_head`, else torch's default."""
     make = getattr(backbone, "make_head", None)
-    return make(outputs) if make else nn.Linear(backbone.features, outputs)
+    features: Any = backbone.features
+    return make(outputs) if make else nn.Linear(features, outputs)
 
 
 def choose(head: str, scenario: str, measure: str) -> str:

@@ -1,4 +1,4 @@
-"""The loop on Avalanche's template, with whole mini-batches from tensors, from a scenario to an evaluation matrix."""
+"""Training on Avalanche's template with whole mini-batches: scenario in, evaluation matrix out."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from nanocl.data.batches import MiniBatches, tensor_parts
 from nanocl.records import Drift, Training
+from nanocl.streams import Scenario
 from nanocl.training.drift import DriftMeter
 from nanocl.training.heads import Network
 from nanocl.training.measure import Meter
@@ -23,15 +24,19 @@ from nanocl.training.observers import Diverged, Scores, Ticker
 
 
 class Learner(SupervisedTemplate):
-    """Model, optimizer and strategies, ready to train: Avalanche's template with a faster data path.
+    """Model, optimizer and strategies: Avalanche's template with a faster data path.
 
-    All of Avalanche's hooks and plugins work. Where the data is in tensors, mini-batches are read
-    whole; a data set that a plugin replaced by something else takes Avalanche's own loaders.
+    All of Avalanche's hooks and plugins work. Data in tensors is read in whole mini-batches; other
+    data sets, such as those that a plugin puts in, use Avalanche's own loaders.
 
     Attributes:
         training: Epochs or iterations, mini-batch sizes, what happens to the optimizer's state.
         seed: Source of the data order, which is the same for every strategy.
     """
+
+    loss: Tensor
+    mb_output: Tensor
+    optimized_param_id: dict[str, Tensor] | None
 
     def __init__(
         self,
@@ -59,16 +64,16 @@ class Learner(SupervisedTemplate):
         self.statistics: RunningStatistics | None = None
 
     def check_model_and_optimizer(self, **kwargs: Any) -> None:
-        """Open the model to the experience; keep or reset the optimizer's state as the protocol says."""
+        """Adapt the model to the experience; keep or reset the optimizer's state."""
         super().check_model_and_optimizer(
             reset_optimizer_state=self.training.optimizer_state == "reset", **kwargs
         )
 
     def make_optimizer(self, **kwargs: Any) -> None:
-        """Keep the optimizer's groups: parameters that the strategy left out of them stay out.
+        """Keep the optimizer's groups: parameters that the strategy left out stay out.
 
-        Avalanche's own first call adds every parameter of the model; parameters that come later are
-        still added.
+        Avalanche's own first call adds every parameter of the model; later parameters are added
+        here, too.
         """
         named = dict(self.model.named_parameters())
         if self.optimized_param_id is None:
@@ -82,7 +87,7 @@ class Learner(SupervisedTemplate):
         )
 
     def keep_statistics(self) -> None:
-        """Let each task label be tested with the running statistics that it was trained with."""
+        """Test each task label with the running statistics that it was trained with."""
         self.statistics = RunningStatistics(self.model)
 
     def _before_training_exp(self, **kwargs: Any) -> None:
@@ -131,13 +136,13 @@ class Learner(SupervisedTemplate):
         return self.model(self.mb_x, self.mb_task_id)
 
     def backward(self) -> None:
-        """Backward pass, after a look at the loss: a learner that diverged stops here."""
+        """Backward pass; a learner whose loss is not finite stops here."""
         if not math.isfinite(self.loss.item()):
             raise Diverged(f"the loss became {self.loss.item()}")
         super().backward()
 
     def optimizer_step(self) -> None:
-        """One step; an optimizer with a true `needs_closure` may repeat the pass. Loss and output stay the first's."""
+        """One step. With `needs_closure` the optimizer repeats the pass; the first loss is kept."""
         if not getattr(self.optimizer, "needs_closure", False):
             self.optimizer.step()
             return
@@ -146,11 +151,11 @@ class Learner(SupervisedTemplate):
         self.loss, self.mb_output = loss, output
 
     def repeat(self) -> Tensor:
-        """The pass over the current mini-batch again, at the weights as they are now, up to the gradient.
+        """Repeat forward and backward pass on the current mini-batch at the current weights.
 
-        Every hook from `before_forward` to `after_backward` runs again, so that what strategies add
-        to the loss and do to the gradient counts each time. Running statistics of normalisation
-        layers stay as the first pass left them.
+        Every hook from `before_forward` to `after_backward` runs again, so that changes of loss and
+        gradient by strategies apply each time. Running statistics of normalisation layers stay as
+        after the first pass.
 
         Returns:
             The loss, a scalar.
@@ -161,9 +166,8 @@ class Learner(SupervisedTemplate):
             if getattr(module, "track_running_stats", False)
         ]
         for module in tracking:
-            module.track_running_stats = (
-                False  # statistics of the mini-batch are still used, just not remembered
-            )
+            # statistics of the mini-batch are still used, but do not enter the running ones
+            module.track_running_stats = False
         try:
             with torch.enable_grad():
                 self.optimizer.zero_grad()
@@ -183,7 +187,7 @@ class Learner(SupervisedTemplate):
 
 @dataclass
 class Outcome:
-    """What a run has measured so far; after the last experience, its outcome.
+    """What a run has measured so far.
 
     Attributes:
         status: `ok` or `diverged`.
@@ -202,7 +206,7 @@ class Outcome:
 
 def train(
     learner: Learner,
-    scenario,
+    scenario: Scenario,
     meter: Meter,
     *,
     drift: DriftMeter,
@@ -214,14 +218,14 @@ def train(
 
     Args:
         learner: Model, optimizer, strategies.
-        scenario: What a stream's `build` returned. Experiences before its `start` are known from
-            the weights: strategies see them begin and end, without a mini-batch, and their row is
-            that of the untrained model.
-        meter: Takes the seconds of training, evaluation excluded.
+        scenario: The result of a stream's `build`. The model's weights were trained on the
+            experiences before `start`: strategies see them begin and end without a mini-batch, and
+            their row is that of the untrained model.
+        meter: Counts the seconds of training, evaluation excluded.
         drift: Measures the parameters after each experience.
-        so_far: What an interrupted run had measured; training goes on with the next experience.
-        after_experience: Called after each experience with all that is measured (to save it).
-        tell: Called now and then with (experience, epoch, share of the experience done).
+        so_far: The outcome of an interrupted run; training resumes with the next experience.
+        after_experience: Called after each experience with the outcome so far, to save it.
+        tell: Called from time to time with (experience, epoch, share of the experience done).
 
     Returns:
         The outcome; with status `diverged`, the rows measured before the loss became infinite or
@@ -236,12 +240,12 @@ def train(
         outcome.initial, outcome.masked_initial = scores.row, scores.masked
     epochs = learner.train_epochs
     for experience in list(scenario.train_stream)[len(outcome.evaluation) :]:
-        known = experience.current_experience < scenario.start
-        learner.train_epochs = 0 if known else epochs
+        is_trained = experience.current_experience < scenario.start
+        learner.train_epochs = 0 if is_trained else epochs
         try:
             with meter.training():
                 learner.train(experience, eval_streams=[])
-            if known:
+            if is_trained:
                 scores.row, scores.masked = outcome.initial, outcome.masked_initial
             else:
                 learner.eval(tests)

@@ -21,23 +21,19 @@ from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 from nanocl import __version__
 from nanocl.records import Cost, Environment
 
-LIBRARIES = (
-    "bitsandbytes",
-    "pytorch-optimizer",
-    "timm",
-    "torchao",
-)  # extras that decide what a run computes
+# extras that decide what a run computes
+LIBRARIES = ("bitsandbytes", "pytorch-optimizer", "timm", "torchao")
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 class Meter:
-    """Clock and memory marks of one run.
+    """Seconds, steps and peak memory of one run.
 
     Attributes:
         seconds: Wall-clock seconds spent inside `training()` so far.
         steps: Training mini-batches counted so far.
         samples: Training samples counted so far.
-        strategy_bytes: The most that the strategies' tensors have held when it was looked at.
+        strategy_bytes: The largest number of bytes in the strategies' tensors seen so far.
     """
 
     def __init__(self, device: str = "cpu") -> None:
@@ -60,10 +56,10 @@ class Meter:
             self.seconds, self._since = self.elapsed(), None
 
     def elapsed(self) -> float:
-        """Seconds of training until now, the block under way included."""
-        return self.seconds + (
-            time.perf_counter() - self._since if self._since is not None else 0.0
-        )
+        """Seconds of training until now, including the current block."""
+        if self._since is None:
+            return self.seconds
+        return self.seconds + time.perf_counter() - self._since
 
     def look_at(self, strategies: Iterable[Any]) -> None:
         """Note the bytes that the strategies hold now."""
@@ -98,10 +94,10 @@ class Meter:
 
 
 def tensor_bytes(value: Any) -> int:
-    """Bytes of all tensors in nested mappings, lists and tuples; of a tensor made of others (8-bit), of those.
+    """Bytes of all tensors in nested mappings, lists and tuples.
 
-    Of another object, such as the projection that GaLore keeps, of the tensors that are its
-    attributes.
+    A tensor that wraps others (8-bit moments) counts as those; another object, such as GaLore's
+    projection, counts as the tensors among its attributes.
     """
     if isinstance(value, Tensor) and is_traceable_wrapper_subclass(value):
         return sum(tensor_bytes(getattr(value, name)) for name in value.__tensor_flatten__()[0])
@@ -119,7 +115,7 @@ def tensor_bytes(value: Any) -> int:
 
 
 def peak_memory() -> int:
-    """Highest resident set size in bytes since the last `Meter` began (on Linux; elsewhere since the process began)."""
+    """Highest resident set size in bytes since the last `Meter` was made; off Linux, in all."""
     try:
         line = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) * 1024
@@ -130,9 +126,8 @@ def peak_memory() -> int:
 
 def _forget_peak() -> None:
     try:
-        _RESET.write_text(
-            "5"
-        )  # Linux: the high-water mark starts again from now, so runs in one worker do not mix
+        # Linux: the peak is counted from now on, so that runs in one worker do not mix
+        _RESET.write_text("5")
     except OSError:
         return
 

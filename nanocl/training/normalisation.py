@@ -1,4 +1,4 @@
-"""Running statistics of normalisation layers: part of what an experience leaves behind, and no parameter."""
+"""Running statistics of normalisation layers, kept for each task label."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 class RunningStatistics:
-    """The running statistics that each task label was trained with, to be put back when it is tested.
+    """The running statistics that each task label was trained with, restored for its test.
 
     Attributes:
         kept: Task label (as text) to the statistics by buffer name.
@@ -18,22 +18,22 @@ class RunningStatistics:
         self._aside: dict[str, Tensor] = {}
 
     def keep(self, label: int) -> None:
-        """Note the model's statistics as those of this task label."""
+        """Store the model's statistics as those of this task label."""
         self.kept[str(label)] = {
             name: buffer.clone() for name, buffer in statistics_of(self.model).items()
         }
 
     def put(self, label: int) -> None:
-        """Give the model the statistics of this task label; one not trained yet leaves them as they are."""
+        """Load the statistics of this task label; without any, the model keeps its own."""
         self._copy(self.kept.get(str(label), {}))
 
     def lend(self, label: int) -> None:
-        """As `put`, until `take_back`."""
+        """Load them until `take_back`."""
         self._aside = {name: buffer.clone() for name, buffer in statistics_of(self.model).items()}
         self.put(label)
 
     def take_back(self) -> None:
-        """Give the model the statistics that it had before `lend`."""
+        """Restore the statistics from before `lend`."""
         self._copy(self._aside)
 
     def _copy(self, values: dict[str, Tensor]) -> None:

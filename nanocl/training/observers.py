@@ -1,4 +1,4 @@
-"""What looks on while a learner trains and is tested: results, counts, and whether it diverged."""
+"""Plugins that observe training and evaluation: scores, counts, divergence."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Scores(SupervisedPlugin):
     def after_eval_iteration(self, strategy: Any, **kwargs: Any) -> None:
         output, target = strategy.mb_output, strategy.mb_y
         if not output.isfinite().all():
-            raise Diverged("the model's answers are infinite or NaN")
+            raise Diverged("the model's outputs are infinite or NaN")
         self._count += len(target)
         if self.measure == "loss":
             self._sum += (output - target).square().mean(1).sum().item()
@@ -54,7 +54,7 @@ class Scores(SupervisedPlugin):
 
 
 class Ticker(SupervisedPlugin):
-    """Count steps and samples, and tell now and then where the run is.
+    """Count steps and samples, and report progress.
 
     Attributes:
         meter: Takes the counts.

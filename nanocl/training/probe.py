@@ -1,7 +1,7 @@
-"""Gradient against magnitude while a learner trains: what the small weights of each layer are doing.
+"""Gradient against magnitude of the weights of each layer while a learner trains.
 
-The probe only looks: a run with it has the same numbers, bit for bit, as one without. Its JSON lies
-beside the records.
+A run with the probe has the same numbers, bit for bit, as one without. Its JSON is stored beside
+the records.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from torch import Tensor
 from nanocl.records import RunSpec, probes
 from nanocl.training.drift import change_by_magnitude
 
-FEWEST = 1000  # entries of a layer that is looked at: a tenth of a thousandth is no set
+FEWEST = 1000  # entries of a layer: the top 0.01 % of fewer is not a set
 DENSITIES = (0.001, 0.01, 0.1)
 TOP_GRADIENTS, LOW_GRADIENTS = 1e-4, 0.8  # the shares behind r
 
 
 class MagnitudeProbe(SupervisedPlugin):
-    """Looks at every weight matrix of the backbone at steps 0, 10, 100, ... of each experience and after its last step.
+    """Looks at every weight matrix of the backbone at steps 0, 10, 100, ... of each experience.
 
     Attributes:
-        looks: What was seen, in order: experience, step and layers.
-        changes: For each experience trained: the mean absolute change in each tenth of a layer by
-            magnitude.
+        looks: One entry for each look, in order: experience, step and layers.
+        changes: One entry for each trained experience: the mean absolute change in each tenth of a
+            layer by magnitude.
     """
 
     def __init__(self) -> None:
@@ -45,38 +45,29 @@ class MagnitudeProbe(SupervisedPlugin):
     def before_update(self, strategy: Any, **kwargs: Any) -> None:
         if self._step == self._next:
             self._next = max(10, 10 * self._next)
-            self.looks.append(
-                {
-                    "experience": strategy.experience.current_experience,
-                    "step": self._step,
-                    "layers": {
-                        name: look(weight.detach(), weight.grad.detach())
-                        for name, weight in _matrices(strategy.model)
-                        if weight.grad is not None
-                    },
-                }
-            )
+            experience = strategy.experience.current_experience
+            layers = {
+                name: look(weight.detach(), weight.grad.detach())
+                for name, weight in _matrices(strategy.model)
+                if weight.grad is not None
+            }
+            self.looks.append({"experience": experience, "step": self._step, "layers": layers})
         self._step += 1
 
     def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         if self._step:
-            self.changes.append(
-                {
-                    "experience": strategy.experience.current_experience,
-                    "steps": self._step,
-                    "layers": {
-                        name: [
-                            _short(value)
-                            for value in change_by_magnitude(
-                                self._start[name].flatten().cpu(), weight.detach().flatten().cpu()
-                            )
-                        ]
-                        for name, weight in _matrices(strategy.model)
-                        if name in self._start
-                    },
-                }
-            )
+            experience = strategy.experience.current_experience
+            layers = {
+                name: self._change(name, weight)
+                for name, weight in _matrices(strategy.model)
+                if name in self._start
+            }
+            self.changes.append({"experience": experience, "steps": self._step, "layers": layers})
         self._start = {}
+
+    def _change(self, name: str, weight: Tensor) -> list[float | None]:
+        start, now = self._start[name].flatten().cpu(), weight.detach().flatten().cpu()
+        return [_short(value) for value in change_by_magnitude(start, now)]
 
     def save(self, folder: Path, spec: RunSpec) -> Path:
         """Write the measurements into the folder of probes."""
@@ -87,10 +78,15 @@ def look(weight: Tensor, gradient: Tensor) -> dict[str, Any]:
     """One layer at one step.
 
     Returns:
-        `entries`; `magnitude` and `gradient`, medians of |w| and |g| in each tenth of the entries by |w|, smallest
-        first; `steep`, the 99th percentile of |g| there; `overlap`, for each density the share of the largest |g| that
-        lie in the smallest |w| (the density itself is chance); `low`, the share of the top 1 % of |g| in the bottom
-        10 % of |w|; `ratio`, r: median |w| at the top 0.01 % of |g| over the largest |w| at the bottom 80 % of |g|.
+        entries: Their number.
+        magnitude, gradient: Medians of |w| and |g| in each tenth of the entries by |w|, smallest
+            first.
+        steep: The 99th percentile of |g| in each tenth.
+        overlap: For each density d, the share of the top d of |g| in the bottom d of |w|; d if they
+            are independent.
+        low: The share of the top 1 % of |g| in the bottom 10 % of |w|.
+        ratio: r, the median |w| at the top 0.01 % of |g| over the largest |w| at the bottom 80 % of
+            |g|.
 
     Source: Zhou, Jacobs, Gadhikar and Burkholz, 2025, arXiv:2506.21374, Table 1 (the quotient
         itself is not printed).
@@ -98,18 +94,27 @@ def look(weight: Tensor, gradient: Tensor) -> dict[str, Any]:
     w, g = weight.flatten().abs().double().cpu(), gradient.flatten().abs().double().cpu()
     smallest, steepest = w.argsort(stable=True), g.argsort(descending=True, stable=True)
     tenths = smallest.tensor_split(10)
-    top, low = _first(steepest, TOP_GRADIENTS), steepest[len(g) - int(LOW_GRADIENTS * len(g)) :]
+    overlap = {
+        f"{density:g}": _short(_share(_first(steepest, density), _first(smallest, density)))
+        for density in DENSITIES
+    }
     return {
         "entries": len(w),
         "magnitude": [_short(w[part].median()) for part in tenths],
         "gradient": [_short(g[part].median()) for part in tenths],
         "steep": [_short(g[part].quantile(0.99)) if len(part) < 2**24 else None for part in tenths],
-        "overlap": {
-            f"{d:g}": _short(_share(_first(steepest, d), _first(smallest, d))) for d in DENSITIES
-        },
+        "overlap": overlap,
         "low": _short(_share(_first(steepest, 0.01), _first(smallest, 0.1))),
-        "ratio": _short(w[top].median() / w[low].max()) if w[low].max() > 0 else None,
+        "ratio": _ratio(w, steepest),
     }
+
+
+def _ratio(w: Tensor, steepest: Tensor) -> float | None:
+    """r of Table 1: small if the largest gradients fall on small weights."""
+    top = _first(steepest, TOP_GRADIENTS)
+    low = steepest[len(w) - int(LOW_GRADIENTS * len(w)) :]
+    largest = w[low].max()
+    return _short(w[top].median() / largest) if largest > 0 else None
 
 
 def _matrices(model: Any) -> list[tuple[str, Tensor]]:
