@@ -4,29 +4,12 @@ import dataclasses
 import functools
 
 import pytest
-import torch
+from small_runs import numbers, spec
 
 from nanocl.engine import local
-from nanocl.plugins.catalogue import INSTALLED, Catalogue
-from nanocl.protocols import suite
-from nanocl.protocols.request import Request
-from nanocl.records import RunFailure, RunResult, UserError
-from nanocl.training import assembly, experiment, loop
+from nanocl.records import RunFailure, UserError
+from nanocl.training import assembly, experiment
 from nanocl.training.context import Context
-
-
-def spec(strategy="adamw", seed=0, catalogue=INSTALLED, **values):
-    request = Request(tier="smoke", strategies=(strategy,), seeds=(seed,), **values)
-    return suite.specs(request, catalogue)[0]
-
-
-def numbers(result: RunResult):
-    return (
-        result.initial,
-        result.evaluation,
-        result.masked,
-        [dataclasses.asdict(d) for d in result.drift],
-    )
 
 
 def test_the_same_seed_gives_the_same_numbers_bit_for_bit():
@@ -48,14 +31,6 @@ def test_one_worker_and_two_give_the_same_numbers():
     assert matrices[0] == matrices[1]
 
 
-def test_every_strategy_starts_from_the_same_weights_and_data():
-    first, scenario = assembly.build(spec("adamw"), Context())
-    second, other = assembly.build(spec("er+sgd"), Context())
-    for a, b in zip(first.model.parameters(), second.model.parameters(), strict=True):
-        assert torch.equal(a, b)
-    assert scenario.classes == other.classes
-
-
 def test_the_matrix_has_an_untrained_row_and_one_row_per_experience():
     result = experiment.run_one(spec(), Context())
     assert len(result.initial) == 5 and [len(row) for row in result.evaluation] == [5] * 5
@@ -66,38 +41,6 @@ def test_the_matrix_has_an_untrained_row_and_one_row_per_experience():
     assert result.cost.optimizer_state_bytes == 8 * result.cost.parameters + 4 * 6, (
         "two moments and a step per tensor"
     )
-
-
-class Killed(Exception):
-    pass
-
-
-@pytest.mark.parametrize("strategy", ["nanoadam", "ewc+microadam", "er+adamw"])
-def test_a_run_that_was_cut_goes_on_bit_for_bit(tmp_path, monkeypatch, strategy):
-    run = spec(strategy)
-    whole = experiment.run_one(run, Context())
-    save = experiment.checkpoint.save
-
-    def save_then_die(path, learner, meter, drift, outcome):
-        save(path, learner, meter, drift, outcome)
-        if len(outcome.evaluation) == 3:
-            raise Killed
-
-    monkeypatch.setattr(experiment.checkpoint, "save", save_then_die)
-    with pytest.raises(Killed):
-        experiment.run_one(run, Context(checkpoints=tmp_path))
-    monkeypatch.setattr(experiment.checkpoint, "save", save)
-    trained = []
-    monkeypatch.setattr(
-        loop.Learner,
-        "train",
-        lambda self, e, train=loop.Learner.train, **k: (
-            trained.append(e.current_experience),
-            train(self, e, **k),
-        ),
-    )
-    assert numbers(experiment.run_one(run, Context(checkpoints=tmp_path))) == numbers(whole)
-    assert trained == [3, 4] and not list(tmp_path.iterdir())
 
 
 def test_a_loss_that_is_not_finite_is_a_result_called_diverged():
@@ -113,15 +56,6 @@ def test_weights_that_are_not_finite_after_the_last_step_are_diverged_too():
         Context(),
     )
     assert result.status == "diverged" and result.evaluation == ()
-
-
-def test_a_damaged_checkpoint_is_dropped_and_the_run_begins_again(tmp_path):
-    run = spec()
-    (tmp_path / f"{run.digest}.pt").write_bytes(b"garbage")
-    assert numbers(experiment.run_one(run, Context(checkpoints=tmp_path))) == numbers(
-        experiment.run_one(run, Context())
-    )
-    assert not list(tmp_path.iterdir())
 
 
 def test_a_run_that_fails_takes_no_other_with_it():
@@ -155,26 +89,6 @@ def _die(spec, *, tell):
     os._exit(9)
 
 
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"settings": {"adamw": {"lr": "-1"}}}, "-1"),
-        ({"settings": {"training": {"head": "own"}}}, "head must be one of auto, seen, all"),
-        ({"settings": {"stream": {"experiences": "99"}}}, "99"),
-        ({"settings": {"model": {"width": "0"}}}, "width"),
-    ],
-)
-def test_an_option_out_of_its_range_is_found_before_training(values, message):
-    with pytest.raises(UserError, match=message):
-        assembly.check([spec(**values)], Context())
-
-
-def test_cuda_without_a_gpu_is_refused_in_one_sentence(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(UserError, match="use --device cpu"):
-        assembly.choose_device("cuda")
-
-
 def test_tuning_measures_on_held_out_training_data():
     held_out = {"stream": {"validation": "0.2"}, "training": {"measured_on": "validation"}}
     result = experiment.run_one(spec(settings=held_out), Context())
@@ -188,56 +102,8 @@ def test_tuning_measures_on_held_out_training_data():
         assembly.check([spec(settings={"training": {"measured_on": "validation"}})], Context())
 
 
-NOISY = '''
-import random
-
-import numpy
-
-from nanocl.strategies import Strategy
-
-
-class Noisy(Strategy):
-    """Weight each loss by chance from the generators of Python and numpy.
-
-    Source: made up.
-    """
-
-    def before_backward(self, strategy, **kwargs):
-        strategy.loss = strategy.loss * (random.random() + numpy.random.rand())
-'''
-
-
-def test_random_numbers_of_python_and_numpy_resume_bit_for_bit_and_an_edited_file_changes_nothing(
-    tmp_path, monkeypatch
-):
-    plugin = tmp_path / "noisy.py"
-    plugin.write_text(NOISY)
-    catalogue = Catalogue([plugin])
-    run = spec("noisy+sgd", catalogue=catalogue)
-    whole = experiment.run_one(run, Context(catalogue))
-    assert numbers(experiment.run_one(run, Context(catalogue))) == numbers(whole)
-    save = experiment.checkpoint.save
-
-    def save_then_die(path, learner, meter, drift, outcome):
-        save(path, learner, meter, drift, outcome)
-        raise Killed
-
-    monkeypatch.setattr(experiment.checkpoint, "save", save_then_die)
-    with pytest.raises(Killed):
-        experiment.run_one(run, Context(catalogue, checkpoints=tmp_path))
-    monkeypatch.setattr(experiment.checkpoint, "save", save)
-    plugin.write_text("an edit during the run\n")
-    resumed = experiment.run_one(run, Context(catalogue, checkpoints=tmp_path))
-    assert numbers(resumed) == numbers(whole)
-
-
 def test_what_a_strategy_holds_in_training_only_counts_too():
     cost = experiment.run_one(spec("si+sgd"), Context()).cost
     assert cost.strategy_state_bytes >= 5 * 4 * cost.parameters, (
         "omega, anchor, path, gradient and weight of SI"
     )
-
-
-def test_a_size_that_no_memory_holds_is_a_mistake_in_one_sentence():
-    with pytest.raises(UserError, match="adamw on split-digits: "):
-        assembly.check([spec(settings={"model": {"width": str(10**15)}})], Context())
