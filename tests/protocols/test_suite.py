@@ -52,11 +52,6 @@ def test_rows_of_one_protocol_share_a_hash_and_other_options_do_not():
     assert a.protocol_hash == b.protocol_hash != other.protocol_hash
 
 
-def test_a_setting_of_the_callers_wins_and_says_so():
-    run = specs(strategies=("adamw",), seeds=(0,), settings={"adamw": {"lr": "0.5"}})[0]
-    assert run.strategy[0].options["lr"] == 0.5 and run.options_from == "set"
-
-
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -108,14 +103,6 @@ def test_a_choice_lists_what_is_allowed_once():
     assert str(error.value) == "tier must be one of smoke, cpu, paper, got 'nonsense'"
 
 
-def test_the_part_with_the_optimizer_comes_last_however_a_composition_is_written():
-    first, second = specs(strategies=("adam+ewc", "lwf+adam+ewc"), seeds=(0,))
-    assert (first.strategy_name, second.strategy_name) == ("ewc+adam", "lwf+ewc+adam")
-    assert [run.digest for run in specs(strategies=("adam+ewc", "ewc+adam"), seeds=(0,))] == [
-        first.digest
-    ]
-
-
 def anywhere(spec):
     """The digest without seed, data and file of weights, which a protocol does not say."""
     return replace(
@@ -151,38 +138,6 @@ def test_every_committed_record_has_the_digest_that_is_asked_for_today():
         assert recipes[anywhere(spec)] == spec.options_from
 
 
-def test_published_are_only_compositions_that_the_protocol_lists_with_every_part_that_has_options():
-    def recipe(strategy, stream="split-cifar10", **values):
-        return specs(stream=stream, tier="paper", strategies=(strategy,), seeds=(0,), **values)[
-            0
-        ].options_from
-
-    assert (
-        recipe("er+sgd") == recipe("sgd+er") == recipe("joint+sgd") == recipe("sgd") == "published"
-    )
-    assert recipe("ewc+sgd") == recipe("er") == recipe("lwf+er+sgd") == "default"
-    assert (
-        recipe("er+sgd", settings={"training": {"epochs": "1"}})
-        == recipe("sgd", model="mlp")
-        == "set"
-    )
-
-
-def test_other_weights_under_the_same_name_are_another_run_below_the_home_folder_too(
-    tmp_path, monkeypatch
-):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    (tmp_path / "w.safetensors").write_bytes(b"one")
-    given = {
-        "settings": {"model": {"weights": "~/w.safetensors"}},
-        "strategies": ("adamw",),
-        "seeds": (0,),
-    }
-    before = specs(**given)[0].digest
-    (tmp_path / "w.safetensors").write_bytes(b"two")
-    assert specs(**given)[0].digest != before
-
-
 def test_an_alias_is_the_same_protocol():
     assert (
         specs(stream="split-cifar")[0].shared_identity()
@@ -199,103 +154,6 @@ def test_every_protocol_resolves_at_every_tier_and_scenario_it_supports(name):
         for tier in tables["tier"]:
             runs = specs(stream=name, tier=tier, scenario=scenario, strategies=("adamw",))
             assert runs and runs[0].scenario == scenario
-
-
-def test_a_tuned_recipe_is_used_for_its_tier_and_scenario_alone_and_a_setting_wins():
-    tuned = specs(stream="split-mnist", scenario="task", strategies=("ewc",))[0]
-    assert tuned.options_from == "tuned" and tuned.strategy[0].options["strength"] == 1000.0
-    assert (
-        specs(stream="split-mnist", scenario="class", strategies=("ewc",))[0].options_from
-        == "default"
-    )
-    other = specs(stream="split-mnist", scenario="task", strategies=("ewc",), model="small-cnn")[0]
-    assert other.options_from == "set", "tuned for another protocol"
-    own = specs(
-        stream="split-mnist",
-        scenario="task",
-        strategies=("ewc",),
-        settings={"ewc": {"strength": "5"}},
-    )[0]
-    assert own.options_from == "set" and own.strategy[0].options["strength"] == 5.0
-
-
-SWEPT = """
-scenario = "class"
-model = "mlp"
-strategies = ["adamw", "large", "ewc", "ewc+sgd"]
-seeds = 2
-stream = { family = "split", data = "digits" }
-sweep = { lr = [0.1, 0.2], large = { lr = [0.3], density = [0.1, 0.2, 0.3] } }
-
-[options]
-nanoadam = { mask_interval = 7 }
-
-[arm.large]
-strategy = "nanoadam"
-options.nanoadam = { select = "large" }
-
-[tier.cpu]
-[tier.smoke.sweep]
-lr = [0.5]
-"""
-
-
-@pytest.fixture
-def swept(tmp_path):
-    path = tmp_path / "swept.toml"
-    path.write_text(SWEPT)
-    return lambda **values: specs(stream=str(path), **values)
-
-
-def options_of(runs, name):
-    return [
-        tuple(part.options.get(n) for n in ("lr", "density", "select", "mask_interval"))
-        for run in runs
-        if run.strategy_name == name
-        for part in run.strategy[-1:]
-    ]
-
-
-def test_a_sweep_is_a_run_for_each_value_of_what_brings_the_optimizer(swept):
-    runs = swept(seeds=(0,))
-    assert (
-        [lr for lr, *_ in options_of(runs, "adamw")]
-        == [lr for lr, *_ in options_of(runs, "ewc+sgd")]
-        == [0.1, 0.2]
-    )
-    assert len(options_of(runs, "ewc")) == 1, "it brings no optimizer"
-    assert options_of(runs, "nanoadam") == [
-        (0.3, density, "large", 7) for density in (0.1, 0.2, 0.3)
-    ]
-    assert {run.options_from for run in runs if run.strategy_name != "ewc"} == {"sweep"}
-    assert len({run.digest for run in swept()}) == 2 * len(runs)
-
-
-def test_what_is_set_is_not_swept_and_a_tier_has_its_own_sweep(swept):
-    fixed = swept(strategies=("large", "adamw"), seeds=(0,), settings={"nanoadam": {"lr": "0.9"}})
-    assert [row[:2] for row in options_of(fixed, "nanoadam")] == [
-        (0.9, density) for density in (0.1, 0.2, 0.3)
-    ]
-    assert [row[0] for row in options_of(fixed, "adamw")] == [0.1, 0.2]
-    assert [
-        row[0]
-        for row in options_of(swept(strategies=("adamw",), seeds=(0,), tier="smoke"), "adamw")
-    ] == [0.5]
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "message"),
-    [
-        ("lr = [0.1, 0.2]", "lr = 0.1", "sweep must be a table of lists"),
-        ('strategy = "nanoadam"', 'strategi = "nanoadam"', "arm must be a table for each name"),
-        ("density = [0.1, 0.2, 0.3]", "densiti = [0.1]", "did you mean 'density'"),
-    ],
-)
-def test_a_sweep_that_makes_no_sense_is_refused(tmp_path, before, after, message):
-    path = tmp_path / "wrong.toml"
-    path.write_text(SWEPT.replace(before, after))
-    with pytest.raises(UserError, match=message):
-        specs(stream=str(path))
 
 
 def test_epochs_set_by_hand_put_a_protocols_iterations_aside_and_both_by_hand_are_refused():

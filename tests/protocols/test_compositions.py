@@ -1,0 +1,55 @@
+"""A composition has one order of parts, and says where its options come from."""
+
+import pytest
+
+from nanocl.plugins.catalogue import Catalogue
+from nanocl.protocols import suite
+from nanocl.protocols.request import Request
+from nanocl.records import UserError
+
+
+def specs(**values):
+    return suite.specs(Request(**values), Catalogue())
+
+
+def test_the_part_with_the_optimizer_comes_last_however_a_composition_is_written():
+    first, second = specs(strategies=("adam+ewc", "lwf+adam+ewc"), seeds=(0,))
+    assert (first.strategy_name, second.strategy_name) == ("ewc+adam", "lwf+ewc+adam")
+    assert [run.digest for run in specs(strategies=("adam+ewc", "ewc+adam"), seeds=(0,))] == [
+        first.digest
+    ]
+
+
+def test_published_are_only_compositions_that_the_protocol_lists_with_every_part_that_has_options():
+    def recipe(strategy, stream="split-cifar10", **values):
+        return specs(stream=stream, tier="paper", strategies=(strategy,), seeds=(0,), **values)[
+            0
+        ].options_from
+
+    assert (
+        recipe("er+sgd") == recipe("sgd+er") == recipe("joint+sgd") == recipe("sgd") == "published"
+    )
+    assert recipe("ewc+sgd") == recipe("er") == recipe("lwf+er+sgd") == "default"
+    assert (
+        recipe("er+sgd", settings={"training": {"epochs": "1"}})
+        == recipe("sgd", model="mlp")
+        == "set"
+    )
+
+
+def test_a_setting_of_the_callers_wins_and_says_so():
+    run = specs(strategies=("adamw",), seeds=(0,), settings={"adamw": {"lr": "0.5"}})[0]
+    assert run.strategy[0].options["lr"] == 0.5 and run.options_from == "set"
+
+
+@pytest.mark.parametrize(
+    ("strategy", "message"),
+    [
+        ("adam+sgd", "at most one part may bring an optimizer, got adam and sgd"),
+        ("ewc+ewc", "names a strategy twice"),
+        ("torch:Adam+torch:SGD", "names a strategy twice"),
+    ],
+)
+def test_parts_that_exclude_each_other_are_refused(strategy, message):
+    with pytest.raises(UserError, match=message):
+        specs(strategies=(strategy,), seeds=(0,))

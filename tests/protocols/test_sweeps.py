@@ -1,0 +1,90 @@
+"""A sweep is one run for each value, and a malformed one is refused."""
+
+import pytest
+
+from nanocl.plugins.catalogue import Catalogue
+from nanocl.protocols import suite
+from nanocl.protocols.request import Request
+from nanocl.records import UserError
+
+SWEPT = """
+scenario = "class"
+model = "mlp"
+strategies = ["adamw", "large", "ewc", "ewc+sgd"]
+seeds = 2
+stream = { family = "split", data = "digits" }
+sweep = { lr = [0.1, 0.2], large = { lr = [0.3], density = [0.1, 0.2, 0.3] } }
+
+[options]
+nanoadam = { mask_interval = 7 }
+
+[arm.large]
+strategy = "nanoadam"
+options.nanoadam = { select = "large" }
+
+[tier.cpu]
+[tier.smoke.sweep]
+lr = [0.5]
+"""
+
+
+def specs(**values):
+    return suite.specs(Request(**values), Catalogue())
+
+
+@pytest.fixture
+def swept(tmp_path):
+    path = tmp_path / "swept.toml"
+    path.write_text(SWEPT)
+    return lambda **values: specs(stream=str(path), **values)
+
+
+def options_of(runs, name):
+    return [
+        tuple(part.options.get(n) for n in ("lr", "density", "select", "mask_interval"))
+        for run in runs
+        if run.strategy_name == name
+        for part in run.strategy[-1:]
+    ]
+
+
+def test_a_sweep_is_a_run_for_each_value_of_what_brings_the_optimizer(swept):
+    runs = swept(seeds=(0,))
+    assert (
+        [lr for lr, *_ in options_of(runs, "adamw")]
+        == [lr for lr, *_ in options_of(runs, "ewc+sgd")]
+        == [0.1, 0.2]
+    )
+    assert len(options_of(runs, "ewc")) == 1, "it brings no optimizer"
+    assert options_of(runs, "nanoadam") == [
+        (0.3, density, "large", 7) for density in (0.1, 0.2, 0.3)
+    ]
+    assert {run.options_from for run in runs if run.strategy_name != "ewc"} == {"sweep"}
+    assert len({run.digest for run in swept()}) == 2 * len(runs)
+
+
+def test_what_is_set_is_not_swept_and_a_tier_has_its_own_sweep(swept):
+    fixed = swept(strategies=("large", "adamw"), seeds=(0,), settings={"nanoadam": {"lr": "0.9"}})
+    assert [row[:2] for row in options_of(fixed, "nanoadam")] == [
+        (0.9, density) for density in (0.1, 0.2, 0.3)
+    ]
+    assert [row[0] for row in options_of(fixed, "adamw")] == [0.1, 0.2]
+    assert [
+        row[0]
+        for row in options_of(swept(strategies=("adamw",), seeds=(0,), tier="smoke"), "adamw")
+    ] == [0.5]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("lr = [0.1, 0.2]", "lr = 0.1", "sweep must be a table of lists"),
+        ('strategy = "nanoadam"', 'strategi = "nanoadam"', "arm must be a table for each name"),
+        ("density = [0.1, 0.2, 0.3]", "densiti = [0.1]", "did you mean 'density'"),
+    ],
+)
+def test_a_sweep_that_makes_no_sense_is_refused(tmp_path, before, after, message):
+    path = tmp_path / "wrong.toml"
+    path.write_text(SWEPT.replace(before, after))
+    with pytest.raises(UserError, match=message):
+        specs(stream=str(path))
