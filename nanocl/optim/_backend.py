@@ -73,6 +73,8 @@ def _has_triton() -> bool:
 @cache  # called for each parameter in each step
 def _function(kind: str, algorithm: str, name: str) -> Callable[..., Any]:
     module = f"nanocl.optim.{kind}.{algorithm}"
+    if kind == PLAIN:
+        return getattr(import_module(module), name)
     function = getattr(import_module(module), name, None) if find_spec(module) else None
     return _function(PLAIN, algorithm, name) if function is None else function
 

@@ -35,7 +35,7 @@ def _length(beta: float, exponent: int = 37) -> int:
 @lru_cache(maxsize=8)
 def _factors(beta: float, length: int, real: type, *, root: bool = False) -> np.ndarray:
     """1 / (1 - beta^age), or its root, for the ages below `length`."""
-    factors = np.ones(length, real)
+    factors: np.ndarray = np.ones(length, real)
     # from exp(-38) on, beta^age is lost in 1 - beta^age, and the factor is 1
     age = np.arange(1, min(length, _length(beta, 38)), dtype=np.float64)
     factors[1 : 1 + len(age)] = (1 - beta**age) ** -0.5 if root else 1 / (1 - beta**age)

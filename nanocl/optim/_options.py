@@ -26,6 +26,7 @@ def check_number(
 
     A tensor of one entry counts as a number. A bool or a string does not: it would fail in a step.
     """
+    # an infinite end is open: no option may be infinite
     open_high = open_high or math.isinf(high)
     try:
         number = math.nan if isinstance(value, bool | str | bytes) else float(value)
@@ -40,6 +41,7 @@ def check_number(
 
 def check_integer(name: str, value: Any, low: int, high: int | None = None) -> None:
     """Raise ValueError unless `value` is an int in [low, high]."""
+    # in Python, True is an int
     is_integer = isinstance(value, int) and not isinstance(value, bool)
     if not is_integer or value < low or (high is not None and value > high):
         bounds = f"in [{low}, {high}]" if high is not None else f"of at least {low}"

@@ -114,6 +114,7 @@ class CLASSP(CompactOptimizer):
             update.div_((sums + group["eps"]).pow_(1 / group["power"]))
         entries = param.to(gradient.dtype)
         moved = torch.where(passing, entries * (1 - lr * group["weight_decay"]) - update, entries)
+        # rounded to nearest, a bfloat16 sum would stop growing at 256 times its addend
         rounded = state["sum"].dtype == torch.bfloat16
         store(state["sum"], sums, _bits(state, 0, param) if rounded else None)
         stochastic = group["weight_rounding"] == "stochastic"

@@ -124,6 +124,7 @@ class LIFT(CompactOptimizer):
         if not state:
             start = start_dense if group["density"] == 1 else start_selection
             start(param, state, group, self.ordinal(group["seed"]))
+        # the paper's fixed interval of mask updates, counted for each parameter
         if "offset" in state and self.is_due(state["step"], group):
             _choose(param, state, group)
         return advance(param, state, group)

@@ -103,6 +103,7 @@ class MicroAdam(CompactOptimizer):
 
     def _start(self, param: Tensor, group: dict[str, Any]) -> None:
         state = self.state[param]
+        # kept in the state: a change of these options would not fit the codes already stored
         state.update(
             step=0,
             block=group["block_size"] or SHORT_CHUNK,

@@ -90,11 +90,9 @@ class NanoAdam(CompactOptimizer):
         weight_rounding: str = "nearest",
         fused: bool | None = None,
     ) -> None:
+        adam = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
         defaults = {
-            "lr": lr,
-            "betas": betas,
-            "eps": eps,
-            "weight_decay": weight_decay,
+            **adam,
             "density": density,
             "final_density": final_density,
             "total_steps": total_steps,
@@ -149,6 +147,7 @@ class NanoAdam(CompactOptimizer):
 def _check_schedule(options: dict[str, Any]) -> None:
     """Check the options of a density schedule."""
     check_number("final_density", options["final_density"], 0.0, 1.0)
+    # without a length the schedule has no slope, and a static selection would never follow it
     if options["total_steps"] is None:
         raise ValueError("total_steps must be a positive integer with final_density, got None")
     if options["select"] == "static-small":
@@ -195,5 +194,6 @@ def scheduled_density(step: int, group: dict[str, Any]) -> float:
     first, last = group["density"], group["final_density"]
     if last is None:
         return first
+    # the paper's schedule k(t), evaluated at multiples of the interval and constant after its end
     evaluated = step - step % (group["density_interval"] or 1)
     return first + (last - first) * min(1.0, evaluated / group["total_steps"])

@@ -3,21 +3,14 @@
 import pytest
 import torch
 from torch import nn
-from trajectories import gradients_of, train
+from trajectories import assert_follows, gradients_of, make_params, train
 
 from nanocl.footprint import state_bytes_of
 from nanocl.footprint.architectures import Weight
 from nanocl.optim import CLASSP
-from nanocl.optim._reference.lift import CLASSPReference
+from nanocl.optim._reference.classp import CLASSPReference
 from nanocl.strategies.classp import CLASSP as Strategy
 from nanocl.testing import small_learner, small_stream
-
-SHAPES = ((17, 9), (13,), (1,), ())
-
-
-def make_params(shapes=SHAPES, dtype=torch.float32):
-    generator = torch.Generator().manual_seed(0)
-    return [nn.Parameter(torch.randn(shape, generator=generator).to(dtype)) for shape in shapes]
 
 
 @pytest.mark.parametrize(
@@ -37,16 +30,7 @@ def test_trajectory_equals_the_formula_entry_by_entry(options):
         CLASSP(params, lr=0.05, **options),
         CLASSPReference(params, lr=0.05, **options),
     )
-    for step in range(10):
-        gradients = [
-            None if (step + i) % 5 == 0 else g for i, g in enumerate(gradients_of(params, step))
-        ]
-        for param, gradient in zip(params, gradients, strict=True):
-            param.grad = gradient
-        optimizer.step()
-        reference.step(gradients)
-    for param, expected in zip(params, reference.params, strict=True):
-        torch.testing.assert_close(param.detach().flatten(), expected, rtol=0, atol=1e-12)
+    assert_follows(params, optimizer, reference, 10, 1e-12)
 
 
 def test_power_two_without_threshold_is_adagrad():

@@ -1,18 +1,22 @@
-"""Sharing compiled loops out: on torch's own OpenMP threads, on a pool where there are none, the same bits on both."""
+"""Compiled loops on torch's OpenMP threads, or on a pool without them: the same bits."""
 
 import _ctypes
 import multiprocessing
 import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
+from trajectories import assert_same
 
 from nanocl.optim import MicroAdam, NanoAdam, _threads
 from nanocl.optim._compiled.loops_adamw import HEAD, part
-from nanocl.optim._threads import Work, run
+from nanocl.optim._threads import Work, _shares, run
 
 BIG = 4 * _threads.WORTHWHILE
 
@@ -57,29 +61,24 @@ MAKERS = [
 def test_two_threads_give_the_bits_of_one(two_threads, make):
     both = trained(make)
     torch.set_num_threads(1)
-    assert all(torch.equal(one, other) for one, other in zip(both, trained(make), strict=True))
+    assert_same(both, trained(make))
 
 
 def test_every_piece_is_done_once(two_threads):
-    done = []
-    run(
-        [
-            Work(
-                lambda number, first, last: done.extend((number, i) for i in range(first, last)),
-                (number,),
-                10,
-                BIG,
-            )
-            for number in range(5)
-        ]
-    )
-    assert sorted(done) == [(number, i) for number in range(5) for i in range(10)]
+    done: list[tuple[int, int]] = []
+
+    def loop(number, first, last):
+        done.extend((number, i) for i in range(first, last))
+
+    run([Work(loop, (number,), 10, BIG) for number in range(5)])
+    assert sorted(done) == list(product(range(5), range(10)))
 
 
 def test_parameters_with_one_loop_and_one_set_of_arguments_are_done_in_one_call_a_thread(
     two_threads,
 ):
-    done, calls = [], []
+    done: list[tuple[int, int]] = []
+    calls: list[int] = []
 
     def loop(table, done, calls, first, last):
         calls.append(len(table))
@@ -140,9 +139,12 @@ def test_a_forked_child_steps_though_it_has_none_of_its_parents_threads(two_thre
     optimizer.step()
     context = multiprocessing.get_context("fork")
     queue = context.SimpleQueue()
-    child = context.Process(
-        target=lambda: (optimizer.step(), queue.put(param.detach().numpy()[::50].tobytes()))
-    )
+
+    def step_and_report():
+        optimizer.step()
+        queue.put(param.detach().numpy()[::50].tobytes())
+
+    child = context.Process(target=step_and_report)
     child.start()
     child.join(30)
     finished = child.exitcode == 0
@@ -190,3 +192,22 @@ def test_state_that_was_left_on_another_device_is_refused():
     optimizer.state[param]["mean"] = optimizer.state[param]["mean"].to("meta")
     with pytest.raises(RuntimeError, match="on the CPU, got it on meta"):
         optimizer.step()
+
+
+@given(
+    costs=st.lists(st.tuples(st.integers(1, 50), st.integers(1, 10**6)), min_size=1, max_size=8),
+    threads=st.integers(1, 5),
+)
+def test_every_piece_of_work_is_shared_out_once_and_fairly(costs, threads):
+    works = [Work(print, (number,), pieces, cost) for number, (pieces, cost) in enumerate(costs)]
+    total = sum(work.cost for work in works)
+    shares = _shares(works, total, threads)
+    done, loads = [], []
+    for share in shares:
+        for work, first, last in share:
+            done += [(work.args[0], piece) for piece in range(first, last)]
+        loads.append(sum(w.cost / w.pieces * (last - first) for w, first, last in share))
+    every = [(number, piece) for number, work in enumerate(works) for piece in range(work.pieces)]
+    assert sorted(done) == every
+    largest_piece = max(work.cost / work.pieces for work in works)
+    assert max(loads) <= total / threads + len(works) * largest_piece

@@ -35,6 +35,7 @@ def fits(param: Tensor) -> bool:
 def array(tensor: Tensor) -> np.ndarray:
     """The tensor's memory as a flat array; bfloat16 as its bits."""
     tensor = tensor.detach()
+    # numpy has no bfloat16
     bits = tensor.view(torch.uint16) if tensor.dtype == torch.bfloat16 else tensor
     return bits.numpy().reshape(-1)
 

@@ -31,6 +31,7 @@ def scalars_of(param: Tensor, step: AdamStep) -> tuple[tuple[Any, ...], tuple[An
     """
     real = arithmetic_type(param.dtype)
     taking = 1 - step.beta1, step.beta2, 1 - step.beta2
+    # the correction of m joins lr, that of v scales its root: one multiplication an entry
     rate = step.lr / (1 - step.beta1**step.since)
     moving = rate, (1 - step.beta2**step.since) ** -0.5, step.eps, step.decay
     return tuple(map(real, taking)), tuple(map(real, moving))

@@ -7,18 +7,26 @@ for all types.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from llvmlite import ir
-from numba import carray, njit, types
+from numba import carray, extending, njit, types
 from numba.core import cgutils
-from numba.extending import intrinsic, overload
+from numba.extending import overload
 
 # "contract" allows fused multiply-add; numpy's error model omits the test for zero before each
 # division. EXACT rounds like plain PyTorch.
-COMPILE = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": {"contract"}}
-INLINE = {"forceinline": True, "error_model": "numpy", "fastmath": {"contract"}}
-EXACT = {**COMPILE, "fastmath": False}
-EXACT_INLINE = {**INLINE, "fastmath": False}
+COMPILE: Any = {
+    "nogil": True,
+    "cache": True,
+    "error_model": "numpy",
+    "fastmath": {"contract"},
+}
+INLINE: Any = {"forceinline": True, "error_model": "numpy", "fastmath": {"contract"}}
+EXACT: Any = {**COMPILE, "fastmath": False}
+EXACT_INLINE: Any = {**INLINE, "fastmath": False}
+intrinsic: Any = extending.intrinsic  # its stub keeps the argument that numba fills in
 NOT_FINITE = np.uint32(0x7F800000)
 
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
-from numba.extending import intrinsic
 
-from nanocl.optim._compiled.floats import COMPILE, random_bits
+from nanocl.optim._compiled.floats import COMPILE, intrinsic, random_bits
 
 # fewer bins for at most MANY keys: otherwise searching the bins takes longer than counting
 MANY_BINS, FEW_BINS, MANY = 2048, 128, 4096
@@ -86,11 +85,11 @@ def lowest(bits, mask, flip, rest, places, counts, chosen):
     # keys below the threshold, and the first of those equal to it
     taken = 0
     for j in range(left):
-        i = np.intp(places[j])
-        key = (bits[i] & mask) ^ flip
+        place = np.intp(places[j])
+        key = (bits[place] & mask) ^ flip
         if key < threshold or (key == threshold and equal > 0):
             equal -= key == threshold
-            chosen[taken] = i
+            chosen[taken] = place
             taken += 1
 
 

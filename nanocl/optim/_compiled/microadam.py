@@ -56,8 +56,9 @@ def _arguments(
     real = arithmetic_type(types[0])
     # the row written in this step has age 0
     ages = [(step - 1 - row) % window for row in range(min(window, step))]
-    weights = [np.array([beta**age for age in ages], real) for beta in (beta1, beta2)]
+    weight1 = np.array([beta1**age for age in ages], real)
+    weight2 = np.array([beta2**age for age in ages], real)
     factors = [(1 - beta) / (1 - beta**step) for beta in (beta1, beta2)]
     scalars = np.array([lr, eps, 1 - lr * weight_decay, *factors], real)
     kinds = KINDS[types[0]], np.empty(0, np.uint8), KINDS[types[1]], KINDS[types[2]]
-    return kinds, window, (step - 1) % window, bucket, *weights, scalars
+    return kinds, window, (step - 1) % window, bucket, weight1, weight2, scalars

@@ -46,6 +46,7 @@ def reselect(state: dict[str, Any], start: Tensor, offset: Tensor, policy: str) 
     if policy != "carry":
         plain.reselect(state, start, offset, policy)
         return
+    # the loop moves all three in one pass over both selections
     new = {name: state[name].new_empty(len(offset)) for name in CARRIED}
     new = {"start": start, "offset": offset, **new}
     steps_elapsed = min(state["step"] - state["chosen"], OLDEST)

@@ -36,6 +36,7 @@ def adam_update(
     mean: Tensor, square: Tensor, age: Tensor | int, betas: tuple[float, float], eps: float
 ) -> Tensor:
     """Adam's update from its moments; lines 9 to 12 of Loshchilov and Hutter's Algorithm 2."""
+    # the moments start at zero; dividing by 1 - beta^age removes this bias
     corrected_mean = mean / (1 - betas[0] ** age)
     corrected_square = square / (1 - betas[1] ** age)
     return corrected_mean / (corrected_square.sqrt() + eps)

@@ -38,8 +38,8 @@ class LowRankAdamWReference(Reference):
             # section 4.1: A is random, B is zero
             parts = [flat] if a is None else [a.double().clone(), _first_b(param, a)]
             self.trained.append(parts)
-        self.mean = [[torch.zeros_like(part) for part in parts] for parts in self.trained]
-        self.square = [[torch.zeros_like(part) for part in parts] for parts in self.trained]
+        self.mean = [_zeros(parts) for parts in self.trained]
+        self.square = [_zeros(parts) for parts in self.trained]
 
     def update(self, i: int, gradient: Tensor) -> None:
         parts = [part.detach().requires_grad_() for part in self.trained[i]]
@@ -61,6 +61,10 @@ class LowRankAdamWReference(Reference):
         moments = self.mean[i][j], self.square[i][j]
         update = adam_update(*moments, self.steps[i], self.betas, self.eps)
         return part * (1 - self.lr * self.weight_decay) - self.lr * update
+
+
+def _zeros(parts: list[Tensor]) -> list[Tensor]:
+    return [torch.zeros_like(part) for part in parts]
 
 
 def _first_b(param: Tensor, a: Tensor) -> Tensor:
