@@ -71,6 +71,7 @@ def _measured(
     shapes: str, rivals: list[Rival], budget: float, device: str, left_out: dict[str, str]
 ) -> list[Row]:
     bulk, rest = parameters(shapes, device)
+    # one AdamW for all rows, on the same parameters as each rival
     base = next(rival for rival in rivals if rival.name == BASE).make(bulk, rest)
     base.step()  # fills its state
     rows = []

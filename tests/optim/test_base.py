@@ -154,7 +154,7 @@ def test_a_scaled_loss_under_autocast_trains(make):
     assert losses[-1] < 0.8 * losses[0]
 
 
-def test_global_random_state_is_left_alone(make):
+def test_a_step_leaves_the_global_generator_unchanged(make):
     params = tiny_params()
     state = torch.get_rng_state()
     optimizer = make(params)
@@ -167,9 +167,9 @@ def test_global_random_state_is_left_alone(make):
 def test_compiling_ahead_changes_no_weight_no_state_no_generator_and_no_later_step(make):
     ahead, plain = tiny_params(), tiny_params()
     optimizers = make(ahead), make(plain)
-    chance = torch.get_rng_state()
+    random_state = torch.get_rng_state()
     optimizers[0].compile_ahead()
-    assert not optimizers[0].state and torch.equal(torch.get_rng_state(), chance)
+    assert not optimizers[0].state and torch.equal(torch.get_rng_state(), random_state)
     assert all(param.grad is None for param in ahead)
     for params, optimizer in zip((ahead, plain), optimizers, strict=True):
         train(params, optimizer, 4)

@@ -21,11 +21,11 @@ def test_a_wiped_state_starts_as_a_fresh_optimizer(make):
     assert_same(params, fresh)
 
 
-def test_no_two_parameters_have_the_same_random_bits_where_heads_come_and_go(make):
+def test_no_two_parameters_have_the_same_random_bits_when_heads_are_replaced(make):
     params = tiny_params()
     optimizer = make(params)
     train(params, optimizer, 1)
-    for _ in range(3):  # as where an output layer is replaced and the state of the old one dropped
+    for _ in range(3):  # an output layer is replaced and its state dropped
         new = nn.Parameter(torch.ones_like(params[0]))
         del optimizer.state[params[0]]
         optimizer.param_groups[0]["params"][0] = params[0] = new
@@ -34,7 +34,7 @@ def test_no_two_parameters_have_the_same_random_bits_where_heads_come_and_go(mak
     assert len(set(keys)) == len(keys)
 
 
-def test_a_grown_head_with_an_empty_state_goes_on_beside_the_others(make):
+def test_a_grown_head_with_an_empty_state_trains_beside_the_others(make):
     params = tiny_params()
     optimizer = make(params)
     train(params, optimizer, 4)
@@ -49,7 +49,7 @@ def test_a_grown_head_with_an_empty_state_goes_on_beside_the_others(make):
 
 
 @pytest.mark.parametrize("way", ["copy", "pickle"])
-def test_a_copied_optimizer_goes_on_with_the_same_bits(make, way):
+def test_a_copied_optimizer_continues_with_the_same_bits(make, way):
     params = tiny_params()
     optimizer = make(params)
     train(params, optimizer, 4)

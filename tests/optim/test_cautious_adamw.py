@@ -40,8 +40,8 @@ def test_without_weight_decay_it_is_adamw():
 
 
 @pytest.mark.parametrize("fused", [True, False])
-def test_weights_too_small_for_a_product_are_told_by_their_sign(fused):
-    """1e-30 times a tiny update is zero in float32, which would pass for agreement."""
+def test_tiny_weights_are_compared_by_sign_and_not_by_product(fused):
+    """1e-30 times a tiny update underflows to zero, which would count as agreement."""
     param = nn.Parameter(torch.tensor([-1e-30]))
     param.grad = torch.tensor([1.0])
     CautiousAdamW(

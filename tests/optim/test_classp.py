@@ -34,7 +34,7 @@ def test_trajectory_equals_the_formula_entry_by_entry(options):
 
 
 def test_power_two_without_threshold_is_adagrad():
-    """But for the place of eps: in the root here, outside of it there."""
+    """Except for eps, which is inside the root here and outside in Adagrad."""
     params, expected = make_params(dtype=torch.float64), make_params(dtype=torch.float64)
     train(params, CLASSP(params, lr=0.05, power=2.0, threshold=0.0, eps=1e-20), 20)
     train(expected, torch.optim.Adagrad(expected, lr=0.05, eps=1e-10), 20)
@@ -61,7 +61,7 @@ def test_entries_below_the_threshold_keep_every_bit_of_weight_and_sum(dtype):
             assert (optimizer.state[param]["sum"][~quiet] > total[~quiet]).all()
 
 
-def test_what_has_moved_much_moves_less():
+def test_an_entry_that_moved_much_moves_less():
     param = nn.Parameter(torch.zeros(2))
     optimizer, steps = CLASSP([param], lr=1.0, eps=0.0, threshold=0.0), []
     for gradient in ([1.0, 0.0], [1.0, 0.0], [1.0, 1.0]):
@@ -72,8 +72,8 @@ def test_what_has_moved_much_moves_less():
     assert steps == [[1.0, 0.0], [0.5, 0.0], [pytest.approx(1 / 3), 1.0]]
 
 
-def test_a_bfloat16_sum_goes_on_growing():
-    """Rounded to nearest, 256 + 1 stays 256 for ever."""
+def test_a_bfloat16_sum_keeps_growing():
+    """Rounded to nearest, 256 + 1 would stay 256."""
     param = nn.Parameter(torch.zeros(2000))
     optimizer = CLASSP([param], state_dtype="bfloat16", threshold=0.0)
     param.grad = torch.ones(2000)

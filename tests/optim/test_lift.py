@@ -105,9 +105,7 @@ def test_selection_changes_only_at_multiples_of_the_interval():
 
 
 @pytest.mark.parametrize(("policy", "first_step"), [("keep", 0.1 / 0.001**0.5), ("carry", 1.0)])
-def test_the_first_step_of_an_entry_that_comes_late_is_longer_in_the_authors_way(
-    policy, first_step
-):
+def test_the_first_step_of_a_new_entry_is_longer_in_the_authors_policy(policy, first_step):
     """Their bias correction counts the parameter's steps, so many by then that it is 1."""
     param = nn.Parameter(torch.tensor([3.0, 1.0]))
     optimizer = LIFT([param], lr=1e-4, density=0.5, mask_interval=20_000, moment_policy=policy)
@@ -138,7 +136,7 @@ def test_the_compiled_step_equals_the_plain_one(dtype):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
 
 
-def test_weights_that_are_not_finite_do_not_stop_the_run():
+def test_weights_that_are_not_finite_raise_no_error():
     (param,) = make_params(((6, 7),))
     with torch.no_grad():
         param[0, 0] = float("inf")

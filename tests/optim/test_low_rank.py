@@ -16,20 +16,18 @@ SHAPES = ((17, 9), (6, 3, 2, 2), (4, 30), (13,), ())
 
 
 def first_factors(params, rank):
-    """What the optimizer begins with, read from a step that cannot move A since B is zero."""
+    """The first A of each matrix, read after a step, which cannot change A since B is zero."""
     twins = copy.deepcopy(params)
     optimizer = LowRankAdamW(twins, rank=rank)
     train(twins, optimizer, 1)
-    found = []
+    factors = []
     for param in twins:
         columns = param.numel() // max(1, len(param)) if param.ndim else 1
         used = min(rank, len(param), columns) if param.ndim > 1 else 0
-        found.append(
-            optimizer.state[param]["factors"][: used * columns].view(used, columns)
-            if used
-            else None
-        )
-    return found
+        state = optimizer.state[param]
+        first = state["factors"][: used * columns].view(used, columns) if used else None
+        factors.append(first)
+    return factors
 
 
 @pytest.mark.parametrize(("rank", "alpha"), [(1, 16.0), (3, 2.0), (100, 1.0)])
@@ -158,7 +156,7 @@ def test_the_first_factor_is_uniform_and_depends_on_the_seed_alone():
     )  # 16 standard errors for 20000 numbers
 
 
-def test_the_global_generator_is_left_alone():
+def test_a_step_leaves_the_global_generator_unchanged():
     params, before = make_params(SHAPES), torch.get_rng_state()
     train(params, LowRankAdamW(params), 1)
     assert torch.equal(before, torch.get_rng_state())

@@ -14,7 +14,7 @@ from nanocl.optim._plain.selection import quota
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_nothing_is_lost_but_half_a_level_of_rounding(dtype):
+def test_each_step_loses_at_most_half_a_level_of_rounding(dtype):
     param = make_params(shapes=((33, 31),), dtype=dtype)[0]
     optimizer = MicroAdam([param], density=0.05, block_size=200, quant_block=32, window=3)
     numel, before = param.numel(), torch.zeros(param.numel(), dtype=torch.float64)
@@ -81,7 +81,7 @@ def test_newest_row_has_age_zero_and_moved_rows_with_their_ages_give_the_same_st
     assert mass.abs().sum() > 0
     torch.testing.assert_close(moved[0], other[0], rtol=0, atol=1e-6)
     wrong = copy.deepcopy((param, optimizer))
-    wrong[1].state[wrong[0]]["step"] += 4001  # ages turned, rows not
+    wrong[1].state[wrong[0]]["step"] += 4001  # the ages shift, the rows do not
     train([wrong[0]], wrong[1], 1, first=6)
     assert (wrong[0] - other[0]).abs().max() > 1e-4
 
@@ -110,7 +110,7 @@ def test_no_step_moves_more_entries_than_the_window_holds():
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0, -3.0])
-def test_a_constant_bucket_comes_back_as_it_was(value):
+def test_a_constant_bucket_is_stored_exactly(value):
     values = torch.full((10,), value)
     codes, low, high = torch.zeros(5, dtype=torch.uint8), torch.zeros(2), torch.zeros(2)
     quantise(values, codes, low, high, 5)

@@ -69,7 +69,7 @@ def test_moments_of_entries_that_do_not_move_are_those_of_adam():
 
 
 def test_each_parameter_filters_for_itself():
-    """The paper's partition: a parameter of small gradients moves as large a share as any."""
+    """The paper's partition: a parameter of small gradients moves the same share as others."""
     params = make_params(((40,), (40,)))
     before = [param.detach().clone() for param in params]
     optimizer = MoFO(params, density=0.1)
@@ -85,7 +85,7 @@ def test_each_parameter_filters_for_itself():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("state_dtype", [None, "bfloat16"])
 def test_the_compiled_loops_take_the_steps_of_the_plain_ones(dtype, state_dtype):
-    """The same entries; for these, numbers of float32 rounded at other places."""
+    """The same entries move; values differ by rounding, as operations differ in order."""
     steps = []
     for fused in (True, False):
         params = make_params(dtype=dtype)

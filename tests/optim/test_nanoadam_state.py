@@ -58,7 +58,7 @@ def test_first_step_after_a_selection_has_the_size_of_the_learning_rate(policy):
         torch.testing.assert_close(moved, torch.full_like(moved, 1e-3), rtol=1e-3, atol=0)
 
 
-def test_moments_of_a_slot_fall_to_another_entry_and_carried_ones_do_not():
+def test_moments_of_a_slot_pass_to_another_entry_and_carried_ones_do_not():
     for policy, expected in (("slot", 0.19), ("carry", 0.1), ("reset", 0.1)):
         param = nn.Parameter(torch.tensor([0.1, 1.0]))
         optimizer = NanoAdam([param], lr=10.0, density=0.5, mask_interval=1, moment_policy=policy)
@@ -152,7 +152,7 @@ def test_stochastic_weights_move_by_steps_that_nearest_rounding_loses():
     assert abs(moved["stochastic"] / (50 * 1e-4) - 1) < 0.05
 
 
-def test_ages_cannot_be_asked_for_after_a_start_without_them():
+def test_a_policy_with_ages_is_refused_for_a_state_without_them():
     param = nn.Parameter(torch.linspace(-1, 1, 100))
     param.grad = torch.ones(100)
     optimizer = NanoAdam([param], density=0.5, mask_interval=2, moment_policy="reset")

@@ -202,13 +202,13 @@ def test_steps_with_random_bits_are_never_repeated_since_each_needs_its_own():
     assert repeated > 0 and all(map(same, params, expected))
     for options in ({"state_dtype": "bfloat16"}, {"weight_rounding": "stochastic"}):
         _, _, repeated = trajectory(
-            lambda params, given=options: NanoAdam(params, **given), nothing, repeat=True
+            lambda params, options=options: NanoAdam(params, **options), nothing, repeat=True
         )
         assert repeated == 0
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda pair: pickle.loads(pickle.dumps(pair))])
-def test_a_copy_goes_on_by_itself(copied):
+def test_a_copy_steps_independently(copied):
     params = [nn.Parameter(torch.linspace(-1, 1, 100))]
     optimizer = MAKERS["small"](params)
     for _ in range(3):

@@ -76,10 +76,8 @@ def test_the_interpreted_kernel_steps_like_plain_pytorch(
     load(interpret=True)
     kind = {False: "_plain", None: "_triton"}
     monkeypatch.setattr(_backend, "kind_for", lambda param, fused: kind[fused])
-    assert (
-        _backend.function_for(torch.ones(1), None, "adamw").__module__
-        == "nanocl.optim._triton.adamw"
-    )
+    kernel = _backend.function_for(torch.ones(1), None, "adamw")
+    assert kernel.__module__ == "nanocl.optim._triton.adamw"
     assert_same_training(nn.Parameter, options, dtype, state_dtype)
 
 
