@@ -149,7 +149,9 @@ def _check_schedule(options: dict[str, Any]) -> None:
     check_number("final_density", options["final_density"], 0.0, 1.0)
     # without a length the schedule has no slope, and a static selection would never follow it
     if options["total_steps"] is None:
-        raise ValueError("total_steps must be a positive integer with final_density, got None")
+        raise ValueError(
+            "total_steps must be a positive integer when final_density is given, got None"
+        )
     if options["select"] == "static-small":
         raise ValueError(
             f"final_density must be None with select='static-small', "

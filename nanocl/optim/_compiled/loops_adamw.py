@@ -35,14 +35,14 @@ def adamw_selected(table, kinds, inverse1, inverse2, numbers, stochastic, first,
         numbers: lr, 1 - beta1, beta2, 1 - beta2, eps, decay in the type of the arithmetic.
         stochastic: Whether the parameter is rounded stochastically.
     """
-    room = np.empty((2, BLOCK), inverse1.dtype)
+    buffer = np.empty((2, BLOCK), inverse1.dtype)
     scale1, scale2 = np.full(BLOCK, inverse1[0]), np.full(BLOCK, inverse2[0])
     for i in range(len(table)):
         row, (begin, end) = table[i, HEAD:], part(table[i], first, last)
         if begin >= end:
             continue
         _selected(
-            row, kinds, inverse1, inverse2, numbers, stochastic, begin, end, room, scale1, scale2
+            row, kinds, inverse1, inverse2, numbers, stochastic, begin, end, buffer, scale1, scale2
         )
 
 
@@ -61,7 +61,7 @@ def part(row, first, last):
 
 @njit(**COMPILE)
 def _selected(
-    row, kinds, inverse1, inverse2, numbers, stochastic, first, last, room, scale1, scale2
+    row, kinds, inverse1, inverse2, numbers, stochastic, first, last, buffer, scale1, scale2
 ):
     """Update the chunks first ... last - 1 of one parameter."""
     param, grad = array_at(row[0], row[7], kinds[0]), array_at(row[1], row[7], kinds[1])
@@ -69,7 +69,7 @@ def _selected(
     start, offset = array_at(row[4], row[9], kinds[4]), array_at(row[5], row[8], kinds[5])
     age, chunk, since = array_at(row[6], row[10], kinds[6]), row[11], row[12]
     key, weight_key = np.uint32(row[13]), np.uint32(row[14])
-    entries, gradient = room[0], room[1]
+    entries, gradient = buffer[0], buffer[1]
     for c in range(first, last):
         base, end = c * chunk, start[c + 1]
         for j in range(start[c], end, BLOCK):
