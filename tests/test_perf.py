@@ -1,4 +1,4 @@
-"""The benchmark of optimizers in benchmarks/perf: what it counts, and that its pages are those of its record."""
+"""The benchmark of optimizers in benchmarks/perf: what it counts, and its committed pages."""
 
 import json
 import sys
@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture
 def perf(monkeypatch):
-    """The modules of the benchmark, found as when it is run as a program."""
+    """The modules of the benchmark, imported as when it runs as a program."""
     names = ("shapes", "rivals", "timing", "drawing")
     monkeypatch.syspath_prepend(ROOT / "benchmarks" / "perf")
     yield {name: __import__(name) for name in names}
@@ -33,7 +33,7 @@ def test_a_row_counts_the_state_of_the_optimizer(perf):
     bulk, rest = tiny()
     base = rivals[perf["rivals"].BASE].make([bulk], [rest])
     rival = rivals["NanoAdam 10 %"]
-    found = perf["timing"].row(
+    measured = perf["timing"].row(
         "tiny",
         rival.name,
         [bulk, rest],
@@ -44,22 +44,22 @@ def test_a_row_counts_the_state_of_the_optimizer(perf):
         device="cpu",
     )
     made = rival.make([bulk], [rest])
-    assert found.state_bytes == made.state_bytes() / (64 * 65)
+    assert measured.state_bytes == made.state_bytes() / (64 * 65)
     assert (
-        found.ms > 0
-        and found.base_ms > 0
-        and found.amortised == found.ratio + found.selection_steps / 100
+        measured.ms > 0
+        and measured.base_ms > 0
+        and measured.amortised == measured.ratio + measured.selection_steps / 100
     )
 
 
 def test_a_ratio_is_the_median_of_those_of_the_rounds(perf, monkeypatch):
     seconds = iter([1.0, 2.0, 2.0, 1.0, 4.0, 8.0] + [1.0, 2.0, 4.0, 2.0] * 2)
     monkeypatch.setattr(perf["timing"], "seconds", lambda step, device: next(seconds))
-    times = perf["timing"].in_turn(None, None, 0.0, "cpu")
+    times = perf["timing"].alternating(None, None, 0.0, "cpu")
     assert times == (2.0, 2.0, 2.0)  # whose quotient is 1
 
 
-def test_steps_in_a_row_are_timed_when_the_caches_are_full(perf, monkeypatch):
+def test_repeated_steps_are_timed_when_the_caches_are_full(perf, monkeypatch):
     order = []
     monkeypatch.setattr(perf["timing"], "seconds", lambda step, device: step())
 
@@ -67,7 +67,7 @@ def test_steps_in_a_row_are_timed_when_the_caches_are_full(perf, monkeypatch):
         order.append(name)
         return 1.0 if order[-3:] == [name] * 3 else 9.0
 
-    assert perf["timing"].in_a_row(lambda: late("a"), lambda: late("b"), 0.0, "cpu") == (
+    assert perf["timing"].repeated(lambda: late("a"), lambda: late("b"), 0.0, "cpu") == (
         1.0,
         1.0,
         1.0,

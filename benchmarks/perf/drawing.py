@@ -1,4 +1,4 @@
-"""The measured rows as Markdown tables and as a figure."""
+"""Measured rows as Markdown tables and as a figure."""
 
 from __future__ import annotations
 
@@ -11,15 +11,34 @@ from timing import Row
 
 from nanocl.reporting import colours
 
-EDGE = 0.05
-HEADER = (
-    "| optimizer | ms a step | AdamW's, ms | ratio | in a row | selection, ms | in AdamW steps | amortised ratio "
-    "| state, B/param | peak, B/param |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
+EDGE = 0.05  # bytes a parameter at which states of no bytes are drawn
+COLUMNS = (
+    "optimizer",
+    "ms a step",
+    "AdamW's ms",
+    "alternating",
+    "repeated",
+    "selection, ms",
+    "in AdamW steps",
+    "amortised",
+    "state, B/param",
+    "peak, B/param",
+)
+HEADER = f"| {' | '.join(COLUMNS)} |\n|---|{'--:|' * (len(COLUMNS) - 1)}"
+# how the numbers of a table were measured
+NOTE = (
+    f"Ratios are to `{BASE}` in the same process, medians over rounds. Alternating (cold cache): "
+    "the optimizer and AdamW take steps alternately, so that neither finds its data in the caches, "
+    "as after a backward pass. Repeated (warm cache): each takes 8 steps in succession, so that "
+    "data that fits into the caches stays there. Selection is the extra time of a step that "
+    "selects; the amortised ratio has one selection in 100 alternating steps. Peak is the memory "
+    "added by the optimizer and its first steps. Weights and gradients are float32. AdamW's own "
+    "time differs between rows if other programs use the machine; it is from the same rounds."
 )
 
 
 def markdown(rows: Sequence[Row], machine: Mapping[str, Any], left_out: Mapping[str, str]) -> str:
-    """A table for each set of shapes."""
+    """The page: the machine, how numbers are measured, a table for each set of shapes."""
     lines = [
         "# Optimizers: time and memory of a step",
         "",
@@ -27,22 +46,14 @@ def markdown(rows: Sequence[Row], machine: Mapping[str, Any], left_out: Mapping[
         "",
         "Machine: " + ", ".join(f"{key} {value}" for key, value in machine.items()) + ".",
         "",
-        f"Ratios are to `{BASE}` in the same process, medians over rounds. `ratio`: the optimizer and AdamW step "
-        "in turn, so that neither finds its data in the caches, as after a backward pass. `in a row`: each takes "
-        "8 steps in a row, as loops are often timed, and finds in the caches what fits into them. A selection is "
-        "what a step that selects takes more; the amortised ratio has one in 100 steps, which are taken in turn. "
-        "Peak is the memory that appears with the optimizer and its first steps. Weights and gradients are "
-        "float32. AdamW's own time differs from row to row where the machine is shared with others; it is that of "
-        "the same rounds.",
+        NOTE,
     ]
     for shapes in dict.fromkeys(row.shapes for row in rows):
         lines += ["", f"## {shapes}", "", HEADER]
         lines += [_line(row) for row in rows if row.shapes == shapes]
     if left_out:
-        lines += [
-            "",
-            "Not measured: " + "; ".join(f"{name} ({why})" for name, why in left_out.items()) + ".",
-        ]
+        reasons = "; ".join(f"{name} ({why})" for name, why in left_out.items())
+        lines += ["", f"Not measured: {reasons}."]
     return "\n".join(lines) + "\n"
 
 
@@ -50,17 +61,16 @@ def _line(row: Row) -> str:
     selection = (
         f"{row.selection_ms:.1f} | {row.selection_steps:.2f}" if row.selection_ms else "– | –"
     )
-    return (
-        f"| {row.optimizer} | {row.ms:.2f} | {row.base_ms:.2f} | {row.ratio:.2f} | {row.in_a_row:.2f} "
-        f"| {selection} | {row.amortised:.2f} | {row.state_bytes:.3f} | {row.peak_bytes:.1f} |"
-    )
+    times = f"{row.ms:.2f} | {row.base_ms:.2f} | {row.ratio:.2f} | {row.in_a_row:.2f}"
+    memory = f"{row.state_bytes:.3f} | {row.peak_bytes:.1f}"
+    return f"| {row.optimizer} | {times} | {selection} | {row.amortised:.2f} | {memory} |"
 
 
 def figure(
     rows: Sequence[Row], rivals: Sequence[Rival], machine: Mapping[str, Any], path: Path
 ) -> None:
-    """Time against memory on one set of shapes, and time over the sets."""
-    import matplotlib
+    """Draw time against memory on one set of shapes, and time over the sets."""
+    import matplotlib  # here, because tables do not need it
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
@@ -82,16 +92,16 @@ def figure(
 def _time_and_memory(
     axis: Any, rows: Sequence[Row], styles: Mapping[str, colours.Style], main: str
 ) -> None:
-    shown = [
-        row for row in rows if "," not in row.optimizer
-    ]  # variants lie upon each other; they are in the table
+    # variants of an optimizer would overlap; the table has them
+    shown = [row for row in rows if "," not in row.optimizer]
     shown.sort(key=lambda row: (row.state_bytes, row.amortised))
     for number, row in enumerate(shown):
         style, state = styles[row.optimizer], max(row.state_bytes, EDGE)
+        # beside a similar point on its right, the label goes to the left
         crowded = any(
             other.state_bytes < 4 * state and 1 / 1.3 < other.amortised / row.amortised < 1.3
             for other in shown[number + 1 :]
-        )  # then the name goes to the other side
+        )
         axis.plot(state, row.amortised, color=style.colour, marker=style.marker, linestyle="")
         axis.annotate(
             row.optimizer,
@@ -105,7 +115,7 @@ def _time_and_memory(
         xscale="log",
         title=f"{main} parameters",
         xlim=(0.8 * EDGE, 100),
-        xlabel=f"optimizer state [bytes per parameter]; none is drawn at {EDGE}",
+        xlabel=f"optimizer state [bytes per parameter]; zero is drawn at {EDGE}",
     )
     axis.set_xticks(
         [0.05, 0.1, 0.2, 0.5, 1, 2, 4, 8], ["0.05", "0.1", "0.2", "0.5", "1", "2", "4", "8"]
@@ -116,14 +126,15 @@ def _time_and_memory(
 def _time_over_sets(
     axis: Any, rows: Sequence[Row], styles: Mapping[str, colours.Style], sets: list[str]
 ) -> None:
-    found = {(row.optimizer, row.shapes): row.amortised for row in rows}
-    names = [
-        name for name in styles if all((name, shapes) in found for shapes in sets) and name != BASE
-    ]
+    ratios = {(row.optimizer, row.shapes): row.amortised for row in rows}
+    everywhere = set(styles) - {BASE}
+    for shapes in sets:
+        everywhere &= {row.optimizer for row in rows if row.shapes == shapes}
+    names = [name for name in styles if name in everywhere]
     for number, name in enumerate(names):
         axis.plot(
             sets,
-            [found[name, shapes] for shapes in sets],
+            [ratios[name, shapes] for shapes in sets],
             color=styles[name].colour,
             label=name,
             marker=colours.MARKERS[number % len(colours.MARKERS)],
@@ -136,9 +147,7 @@ def _time_over_sets(
 
 def _ratios(axis: Any) -> None:
     axis.axhline(1, color=colours.GREY, linewidth=0.8)
-    axis.set(
-        yscale="log", ylabel=f"time of a step, one selection in 100 steps included [{BASE} = 1]"
-    )
+    axis.set(yscale="log", ylabel=f"time of a step with one selection in 100 steps [{BASE} = 1]")
     axis.set_yticks(
         [0.1, 0.2, 0.5, 1, 2, 5, 10, 20], ["0.1", "0.2", "0.5", "1", "2", "5", "10", "20"]
     )

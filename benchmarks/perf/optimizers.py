@@ -3,8 +3,8 @@
     python benchmarks/perf/optimizers.py [--device cuda] [--threads 2] [--quick] [--shapes 20M]
     [--optimizers NanoAdam]
 
-Writes `optimizers-cpu.json`, `.md` and `.svg` (or `-gpu`) into results/perf/, the machine
-described. What a figure means is said in the table.
+Writes `optimizers-cpu.json`, `.md` and `.svg` (or `-gpu`) to results/perf/. The `.md` page
+describes the machine and the numbers.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import gc
 import json
 import os
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,36 +37,33 @@ def main() -> None:
         torch.set_num_threads(arguments.threads)
     sets = ["1M"] if arguments.quick else arguments.shapes or list(SETS)
     parts = [BASE, *arguments.optimizers] if arguments.optimizers else [""]
-    rivals = [rival for rival in listed() if any(part in rival.name for part in parts)]
+    rivals = [rival for rival in listed() if _names_one(parts, rival)]
     rows: list[Row] = []
     left_out: dict[str, str] = {}
     for shapes in sets:
         chosen = [rival for rival in rivals if rival.everywhere or shapes == MAIN or len(sets) == 1]
-        rows += _measured(
-            shapes,
-            chosen,
-            0.1 if arguments.quick else arguments.seconds,
-            arguments.device,
-            left_out,
-        )
+        budget = 0.1 if arguments.quick else arguments.seconds
+        rows += _measured(shapes, chosen, budget, arguments.device, left_out)
     _write(rows, rivals, _machine(arguments.device), left_out, arguments.out, arguments.device)
+
+
+def _names_one(parts: list[str], rival: Rival) -> bool:
+    return any(part in rival.name for part in parts)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument(
-        "--threads", type=int, help="of torch; by default as many as it takes itself"
+        "--threads", type=int, help="number of torch's threads; default: torch's own"
     )
-    parser.add_argument("--quick", action="store_true", help="1M parameters only, and few rounds")
+    parser.add_argument("--quick", action="store_true", help="only 1M parameters, few rounds")
     parser.add_argument("--shapes", nargs="+", choices=list(SETS))
     parser.add_argument(
-        "--optimizers", nargs="+", metavar="PART", help="only those with this in their name"
+        "--optimizers", nargs="+", metavar="PART", help="only optimizers whose name contains a PART"
     )
-    parser.add_argument(
-        "--seconds", type=float, default=1.0, help="for each pair of optimizers that step in turn"
-    )
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder that is written to")
+    parser.add_argument("--seconds", type=float, default=1.0, help="for each pair of optimizers")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="output folder")
     return parser
 
 
@@ -73,30 +71,22 @@ def _measured(
     shapes: str, rivals: list[Rival], budget: float, device: str, left_out: dict[str, str]
 ) -> list[Row]:
     bulk, rest = parameters(shapes, device)
+    # one AdamW for all rows, on the same parameters as each rival
     base = next(rival for rival in rivals if rival.name == BASE).make(bulk, rest)
-    base.step()
+    base.step()  # fills its state
     rows = []
     for rival in rivals:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 _warm_up(rival, device)
-                rows.append(
-                    row(
-                        shapes,
-                        rival.name,
-                        bulk + rest,
-                        base,
-                        lambda rival=rival: rival.make(bulk, rest),
-                        selects=rival.selects,
-                        budget=budget,
-                        device=device,
-                    )
-                )
+                make = partial(rival.make, bulk, rest)
+                params, name, selects = bulk + rest, rival.name, rival.selects
+                options: dict[str, Any] = {"budget": budget, "device": device}
+                rows.append(row(shapes, name, params, base, make, selects=selects, **options))
         except Exception as error:  # a library may be missing, or fail on this device in any way
-            left_out[rival.name] = (
-                f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-            )
+            lines = str(error).splitlines() or [""]
+            left_out[rival.name] = f"{type(error).__name__}: {lines[0]}"
             continue
         gc.collect()
         print(
@@ -107,7 +97,7 @@ def _measured(
 
 
 def _warm_up(rival: Rival, device: str) -> None:
-    """Load and compile what it needs, so that its memory is not counted as the optimizer's."""
+    """Load and compile first, so that this memory does not count as the optimizer's."""
     param = torch.nn.Parameter(torch.zeros(100, 1000, device=device))
     param.grad = torch.ones_like(param)
     optimizer = rival.make([param], [])
@@ -137,14 +127,16 @@ def _write(
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     name = folder / f"optimizers-{'gpu' if device == 'cuda' else 'cpu'}"
-    rows = [
-        Row(*(round(value, 4) if isinstance(value, float) else value for value in row))
-        for row in rows
-    ]
+    rows = [_rounded(row) for row in rows]
     record = {"machine": machine, "left_out": left_out, "rows": [row._asdict() for row in rows]}
     name.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
     name.with_suffix(".md").write_text(markdown(rows, machine, left_out))
     figure(rows, rivals, machine, name.with_suffix(".svg"))
+
+
+def _rounded(row: Row) -> Row:
+    values = [round(value, 4) if isinstance(value, float) else value for value in row]
+    return Row._make(values)
 
 
 if __name__ == "__main__":

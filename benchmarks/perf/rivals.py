@@ -1,4 +1,4 @@
-"""The optimizers that are timed against `torch.optim.AdamW(fused=True)`, each made from two lists of parameters."""
+"""The optimizers that are timed against `torch.optim.AdamW(fused=True)`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 
 from nanocl import optim
 
-LR = 1e-9  # weights stay what they are, so that every step has the same work
+LR = 1e-9  # weights hardly change, so that every step has the same work
 BASE = "AdamW fused"
 Params = list[nn.Parameter]
 
@@ -22,11 +22,10 @@ class Rival(NamedTuple):
     """An optimizer with its options.
 
     Attributes:
-        style: Whose colour it has in figures.
-        make: Called with the bulk of the parameters and with norms and head; keyword arguments
-            override options.
+        style: The strategy whose colour it has in figures.
+        make: Called with two lists of parameters: norms and head are in the second.
         everywhere: Whether it is timed on every set of shapes, not only on one.
-        selects: Whether the option `mask_interval` says how often it selects its entries.
+        selects: Whether it has an option `mask_interval`, the steps between two selections.
     """
 
     name: str
@@ -37,7 +36,7 @@ class Rival(NamedTuple):
 
 
 def listed() -> tuple[Rival, ...]:
-    """All that can be timed; a library that is missing is noticed when its optimizer is made."""
+    """All optimizers to time; a missing library is an error only when its optimizer is made."""
     return (
         Rival(BASE, "adamw", partial(_plain, torch.optim.AdamW, fused=True), everywhere=True),
         Rival(
@@ -77,22 +76,27 @@ def listed() -> tuple[Rival, ...]:
     )
 
 
+# without a selection after the first step: selections are timed by themselves
+NEVER = 1 << 30
+
+
 def _nano(name: str, *, everywhere: bool = True, selects: bool = True, **options: Any) -> Rival:
     return Rival(
         name,
         "nanoadam",
-        partial(_with_dense_group, **{"mask_interval": 1 << 30, **options}),
+        partial(_with_dense_group, **{"mask_interval": NEVER, **options}),
         everywhere,
         selects,
     )
 
 
 def _with_dense_group(bulk: Params, rest: Params, **options: Any) -> Optimizer:
+    # as in NanoAdam's paper, norms and head are dense
     groups = [{"params": bulk}, *([{"params": rest, "density": 1.0}] if rest else [])]
     return optim.NanoAdam(groups, lr=LR, **options)
 
 
-def _plain(kind: type[Optimizer], bulk: Params, rest: Params, **options: Any) -> Optimizer:
+def _plain(kind: Callable[..., Optimizer], bulk: Params, rest: Params, **options: Any) -> Optimizer:
     return kind(bulk + rest, lr=LR, **options)
 
 

@@ -1,4 +1,4 @@
-"""Sets of parameter shapes that optimizers are timed on: even tensors, and real architectures without weights."""
+"""The sets of parameter shapes on which optimizers are timed: even tensors, real architectures."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from torch import nn
 from nanocl.footprint import models
 from nanocl.footprint.architectures import BUNDLED, Weight, from_config
 
-DENSE = ("norm", "head")  # what NanoAdam's paper trains densely
+DENSE = ("norm", "head")  # the layers that NanoAdam's paper trains densely
 
 
 def even(total: int, tensors: int = 10) -> tuple[Weight, ...]:
-    """Matrices of 1024 columns, since some 8-bit states want whole blocks, with about so many entries in all."""
+    """Matrices with about `total` entries together.
+
+    They have 1024 columns, because some 8-bit states need whole blocks.
+    """
     return tuple(
         Weight(f"weight{i}", (round(total / tensors / 1024), 1024)) for i in range(tensors)
     )
@@ -38,7 +41,8 @@ SETS: Mapping[str, Callable[[], tuple[Weight, ...]]] = {
 
 
 def parameters(name: str, device: str) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """Parameters with gradients, of the size of weights and gradients in training: the bulk, and norms and head."""
+    """Parameters with gradients: the bulk, and norms and head."""
+    # of the magnitude of weights and gradients in training
     generator = torch.Generator(device).manual_seed(0)
     parts: tuple[list[nn.Parameter], list[nn.Parameter]] = [], []
     for weight in SETS[name]():

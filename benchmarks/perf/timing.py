@@ -1,4 +1,4 @@
-"""Seconds, bytes and peak memory of one optimizer, its steps in turn with those of the one it is compared with."""
+"""Time, state and peak memory of one optimizer, in comparison with another."""
 
 from __future__ import annotations
 
@@ -21,19 +21,20 @@ _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 class Row(NamedTuple):
-    """What was measured of an optimizer on a set of shapes; ratios are medians of those to fused AdamW in each round.
+    """Measurements of an optimizer on a set of shapes.
+
+    A ratio is the median over rounds of the ratio to fused AdamW in the same round.
 
     Attributes:
         ms: Median of a step that selects nothing.
         base_ms: Median of a step of fused AdamW in the same rounds.
-        ratio: Of steps taken in turn with fused AdamW.
-        in_a_row: Of several steps in a row to as many of fused AdamW.
-        selection_ms: What a step that selects takes more; 0 where there is none.
+        ratio: Of steps that alternate with those of fused AdamW (cold cache).
+        in_a_row: Of repeated steps (warm cache).
+        selection_ms: Extra time of a step that selects; 0 if no step does.
         selection_steps: The same in steps of fused AdamW.
-        amortised: Ratio with one selection in 100 steps.
-        state_bytes: Bytes of the state a parameter.
-        peak_bytes: Most memory that appears with the optimizer and goes through its first steps,
-            bytes a parameter.
+        amortised: `ratio` with one selection in 100 steps.
+        state_bytes: Bytes of state per parameter.
+        peak_bytes: Peak memory that the optimizer and its first steps add, bytes per parameter.
     """
 
     shapes: str
@@ -50,7 +51,7 @@ class Row(NamedTuple):
 
 
 class Times(NamedTuple):
-    """Median seconds of two callables, and the median over the rounds of the second's in units of the first's."""
+    """Median seconds of two callables, and the median over rounds of second / first."""
 
     first: float
     second: float
@@ -58,7 +59,7 @@ class Times(NamedTuple):
 
 
 def seconds(step: Callable[[], None], device: str) -> float:
-    """Of one call, all the device's work included."""
+    """Duration of one call, including the device's work."""
     if device == "cuda":
         torch.cuda.synchronize()
     start = time.perf_counter()
@@ -68,26 +69,25 @@ def seconds(step: Callable[[], None], device: str) -> float:
     return time.perf_counter() - start
 
 
-def in_turn(
+def alternating(
     first: Callable[[], None], second: Callable[[], None], budget: float, device: str
 ) -> Times:
-    """Times of both, called in turn until `budget` seconds are used, 7 times at least.
+    """Times of both, called alternately for `budget` seconds, at least 7 times each.
 
-    In turn, so that other load of the machine hits both, and so that neither finds its data in the
-    caches, as it would not after a backward pass.
+    Other load of the machine then affects both, and neither finds its data in the caches, as after
+    a backward pass.
     """
     return _rounds(lambda: (seconds(first, device), seconds(second, device)), budget, 7)
 
 
-def in_a_row(
+def repeated(
     first: Callable[[], None], second: Callable[[], None], budget: float, device: str
 ) -> Times:
-    """As `in_turn`, but each 8 times in a row, as loops are often timed: what fits into the caches stays there."""
+    """As `alternating`, but each 8 times in succession, so that caches keep what fits into them."""
 
     def several(step: Callable[[], None]) -> float:
-        return statistics.median(
-            [seconds(step, device) for _ in range(8)][2:]
-        )  # the first two fill the caches
+        # the first two fill the caches
+        return statistics.median([seconds(step, device) for _ in range(8)][2:])
 
     return _rounds(lambda: (several(first), several(second)), budget, 3)
 
@@ -97,8 +97,10 @@ def _rounds(both: Callable[[], tuple[float, float]], budget: float, least: int) 
     begin = time.perf_counter()
     while len(times) < least or time.perf_counter() - begin < budget:
         times.append(both())
-    columns = *zip(*times, strict=True), [second / first for first, second in times]
-    return Times(*map(statistics.median, columns))
+    # the ratio of each round, so that a change of load between rounds cancels
+    ratio = statistics.median([second / first for first, second in times])
+    first, second = zip(*times, strict=True)
+    return Times(statistics.median(first), statistics.median(second), ratio)
 
 
 def row(
@@ -116,13 +118,14 @@ def row(
     entries = sum(param.numel() for param in params)
     optimizer, peak = _with_peak(make, device)
     state = sum(measure.tensor_bytes(dict(values)) for values in optimizer.state.values())
-    turns = in_turn(base.step, optimizer.step, budget, device)
-    rows = in_a_row(base.step, optimizer.step, budget, device)
+    turns = alternating(base.step, optimizer.step, budget, device)
+    rows = repeated(base.step, optimizer.step, budget, device)
     extra = steps = 0.0
     if selects:
+        # now every step selects
         for group in optimizer.param_groups:
             group["mask_interval"] = 1
-        selecting = in_turn(base.step, optimizer.step, budget, device)
+        selecting = alternating(base.step, optimizer.step, budget, device)
         steps, extra = selecting.ratio - turns.ratio, selecting.second - turns.second
     return Row(
         shapes,
@@ -140,8 +143,8 @@ def row(
 
 
 def _with_peak(make: Callable[..., Optimizer], device: str) -> tuple[Optimizer, int]:
-    """An optimizer that has made its first steps, and the most memory that took."""
-    _give_back()
+    """An optimizer after its first steps, and the peak memory that these added."""
+    _release_memory()
     before = _memory("VmRSS", device, start=True)
     optimizer = make()
     for _ in range(3):
@@ -149,8 +152,8 @@ def _with_peak(make: Callable[..., Optimizer], device: str) -> tuple[Optimizer, 
     return optimizer, max(0, _memory("VmHWM", device) - before)
 
 
-def _give_back() -> None:
-    """Return freed memory to the system, as the optimizer would else reuse it unseen; glibc only."""
+def _release_memory() -> None:
+    """Return freed memory to the system; otherwise the optimizer would reuse it (glibc only)."""
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
@@ -158,7 +161,7 @@ def _give_back() -> None:
 
 
 def _memory(name: str, device: str, *, start: bool = False) -> int:
-    """Bytes of resident memory, now (VmRSS) or at most (VmHWM) since `start`; of the GPU's where that is the device."""
+    """Bytes of resident memory, or of the GPU's: now (VmRSS), or at most since `start` (VmHWM)."""
     if device == "cuda":
         if start:
             torch.cuda.empty_cache()
@@ -167,7 +170,7 @@ def _memory(name: str, device: str, *, start: bool = False) -> int:
             torch.cuda.memory_allocated() if name == "VmRSS" else torch.cuda.max_memory_allocated()
         )
     if start:
-        _RESET.write_text("5")  # Linux: the high-water mark starts again from now
+        _RESET.write_text("5")  # Linux: the peak starts again from the current use
     return next(
         int(line.split()[1]) * 1024
         for line in _STATUS.read_text().splitlines()
@@ -176,10 +179,8 @@ def _memory(name: str, device: str, *, start: bool = False) -> int:
 
 
 def copy_bandwidth(params: Params, device: str) -> float:
-    """Bytes a second of copying the parameters, read and written."""
-    source, target = (
-        [param.detach() for param in params],
-        [param.detach().clone() for param in params],
-    )
-    took = in_turn(lambda: torch._foreach_copy_(target, source), lambda: None, 0.3, device)
+    """Bytes per second of copying the parameters; bytes read and bytes written both count."""
+    source = [param.detach() for param in params]
+    target = [param.detach().clone() for param in params]
+    took = alternating(lambda: torch._foreach_copy_(target, source), lambda: None, 0.3, device)
     return 2 * measure.tensor_bytes(source) / took.first

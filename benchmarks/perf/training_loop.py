@@ -1,11 +1,10 @@
-"""How much the ordinary training path costs over a bare PyTorch loop: ratios measured in one process.
+"""Overhead of the training path over a bare PyTorch loop: ratios measured in one process.
 
     python benchmarks/perf/training_loop.py --data-root DIR [--repeats 5]
 
 Stream and model are Split Fashion-MNIST and the default MLP. All paths train the same initial
-weights with the same
-optimizer for the same number of steps: a bare loop over tensors that are already floats in memory,
-nanocl's learner with Avalanche's hooks at work, and Avalanche's own per-sample loader on the same
+weights with the same optimizer for the same number of steps: a bare loop over float tensors in
+memory, nanocl's learner with Avalanche's hooks, and Avalanche's own per-sample loader on the same
 data. Medians over interleaved repeats; one thread.
 """
 
@@ -28,11 +27,14 @@ from nanocl.training.context import Context
 
 
 def bare(spec: RunSpec, data_root: Path | None) -> float:
-    """Seconds per step of a plain loop: floats in memory, shuffled by index."""
+    """Seconds per step of a plain loop over floats in memory, shuffled by index."""
     learner, scenario = assembly.build(spec, Context(data_root=data_root))
     model, optimizer, loss = learner.model, learner.optimizer, torch.nn.CrossEntropyLoss()
     model.kind = "all"
-    dataset = tensor_parts(scenario.train_stream[0].dataset)[0][0]
+    parts = tensor_parts(scenario.train_stream[0].dataset)
+    if parts is None:
+        raise ValueError(f"the data of {spec.stream.name} must be tensors in memory")
+    dataset = parts[0][0]
     inputs, targets, _ = dataset.batch(torch.arange(len(dataset)))
     steps, start = 0, time.perf_counter()
     for _ in range(spec.training.epochs):
@@ -45,10 +47,12 @@ def bare(spec: RunSpec, data_root: Path | None) -> float:
 
 
 def ours(spec: RunSpec, data_root: Path | None, *, fast: bool = True) -> float:
-    """Seconds per step of the learner, everything between entering and leaving `train` included."""
+    """Seconds per step of the learner, with everything that `train` does."""
     learner, scenario = assembly.build(spec, Context(data_root=data_root))
     if not fast:
-        learner.make_train_dataloader = super(loop.Learner, learner).make_train_dataloader
+        # Avalanche's loader instead of the learner's own
+        loader = super(loop.Learner, learner).make_train_dataloader
+        learner.make_train_dataloader = loader  # type: ignore[method-assign]
     meter = measure.Meter()
     learner.plugins.insert(0, loop.Ticker(meter))
     with meter.training():
@@ -62,7 +66,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--strategy", default="adamw")
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
+    torch.set_num_threads(1)  # so that times do not depend on other load of the cores
     spec = suite.specs(
         Request(stream="split-fmnist", strategies=(arguments.strategy,), seeds=(0,)), Catalogue()
     )[0]
@@ -76,9 +80,8 @@ def main() -> None:
         for name, run in paths.items():
             times[name].append(run())
     base = statistics.median(times["bare loop"])
-    print(
-        f"{'path':<20} {'ms a step':>10} {'ratio':>6}   ({measure.processor()}, 1 thread, torch {torch.__version__})"
-    )
+    machine = f"{measure.processor()}, 1 thread, torch {torch.__version__}"
+    print(f"{'path':<20} {'ms a step':>10} {'ratio':>6}   ({machine})")
     for name, values in times.items():
         median = statistics.median(values)
         print(f"{name:<20} {1e3 * median:>10.3f} {median / base:>6.2f}")

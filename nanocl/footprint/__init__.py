@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from nanocl.footprint.architectures import Weight
-from nanocl.optim import LIFT, LowRankAdamW, MicroAdam, MoFO, NanoAdam, PaFi
+from nanocl.optim import MicroAdam, NanoAdam
+from nanocl.optim._base import CompactOptimizer
 from nanocl.optim._options import as_dtype
 from nanocl.optim._plain.selection import SHORT_CHUNK, chunk_length, offset_dtype, selected_count
 from nanocl.records import UserError
@@ -113,9 +114,12 @@ def _state_bytes(
     group: tuple[tuple[str, Any], ...],
 ) -> int:
     make = functools.partial(_make, optimizer, dict(options), dict(group))
-    if optimizer in FORMULAS:
+    formula = FORMULAS.get(optimizer)
+    if formula is None and issubclass(optimizer, CompactOptimizer):
+        formula = optimizer.bytes_of
+    if formula is not None:
         param, made = make(shape, dtype, "meta")
-        return FORMULAS[optimizer](param, made.param_groups[0])
+        return formula(param, made.param_groups[0])
     found, error = _after_steps(*make(shape, dtype, "meta"))
     if error is None:
         return found
@@ -196,8 +200,4 @@ def _arithmetic(param: Tensor) -> torch.dtype:
 FORMULAS: Mapping[type[Optimizer], Callable[[Tensor, Mapping[str, Any]], int]] = {
     NanoAdam: _nanoadam,
     MicroAdam: _microadam,
-    MoFO: MoFO.bytes_of,
-    LIFT: LIFT.bytes_of,
-    PaFi: PaFi.bytes_of,
-    LowRankAdamW: LowRankAdamW.bytes_of,
 }

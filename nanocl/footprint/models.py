@@ -11,7 +11,7 @@ from torch import nn
 
 from nanocl.footprint import architectures
 from nanocl.footprint.architectures import BUNDLED, Weight
-from nanocl.optim._norms import NORMS
+from nanocl.libraries.groups import NORMS
 from nanocl.plugins.catalogue import INSTALLED, Catalogue, UnknownOption, UnknownPlugin
 from nanocl.records import UserError
 from nanocl.records.ranges import did_you_mean

@@ -6,9 +6,15 @@ from typing import Any
 
 from torch import nn
 
-from nanocl.optim._norms import NORMS
-
 DENSE = ("norms+head", "norms", "head", "none")
+# normalisation layers by type: they have few weights, which sparse optimizers train densely
+NORMS = (
+    nn.modules.batchnorm._NormBase,
+    nn.LayerNorm,
+    nn.GroupNorm,
+    nn.LocalResponseNorm,
+    nn.RMSNorm,
+)
 
 
 def dense_groups(model: nn.Module, dense: str, lr: float) -> list[dict[str, Any]]:

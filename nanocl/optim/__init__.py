@@ -1,23 +1,40 @@
-"""Optimizers with compact state, drop-in for `torch.optim`. Needs torch, numpy and numba, and nothing of nanocl."""
+"""Optimizers with compact state, drop-in for `torch.optim`; they need torch, numpy and numba only.
 
-from nanocl.optim.cautious_adamw import CautiousAdamW
-from nanocl.optim.classp import CLASSP
-from nanocl.optim.lift import LIFT
-from nanocl.optim.low_rank import LowRankAdamW
-from nanocl.optim.microadam import MicroAdam
-from nanocl.optim.mofo import MoFO
-from nanocl.optim.nanoadam import NanoAdam
-from nanocl.optim.pafi import PaFi
-from nanocl.optim.step_in_backward import StepInBackward
+The public classes are those without a leading underscore in the files without one. A class is
+imported when its name is first used: nobody edits a list to add an optimizer, and importing this
+package loads no torch. Type checkers see each class in its own module, such as
+`nanocl.optim.nanoadam.NanoAdam`.
+"""
 
-__all__ = [
-    "CLASSP",
-    "LIFT",
-    "CautiousAdamW",
-    "LowRankAdamW",
-    "MicroAdam",
-    "MoFO",
-    "NanoAdam",
-    "PaFi",
-    "StepInBackward",
-]
+from __future__ import annotations
+
+import ast
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+
+def _modules_of_classes() -> dict[str, str]:
+    """The module of each public class, read from the source without importing it."""
+    modules = {}
+    for path in sorted(Path(__file__).parent.glob("[!_]*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                modules[node.name] = f"{__name__}.{path.stem}"
+    return modules
+
+
+_MODULES = _modules_of_classes()
+__all__ = sorted(_MODULES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_MODULES[name]), name)
+    globals()[name] = value  # from now on Python finds it without this function
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,87 +1,84 @@
-"""Which kind of arithmetic a parameter gets: plain PyTorch, compiled loops on the CPU, a Triton kernel on the GPU."""
+"""Chooses the implementation for a parameter: plain PyTorch, compiled for the CPU, or Triton.
+
+Each kind of implementation is a package: `_plain`, `_compiled`, `_triton`. An algorithm is a module
+in it, found by its name, so adding an algorithm does not change this file. `_plain` has every
+function; where another kind lacks one, the plain function is used.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
 
-import torch
 from torch import Tensor
 
-from nanocl.optim._plain import adamw as _plain
-from nanocl.optim._plain import filtered as _plain_filtered
-from nanocl.optim._plain import microadam as _plain_microadam
+from nanocl.optim._compiled import arrays
+from nanocl.optim._triton import tensors
 
 try:
-    from nanocl.optim._compiled import adamw as _fused
-    from nanocl.optim._compiled import filtered as _fused_filtered
-    from nanocl.optim._compiled import microadam as _fused_microadam
-    from nanocl.optim._compiled.repeat import Steady
-except ImportError:  # no numba here
-    _fused = Steady = None
+    from nanocl.optim._compiled.repeat import RepeatedStep
+except ImportError:  # numba is missing
+    HAS_NUMBA = False
+else:
+    HAS_NUMBA = True
 
-try:
-    if torch.cuda.is_available():  # it takes a second to load
-        from nanocl.optim._triton import adamw as _triton
-    else:
-        _triton = None
-except ImportError:
-    _triton = None
+PLAIN, COMPILED, TRITON = "_plain", "_compiled", "_triton"
 
 
-class Backend(NamedTuple):
-    """The functions that exist in each kind; `_plain` and `_plain_...` document them."""
+def function_for(
+    param: Tensor, fused: bool | None, algorithm: str, name: str = ""
+) -> Callable[..., Any]:
+    """The function of an algorithm for a parameter that has a gradient; `_plain` documents it.
 
-    select: Callable
-    select_random: Callable
-    reselect: Callable
-    adamw: Callable
-    microadam: Callable
-    mofo: Callable
-    cautious: Callable
-
-
-PLAIN = Backend(
-    _plain.select,
-    _plain.select_random,
-    _plain.reselect,
-    _plain.adamw,
-    _plain_microadam.microadam,
-    _plain_filtered.mofo,
-    _plain_filtered.cautious,
-)
-FUSED = (
-    None
-    if _fused is None
-    else Backend(
-        _fused.select,
-        _fused.select_random,
-        _fused.reselect,
-        _fused.adamw,
-        _fused_microadam.microadam,
-        _fused_filtered.mofo,
-        _fused_filtered.cautious,
-    )
-)
-TRITON = None if _triton is None else PLAIN._replace(adamw=_triton.adamw)
-
-
-def backend(param: Tensor, fused: bool | None) -> Backend:
-    """The kind that fits a parameter with a gradient.
+    Args:
+        fused: The option of the optimizers: True demands a kernel, False forbids one.
+        algorithm: Name of the module.
+        name: Name of the function, by default that of the algorithm.
 
     Raises:
-        ValueError: `fused` is True and there is no kernel for the parameter.
+        ValueError: `fused` is True and no kernel fits the parameter.
     """
+    return _function(kind_for(param, fused), algorithm, name or algorithm)
+
+
+def kind_for(param: Tensor, fused: bool | None) -> str:
+    """The kind of implementation that fits a parameter with a gradient; see `function_for`."""
     if fused is False:
         return PLAIN
-    if FUSED is not None and _fused.fits(param):
-        return FUSED
-    if TRITON is not None and _triton.fits(param):
+    if HAS_NUMBA and arrays.fits(param):
+        return COMPILED
+    if tensors.fits(param) and _has_triton():
         return TRITON
     if fused:
         raise ValueError(
-            f"fused must be False or None unless parameter and gradient are contiguous and of one type "
-            f"(CPU with numba: float32, bfloat16, float64; GPU with triton: float32, bfloat16, float16), "
-            f"got True for a {param.dtype} parameter on {param.device}"
+            "fused must be False or None unless parameter and gradient are contiguous and of one "
+            "type (CPU with numba: float32, bfloat16, float64; GPU with triton: float32, bfloat16, "
+            f"float16), got True for a {param.dtype} parameter on {param.device}"
         )
     return PLAIN
+
+
+@cache
+def _has_triton() -> bool:
+    try:
+        import triton  # noqa: F401  only once a parameter is on a GPU: it takes a second to load
+    except ImportError:
+        return False
+    return True
+
+
+@cache  # called for each parameter in each step
+def _function(kind: str, algorithm: str, name: str) -> Callable[..., Any]:
+    module = f"nanocl.optim.{kind}.{algorithm}"
+    if kind == PLAIN:
+        return getattr(import_module(module), name)
+    function = getattr(import_module(module), name, None) if find_spec(module) else None
+    return _function(PLAIN, algorithm, name) if function is None else function
+
+
+def repeated_step(*step: Any) -> RepeatedStep | None:
+    """See `RepeatedStep.of`; None without numba."""
+    return RepeatedStep.of(*step) if HAS_NUMBA else None

@@ -1,47 +1,47 @@
-"""The state and the step of AdamW on a selection, shared by the optimizers that differ in what they select."""
+"""State and step of AdamW on a selection, shared by optimizers that differ in what they select."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from nanocl.optim._backend import backend
+from nanocl.optim._backend import function_for
 from nanocl.optim._options import as_dtype
-from nanocl.optim._plain.adamw import AdamW, arithmetic_dtype, numbers
+from nanocl.optim._plain.adamw import AdamStep, adam_step, arithmetic_dtype
 from nanocl.optim._plain.rounding import stream_key
 from nanocl.optim._plain.selection import chunk_length, even_starts, offset_dtype
 from nanocl.optim._threads import Work
 
-Rule = Callable[[Tensor, dict[str, Any], AdamW], list[Work]]
+Rule = Callable[[Tensor, dict[str, Any], AdamStep], list[Work]]
 
 
 def masked_bytes(
-    param: Tensor, group: dict[str, Any], selected: int, *, dense: bool = False
+    param: Tensor, group: Mapping[str, Any], selected: int, *, dense: bool = False
 ) -> int:
-    """Bytes of the state tensors of a parameter with so many selected entries."""
+    """Bytes of the state tensors of a parameter, from its number of selected entries."""
     moments = 2 * state_dtype(param, group).itemsize
     if dense:
         return param.numel() * moments
     chunk = chunk_length(param.numel(), group["chunk_size"])
     age = 2 if group["moment_policy"] == "carry" else 0
-    return selected * (offset_dtype(chunk).itemsize + moments + age) + 8 * (
-        -(-param.numel() // chunk) + 1
-    )
+    entry = offset_dtype(chunk).itemsize + moments + age
+    starts = -(-param.numel() // chunk) + 1
+    return selected * entry + 8 * starts
 
 
-def state_dtype(param: Tensor, group: dict[str, Any]) -> torch.dtype:
-    """What the moments are kept in."""
+def state_dtype(param: Tensor, group: Mapping[str, Any]) -> torch.dtype:
+    """The type of the moments."""
     return as_dtype("state_dtype", group["state_dtype"]) or arithmetic_dtype(param)
 
 
 def start_dense(param: Tensor, state: dict[str, Any], group: dict[str, Any], ordinal: int) -> None:
-    """Fill the empty state of a parameter that is trained in every entry.
+    """Fill the empty state of a parameter of which every entry is trained.
 
     Args:
-        ordinal: Distinguishes the random bits of this parameter from those of the others.
+        ordinal: Gives the parameter random bits that no other parameter has.
     """
     dtype = state_dtype(param, group)
     state.update(step=0, key=stream_key(group["seed"], ordinal))
@@ -52,14 +52,14 @@ def start_dense(param: Tensor, state: dict[str, Any], group: dict[str, Any], ord
 def start_selection(
     param: Tensor, state: dict[str, Any], group: dict[str, Any], ordinal: int
 ) -> None:
-    """Fill the empty state of a parameter with a selection of nothing, to be replaced by `reselect`."""
+    """Fill the empty state of a parameter with an empty selection, which `reselect` replaces."""
     dtype = state_dtype(param, group)
     chunk, device = chunk_length(param.numel(), group["chunk_size"]), param.device
     state.update(
         step=0,
         key=stream_key(group["seed"], ordinal),
         chunk=chunk,
-        chosen=0,
+        chosen=0,  # the step of the last selection
         start=even_starts(param.numel(), 0.0, chunk, device),
         offset=torch.empty(0, dtype=offset_dtype(chunk), device=device),
         mean=torch.empty(0, dtype=dtype, device=device),
@@ -72,14 +72,17 @@ def start_selection(
 def advance(
     param: Tensor, state: dict[str, Any], group: dict[str, Any], rule: Rule | None = None
 ) -> list[Work]:
-    """One step of the selected entries of a parameter, of all where there is no selection.
+    """One step of the selected entries of a parameter; of all entries without a selection.
 
     Args:
-        rule: What moves the entries and updates the moments, where it is not AdamW.
+        rule: Updates moments and entries; None is AdamW.
     """
     state["step"] += 1
-    step = numbers(state, group)
+    step = adam_step(state, group)
     if group["decay_scope"] == "all" and step.decay != 1:
+        # the rule sees selected entries only, so decay of all entries comes first
         param.mul_(step.decay)
         step = step._replace(decay=1.0)
-    return (rule or backend(param, group["fused"]).adamw)(param, state, step)
+    if rule is None:
+        rule = function_for(param, group["fused"], "adamw")
+    return rule(param, state, step)

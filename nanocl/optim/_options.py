@@ -1,4 +1,4 @@
-"""Checks of an optimizer's options: one sentence with the name, the value and what would be right."""
+"""Checks of options; an error gives the option's name, its value and what would be right."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def check_number(
     open_low: bool = False,
     open_high: bool = False,
 ) -> None:
-    """Raise ValueError unless `value` lies in the range; an infinite end is always open, NaN never lies in it.
+    """Raise ValueError unless `value` is a number in the range; infinity and NaN never are.
 
-    A tensor of one entry is a number, a bool or a text that spells one is not: arithmetic would
-    fail at a step.
+    A tensor of one entry counts as a number. A bool or a string does not: it would fail in a step.
     """
+    # an infinite end is open: no option may be infinite
     open_high = open_high or math.isinf(high)
     try:
         number = math.nan if isinstance(value, bool | str | bytes) else float(value)
@@ -41,6 +41,7 @@ def check_number(
 
 def check_integer(name: str, value: Any, low: int, high: int | None = None) -> None:
     """Raise ValueError unless `value` is an int in [low, high]."""
+    # in Python, True is an int
     is_integer = isinstance(value, int) and not isinstance(value, bool)
     if not is_integer or value < low or (high is not None and value > high):
         bounds = f"in [{low}, {high}]" if high is not None else f"of at least {low}"
@@ -48,13 +49,13 @@ def check_integer(name: str, value: Any, low: int, high: int | None = None) -> N
 
 
 def check_choice(name: str, value: Any, choices: Sequence[Any]) -> None:
-    """Raise ValueError unless `value` is one of `choices` and of their types: 1 is not True here."""
+    """Raise ValueError unless `value` is one of `choices` and of their types: 1 is not True."""
     if not isinstance(value, tuple(map(type, choices))) or value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(map(str, choices))}, got {value!r}")
 
 
 def check_adam(options: dict[str, Any]) -> None:
-    """Check the options that every Adam has: lr, betas, eps, weight_decay."""
+    """Check the options of every Adam: lr, betas, eps, weight_decay."""
     check_number("lr", options["lr"], 0.0)
     if not isinstance(options["betas"], tuple | list) or len(options["betas"]) != 2:
         raise ValueError(f"betas must be two numbers in [0, 1), got {options['betas']!r}")
@@ -64,22 +65,27 @@ def check_adam(options: dict[str, Any]) -> None:
     check_number("weight_decay", options["weight_decay"], 0.0)
 
 
-def as_dtype(name: str, value: torch.dtype | str | None) -> torch.dtype | None:
-    """A dtype of optimizer state by itself or by name, None for the optimizer's own choice."""
-    dtype = STATE_DTYPES.get(value, value) if isinstance(value, str) else value
-    if dtype is not None and dtype not in STATE_DTYPES.values():
-        raise ValueError(f"{name} must be one of None, {', '.join(STATE_DTYPES)}, got {value!r}")
-    return dtype
+def check_rounding(options: dict[str, Any]) -> None:
+    """Check the options of a state that may be rounded: weight_rounding, seed, state_dtype."""
+    check_choice("weight_rounding", options["weight_rounding"], ROUNDINGS)
+    check_integer("seed", options["seed"], 0)
+    as_dtype("state_dtype", options["state_dtype"])
 
 
 def check_masked(options: dict[str, Any]) -> None:
-    """The checks that every AdamW on a selection shares."""
+    """Check the options of every AdamW on a selection."""
     check_adam(options)
     check_number("density", options["density"], 0.0, 1.0)
     if options["chunk_size"] is not None:
         check_integer("chunk_size", options["chunk_size"], 1)
     check_choice("decay_scope", options["decay_scope"], DECAY_SCOPES)
-    check_choice("weight_rounding", options["weight_rounding"], ROUNDINGS)
     check_choice("fused", options["fused"], (None, True, False))
-    check_integer("seed", options["seed"], 0)
-    as_dtype("state_dtype", options["state_dtype"])
+    check_rounding(options)
+
+
+def as_dtype(name: str, value: torch.dtype | str | None) -> torch.dtype | None:
+    """A dtype of optimizer state, from itself or its name; None is the optimizer's own choice."""
+    dtype = STATE_DTYPES.get(value) if isinstance(value, str) else value
+    if (dtype is None and value is not None) or dtype not in (None, *STATE_DTYPES.values()):
+        raise ValueError(f"{name} must be one of None, {', '.join(STATE_DTYPES)}, got {value!r}")
+    return dtype

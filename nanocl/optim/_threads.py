@@ -1,4 +1,4 @@
-"""Runs compiled loops over the pieces of many parameters on as many threads as torch may use."""
+"""Runs compiled loops over the pieces of many parameters on torch's number of threads."""
 
 from __future__ import annotations
 
@@ -13,22 +13,24 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-WORTHWHILE = 32768  # entries a thread; for less, waking it takes longer than the loop
-PROCESS = os.getpid()  # OpenMP's threads are not there in a forked child
+WORTHWHILE = 32768  # entries a thread: with fewer, waking the thread takes longer than the loop
+PROCESS = os.getpid()  # a forked child has none of OpenMP's threads
 _Body = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 
 class Work(NamedTuple):
-    """A loop over pieces 0 ... pieces - 1, which may be cut anywhere, that releases the interpreter lock.
+    """A loop over pieces 0 ... pieces - 1 that can be split anywhere and releases the GIL.
 
     Attributes:
         loop: Called as `loop(*args, first, last)`.
-        cost: Of all pieces, at least 1, in entries that are updated one behind the other, to share
-            them out fairly.
-        row: What differs from parameter to parameter, as integers. Then works that follow one
-            another with one loop and the very same `args` become one call, as `loop(table, *args,
-            first, last)`: a row each, before it where its cost begins among that of all, its cost
-            and its pieces; `first` and `last` are places in the cost.
+        pieces: Number of pieces.
+        cost: Of all pieces, at least 1, in units of a sequentially updated entry; threads get equal
+            shares of it.
+        row: The integers that differ between parameters. Consecutive works with one loop and the
+            same `args` object become one call, `loop(table, *args, first, last)`. The table has a
+            row for each of them, preceded by three columns: where its cost begins in the sum of
+            costs, its cost, and its pieces. `first` and `last` are then positions in the sum of
+            costs.
     """
 
     loop: Callable[..., None]
@@ -42,21 +44,22 @@ Share = list[tuple[Work, int, int]]
 
 
 def run(works: Sequence[Work]) -> None:
-    """Do all the work on at most `torch.get_num_threads()` threads, the calling one among them."""
+    """Do all the work on at most `torch.get_num_threads()` threads, including the caller's."""
     works = _joined(works)
     total = sum(work.cost for work in works)
     threads = max(1, min(torch.get_num_threads(), total // WORTHWHILE))
     shares = _shares(works, total, threads)
+    openmp = _openmp() if threads > 1 and os.getpid() == PROCESS else None
     if threads == 1:
         _do(shares[0])
-    elif _openmp() is not None and os.getpid() == PROCESS:
-        _run_in_team(shares)
+    elif openmp is not None:
+        _run_in_team(shares, *openmp)
     else:
         _run_in_pool(shares)
 
 
 def _joined(works: Sequence[Work]) -> list[Work]:
-    """A call takes longer than the loop for a small parameter, so those with rows are called together."""
+    """Join works with rows: for a small parameter a call takes longer than its loop."""
     joined: list[Work] = []
     for _, alike in groupby(works, lambda work: (id(work.loop), id(work.args))):
         same = list(alike)
@@ -69,19 +72,17 @@ def _joined(works: Sequence[Work]) -> list[Work]:
 
 
 def table_of(works: Sequence[Work]) -> np.ndarray:
-    """The table of works that are called together; see `Work`."""
+    """The table of works that are joined; see `Work`."""
     ends = accumulate(work.cost for work in works)
-    return np.array(
-        [
-            (end - work.cost, work.cost, work.pieces, *work.row)
-            for end, work in zip(ends, works, strict=True)
-        ],
-        np.int64,
-    )
+    rows = [
+        (end - work.cost, work.cost, work.pieces, *work.row)
+        for end, work in zip(ends, works, strict=True)
+    ]
+    return np.array(rows, np.int64)
 
 
 def _shares(works: Sequence[Work], total: int, threads: int) -> list[Share]:
-    """For each thread its works, with the first and behind the last piece of each."""
+    """For each thread its works, each with its first piece and the one after its last."""
     shares: list[Share] = [[] for _ in range(threads)]
     before = 0
     for work in works:
@@ -102,27 +103,27 @@ def _do(share: Share) -> None:
         work.loop(*work.args, first, last)
 
 
-def _run_in_team(shares: list[Share]) -> None:
-    """On torch's own threads: after torch's last operation they wait for the next by spinning, and another thread would
-    have to share a core with them for milliseconds."""
-    waiting, errors = iter(shares), []
+def _run_in_team(shares: list[Share], start: Callable[..., None], end: Callable[[], None]) -> None:
+    """Run on torch's own threads.
+
+    After an operation of torch they wait for the next one by spinning. Any other thread would have
+    to share a core with them for milliseconds.
+    """
+    waiting = iter(shares)
+    errors: list[BaseException] = []
 
     def take(_: int | None) -> None:
         try:
-            for share in waiting:  # not one each: the team may be smaller than asked for
+            for share in waiting:  # not one share each: the team may be smaller than requested
                 _do(share)
         except BaseException as error:  # it cannot pass through C
             errors.append(error)
 
-    start, end = _openmp()
-    body, team = (
-        _Body(take),
-        torch.get_num_threads(),
-    )  # all threads: a smaller team would end the others
+    # with all threads: OpenMP would end the rest of them for a smaller team
+    body, team = _Body(take), torch.get_num_threads()
     try:
-        start(
-            body, None, team
-        )  # the calling thread's own part is not inside, where an interrupt would be lost
+        start(body, None, team)
+        # the caller's part is outside of `take`, where C would lose an interrupt
         for share in waiting:
             _do(share)
     finally:
@@ -133,13 +134,13 @@ def _run_in_team(shares: list[Share]) -> None:
 
 @lru_cache(maxsize=1)
 def _openmp() -> tuple[Any, Any] | None:
-    """What begins and ends a parallel region in the OpenMP library that torch is linked with; None without the two.
+    """The functions that begin and end a parallel region in torch's OpenMP library, if it has them.
 
-    They are what GCC compiles a region to: in libgomp, and for that reason in Intel's and LLVM's
+    GCC compiles a region to calls of these. So libgomp has them, and therefore Intel's and LLVM's
     libraries for Linux.
     """
     try:
-        library = ctypes.CDLL(torch._C.__file__)  # names are looked up in what it depends on, too
+        library = ctypes.CDLL(torch._C.__file__)  # also finds names in its dependencies
         start, end = library.GOMP_parallel_start, library.GOMP_parallel_end
     except (OSError, AttributeError):
         return None
@@ -158,5 +159,5 @@ def _run_in_pool(shares: list[Share]) -> None:
 
 @lru_cache(maxsize=4)
 def _pool(process: int, threads: int) -> ThreadPoolExecutor:
-    """Waiting threads; of this process, since a forked child inherits the object but not its threads."""
+    """Threads of this process; a forked child inherits the object without its threads."""
     return ThreadPoolExecutor(threads, thread_name_prefix="nanocl-optim")

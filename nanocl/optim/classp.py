@@ -1,36 +1,39 @@
-"""CLASSP: Adagrad of any power on the entries whose gradient passes a threshold."""
+"""CLASSP: Adagrad with any power on the entries whose gradient exceeds a threshold."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from nanocl.optim._base import CompactOptimizer
-from nanocl.optim._options import ROUNDINGS, as_dtype, check_choice, check_integer, check_number
+from nanocl.optim._gradients import gradient_of
+from nanocl.optim._options import as_dtype, check_choice, check_number, check_rounding
 from nanocl.optim._plain.adamw import arithmetic_dtype
 from nanocl.optim._plain.rounding import random_bits, store, stream_key
 from nanocl.optim._threads import Work
 
 
 class CLASSP(CompactOptimizer):
-    """Move an entry only where its squared gradient passes a threshold, and less the more it has been moved.
+    """Moves an entry if its squared gradient exceeds a threshold; the more it moved, the less.
 
     Where g^2 > threshold: s <- s + |g|^p and w <- w - lr * g / (eps + s)^(1/p); elsewhere neither
     changes. With power 2 and threshold 0 this is Adagrad with its eps inside the root.
 
     Args:
         params: Parameters, named parameters or groups; every option may differ by group.
-        eps: Added to the sum; with a sum of zero the first step would be as long as any.
+        eps: Added to the sum. With a sum of zero, the first step would have the same length for
+            every gradient.
         weight_decay: Decoupled, of the entries that move; not in the paper.
         threshold: Of the squared gradient of one entry, at least 0.
-        power: p, above 0: at 1, the authors' choice, entries that have moved are held hardest.
-        apply_decay: Whether steps shrink with the sum; without it they are those of gradient
+        power: p, above 0. The authors' choice, 1, slows entries that have moved most.
+        apply_decay: Whether steps shrink with the sum; otherwise they are those of gradient
             descent.
-        state_dtype: Of the sum; None is float32, float64 for float64 parameters. bfloat16 is
-            rounded stochastically.
-        seed: Of stochastic rounding.
+        state_dtype: Type of the sum; None is float32, or float64 for float64 parameters. bfloat16
+            is rounded stochastically.
+        seed: Seed of stochastic rounding.
         weight_rounding: How bfloat16 parameters are rounded after a step: `nearest` or
             `stochastic`.
 
@@ -39,13 +42,15 @@ class CLASSP(CompactOptimizer):
 
     Source: Ludwig, "CLASSP: a Biologically-Inspired Approach to Continual Learning through
         Adjustment Suppression and Sparsity Promotion", 2024, arXiv:2405.09637, in the form of the
-        pseudo-code beside the author's code, where the sum takes in the present gradient. That code
-        departs from it, and we do not follow: it compares the threshold with whether any gradient
-        of a tensor is not zero, so that a threshold below 1 has no effect, and its power has none
-        on the sum. The author's thresholds mean nothing for the formula, so the default is a small
-        one of ours. In the vision experiment steps do not shrink on the first data set, and there
-        is no threshold on the second.
+        pseudo-code beside the author's code, where the sum includes the current gradient. The code
+        itself departs from it: it compares the threshold with whether any gradient of a tensor is
+        nonzero, so that a threshold below 1 has no effect, and its power does not enter the sum.
+        We follow the formula. The author's thresholds do not apply to it, so the default is a small
+        one of ours. In the vision experiment, steps do not shrink on the first data set, and the
+        second has no threshold.
     """
+
+    version: ClassVar[int] = 1
 
     def __init__(
         self,
@@ -61,20 +66,18 @@ class CLASSP(CompactOptimizer):
         seed: int = 0,
         weight_rounding: str = "nearest",
     ) -> None:
-        super().__init__(
-            params,
-            {
-                "lr": lr,
-                "eps": eps,
-                "weight_decay": weight_decay,
-                "threshold": threshold,
-                "power": power,
-                "apply_decay": apply_decay,
-                "state_dtype": state_dtype,
-                "seed": seed,
-                "weight_rounding": weight_rounding,
-            },
-        )
+        defaults = {
+            "lr": lr,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "threshold": threshold,
+            "power": power,
+            "apply_decay": apply_decay,
+            "state_dtype": state_dtype,
+            "seed": seed,
+            "weight_rounding": weight_rounding,
+        }
+        super().__init__(params, defaults)
 
     @staticmethod
     def check_options(options: dict[str, Any]) -> None:
@@ -84,12 +87,10 @@ class CLASSP(CompactOptimizer):
         check_number("threshold", options["threshold"], 0.0)
         check_number("power", options["power"], 0.0, open_low=True)
         check_choice("apply_decay", options["apply_decay"], (True, False))
-        check_choice("weight_rounding", options["weight_rounding"], ROUNDINGS)
-        check_integer("seed", options["seed"], 0)
-        as_dtype("state_dtype", options["state_dtype"])
+        check_rounding(options)
 
     @staticmethod
-    def bytes_of(param: Tensor, group: dict[str, Any]) -> int:
+    def bytes_of(param: Tensor, group: Mapping[str, Any]) -> int:
         return param.numel() * _sum_dtype(param, group).itemsize
 
     def update(self, param: Tensor, group: dict[str, Any]) -> list[Work]:
@@ -101,33 +102,31 @@ class CLASSP(CompactOptimizer):
                 sum=torch.zeros_like(param, dtype=_sum_dtype(param, group)),
             )
         state["step"] += 1
-        gradient = param.grad.to(arithmetic_dtype(param))
+        gradient = gradient_of(param).to(arithmetic_dtype(param))
+        # s <- s + |g|^p where g^2 > threshold
         passing = gradient.square() > group["threshold"]
         sums = state["sum"].to(gradient.dtype)
         sums = torch.where(passing, sums + gradient.abs().pow_(group["power"]), sums)
+        # w <- w - lr * g / (eps + s)^(1/p) where g^2 > threshold
         lr = float(group["lr"])
         update = gradient * lr
         if group["apply_decay"]:
             update.div_((sums + group["eps"]).pow_(1 / group["power"]))
         entries = param.to(gradient.dtype)
         moved = torch.where(passing, entries * (1 - lr * group["weight_decay"]) - update, entries)
-        store(
-            state["sum"],
-            sums,
-            _bits(state, 0, param) if state["sum"].dtype == torch.bfloat16 else None,
-        )
-        store(
-            param,
-            moved,
-            _bits(state, 1, param) if group["weight_rounding"] == "stochastic" else None,
-        )
+        # rounded to nearest, a bfloat16 sum would stop growing at 256 times its addend
+        rounded = state["sum"].dtype == torch.bfloat16
+        store(state["sum"], sums, _bits(state, 0, param) if rounded else None)
+        stochastic = group["weight_rounding"] == "stochastic"
+        store(param, moved, _bits(state, 1, param) if stochastic else None)
         return []
 
 
-def _sum_dtype(param: Tensor, group: dict[str, Any]) -> torch.dtype:
+def _sum_dtype(param: Tensor, group: Mapping[str, Any]) -> torch.dtype:
     return as_dtype("state_dtype", group["state_dtype"]) or arithmetic_dtype(param)
 
 
 def _bits(state: dict[str, Any], purpose: int, param: Tensor) -> Tensor:
+    """16 random bits for each entry; sum and parameter have different ones."""
     key = stream_key(state["key"], state["step"], purpose)
     return (random_bits(key, param.numel(), param.device) & 0xFFFF).view(param.shape)

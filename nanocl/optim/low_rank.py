@@ -2,50 +2,55 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from nanocl.optim._base import CompactOptimizer
+from nanocl.optim._gradients import gradient_of
 from nanocl.optim._masked_adamw import advance, masked_bytes, start_dense, state_dtype
-from nanocl.optim._options import as_dtype, check_adam, check_choice, check_integer, check_number
-from nanocl.optim._plain.adamw import AdamW, arithmetic_dtype, moments, move
+from nanocl.optim._options import check_adam, check_integer, check_number, check_rounding
+from nanocl.optim._plain.adamw import AdamStep, arithmetic_dtype, moments, move
 from nanocl.optim._plain.rounding import store, stream_key
 from nanocl.optim._threads import Work
 
-FACTORS_KEY = 3  # beside those of `_masked_adamw`
+FACTORS_KEY = 3  # other random bits than those of `_plain.rounding`'s keys 0 to 2
 
 
 class LowRankAdamW(CompactOptimizer):
-    """Train each matrix W by a change of low rank, W + alpha / rank * B A, with AdamW on B and A alone.
+    """Changes each matrix W by a low-rank product, W + alpha / rank * B A; AdamW trains B and A.
 
     The parameter always holds the sum, and its gradient gives the factors' gradients by the chain
-    rule. So a model needs no adapter layers, and whatever reads or adds to the gradients of its
-    parameters goes on to work; what LoRA saves in gradients is not saved. An optimizer whose state
-    is wiped begins new factors upon the sum: LoRA merged and begun again.
+    rule. So the model needs no adapter layers, and code that reads or adds to the gradients of its
+    parameters works unchanged; but the gradients take the memory that LoRA's adapters save. If the
+    state is emptied, new factors start from the sum, which is LoRA merged and restarted.
 
     Args:
         params: Parameters, named parameters or groups; every option may differ by group. A tensor
-            of more than two dimensions is a matrix of its first one by all others; one of less is
-            trained by AdamW itself.
+            of more than two dimensions is a matrix of its first dimension by all others; AdamW
+            itself trains tensors with fewer than two.
         weight_decay: Decoupled, of the factors.
-        rank: Of the change, at most the matrix's shorter side; None trains the group by AdamW
-            itself, 0 not at all.
+        rank: Rank of the change, limited to the matrix's shorter side; None trains the group by
+            AdamW itself, 0 does not train it.
         alpha: The change is scaled by alpha / rank.
-        state_dtype, weight_rounding: See `NanoAdam`; the factors are float32, float64 for float64
-            parameters.
-        seed: Of the first A; B is zero.
+        state_dtype, weight_rounding: See `NanoAdam`; the factors are float32, or float64 for
+            float64 parameters.
+        seed: Seed of the first A; the first B is zero.
 
     Raises:
         ValueError: An option is out of its range.
 
     Source: Hu, Shen, Wallis, Allen-Zhu, Li, Wang, Wang and Chen, "LoRA: Low-Rank Adaptation of
-        Large Language Models", ICLR 2022, arXiv:2106.09685, section 4.1, without dropout. A begins
-        uniform in +-1 / sqrt(columns), as in the authors' code (the paper says Gaussian).
-        Parameters of 16 bits are kept beside the factors as they were in the beginning, since their
-        sum with a small change cannot be undone.
+        Large Language Models", ICLR 2022, arXiv:2106.09685, section 4.1, without dropout. The first
+        A is uniform in +-1 / sqrt(columns), as in the authors' code (the paper says Gaussian). The
+        state keeps the first values of 16-bit parameters, because a small change cannot be
+        subtracted from their rounded sum.
     """
+
+    version: ClassVar[int] = 1
 
     def __init__(
         self,
@@ -61,22 +66,20 @@ class LowRankAdamW(CompactOptimizer):
         seed: int = 0,
         weight_rounding: str = "nearest",
     ) -> None:
-        super().__init__(
-            params,
-            {
-                "lr": lr,
-                "betas": betas,
-                "eps": eps,
-                "weight_decay": weight_decay,
-                "rank": rank,
-                "alpha": alpha,
-                "state_dtype": state_dtype,
-                "seed": seed,
-                "weight_rounding": weight_rounding,
-                "decay_scope": "selected",
-                "fused": None,
-            },
-        )
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "rank": rank,
+            "alpha": alpha,
+            "state_dtype": state_dtype,
+            "seed": seed,
+            "weight_rounding": weight_rounding,
+            "decay_scope": "selected",
+            "fused": None,
+        }
+        super().__init__(params, defaults)
 
     @staticmethod
     def check_options(options: dict[str, Any]) -> None:
@@ -84,18 +87,17 @@ class LowRankAdamW(CompactOptimizer):
         if options["rank"] is not None:
             check_integer("rank", options["rank"], 0)
         check_number("alpha", options["alpha"], 0.0, open_low=True)
-        check_choice("weight_rounding", options["weight_rounding"], ("nearest", "stochastic"))
-        check_integer("seed", options["seed"], 0)
-        as_dtype("state_dtype", options["state_dtype"])
+        check_rounding(options)
 
     @staticmethod
-    def bytes_of(param: Tensor, group: dict[str, Any]) -> int:
+    def bytes_of(param: Tensor, group: Mapping[str, Any]) -> int:
+        if group["rank"] == 0:
+            return 0
         if group["rank"] is None or param.ndim < 2:
-            return (
-                0 if group["rank"] == 0 else masked_bytes(param, group, param.numel(), dense=True)
-            )
+            return masked_bytes(param, group, param.numel(), dense=True)
         rows, columns, rank = _sizes(param, group)
         each = arithmetic_dtype(param).itemsize + 2 * state_dtype(param, group).itemsize
+        # 16-bit parameters are kept as they were before the first step
         kept = param.numel() * param.dtype.itemsize if rank and _is_short(param) else 0
         return rank * (rows + columns) * each + kept
 
@@ -109,15 +111,18 @@ class LowRankAdamW(CompactOptimizer):
             return advance(param, state, group)
         if not state:
             _start_factors(param, state, group, self._place(param))
-        return advance(param, state, group, lambda *given: _adapt(*given, group))
+        return advance(param, state, group, partial(_adapt, group=group))
 
     def _place(self, param: Tensor) -> int:
-        """Its number among all parameters: the first factor is the same whichever gradient comes first."""
+        """The parameter's number among all, on which the first A depends.
+
+        It is the same whichever parameter has the first gradient.
+        """
         params = (other for group in self.param_groups for other in group["params"])
         return next(number for number, other in enumerate(params) if other is param)
 
 
-def _sizes(param: Tensor, group: dict[str, Any]) -> tuple[int, int, int]:
+def _sizes(param: Tensor, group: Mapping[str, Any]) -> tuple[int, int, int]:
     """Rows and columns of the matrix, and the rank of its change."""
     rows, columns = len(param), param.numel() // max(1, len(param))
     return rows, columns, min(group["rank"], rows, columns)
@@ -132,12 +137,10 @@ def _start_factors(
 ) -> None:
     """Fill the empty state: the factors in one flat tensor, A before B, and their moments."""
     rows, columns, rank = _sizes(param, group)
-    factors = torch.zeros(
-        rank * (columns + rows), dtype=arithmetic_dtype(param), device=param.device
-    )
-    factors[: rank * columns] = first_factor(
-        stream_key(group["seed"], ordinal, FACTORS_KEY), rank, columns
-    ).flatten()
+    key = stream_key(group["seed"], ordinal, FACTORS_KEY)
+    kind, size = arithmetic_dtype(param), rank * (columns + rows)
+    factors = torch.zeros(size, dtype=kind, device=param.device)
+    factors[: rank * columns] = first_factor(key, rank, columns).flatten()
     start_dense(factors, state, group, ordinal)
     state["factors"] = factors
     if _is_short(param):
@@ -146,20 +149,25 @@ def _start_factors(
 
 def first_factor(key: int, rank: int, columns: int) -> Tensor:
     """The first A, shape (rank, columns), float64."""
-    chance = torch.Generator().manual_seed(key)
-    drawn = torch.rand(rank, columns, generator=chance, dtype=torch.float64)
-    return (2 * drawn - 1) / max(1, columns) ** 0.5
+    generator = torch.Generator().manual_seed(key)
+    uniform = torch.rand(rank, columns, generator=generator, dtype=torch.float64)
+    return (2 * uniform - 1) / max(1, columns) ** 0.5
 
 
-def _adapt(param: Tensor, state: dict[str, Any], step: AdamW, group: dict[str, Any]) -> list[Work]:
+def _adapt(
+    param: Tensor, state: dict[str, Any], step: AdamStep, group: dict[str, Any]
+) -> list[Work]:
+    """One step of AdamW on the factors, and the new sum."""
     rows, columns, rank = _sizes(param, group)
     factors, scale = state["factors"], group["alpha"] / max(1, rank)
     a, b = factors[: rank * columns].view(rank, columns), factors[rank * columns :].view(rows, rank)
-    matrix = param.grad.reshape(rows, columns).to(factors.dtype)
+    matrix = gradient_of(param).reshape(rows, columns).to(factors.dtype)
     before = None if "base" in state else scale * b @ a
+    # chain rule for W = W0 + scale * B A: dA = scale * B' dW, dB = scale * dW A'
     gradient = torch.cat([(scale * b.T @ matrix).flatten(), (scale * matrix @ a.T).flatten()])
     first, second = moments(gradient, state, step)
     move(factors, slice(None), first, second, step.since, step)
+    # section 4.1: h = W0 x + scale * B A x, so the parameter is W0 + scale * B A
     change = (scale * b @ a).view(param.shape)
     if before is None:
         store(param, state["base"].to(change.dtype) + change, None)

@@ -1,14 +1,15 @@
-"""MicroAdam: Adam on the largest entries of each block, with a 4-bit memory of all that was held back."""
+"""MicroAdam: Adam on the largest entries of each block, with 4-bit error feedback."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from nanocl.optim._backend import backend
+from nanocl.optim._backend import function_for
 from nanocl.optim._base import CompactOptimizer
 from nanocl.optim._options import as_dtype, check_adam, check_choice, check_integer, check_number
 from nanocl.optim._plain.selection import SHORT_CHUNK, selected_count, whole_buckets
@@ -21,24 +22,25 @@ class MicroAdam(CompactOptimizer):
     Args:
         params: Parameters, named parameters or groups; every option may differ by group.
         weight_decay: Decoupled, on every entry.
-        density: Share of each block whose entries are sent to the window in a step, in (0, 1].
-        window: Sparse gradients that the moments are computed from.
+        density: Share of each block that enters the window in a step, in (0, 1].
+        window: Number of sparse gradients from which the moments are computed.
         quant_block: Entries that share the bounds of their 4-bit codes.
-        block_size: Entries of a block, at most 32768, which is also what None means.
-        state_dtype: Of the window's values and of the bounds; None is bfloat16.
-        fused: True for the compiled CPU kernel, False for plain PyTorch, None for whichever fits.
+        block_size: Entries of a block, at most 32768; None is 32768.
+        state_dtype: Type of the window's values and of the bounds; None is bfloat16.
+        fused: True demands the compiled CPU kernel, False plain PyTorch; None takes what fits.
 
     Raises:
         ValueError: An option is out of its range.
 
     Source: Modoranu et al., "MicroAdam: Accurate Adaptive Optimization with Low Space Overhead and
-        Provable Convergence", NeurIPS 2024, arXiv:2405.15593, Algorithm 1, bias correction by the
-        step as in the authors' kernels. Departures: ages of the window's rows are counted per
-        parameter (the authors' global counter is wrong for a parameter that comes late); the block
-        does not depend on the device; what the rounding of a value to `state_dtype` loses goes to
-        the error instead of being lost (nothing, for bfloat16 in exact arithmetic); bounds are
-        rounded outwards; the gradient is left as it was.
+        Provable Convergence", NeurIPS 2024, arXiv:2405.15593, Algorithm 1, with the bias correction
+        by the step count of the authors' kernels. Departures: ages of the window's rows are counted
+        per parameter (the authors' global counter is wrong for a parameter added late); the block
+        size does not depend on the device; the rounding error of a value in `state_dtype` is added
+        to the error instead of being lost; bounds are rounded outwards; the gradient is unchanged.
     """
+
+    version: ClassVar[int] = 1
 
     def __init__(
         self,
@@ -55,21 +57,19 @@ class MicroAdam(CompactOptimizer):
         state_dtype: torch.dtype | str | None = None,
         fused: bool | None = None,
     ) -> None:
-        super().__init__(
-            params,
-            {
-                "lr": lr,
-                "betas": betas,
-                "eps": eps,
-                "weight_decay": weight_decay,
-                "density": density,
-                "window": window,
-                "quant_block": quant_block,
-                "block_size": block_size,
-                "state_dtype": state_dtype,
-                "fused": fused,
-            },
-        )
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "density": density,
+            "window": window,
+            "quant_block": quant_block,
+            "block_size": block_size,
+            "state_dtype": state_dtype,
+            "fused": fused,
+        }
+        super().__init__(params, defaults)
 
     @staticmethod
     def check_options(options: dict[str, Any]) -> None:
@@ -81,6 +81,7 @@ class MicroAdam(CompactOptimizer):
             check_integer("block_size", options["block_size"], 1, SHORT_CHUNK)
         check_choice("fused", options["fused"], (None, True, False))
         as_dtype("state_dtype", options["state_dtype"])
+        # the kernel writes whole bytes of codes, so that no bucket may lie in two blocks
         block, bucket = options["block_size"] or SHORT_CHUNK, options["quant_block"]
         if options["fused"] and not whole_buckets(block, bucket):
             raise ValueError(
@@ -89,20 +90,20 @@ class MicroAdam(CompactOptimizer):
             )
 
     @staticmethod
-    def bytes_of(param: Tensor, group: dict[str, Any]) -> int:
-        return sum(
-            math.prod(shape) * dtype.itemsize for shape, dtype in _layout(param, group).values()
-        )
+    def bytes_of(param: Tensor, group: Mapping[str, Any]) -> int:
+        layout = _layout(param, group).values()
+        return sum(math.prod(shape) * dtype.itemsize for shape, dtype in layout)
 
     def update(self, param: Tensor, group: dict[str, Any]) -> list[Work]:
         state = self.state[param]
         if not state:
             self._start(param, group)
         state["step"] += 1
-        return backend(param, group["fused"]).microadam(param, state, group)
+        return function_for(param, group["fused"], "microadam")(param, state, group)
 
     def _start(self, param: Tensor, group: dict[str, Any]) -> None:
         state = self.state[param]
+        # kept in the state: a change of these options would not fit the codes already stored
         state.update(
             step=0,
             block=group["block_size"] or SHORT_CHUNK,
@@ -113,14 +114,15 @@ class MicroAdam(CompactOptimizer):
             state[name] = torch.zeros(shape, dtype=dtype, device=param.device)
 
 
-def _layout(param: Tensor, group: dict[str, Any]) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
+def _layout(
+    param: Tensor, group: Mapping[str, Any]
+) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
     """Shape and dtype of each state tensor."""
     numel, dtype = param.numel(), as_dtype("state_dtype", group["state_dtype"]) or torch.bfloat16
     buckets = (-(-numel // group["quant_block"]),)
-    window = (
-        group["window"],
-        selected_count(numel, group["density"], group["block_size"] or SHORT_CHUNK),
-    )
+    sent = selected_count(numel, group["density"], group["block_size"] or SHORT_CHUNK)
+    window = (group["window"], sent)
+    # Algorithm 1: the quantised error e with its bounds delta and Delta, the window (I, V)
     return {
         "codes": ((-(-numel // 2),), torch.uint8),
         "low": (buckets, dtype),

@@ -3,35 +3,37 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Mapping
 from itertools import accumulate, chain
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from nanocl.optim._backend import backend
+from nanocl.optim._backend import function_for
 from nanocl.optim._base import CompactOptimizer
 from nanocl.optim._masked_adamw import advance, masked_bytes, start_dense, start_selection
 from nanocl.optim._options import check_masked
 from nanocl.optim._plain.selection import from_flat_index, quota
+from nanocl.optim._plain.selector import select
 from nanocl.optim._threads import Work
 
 
 class PaFi(CompactOptimizer):
-    """Adam on the smallest entries of all parameters together, as they were before the first step; no other moves.
+    """Adam on the smallest entries of all parameters together, selected before the first step.
 
-    How many entries a parameter gives follows from its scale: unlike
-    `NanoAdam(select="static-small")`, which takes the same share of each, a layer of small weights
-    may be trained whole and one of large weights not at all. The largest magnitude selected is
-    kept, and holds for parameters that have their first gradient in a later step. A group with
-    density 1 is dense AdamW.
+    All other entries keep every bit. How many entries a parameter contributes follows from its
+    scale. Unlike with `NanoAdam(select="static-small")`, which takes the same share of each
+    parameter, a layer of small weights may be trained completely and one of large weights not at
+    all. The largest selected magnitude is stored and also applies to parameters that have their
+    first gradient in a later step. A group with density 1 is dense AdamW.
 
     Args:
         params: Parameters, named parameters or groups; every option may differ by group. Groups of
-            equal density are chosen from together.
+            equal density share one selection.
         density: Share of all entries that is selected, in [0, 1].
-        chunk_size: Entries that share a start in the state, None for the whole parameter; up to
-            32768 the place of an entry takes 2 bytes, else 4.
+        chunk_size: Entries of a chunk, in which the state counts positions; None is the whole
+            parameter. Up to 32768, the position of an entry takes 2 bytes, otherwise 4.
         decay_scope: Which entries the decoupled weight decay shrinks: `selected` or `all`.
         state_dtype, seed, weight_rounding, fused: See `NanoAdam`.
 
@@ -40,8 +42,10 @@ class PaFi(CompactOptimizer):
 
     Source: Liao, Meng and Monz, "Parameter-Efficient Fine-Tuning without Introducing New Latency",
         ACL 2023, arXiv:2305.16742: the task-agnostic mask by magnitude. The authors' code is not
-        public; that vectors are chosen from like matrices is ours.
+        public; selecting from vectors as from matrices is our choice.
     """
+
+    version: ClassVar[int] = 1
 
     def __init__(
         self,
@@ -59,45 +63,44 @@ class PaFi(CompactOptimizer):
         weight_rounding: str = "nearest",
         fused: bool | None = None,
     ) -> None:
-        super().__init__(
-            params,
-            {
-                "lr": lr,
-                "betas": betas,
-                "eps": eps,
-                "weight_decay": weight_decay,
-                "density": density,
-                "chunk_size": chunk_size,
-                "decay_scope": decay_scope,
-                "state_dtype": state_dtype,
-                "seed": seed,
-                "weight_rounding": weight_rounding,
-                "fused": fused,
-                "moment_policy": "reset",  # chosen once: all entries have the age of the parameter
-                "cut": None,
-            },
-        )
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "density": density,
+            "chunk_size": chunk_size,
+            "decay_scope": decay_scope,
+            "state_dtype": state_dtype,
+            "seed": seed,
+            "weight_rounding": weight_rounding,
+            "fused": fused,
+            "moment_policy": "reset",  # selected once, so all entries have the parameter's age
+            "cut": None,
+        }
+        super().__init__(params, defaults)
 
     @staticmethod
     def check_options(options: dict[str, Any]) -> None:
         check_masked(options)
 
     @staticmethod
-    def bytes_of(param: Tensor, group: dict[str, Any]) -> int:
-        """See `CompactOptimizer`; as if the parameter gave the share of all, which only the sum of many comes near."""
-        return masked_bytes(
-            param, group, quota(param.numel(), group["density"]), dense=group["density"] == 1
-        )
+    def bytes_of(param: Tensor, group: Mapping[str, Any]) -> int:
+        """See `CompactOptimizer`; an estimate that gives every parameter the share of all."""
+        selected = quota(param.numel(), group["density"])
+        return masked_bytes(param, group, selected, dense=group["density"] == 1)
 
     def state_bytes(self) -> int:
-        """See `CompactOptimizer`; exact where the parameters of one density have one type and one layout."""
+        """See `CompactOptimizer`; exact if parameters of one density have one type and layout."""
         total = super().state_bytes()
         for density in {group["density"] for group in self.param_groups} - {1}:
             groups = [group for group in self.param_groups if group["density"] == density]
             params = [param for group in groups for param in group["params"]]
+            # the quota of all together, instead of the sum of rounded quotas
             each = masked_bytes(params[0], groups[0], 1) - masked_bytes(params[0], groups[0], 0)
             alone = sum(quota(param.numel(), density) for param in params)
-            total += each * (quota(sum(param.numel() for param in params), density) - alone)
+            together = quota(sum(param.numel() for param in params), density)
+            total += each * (together - alone)
         return total
 
     def update(self, param: Tensor, group: dict[str, Any]) -> list[Work]:
@@ -111,61 +114,55 @@ class PaFi(CompactOptimizer):
     def _start(self, param: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
         """Fill the empty state of a parameter with its part of the selection."""
         groups = [other for other in self.param_groups if other["density"] == group["density"]]
-        if not any(self.state.get(other) for peer in groups for other in peer["params"]):
+        peers = [other for peer in groups for other in peer["params"]]
+        if not any(self.state.get(other) for other in peers):
+            # no state yet, or all of it was emptied: a new selection from all
             for peer in groups:
-                peer["cut"] = None  # nothing has been trained, or all is forgotten: choose from all
-        numbers = {
-            id(other): number
-            for number, other in enumerate(chain(*(g["params"] for g in self.param_groups)))
-        }
+                peer["cut"] = None
+        params = chain.from_iterable(other["params"] for other in self.param_groups)
+        numbers = {id(other): number for number, other in enumerate(params)}
         if group["cut"] is None:
-            _cut([peer for peer in groups if peer["cut"] is None], numbers)
+            _set_cut([peer for peer in groups if peer["cut"] is None], numbers)
         start_selection(param, state, group, self.ordinal(group["seed"]))
         index = _below(param, group["cut"], numbers[id(param)])
         start, offset = from_flat_index(index, param.numel(), state["chunk"])
-        backend(param, group["fused"]).reselect(state, start, offset, group["moment_policy"])
+        reselect = function_for(param, group["fused"], "selector", "reselect")
+        reselect(state, start, offset, group["moment_policy"])
 
 
-def _cut(groups: list[dict[str, Any]], numbers: dict[int, int]) -> None:
-    """Find the largest magnitude that is selected of all trainable parameters in the groups, and note it in them.
+def _set_cut(groups: list[dict[str, Any]], numbers: dict[int, int]) -> None:
+    """Store in the groups which entries of their trainable parameters are selected.
 
-    The note is this magnitude, and the number of the parameter and the place in it of the last
-    entry selected that has
-    it: of equal ones the first go first, as ever.
+    The option `cut` has the largest selected magnitude, and the parameter's number and the position
+    of the last selected entry of that magnitude: of equal magnitudes, the first are selected.
     """
     params = [param for group in groups for param in group["params"] if param.requires_grad]
     params.sort(key=lambda param: numbers[id(param)])
     device = params[0].device
-    values = torch.cat(
-        [param.detach().reshape(-1).abs().to(device, torch.float64) for param in params]
-    )
-    chosen = (
-        backend(params[0], False)
-        .select(values, groups[0]["density"], max(1, len(values)))
-        .to(torch.int64)
-    )
+    magnitudes = [param.detach().reshape(-1).abs().to(device, torch.float64) for param in params]
+    # the paper's mask: the smallest weights of the whole model
+    values = torch.cat(magnitudes)
+    chosen = select(values, groups[0]["density"], max(1, len(values))).to(torch.int64)
     cut = (-1.0, 0, 0)
     if len(chosen):
         largest = values[chosen].max()
         last = int(chosen[values[chosen] == largest][-1])
         ends = list(accumulate(param.numel() for param in params))
         which = bisect_right(ends, last)
-        cut = (
-            largest.item(),
-            numbers[id(params[which])],
-            last - ends[which] + params[which].numel(),
-        )
+        position = last - ends[which] + params[which].numel()
+        cut = (largest.item(), numbers[id(params[which])], position)
     for group in groups:
         group["cut"] = cut
 
 
 def _below(param: Tensor, cut: tuple[float, int, int], number: int) -> Tensor:
-    """Places of a parameter's entries that are selected, ascending."""
-    largest, last_number, last_place = cut
+    """Positions of a parameter's selected entries, ascending."""
+    largest, last_number, last_position = cut
     values = param.detach().reshape(-1).abs().double()
-    equals = (
-        (last_place + 1 if number == last_number else 0) if number >= last_number else len(values)
-    )
+    # entries of exactly the largest magnitude are selected up to the last one
+    equals = len(values) if number < last_number else 0
+    if number == last_number:
+        equals = last_position + 1
     chosen = values < largest
     chosen[:equals] |= values[:equals] == largest
     return chosen.nonzero()[:, 0]

@@ -1,4 +1,4 @@
-"""Step each parameter as soon as its gradient is ready, and free the gradient: never are all gradients held at once."""
+"""Steps each parameter in the backward pass, so that gradients never all exist at once."""
 
 from __future__ import annotations
 
@@ -8,26 +8,27 @@ import torch
 from torch import Tensor
 
 from nanocl.optim._base import CompactOptimizer
+from nanocl.optim._gradients import gradient_of
 from nanocl.optim._threads import run
 
 
 class StepInBackward:
-    """Make `loss.backward()` do the step of an optimizer of this package, parameter by parameter.
+    """Makes `loss.backward()` take the step of an optimizer of this package, by parameter.
 
-    The optimizer stays what it is: schedulers, groups, `state_dict` and checkpoints work on it as
-    before, and a call of its `step` finds no gradient and does nothing, so a training loop need not
-    be changed. What needs all gradients at once does not work: clipping by the global norm, a
-    gradient scaler, several backward passes for one step.
+    Schedulers, groups, `state_dict` and checkpoints of the optimizer work as before. Its `step`
+    finds no gradients and does nothing, so a training loop may keep the call. Anything that needs
+    all gradients at once does not work: clipping by the global norm, a gradient scaler, several
+    backward passes for one step.
 
-    Parameters that the optimizer is given later, or that are frozen now and trained later, are not
-    stepped in the backward pass, but by `optimizer.step()`.
+    Parameters that are added later, or frozen now and trained later, are stepped by
+    `optimizer.step()` as usual.
 
     Raises:
         TypeError: The optimizer is not one of this package.
         RuntimeError: In the backward pass, if a gradient is sparse.
 
     Source: Lv et al., "Full Parameter Fine-tuning for Large Language Models with Limited
-        Resources", 2023, arXiv:2306.09782 (there for SGD), by
+        Resources", 2023, arXiv:2306.09782 (there for SGD), with
         `torch.Tensor.register_post_accumulate_grad_hook`.
     """
 
@@ -45,7 +46,7 @@ class StepInBackward:
         ]
 
     def remove(self) -> None:
-        """Leave the gradients to `optimizer.step()` again."""
+        """Remove the hooks; `optimizer.step()` takes the steps again."""
         for hook in self._hooks:
             hook.remove()
 
@@ -53,7 +54,8 @@ class StepInBackward:
     def _step(self, group: int, param: Tensor) -> None:
         if param.grad is None:  # another hook has used it
             return
-        if param.grad.is_sparse:
+        if gradient_of(param).is_sparse:
             raise RuntimeError(f"{type(self.optimizer).__name__} does not support sparse gradients")
+        # LOMO's fused update: the gradient is freed before the next one is computed
         run(self.optimizer.work_on(param, self.optimizer.param_groups[group]))
         param.grad = None

@@ -3,21 +3,14 @@
 import pytest
 import torch
 from torch import nn
-from trajectories import gradients_of, train
+from trajectories import assert_follows, gradients_of, make_params, train
 
 from nanocl.footprint import state_bytes_of
 from nanocl.footprint.architectures import Weight
 from nanocl.optim import CLASSP
-from nanocl.optim._reference.lift import CLASSPReference
+from nanocl.optim._reference.classp import CLASSPReference
 from nanocl.strategies.classp import CLASSP as Strategy
 from nanocl.testing import small_learner, small_stream
-
-SHAPES = ((17, 9), (13,), (1,), ())
-
-
-def make_params(shapes=SHAPES, dtype=torch.float32):
-    generator = torch.Generator().manual_seed(0)
-    return [nn.Parameter(torch.randn(shape, generator=generator).to(dtype)) for shape in shapes]
 
 
 @pytest.mark.parametrize(
@@ -37,20 +30,11 @@ def test_trajectory_equals_the_formula_entry_by_entry(options):
         CLASSP(params, lr=0.05, **options),
         CLASSPReference(params, lr=0.05, **options),
     )
-    for step in range(10):
-        gradients = [
-            None if (step + i) % 5 == 0 else g for i, g in enumerate(gradients_of(params, step))
-        ]
-        for param, gradient in zip(params, gradients, strict=True):
-            param.grad = gradient
-        optimizer.step()
-        reference.step(gradients)
-    for param, expected in zip(params, reference.params, strict=True):
-        torch.testing.assert_close(param.detach().flatten(), expected, rtol=0, atol=1e-12)
+    assert_follows(params, optimizer, reference, 10, 1e-12)
 
 
 def test_power_two_without_threshold_is_adagrad():
-    """But for the place of eps: in the root here, outside of it there."""
+    """Except for eps, which is inside the root here and outside in Adagrad."""
     params, expected = make_params(dtype=torch.float64), make_params(dtype=torch.float64)
     train(params, CLASSP(params, lr=0.05, power=2.0, threshold=0.0, eps=1e-20), 20)
     train(expected, torch.optim.Adagrad(expected, lr=0.05, eps=1e-10), 20)
@@ -77,7 +61,7 @@ def test_entries_below_the_threshold_keep_every_bit_of_weight_and_sum(dtype):
             assert (optimizer.state[param]["sum"][~quiet] > total[~quiet]).all()
 
 
-def test_what_has_moved_much_moves_less():
+def test_an_entry_that_moved_much_moves_less():
     param = nn.Parameter(torch.zeros(2))
     optimizer, steps = CLASSP([param], lr=1.0, eps=0.0, threshold=0.0), []
     for gradient in ([1.0, 0.0], [1.0, 0.0], [1.0, 1.0]):
@@ -88,8 +72,8 @@ def test_what_has_moved_much_moves_less():
     assert steps == [[1.0, 0.0], [0.5, 0.0], [pytest.approx(1 / 3), 1.0]]
 
 
-def test_a_bfloat16_sum_goes_on_growing():
-    """Rounded to nearest, 256 + 1 stays 256 for ever."""
+def test_a_bfloat16_sum_keeps_growing():
+    """Rounded to nearest, 256 + 1 would stay 256."""
     param = nn.Parameter(torch.zeros(2000))
     optimizer = CLASSP([param], state_dtype="bfloat16", threshold=0.0)
     param.grad = torch.ones(2000)

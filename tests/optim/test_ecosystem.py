@@ -1,4 +1,4 @@
-"""The optimizers in other people's training loops: Hugging Face's Trainer, Lightning, gradient scaler, schedulers."""
+"""The optimizers with schedulers, a gradient scaler, Hugging Face's Trainer and Lightning."""
 
 import copy
 import math
@@ -192,7 +192,7 @@ def test_hugging_faces_trainer_trains_and_resumes_bit_for_bit(make, tmp_path):
 def lightning_module(make):
     lightning = pytest.importorskip("lightning")
 
-    class Module(lightning.LightningModule):
+    class Module(lightning.LightningModule):  # type: ignore[name-defined]
         def __init__(self):
             super().__init__()
             self.network, self.losses = make_network(), []

@@ -3,7 +3,14 @@
 import pytest
 import torch
 from torch import nn
-from trajectories import gradients_of, selected, train
+from trajectories import (
+    assert_close_to_adamw,
+    assert_follows,
+    make_params,
+    selected,
+    state_bytes,
+    train,
+)
 
 from nanocl.footprint import state_bytes_of
 from nanocl.footprint.architectures import Weight
@@ -12,11 +19,6 @@ from nanocl.optim._reference.lift import LIFTReference
 from nanocl.optim.lift import low_rank
 
 SHAPES = ((17, 9), (6, 3, 2, 2), (13,), ())
-
-
-def make_params(shapes=SHAPES, dtype=torch.float32, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return [nn.Parameter(torch.randn(shape, generator=generator).to(dtype)) for shape in shapes]
 
 
 @pytest.mark.parametrize("policy", ["keep", "carry", "reset"])
@@ -36,18 +38,9 @@ def test_trajectory_equals_the_slow_reference(policy, rank, chunk_size, scope):
         weight_decay=0.1,
         decay_scope=scope,
     )
-    params = make_params(dtype=torch.float64)
+    params = make_params(SHAPES, dtype=torch.float64)
     optimizer, reference = LIFT(params, **options), LIFTReference(params, **options)
-    for step in range(18):
-        gradients = [
-            None if (step + i) % 5 == 0 else g for i, g in enumerate(gradients_of(params, step))
-        ]
-        for param, gradient in zip(params, gradients, strict=True):
-            param.grad = gradient
-        optimizer.step()
-        reference.step(gradients)
-    for param, expected in zip(params, reference.params, strict=True):
-        torch.testing.assert_close(param.detach().flatten(), expected, rtol=0, atol=1e-13)
+    assert_follows(params, optimizer, reference, 18, 1e-13)
 
 
 @pytest.mark.parametrize("shape", [(8, 30), (30, 8), (5, 2, 3, 3)])
@@ -112,10 +105,8 @@ def test_selection_changes_only_at_multiples_of_the_interval():
 
 
 @pytest.mark.parametrize(("policy", "first_step"), [("keep", 0.1 / 0.001**0.5), ("carry", 1.0)])
-def test_the_first_step_of_an_entry_that_comes_late_is_longer_in_the_authors_way(
-    policy, first_step
-):
-    """Their bias correction counts the steps of the parameter, by then so many that it corrects nothing."""
+def test_the_first_step_of_a_new_entry_is_longer_in_the_authors_policy(policy, first_step):
+    """Their bias correction counts the parameter's steps, so many by then that it is 1."""
     param = nn.Parameter(torch.tensor([3.0, 1.0]))
     optimizer = LIFT([param], lr=1e-4, density=0.5, mask_interval=20_000, moment_policy=policy)
     param.grad = torch.ones(2)
@@ -131,25 +122,21 @@ def test_the_first_step_of_an_entry_that_comes_late_is_longer_in_the_authors_way
 
 
 def test_full_density_is_adamw():
-    params, expected = make_params(), make_params()
-    train(params, LIFT(params, lr=0.01, weight_decay=0.1, density=1.0), 20)
-    train(expected, torch.optim.AdamW(expected, lr=0.01, weight_decay=0.1, foreach=False), 20)
-    for param, other in zip(params, expected, strict=True):
-        torch.testing.assert_close(param, other, rtol=1e-6, atol=1e-7)
+    assert_close_to_adamw(lambda params: LIFT(params, lr=0.01, weight_decay=0.1, density=1.0), 20)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 def test_the_compiled_step_equals_the_plain_one(dtype):
     steps = []
     for fused in (None, False):
-        params = make_params(dtype=dtype)
+        params = make_params(SHAPES, dtype=dtype)
         train(params, LIFT(params, lr=0.05, density=0.2, rank=2, mask_interval=3, fused=fused), 10)
         steps.append(params)
     for one, other in zip(*steps, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
 
 
-def test_weights_that_are_not_finite_do_not_stop_the_run():
+def test_weights_that_are_not_finite_raise_no_error():
     (param,) = make_params(((6, 7),))
     with torch.no_grad():
         param[0, 0] = float("inf")
@@ -175,10 +162,7 @@ def test_state_takes_the_bytes_that_are_predicted(options):
         for param in params
     ]
     train(params, optimizer, 2)
-    counted = [
-        sum(value.nbytes for value in optimizer.state[param].values() if torch.is_tensor(value))
-        for param in params
-    ]
+    counted = [state_bytes(optimizer, param) for param in params]
     assert counted == predicted and optimizer.state_bytes() == sum(predicted)
 
 
@@ -194,4 +178,4 @@ def test_state_takes_the_bytes_that_are_predicted(options):
 )
 def test_bad_arguments_are_named(options, said):
     with pytest.raises(ValueError, match=said):
-        LIFT(make_params(), **options)
+        LIFT(make_params(SHAPES), **options)

@@ -6,55 +6,39 @@ import pytest
 import torch
 from torch import nn
 from torch.nn.utils import parametrize
-from trajectories import gradients_of, train
+from trajectories import assert_close, assert_follows, assert_same, make_params, state_bytes, train
 
 from nanocl.optim import LowRankAdamW
-from nanocl.optim._reference.lift import LowRankAdamWReference
+from nanocl.optim._reference.low_rank import LowRankAdamWReference
 from nanocl.optim.low_rank import first_factor
 
 SHAPES = ((17, 9), (6, 3, 2, 2), (4, 30), (13,), ())
 
 
-def make_params(shapes=SHAPES, dtype=torch.float32, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return [nn.Parameter(torch.randn(shape, generator=generator).to(dtype)) for shape in shapes]
-
-
 def first_factors(params, rank):
-    """What the optimizer begins with, read from a step that cannot move A since B is zero."""
+    """The first A of each matrix, read after a step, which cannot change A since B is zero."""
     twins = copy.deepcopy(params)
     optimizer = LowRankAdamW(twins, rank=rank)
     train(twins, optimizer, 1)
-    found = []
+    factors = []
     for param in twins:
         columns = param.numel() // max(1, len(param)) if param.ndim else 1
         used = min(rank, len(param), columns) if param.ndim > 1 else 0
-        found.append(
-            optimizer.state[param]["factors"][: used * columns].view(used, columns)
-            if used
-            else None
-        )
-    return found
+        state = optimizer.state[param]
+        first = state["factors"][: used * columns].view(used, columns) if used else None
+        factors.append(first)
+    return factors
 
 
 @pytest.mark.parametrize(("rank", "alpha"), [(1, 16.0), (3, 2.0), (100, 1.0)])
 def test_trajectory_equals_automatic_differentiation_of_the_sum(rank, alpha):
     options = dict(lr=0.02, betas=(0.8, 0.99), alpha=alpha)
-    params = make_params(dtype=torch.float64)
+    params = make_params(SHAPES, dtype=torch.float64)
     optimizer = LowRankAdamW(params, rank=rank, weight_decay=0.1, **options)
     reference = LowRankAdamWReference(
         params, first_factors(params, rank), weight_decay=0.1, **options
     )
-    for step in range(20):
-        gradients = [
-            None if (step + i) % 5 == 0 else g for i, g in enumerate(gradients_of(params, step))
-        ]
-        for param, gradient in zip(params, gradients, strict=True):
-            param.grad = gradient
-        optimizer.step()
-        reference.step(gradients)
-    for param, expected in zip(params, reference.params, strict=True):
-        torch.testing.assert_close(param.detach().flatten(), expected, rtol=0, atol=1e-11)
+    assert_follows(params, optimizer, reference, 20, 1e-11)
 
 
 class Adapter(nn.Module):
@@ -102,7 +86,7 @@ def test_a_model_takes_the_steps_that_adapter_layers_in_it_take():
             used.step()
     for number in (0, 3, 5):
         torch.testing.assert_close(model[number].weight, other[number].weight, rtol=1e-3, atol=1e-5)
-    assert torch.equal(model[0].bias, other[0].bias)
+    assert_same([model[0].bias], [other[0].bias])
 
 
 @pytest.mark.parametrize("shape", [(20, 30), (12, 5, 3, 3)])
@@ -150,15 +134,14 @@ def test_the_change_of_a_float32_parameter_stays_of_low_rank_over_many_steps():
 
 
 def test_rank_none_is_adamw_and_rank_zero_is_frozen_and_has_no_state():
-    params, expected = make_params(), make_params()
+    params, expected = make_params(SHAPES), make_params(SHAPES)
     train(params, LowRankAdamW(params, lr=0.01, weight_decay=0.1, rank=None), 10)
     train(expected, torch.optim.AdamW(expected, lr=0.01, weight_decay=0.1, foreach=False), 10)
-    for param, other in zip(params, expected, strict=True):
-        torch.testing.assert_close(param, other, rtol=1e-6, atol=1e-7)
-    frozen = make_params()
+    assert_close(params, expected)
+    frozen = make_params(SHAPES)
     optimizer = LowRankAdamW(frozen, rank=0)
     train(frozen, optimizer, 3)
-    assert all(torch.equal(one, other) for one, other in zip(frozen, make_params(), strict=True))
+    assert_same(frozen, make_params(SHAPES))
     assert optimizer.state_bytes() == 0 and not any(optimizer.state[param] for param in frozen)
 
 
@@ -173,8 +156,8 @@ def test_the_first_factor_is_uniform_and_depends_on_the_seed_alone():
     )  # 16 standard errors for 20000 numbers
 
 
-def test_the_global_generator_is_left_alone():
-    params, before = make_params(), torch.get_rng_state()
+def test_a_step_leaves_the_global_generator_unchanged():
+    params, before = make_params(SHAPES), torch.get_rng_state()
     train(params, LowRankAdamW(params), 1)
     assert torch.equal(before, torch.get_rng_state())
 
@@ -184,16 +167,11 @@ def test_the_global_generator_is_left_alone():
     "options", [{}, {"rank": 2, "state_dtype": "bfloat16"}, {"rank": None}, {"rank": 0}], ids=str
 )
 def test_state_takes_the_bytes_that_are_predicted(options, dtype):
-    params = make_params(dtype=dtype)
+    params = make_params(SHAPES, dtype=dtype)
     optimizer = LowRankAdamW(params, **options)
     train(params, optimizer, 2)
-    counted = [
-        value.nbytes
-        for param in params
-        for value in optimizer.state[param].values()
-        if torch.is_tensor(value)
-    ]
-    assert optimizer.state_bytes() == sum(counted)
+    counted = sum(state_bytes(optimizer, param) for param in params)
+    assert optimizer.state_bytes() == counted
 
 
 @pytest.mark.parametrize(
@@ -207,4 +185,4 @@ def test_state_takes_the_bytes_that_are_predicted(options, dtype):
 )
 def test_bad_arguments_are_named(options, said):
     with pytest.raises(ValueError, match=said):
-        LowRankAdamW(make_params(), **options)
+        LowRankAdamW(make_params(SHAPES), **options)

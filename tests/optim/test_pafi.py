@@ -1,26 +1,23 @@
-"""PaFi's one mask over all parameters, against a slow reference and against the mask of each layer."""
+"""PaFi's one mask over all parameters, against a slow reference and masks of single layers."""
 
 import copy
 
 import pytest
 import torch
 from torch import nn
-from trajectories import gradients_of, selected, train
+from trajectories import (
+    assert_close_to_adamw,
+    assert_follows,
+    make_params,
+    selected,
+    state_bytes,
+    train,
+)
 
 from nanocl.footprint import state_bytes_of
 from nanocl.footprint.architectures import Weight
 from nanocl.optim import NanoAdam, PaFi
-from nanocl.optim._reference.lift import PaFiReference
-
-SHAPES = ((17, 9), (13,), (1,), ())
-
-
-def make_params(shapes=SHAPES, dtype=torch.float32, scales=(1.0, 1.0, 1.0, 1.0)):
-    generator = torch.Generator().manual_seed(0)
-    return [
-        nn.Parameter((torch.randn(shape, generator=generator) * scale).to(dtype))
-        for shape, scale in zip(shapes, scales, strict=False)
-    ]
+from nanocl.optim._reference.pafi import PaFiReference
 
 
 @pytest.mark.parametrize("scope", ["selected", "all"])
@@ -31,16 +28,7 @@ def test_trajectory_equals_the_slow_reference(density, chunk_size, scope, fused)
     params = make_params(dtype=torch.float64, scales=(1.0, 0.3, 0.1, 1.0))
     optimizer = PaFi(params, chunk_size=chunk_size, fused=fused, **options)
     reference = PaFiReference(params, **options)
-    for step in range(15):
-        gradients = [
-            None if (step + i) % 5 == 0 else g for i, g in enumerate(gradients_of(params, step))
-        ]
-        for param, gradient in zip(params, gradients, strict=True):
-            param.grad = gradient
-        optimizer.step()
-        reference.step(gradients)
-    for param, expected in zip(params, reference.params, strict=True):
-        torch.testing.assert_close(param.detach().flatten(), expected, rtol=0, atol=1e-14)
+    assert_follows(params, optimizer, reference, 15, 1e-14)
 
 
 def test_one_threshold_holds_for_all_layers_and_not_one_for_each():
@@ -84,7 +72,7 @@ def test_equal_magnitudes_are_taken_from_the_front():
     assert [selected(optimizer, param).tolist() for param in params] == [[0, 1, 2, 3], [0]]
 
 
-def test_dense_and_frozen_parameters_take_no_part_in_the_choice_and_late_ones_have_the_same_threshold():
+def test_the_choice_skips_dense_and_frozen_parameters_and_its_threshold_holds_for_late_ones():
     params = make_params(((30,), (30,), (30,)), scales=(1.0, 1e-3, 1.0))
     params[2].requires_grad_(False)
     largest = params[0].abs().sort().values[2]
@@ -115,11 +103,7 @@ def test_a_group_added_later_is_chosen_from_by_itself():
 
 
 def test_full_density_is_adamw():
-    params, expected = make_params(), make_params()
-    train(params, PaFi(params, lr=0.01, weight_decay=0.1, density=1.0), 20)
-    train(expected, torch.optim.AdamW(expected, lr=0.01, weight_decay=0.1, foreach=False), 20)
-    for param, other in zip(params, expected, strict=True):
-        torch.testing.assert_close(param, other, rtol=1e-6, atol=1e-7)
+    assert_close_to_adamw(lambda params: PaFi(params, lr=0.01, weight_decay=0.1, density=1.0), 20)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -129,18 +113,13 @@ def test_full_density_is_adamw():
 def test_state_takes_the_bytes_that_are_predicted_but_for_the_rounding_of_each_share(
     options, dtype
 ):
-    params = make_params(((30, 70), (50,), (40, 40)), dtype, (1.0, 0.1, 0.5))
+    params = make_params(((30, 70), (50,), (40, 40)), dtype, scales=(1.0, 0.1, 0.5))
     optimizer = PaFi(params, **options)
     predicted = sum(
         state_bytes_of(PaFi, options, dtype)(Weight("w", tuple(param.shape))) for param in params
     )
     train(params, optimizer, 2)
-    counted = sum(
-        value.nbytes
-        for param in params
-        for value in optimizer.state[param].values()
-        if torch.is_tensor(value)
-    )
+    counted = sum(state_bytes(optimizer, param) for param in params)
     assert (
         counted == optimizer.state_bytes() and counted <= predicted < counted + 3 * 10
     )  # ten bytes an entry

@@ -1,4 +1,4 @@
-"""Steps that are repeated without looking everything up: whatever happens between two, they are the ordinary steps."""
+"""Repeated steps equal ordinary ones, whatever changes between two steps."""
 
 import copy
 import pickle
@@ -143,7 +143,7 @@ MAKERS = {
 }
 
 
-def trajectory(make, event, *, steady, steps=11, dtype=torch.float32):
+def trajectory(make, event, *, repeat, steps=11, dtype=torch.float32):
     """Parameters and states after some steps, with an event after the first new selection."""
     generator = torch.Generator().manual_seed(0)
     params = [nn.Parameter(torch.randn(size, generator=generator).to(dtype)) for size in SIZES]
@@ -154,11 +154,11 @@ def trajectory(make, event, *, steady, steps=11, dtype=torch.float32):
             param.grad = torch.randn(param.shape, generator=generator).to(param.dtype)
         if step == 5:
             event(params, optimizer)
-        if not steady:
-            optimizer._steady.clear()
-        kept = list(optimizer._steady.values())
+        if not repeat:
+            optimizer._repeated.clear()
+        kept = list(optimizer._repeated.values())
         optimizer.step()
-        repeated += sum(one is other for one in kept for other in optimizer._steady.values())
+        repeated += sum(one is other for one in kept for other in optimizer._repeated.values())
     return params, [optimizer.state[param] for param in params], repeated
 
 
@@ -169,8 +169,8 @@ def same(one, other):
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.__name__)
 @pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 def test_repeated_steps_are_the_ordinary_ones_whatever_happens_between_them(make, event):
-    params, states, repeated = trajectory(make, event, steady=True)
-    expected, expected_states, never = trajectory(make, event, steady=False)
+    params, states, repeated = trajectory(make, event, repeat=True)
+    expected, expected_states, never = trajectory(make, event, repeat=False)
     assert repeated > never == 0
     assert all(map(same, params, expected))
     for state, other in zip(states, expected_states, strict=True):
@@ -190,25 +190,25 @@ OTHERS = {
 
 @pytest.mark.parametrize("make", OTHERS.values(), ids=OTHERS)
 def test_the_other_optimizers_on_a_selection_repeat_their_steps_too(make):
-    params, _, repeated = trajectory(make, lower_density, steady=True)
-    expected, _, _ = trajectory(make, lower_density, steady=False)
+    params, _, repeated = trajectory(make, lower_density, repeat=True)
+    expected, _, _ = trajectory(make, lower_density, repeat=False)
     assert repeated > 0 and all(map(same, params, expected))
 
 
 def test_steps_with_random_bits_are_never_repeated_since_each_needs_its_own():
     make = MAKERS["small"]
-    params, _, repeated = trajectory(make, random_rounding, steady=True, dtype=torch.bfloat16)
-    expected, _, _ = trajectory(make, random_rounding, steady=False, dtype=torch.bfloat16)
+    params, _, repeated = trajectory(make, random_rounding, repeat=True, dtype=torch.bfloat16)
+    expected, _, _ = trajectory(make, random_rounding, repeat=False, dtype=torch.bfloat16)
     assert repeated > 0 and all(map(same, params, expected))
     for options in ({"state_dtype": "bfloat16"}, {"weight_rounding": "stochastic"}):
         _, _, repeated = trajectory(
-            lambda params, given=options: NanoAdam(params, **given), nothing, steady=True
+            lambda params, options=options: NanoAdam(params, **options), nothing, repeat=True
         )
         assert repeated == 0
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda pair: pickle.loads(pickle.dumps(pair))])
-def test_a_copy_goes_on_by_itself(copied):
+def test_a_copy_steps_independently(copied):
     params = [nn.Parameter(torch.linspace(-1, 1, 100))]
     optimizer = MAKERS["small"](params)
     for _ in range(3):
@@ -229,7 +229,7 @@ def test_a_gradient_that_was_made_for_another_size_is_refused_in_a_repeated_step
     for _ in range(3):
         param.grad = torch.ones(100)
         optimizer.step()
-    assert optimizer._steady
+    assert optimizer._repeated
     param.data = torch.ones(10)
     param.grad = torch.ones(10)
     param.data = torch.ones(100)

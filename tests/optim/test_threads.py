@@ -1,25 +1,29 @@
-"""Sharing compiled loops out: on torch's own OpenMP threads, on a pool where there are none, the same bits on both."""
+"""Compiled loops on torch's OpenMP threads, or on a pool without them: the same bits."""
 
 import _ctypes
 import multiprocessing
 import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
+from trajectories import assert_same
 
 from nanocl.optim import MicroAdam, NanoAdam, _threads
 from nanocl.optim._compiled.loops_adamw import HEAD, part
-from nanocl.optim._threads import Work, run
+from nanocl.optim._threads import Work, _shares, run
 
 BIG = 4 * _threads.WORTHWHILE
 
 
 @pytest.fixture(params=["team", "pool"])
 def two_threads(request, monkeypatch):
-    """Two threads of torch's team, where there is one, or of a pool."""
+    """Two threads of torch's OpenMP team, if there is one, or of a pool."""
     if request.param == "pool":
         monkeypatch.setattr(_threads, "_openmp", lambda: None)
     elif sys.platform != "linux":
@@ -33,7 +37,7 @@ def two_threads(request, monkeypatch):
 
 
 def trained(make, steps=5):
-    """Weights after a few steps, between which torch uses its threads too."""
+    """Weights after a few steps; between these, torch uses its threads too."""
     generator = torch.Generator().manual_seed(0)
     params = [
         nn.Parameter(torch.randn(numel, generator=generator)) for numel in (150_001, 7, 90_000, 0)
@@ -57,29 +61,24 @@ MAKERS = [
 def test_two_threads_give_the_bits_of_one(two_threads, make):
     both = trained(make)
     torch.set_num_threads(1)
-    assert all(torch.equal(one, other) for one, other in zip(both, trained(make), strict=True))
+    assert_same(both, trained(make))
 
 
 def test_every_piece_is_done_once(two_threads):
-    done = []
-    run(
-        [
-            Work(
-                lambda number, first, last: done.extend((number, i) for i in range(first, last)),
-                (number,),
-                10,
-                BIG,
-            )
-            for number in range(5)
-        ]
-    )
-    assert sorted(done) == [(number, i) for number in range(5) for i in range(10)]
+    done: list[tuple[int, int]] = []
+
+    def loop(number, first, last):
+        done.extend((number, i) for i in range(first, last))
+
+    run([Work(loop, (number,), 10, BIG) for number in range(5)])
+    assert sorted(done) == list(product(range(5), range(10)))
 
 
 def test_parameters_with_one_loop_and_one_set_of_arguments_are_done_in_one_call_a_thread(
     two_threads,
 ):
-    done, calls = [], []
+    done: list[tuple[int, int]] = []
+    calls: list[int] = []
 
     def loop(table, done, calls, first, last):
         calls.append(len(table))
@@ -112,7 +111,7 @@ def test_an_error_reaches_the_caller_and_the_next_run_works(two_threads):
 def test_an_interrupt_reaches_the_caller(two_threads):
     def interrupt(first, last):
         if last == 2:
-            signal.raise_signal(signal.SIGINT)  # handled by the main thread, wherever it is then
+            signal.raise_signal(signal.SIGINT)  # handled by the main thread at any place
 
     previous = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
@@ -125,24 +124,27 @@ def test_an_interrupt_reaches_the_caller(two_threads):
 
 def test_several_threads_may_run_work_at_once(two_threads):
     with ThreadPoolExecutor(3) as callers:
-        found = list(callers.map(lambda _: trained(MAKERS[0], steps=2), range(3)))
+        together = list(callers.map(lambda _: trained(MAKERS[0], steps=2), range(3)))
     assert all(
         torch.equal(one, other)
-        for params in found
-        for one, other in zip(params, found[0], strict=True)
+        for params in together
+        for one, other in zip(params, together[0], strict=True)
     )
 
 
-def test_a_forked_child_steps_though_it_has_none_of_its_parents_threads(two_threads):
+def test_a_forked_child_steps_without_its_parents_threads(two_threads):
     param = nn.Parameter(torch.randn(4 * BIG, generator=torch.Generator().manual_seed(0)))
     param.grad = torch.ones_like(param)
     optimizer = NanoAdam([param], density=0.5)
     optimizer.step()
     context = multiprocessing.get_context("fork")
     queue = context.SimpleQueue()
-    child = context.Process(
-        target=lambda: (optimizer.step(), queue.put(param.detach().numpy()[::50].tobytes()))
-    )
+
+    def step_and_report():
+        optimizer.step()
+        queue.put(param.detach().numpy()[::50].tobytes())
+
+    child = context.Process(target=step_and_report)
     child.start()
     child.join(30)
     finished = child.exitcode == 0
@@ -151,7 +153,7 @@ def test_a_forked_child_steps_though_it_has_none_of_its_parents_threads(two_thre
     assert finished and queue.get() == param.detach().numpy()[::50].tobytes()
 
 
-def test_a_team_smaller_than_asked_for_does_all_the_work(monkeypatch):
+def test_a_team_smaller_than_requested_does_all_the_work(monkeypatch):
     monkeypatch.setattr(
         _threads, "_openmp", lambda: (lambda body, data, threads: None, lambda: None)
     )
@@ -176,13 +178,13 @@ def cost_of_an_entry(density):
     return work.cost / (density * len(param))
 
 
-def test_an_entry_that_lies_alone_is_reckoned_to_take_longer_than_one_among_neighbours():
+def test_an_isolated_entry_costs_more_than_one_among_neighbours():
     with torch.no_grad():
         costs = [cost_of_an_entry(density) for density in (0.01, 0.1, 0.5, 1.0)]
     assert costs == sorted(costs, reverse=True) and costs[0] > 4 * costs[-1] == 4
 
 
-def test_state_that_was_left_on_another_device_is_refused():
+def test_state_on_another_device_is_refused():
     param = nn.Parameter(torch.ones(100))
     param.grad = torch.ones(100)
     optimizer = NanoAdam([param], density=0.5, fused=True)
@@ -190,3 +192,22 @@ def test_state_that_was_left_on_another_device_is_refused():
     optimizer.state[param]["mean"] = optimizer.state[param]["mean"].to("meta")
     with pytest.raises(RuntimeError, match="on the CPU, got it on meta"):
         optimizer.step()
+
+
+@given(
+    costs=st.lists(st.tuples(st.integers(1, 50), st.integers(1, 10**6)), min_size=1, max_size=8),
+    threads=st.integers(1, 5),
+)
+def test_threads_get_every_piece_once_and_equal_costs(costs, threads):
+    works = [Work(print, (number,), pieces, cost) for number, (pieces, cost) in enumerate(costs)]
+    total = sum(work.cost for work in works)
+    shares = _shares(works, total, threads)
+    done, loads = [], []
+    for share in shares:
+        for work, first, last in share:
+            done += [(work.args[0], piece) for piece in range(first, last)]
+        loads.append(sum(w.cost / w.pieces * (last - first) for w, first, last in share))
+    every = [(number, piece) for number, work in enumerate(works) for piece in range(work.pieces)]
+    assert sorted(done) == every
+    largest_piece = max(work.cost / work.pieces for work in works)
+    assert max(loads) <= total / threads + len(works) * largest_piece

@@ -1,1 +1,1 @@
-"""The plain functions as numba loops for parameters on the CPU."""
+"""The functions of `_plain` as numba loops for parameters on the CPU, one module an algorithm."""

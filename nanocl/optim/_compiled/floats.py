@@ -1,23 +1,32 @@
-"""What the compiled loops need of numbers: bfloat16 as its bits in uint16, stochastic rounding, prefetching.
+"""Number formats for the compiled loops: bfloat16, stochastic rounding, bits of floats, prefetch.
 
-numba knows no bfloat16. `load` gives an array's element as a float, `store` puts one in, and for
-arrays of floats both are plain element access, so that a loop is written once for all types.
+numba has no bfloat16, so its bits are held in uint16. `load` reads an element as a float and
+`store` writes one; for arrays of floats both are plain element access. A loop is thus written once
+for all types.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from llvmlite import ir
-from numba import carray, njit, types
+from numba import carray, extending, njit, types
 from numba.core import cgutils
-from numba.extending import intrinsic, overload
+from numba.extending import overload
 
-# "contract" lets multiplication and addition fuse; the error model avoids a test for zero before
-# every division.
-COMPILE = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": {"contract"}}
-INLINE = {"forceinline": True, "error_model": "numpy", "fastmath": {"contract"}}
-EXACT = {**COMPILE, "fastmath": False}
-EXACT_INLINE = {**INLINE, "fastmath": False}
+# "contract" allows fused multiply-add; numpy's error model omits the test for zero before each
+# division. EXACT rounds like plain PyTorch.
+COMPILE: Any = {
+    "nogil": True,
+    "cache": True,
+    "error_model": "numpy",
+    "fastmath": {"contract"},
+}
+INLINE: Any = {"forceinline": True, "error_model": "numpy", "fastmath": {"contract"}}
+EXACT: Any = {**COMPILE, "fastmath": False}
+EXACT_INLINE: Any = {**INLINE, "fastmath": False}
+intrinsic: Any = extending.intrinsic  # its stub keeps the argument that numba fills in
 NOT_FINITE = np.uint32(0x7F800000)
 
 
@@ -37,29 +46,30 @@ def random_bits(key, place):
 
 @njit(**INLINE)
 def _bfloat16(value, addend):
-    """Bits of a float32 cut to bfloat16 after an addition to the half that is cut off."""
+    """The upper half of a float32's bits, after an addition to the lower half."""
     raw = np.float32(value).view(np.uint32)
-    if raw & NOT_FINITE == NOT_FINITE:  # a carry would turn a NaN into a number
+    if raw & NOT_FINITE == NOT_FINITE:  # a carry could turn a NaN into a number
         quiet = np.uint32(0x40) if raw & np.uint32(0x7FFFFF) else np.uint32(0)
         return np.uint16((raw >> np.uint32(16)) | quiet)
     return np.uint16(np.uint32(raw + addend) >> np.uint32(16))
 
 
 def load(array, i):
-    """Element of an array of floats, or of bfloat16 bits as float32."""
+    """An element of an array of floats; of bfloat16 bits, as float32."""
 
 
 def store(array, i, value, bits, stochastic):
-    """Put a float in; into bfloat16 bits by stochastic rounding with 16 random bits, or to nearest even."""
+    """Write a float; as bfloat16 bits, rounded with 16 random bits or to nearest even."""
 
 
 def noise(array, key, place):
-    """Random bits for rounding into the array: 32 for bfloat16, none for floats, which need none."""
+    """32 random bits to round an element of a bfloat16 array; 0 for floats, which need none."""
 
 
 @overload(load, jit_options=INLINE)
 def _load(array, i):
     if array.dtype == types.uint16:
+        # bfloat16 is the upper half of a float32
         return lambda array, i: np.uint32(np.uint32(array[i]) << np.uint32(16)).view(np.float32)
     return lambda array, i: array[i]
 
@@ -69,6 +79,7 @@ def _store(array, i, value, bits, stochastic):
     if array.dtype == types.uint16:
 
         def put(array, i, value, bits, stochastic):
+            # half of the last kept bit, less one if that bit is even, rounds ties to even
             even = (np.float32(value).view(np.uint32) >> np.uint32(16)) & np.uint32(1)
             addend = bits & np.uint32(0xFFFF) if stochastic else np.uint32(0x7FFF) + even
             array[i] = _bfloat16(value, np.uint32(addend))
@@ -96,7 +107,7 @@ def signed(array):
 
 
 def real_of(integer):
-    """The float whose bits, negative ones turned round so that integers rise with floats, are `integer`."""
+    """The float of an ordered integer: if it is negative, all bits but the sign are flipped."""
 
 
 @overload(bits_of, jit_options=INLINE)
@@ -116,14 +127,13 @@ def _signed(array):
 @overload(real_of, jit_options=INLINE)
 def _real_of(integer):
     if integer == types.int64:
-        return lambda integer: np.int64(integer ^ ((integer >> 63) & 0x7FFFFFFFFFFFFFFF)).view(
-            np.float64
-        )
+        rest = 0x7FFFFFFFFFFFFFFF
+        return lambda integer: np.int64(integer ^ ((integer >> 63) & rest)).view(np.float64)
     return lambda integer: np.int32(integer ^ ((integer >> 31) & 0x7FFFFFFF)).view(np.float32)
 
 
 def store_outward(array, i, bound, upward):
-    """Put a bucket's bound in, rounded away from the bucket's inside."""
+    """Write a bound of a bucket, rounded away from the values in the bucket."""
 
 
 @overload(store_outward, jit_options=EXACT_INLINE)
@@ -139,19 +149,19 @@ def _store_outward(array, i, bound, upward):
 
     def put_bfloat16(array, i, bound, upward):
         near = np.float32(bound)
-        inside = near < bound if upward else near > bound  # only where the bound is a float64
+        # rounding float64 to float32 may already have moved the bound inwards by one unit
+        inside = near < bound if upward else near > bound
         raw = np.int64(near.view(np.uint32))
+        # away from zero: add all but one of the lower half; towards zero: the cut itself does it
         raw += 0xFFFF + inside if (raw < 1 << 31) == upward else -inside
-        array[i] = (
-            np.uint16(raw >> 16) if bound == bound else 0x7FC0
-        )  # a branch could not be guessed
+        array[i] = np.uint16(raw >> 16) if bound == bound else 0x7FC0  # NaN stays NaN
 
     return put_bfloat16
 
 
 @njit(**INLINE)
 def array_at(address, length, like):
-    """The flat array of the type of `like` whose memory begins at an address."""
+    """The flat array at an address, with elements of the type of `like`'s."""
     return carray(_pointer(address, like), length)
 
 
@@ -165,7 +175,7 @@ def _pointer(typing, address, like):
 
 @intrinsic
 def prefetch(typing, array, i):
-    """Ask for the cache line of an element that will be read and written soon; any index is harmless."""
+    """Fetch the cache line of an element that is used soon; any index is harmless."""
 
     def generate(context, builder, signature, args):
         data = context.make_array(signature.args[0])(context, builder, args[0]).data
@@ -173,9 +183,8 @@ def prefetch(typing, array, i):
         kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
         function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
         address = builder.bitcast(builder.gep(data, [args[1]]), byte)
-        builder.call(
-            function, [address, word(0), word(3), word(1)]
-        )  # to read, keep in all caches, data
+        read, all_caches, data_cache = word(0), word(3), word(1)
+        builder.call(function, [address, read, all_caches, data_cache])
         return context.get_dummy_value()
 
     return types.void(array, i), generate

@@ -1,8 +1,8 @@
-"""AdamW of the selected entries, or of all, without a copy of the parameter: gather, update, scatter.
+"""AdamW of selected entries, or of all, without a copy of the parameter: gather, update, scatter.
 
-Selected entries lie apart, so fetching their cache lines is what takes the time. They are taken in
-short blocks: while the processor computes a block in vector registers, the lines of the next ones
-are under way.
+Selected entries lie apart, so most of the time goes to fetching their cache lines. Entries are
+taken in short blocks: while the processor computes one block in vector registers, the lines of the
+next blocks are on their way.
 """
 
 from __future__ import annotations
@@ -13,52 +13,45 @@ from numba import njit
 from nanocl.optim._compiled.floats import COMPILE, INLINE, array_at, load, noise, prefetch, store
 
 BLOCK = 64  # entries gathered, computed and scattered together
-AHEAD = 128  # entries between the one asked for and the one in use
-HEAD = 3  # columns of a table that `Work` puts before each row
+AHEAD = 128  # entries between the one prefetched and the one in use
+HEAD = 3  # columns that `Work` puts before each row of a table
 
 
 @njit(**COMPILE)
 def adamw_selected(table, kinds, inverse1, inverse2, numbers, stochastic, first, last):
-    """Update the selected entries of many parameters, those whose cost lies in first ... last - 1.
+    """Update the selected entries of many parameters, within a share of the cost.
 
-    Addresses instead of arrays, since making seven arrays of tensors takes longer than the loop for
-    a small parameter.
+    The share is first ... last - 1 of the cost of all parameters. The table holds addresses,
+    because making seven arrays of tensors takes longer than the loop over a small parameter.
 
     Args:
-        table: For each parameter what `Work` puts first; the addresses of param, grad, mean,
+        table: For each parameter the columns of `Work`; the addresses of param, grad, mean,
             square, start, offset and age; the lengths of param, mean, start and age; entries of a
-            chunk; updates since ages were counted; the keys of the random bits for the moments and
+            chunk; updates since ages were stored; the keys of the random bits for the moments and
             for the parameter.
         kinds: Arrays of the types behind the addresses.
-        inverse1: 1 / (1 - beta1 ** age) for each age, or for the one age of all entries where there
-            are no ages.
-        inverse2: The same for beta2, square root taken.
+        inverse1: 1 / (1 - beta1 ** age) for each age; without ages, for the one age of all entries.
+        inverse2: (1 - beta2 ** age) ** -0.5, likewise.
         numbers: lr, 1 - beta1, beta2, 1 - beta2, eps, decay in the type of the arithmetic.
         stochastic: Whether the parameter is rounded stochastically.
     """
-    room = np.empty((2, BLOCK), inverse1.dtype)
+    buffer = np.empty((2, BLOCK), inverse1.dtype)
     scale1, scale2 = np.full(BLOCK, inverse1[0]), np.full(BLOCK, inverse2[0])
     for i in range(len(table)):
         row, (begin, end) = table[i, HEAD:], part(table[i], first, last)
-        if begin < end:
-            _selected(
-                row,
-                kinds,
-                inverse1,
-                inverse2,
-                numbers,
-                stochastic,
-                begin,
-                end,
-                room,
-                scale1,
-                scale2,
-            )
+        if begin >= end:
+            continue
+        _selected(
+            row, kinds, inverse1, inverse2, numbers, stochastic, begin, end, buffer, scale1, scale2
+        )
 
 
 @njit(**INLINE)
 def part(row, first, last):
-    """The pieces of a parameter in a part of the cost of all parameters; parts that meet there meet here."""
+    """The pieces of one parameter within a share of the cost of all.
+
+    Adjacent shares give adjacent pieces, so that every piece is done once.
+    """
     begin, cost, pieces = row[0], row[1], row[2]
     return (
         min(max(first - begin, 0), cost) * pieces // cost,
@@ -68,7 +61,7 @@ def part(row, first, last):
 
 @njit(**COMPILE)
 def _selected(
-    row, kinds, inverse1, inverse2, numbers, stochastic, first, last, room, scale1, scale2
+    row, kinds, inverse1, inverse2, numbers, stochastic, first, last, buffer, scale1, scale2
 ):
     """Update the chunks first ... last - 1 of one parameter."""
     param, grad = array_at(row[0], row[7], kinds[0]), array_at(row[1], row[7], kinds[1])
@@ -76,11 +69,12 @@ def _selected(
     start, offset = array_at(row[4], row[9], kinds[4]), array_at(row[5], row[8], kinds[5])
     age, chunk, since = array_at(row[6], row[10], kinds[6]), row[11], row[12]
     key, weight_key = np.uint32(row[13]), np.uint32(row[14])
-    entries, gradient = room[0], room[1]
+    entries, gradient = buffer[0], buffer[1]
     for c in range(first, last):
         base, end = c * chunk, start[c + 1]
         for j in range(start[c], end, BLOCK):
             count = min(BLOCK, end - j)
+            # gather, and prefetch the entries that come AHEAD places later
             for i in range(count):
                 ahead = j + i + AHEAD
                 if ahead < len(offset):
@@ -91,17 +85,9 @@ def _selected(
                 entries[i], gradient[i] = load(param, place), load(grad, place)
             if len(age):
                 _look_up(age[j : j + count], since, inverse1, inverse2, scale1, scale2)
-            _update(
-                entries,
-                gradient,
-                mean[j : j + count],
-                square[j : j + count],
-                scale1,
-                scale2,
-                numbers,
-                key,
-                j,
-            )
+            means, squares = mean[j : j + count], square[j : j + count]
+            _update(entries, gradient, means, squares, scale1, scale2, numbers, key, j)
+            # scatter
             for i in range(count):
                 place = np.uintp(base + np.intp(offset[j + i]))
                 store(param, place, entries[i], noise(param, weight_key, j + i), stochastic)
@@ -109,20 +95,23 @@ def _selected(
 
 @njit(**INLINE)
 def _look_up(age, since, inverse1, inverse2, scale1, scale2):
+    """The bias corrections of a block whose entries differ in age."""
     oldest = len(inverse1) - 1
     for i in range(len(age)):
-        years = min(np.intp(age[i]) + since, oldest)
-        scale1[i], scale2[i] = inverse1[years], inverse2[years]
+        updates = min(np.intp(age[i]) + since, oldest)
+        scale1[i], scale2[i] = inverse1[updates], inverse2[updates]
 
 
 @njit(**INLINE)
 def _update(entries, gradient, mean, square, scale1, scale2, numbers, key, place):
-    """Step `entries` and their moments; `place` is that of the first one among the random bits."""
+    """Step `entries` and their moments; `place` is the position of their first random bits."""
     lr, rest1, beta2, rest2, eps, decay = numbers
     for i in range(len(mean)):
         g, m = load(gradient, i), load(mean, i)
+        # Loshchilov and Hutter's Algorithm 2, lines 7 and 8: the moments
         m = m + rest1 * (g - m)
         v = beta2 * load(square, i) + rest2 * g * g
+        # lines 9, 10 and 12: bias corrections, decoupled decay, step
         entries[i] = entries[i] * decay - lr * scale1[i] * m / (np.sqrt(v) * scale2[i] + eps)
         bits = noise(mean, key, place + i)
         store(mean, i, m, bits, True)
@@ -131,10 +120,10 @@ def _update(entries, gradient, mean, square, scale1, scale2, numbers, key, place
 
 @njit(**COMPILE)
 def adamw_all(table, kinds, inverse1, inverse2, numbers, stochastic, first, last):
-    """Update every entry of many parameters, those whose cost lies in first ... last - 1; see `adamw_selected`.
+    """Update every entry of many parameters, within a share of the cost; see `adamw_selected`.
 
     Args:
-        table: For each parameter what `Work` puts first; the addresses of param, grad, mean and
+        table: For each parameter the columns of `Work`; the addresses of param, grad, mean and
             square; their length; the keys of the random bits.
     """
     entries = np.empty(BLOCK, inverse1.dtype)

@@ -1,7 +1,6 @@
-"""A step of MicroAdam, block by block, so that everything but the state stays in the processor's caches.
+"""A step of MicroAdam, block by block, so that all but the state stays in the processor's caches.
 
-Sums are formed in the order of the plain path and without fused multiply-add, so that both send the
-same entries.
+Sums have the order of the plain step and no fused multiply-add, so that both send the same entries.
 """
 
 from __future__ import annotations
@@ -25,23 +24,22 @@ from nanocl.optim._compiled.loops_adamw import HEAD, part
 from nanocl.optim._compiled.loops_select import COUNTERS, lowest
 
 LEVELS = 15
-# the usual bucket; where the compiler knows the length, a loop over so few entries takes half the
-# time
+# the usual bucket: with a length that the compiler knows, a loop this short takes half the time
 COMMON = 64
 LINE = 16  # float32 numbers of a cache line
 
 
 @njit(**EXACT)
 def microadam(table, kinds, window, row, bucket, weight1, weight2, numbers, first, last):
-    """Step the blocks of many parameters, those whose cost lies in first ... last - 1.
+    """Step the blocks of many parameters, within a share of the cost; see `adamw_selected`.
 
     Args:
-        table: For each parameter what `Work` puts first; the addresses of param, grad, codes, low,
+        table: For each parameter the columns of `Work`; the addresses of param, grad, codes, low,
             high, offset and value; the lengths of param, low and a row of the window; entries of a
-            block; how many a whole one sends.
+            block; entries that a whole block sends.
         kinds: Arrays of the types behind the addresses.
         window: Rows of the window.
-        row: The one that is written.
+        row: The row written in this step.
         bucket: Even, and divides a block, or there is one block.
         weight1: beta1 to the power of each row's age, for the rows in use.
         weight2: The same for beta2.
@@ -50,65 +48,30 @@ def microadam(table, kinds, window, row, bucket, weight1, weight2, numbers, firs
     """
     for i in range(len(table)):
         place, (begin, end) = table[i, HEAD:], part(table[i], first, last)
-        if begin < end:
-            param, grad = (
-                array_at(place[0], place[7], kinds[0]),
-                array_at(place[1], place[7], kinds[0]),
-            )
-            codes = array_at(place[2], (place[7] + 1) // 2, kinds[1])
-            low, high = (
-                array_at(place[3], place[8], kinds[2]),
-                array_at(place[4], place[8], kinds[2]),
-            )
-            shape = window, place[9]
-            offset = array_at(place[5], window * place[9], kinds[3]).reshape(shape)
-            value = array_at(place[6], window * place[9], kinds[2]).reshape(shape)
-            _blocks(
-                param,
-                grad,
-                codes,
-                low,
-                high,
-                offset,
-                value,
-                row,
-                place[10],
-                bucket,
-                place[11],
-                weight1,
-                weight2,
-                numbers,
-                begin,
-                end,
-            )
+        if begin >= end:
+            continue
+        numel, buckets, sent = place[7], place[8], place[9]
+        param, grad = array_at(place[0], numel, kinds[0]), array_at(place[1], numel, kinds[0])
+        codes = array_at(place[2], (numel + 1) // 2, kinds[1])
+        low, high = array_at(place[3], buckets, kinds[2]), array_at(place[4], buckets, kinds[2])
+        offset = array_at(place[5], window * sent, kinds[3]).reshape((window, sent))
+        value = array_at(place[6], window * sent, kinds[2]).reshape((window, sent))
+        state = codes, low, high, offset, value
+        sizes = place[10], bucket, place[11]
+        _blocks(param, grad, state, row, sizes, weight1, weight2, numbers, begin, end)
 
 
 @njit(**EXACT)
-def _blocks(
-    param,
-    grad,
-    codes,
-    low,
-    high,
-    offset,
-    value,
-    row,
-    block,
-    bucket,
-    quota,
-    weight1,
-    weight2,
-    numbers,
-    first,
-    last,
-):
+def _blocks(param, grad, state, row, sizes, weight1, weight2, numbers, first, last):
     """Step the blocks first ... last - 1 of one parameter.
 
     Args:
-        codes: Two 4-bit codes a byte.
-        offset: The window's offsets, shape (rows, sent).
-        quota: Entries that a whole block sends.
+        state: Codes, two of 4 bits a byte; bounds of the buckets; offsets and values of the
+            window, shape (rows, sent).
+        sizes: Entries of a block, entries of a bucket, entries that a whole block sends.
     """
+    codes, low, high, offset, value = state
+    block, bucket, quota = sizes
     rows = -(-block // bucket)
     total, levels = np.empty(block, numbers.dtype), np.zeros(rows * bucket, np.uint8)
     mean, square = np.zeros(block, numbers.dtype), np.zeros(block, numbers.dtype)
@@ -120,17 +83,12 @@ def _blocks(
         halves = slice(buckets.start * bucket // 2, buckets.stop * bucket // 2)
         gradient = grad[place]
         sums = total[: len(gradient)]
+        # Algorithm 1: a <- g + Q^-1(e); send TopK(|a|) to the window; e <- Q(the rest of a)
         _add_error(gradient, codes[halves], low[buckets], high[buckets], bucket, levels, sums)
         _send(sums, rest, places, counts, offset[row, sent], value[row, sent])
-        _quantise(
-            sums,
-            codes[halves],
-            low[buckets],
-            high[buckets],
-            bucket,
-            levels,
-            grad[(c + 1) * block :],
-        )
+        ahead = grad[(c + 1) * block :]
+        _quantise(sums, codes[halves], low[buckets], high[buckets], bucket, levels, ahead)
+        # ADAMSTATS: moments from the window; then the step
         _sum_window(param[place], offset[:, sent], value[:, sent], weight1, weight2, mean, square)
         if numbers[2] == 1:
             _step_sent(param[place], offset[: len(weight1), sent], mean, square, numbers)
@@ -140,7 +98,7 @@ def _blocks(
 
 @njit(**EXACT)
 def _add_error(grad, codes, low, high, bucket, levels, total):
-    """Fill `total` with gradient plus error."""
+    """Fill `total` with gradient plus error: Algorithm 2, Q^-1, x <- code * unit + low."""
     pairs = levels.view(np.uint16)
     for i in range(len(codes)):
         code = np.uint16(codes[i])
@@ -149,9 +107,8 @@ def _add_error(grad, codes, low, high, bucket, levels, total):
     for b in range(whole):
         _add_bucket(grad, low, high, b, b * COMMON, COMMON, levels, total)
     for b in range(whole, len(low)):
-        _add_bucket(
-            grad, low, high, b, b * bucket, min(bucket, len(grad) - b * bucket), levels, total
-        )
+        length = min(bucket, len(grad) - b * bucket)
+        _add_bucket(grad, low, high, b, b * bucket, length, levels, total)
 
 
 @njit(**EXACT_INLINE)
@@ -165,7 +122,7 @@ def _add_bucket(grad, low, high, b, first, length, levels, total):
 
 @njit(**EXACT)
 def _send(total, rest, places, counts, offset, value):
-    """Move the largest sums to a row of the window; what rounding loses stays."""
+    """Move the largest sums to a row of the window; what rounding loses stays in the sum."""
     bits = bits_of(total)
     width = bits.itemsize * 8 - 1
     mask = bits.dtype.type((1 << width) - 1)
@@ -178,7 +135,7 @@ def _send(total, rest, places, counts, offset, value):
 
 @njit(**EXACT)
 def _quantise(total, codes, low, high, bucket, levels, ahead):
-    """Turn `total` into codes and bounds, and ask for the lines of the gradient `ahead` on the way."""
+    """Turn `total` into codes and bounds; on the way, prefetch the next block's gradient."""
     integers = signed(total)
     whole = len(total) // COMMON if bucket == COMMON else 0
     for b in range(whole):
@@ -186,9 +143,8 @@ def _quantise(total, codes, low, high, bucket, levels, ahead):
             prefetch(ahead, i)
         _quantise_bucket(total, integers, low, high, b, b * COMMON, COMMON, levels)
     for b in range(whole, len(low)):
-        _quantise_bucket(
-            total, integers, low, high, b, b * bucket, min(bucket, len(total) - b * bucket), levels
-        )
+        length = min(bucket, len(total) - b * bucket)
+        _quantise_bucket(total, integers, low, high, b, b * bucket, length, levels)
     levels[len(total) :] = 0
     pairs = levels.view(np.uint16)
     for i in range(len(codes)):
@@ -210,11 +166,12 @@ def _quantise_bucket(total, integers, low, high, b, first, length, levels):
 
 @njit(**EXACT_INLINE)
 def _bounds(integers, first, length):
-    """Lowest and highest of floats given as signed integers, which are compared in vector registers."""
+    """Lowest and highest of floats, given as signed integers: vector registers compare these."""
     integer = integers.dtype.type
     sign, rest = integers.itemsize * 8 - 1, np.iinfo(integers.dtype).max
     least, most = integer(rest), integer(-rest - 1)
     for i in range(np.uintp(first), np.uintp(first + length)):
+        # negative floats rise while their bits fall; flipping all but the sign repairs the order
         ordered = integer(integers[i] ^ ((integers[i] >> sign) & rest))
         least = ordered if ordered < least else least
         most = ordered if ordered > most else most
@@ -223,13 +180,13 @@ def _bounds(integers, first, length):
 
 @njit(**EXACT_INLINE)
 def _code(value, floor, unit):
-    """The nearest level; never above the last, as no value is above the bucket's upper bound."""
+    """Algorithm 2, Q: floor((x - low) / unit + 1/2), at most 15 as no value exceeds the bound."""
     return np.uint8(np.int32((value - floor) / unit + np.float32(0.5)))
 
 
 @njit(**EXACT)
 def _sum_window(param, offset, value, weight1, weight2, mean, square):
-    """Add the rows in use to the moments of the block, and ask for the parameter's lines on the way."""
+    """Add the rows in use to the moments of the block; on the way, prefetch the parameter."""
     real = mean.dtype.type
     for row in range(len(weight1)):
         offsets, values = offset[row], value[row]
@@ -243,25 +200,20 @@ def _sum_window(param, offset, value, weight1, weight2, mean, square):
 
 @njit(**EXACT)
 def _step_sent(param, offset, mean, square, numbers):
-    """Step each entry that is in the window once, and leave zeros in the moments."""
+    """Step each entry in the window once, and reset its moments to zero."""
     for row in range(len(offset)):
         offsets = offset[row]
         for j in range(len(offsets)):
             i = np.uintp(offsets[j])
             if mean[i] != 0:
-                store(
-                    param,
-                    i,
-                    load(param, i) - _step(mean[i], square[i], numbers),
-                    np.uint32(0),
-                    False,
-                )
+                entry = load(param, i) - _step(mean[i], square[i], numbers)
+                store(param, i, entry, np.uint32(0), False)
             mean[i] = square[i] = 0
 
 
 @njit(**EXACT)
 def _step_all(param, mean, square, numbers):
-    """Shrink every entry, step those in the window, and leave zeros in the moments."""
+    """Shrink every entry, step those in the window, and reset the moments to zero."""
     for i in range(len(param)):
         step = _step(mean[i], square[i], numbers)
         entry = load(param, i) * numbers[2] - (step if mean[i] != 0 else mean[i])
@@ -271,4 +223,5 @@ def _step_all(param, mean, square, numbers):
 
 @njit(**EXACT_INLINE)
 def _step(mean, square, numbers):
+    # lr m / (sqrt v + eps), with bias-corrected moments
     return numbers[0] * (mean * numbers[3]) / (np.sqrt(square * numbers[4]) + numbers[1])

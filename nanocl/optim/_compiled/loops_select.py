@@ -1,42 +1,37 @@
-"""Exact selection of the lowest keys of each chunk by counting them in narrower and narrower bins instead of sorting,
-and what becomes of the moments."""
+"""Exact selection of the lowest keys of each chunk without sorting, and moments that move along.
+
+Keys are counted in bins; the bin that holds the wanted rank is cut into bins again, until it holds
+one key.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
-from numba.extending import intrinsic
 
-from nanocl.optim._compiled.floats import COMPILE, random_bits
+from nanocl.optim._compiled.floats import COMPILE, intrinsic, random_bits
 
-MANY_BINS, FEW_BINS, MANY = (
-    2048,
-    128,
-    4096,
-)  # for few keys it takes longer to look through the bins than to count
+# fewer bins for at most MANY keys: otherwise searching the bins takes longer than counting
+MANY_BINS, FEW_BINS, MANY = 2048, 128, 4096
 COUNTERS = 2 * MANY_BINS  # fit the fastest cache
-GROUPS, LONGEST, SHORTEST = (
-    2,
-    16,
-    4,
-)  # groups for each key wanted at least, and how many keys a group may have
-OLDEST = 32767  # ages are int16
+GROUPS = 2  # at least so many groups for each wanted key
+LONGEST, SHORTEST = 16, 4  # keys of a group
+OLDEST = 32767  # as in `_plain.selector`: ages are int16
 
 
 @njit(**COMPILE)
 def select_bits(bits, mask, flip, start, chunk, offset, first, last):
-    """Write the ascending offsets of the chunks first ... last - 1; equal keys go by the lower offset.
+    """Write the ascending offsets of the chunks first ... last - 1.
+
+    Of equal keys the lower offset comes first.
 
     Args:
         bits: Unsigned bits of the values; the key of a value is (its bits & mask) ^ flip.
-        offset: Output; the chunk c has its place at start[c] ... start[c + 1] - 1.
+        offset: Output; chunk c fills start[c] ... start[c + 1] - 1.
     """
-    rest, places, counts = (
-        np.empty(chunk, bits.dtype),
-        np.empty(chunk, np.int32),
-        np.empty(COUNTERS, np.int32),
-    )
+    rest, places = np.empty(chunk, bits.dtype), np.empty(chunk, np.int32)
+    counts = np.empty(COUNTERS, np.int32)
     for c in range(first, last):
         values = bits[c * chunk : (c + 1) * chunk]
         lowest(values, mask, flip, rest, places, counts, offset[start[c] : start[c + 1]])
@@ -44,22 +39,16 @@ def select_bits(bits, mask, flip, start, chunk, offset, first, last):
 
 @njit(**COMPILE)
 def select_random_bits(key, numel, start, chunk, offset, first, last):
-    """`select_bits` of keys that are the random bits of each place."""
+    """As `select_bits`, with random bits as keys."""
+    mask, flip = np.uint32(0xFFFFFFFF), np.uint32(0)
     keys, rest = np.empty(chunk, np.uint32), np.empty(chunk, np.uint32)
     places, counts = np.empty(chunk, np.int32), np.empty(COUNTERS, np.int32)
     for c in range(first, last):
         length = min(chunk, numel - c * chunk)
         for i in range(length):
             keys[i] = random_bits(key, c * chunk + i)
-        lowest(
-            keys[:length],
-            np.uint32(0xFFFFFFFF),
-            np.uint32(0),
-            rest,
-            places,
-            counts,
-            offset[start[c] : start[c + 1]],
-        )
+        chosen = offset[start[c] : start[c + 1]]
+        lowest(keys[:length], mask, flip, rest, places, counts, chosen)
 
 
 @njit(**COMPILE)
@@ -68,19 +57,20 @@ def lowest(bits, mask, flip, rest, places, counts, chosen):
 
     Args:
         bits: Unsigned integers; a key is (bits & mask) ^ flip.
-        rest: Room for as many.
-        places: Room for as many int32.
-        counts: Room for `COUNTERS` numbers.
+        rest: Scratch of the same length and type.
+        places: Scratch of the same length, int32.
+        counts: Scratch of `COUNTERS` numbers.
     """
     if len(chosen) == 0:
         return
+    # groups are worth their time only if there are several for each wanted key
     length = LONGEST
     while length * GROUPS * len(chosen) > len(bits):
         length //= 2
     if length >= SHORTEST:
-        left = _up_to(
-            bits, mask, flip, _bound(bits, mask, flip, length, counts, len(chosen)), places
-        )
+        # a bound discards most keys before the threshold is searched among the others
+        bound = _bound(bits, mask, flip, length, counts, len(chosen))
+        left = _up_to(bits, mask, flip, bound, places)
         for j in range(left):
             rest[j] = (bits[np.intp(places[j])] & mask) ^ flip
         threshold, equal = _threshold(rest[:left], rest, counts, len(chosen))
@@ -90,25 +80,29 @@ def lowest(bits, mask, flip, rest, places, counts, chosen):
         threshold, equal = _threshold(rest[: len(bits)], rest, counts, len(chosen))
         left = 0
         for i in range(len(bits)):
-            places[left] = i  # without a branch to guess
+            places[left] = i  # overwritten if unwanted: a branch would be mispredicted
             left += (bits[i] & mask) ^ flip <= threshold
+    # keys below the threshold, and the first of those equal to it
     taken = 0
     for j in range(left):
-        i = np.intp(places[j])
-        key = (bits[i] & mask) ^ flip
+        place = np.intp(places[j])
+        key = (bits[place] & mask) ^ flip
         if key < threshold or (key == threshold and equal > 0):
             equal -= key == threshold
-            chosen[taken] = i
+            chosen[taken] = place
             taken += 1
 
 
 @njit(**COMPILE)
 def _bound(bits, mask, flip, length, counts, wanted):
-    """A number that at least `wanted` keys are not above, and few more: so many groups have their lowest key up to it.
+    """A bound that at least `wanted` keys, but few more, do not exceed.
+
+    It is a bound of the lowest keys of as many groups: each such group has at least one key up to
+    it.
 
     Args:
-        length: Keys of a group. They lie apart, so that the lowest keys of neighbouring groups are
-            found side by side.
+        length: Keys of a group. They are `groups` places apart, so that vector registers compare
+            neighbouring groups side by side.
     """
     groups = len(bits) // length
     minima = np.full(groups, mask, bits.dtype)
@@ -122,17 +116,18 @@ def _bound(bits, mask, flip, length, counts, wanted):
 
 @njit(**COMPILE)
 def _up_to(bits, mask, flip, bound, places):
-    """Write the ascending places of the keys not above a bound; returns how many."""
+    """Write the ascending places of the keys up to a bound; returns their number."""
     left, whole = 0, len(bits) // 64 * 64
     for first in range(0, whole, 64):
-        found = up_to(bits, first, mask, flip, bound)
-        end = left + bit_count(found)
-        for j in range(left, left + 4):  # even if there are fewer, as a branch could not be guessed
-            places[j] = first + lowest_bit(found)
-            found &= found - np.uint64(1)
+        hits = up_to(bits, first, mask, flip, bound)
+        end = left + bit_count(hits)
+        # always write four places, which later ones overwrite: a branch would be mispredicted
+        for j in range(left, left + 4):
+            places[j] = first + lowest_bit(hits)
+            hits &= hits - np.uint64(1)
         for j in range(left + 4, end):
-            places[j] = first + lowest_bit(found)
-            found &= found - np.uint64(1)
+            places[j] = first + lowest_bit(hits)
+            hits &= hits - np.uint64(1)
         left = end
     for i in range(whole, len(bits)):
         places[left] = i
@@ -142,7 +137,7 @@ def _up_to(bits, mask, flip, bound, places):
 
 @intrinsic
 def up_to(typing, bits, first, mask, flip, bound):
-    """Which of 64 keys are not above a bound, as the bits of a number."""
+    """Which of 64 keys do not exceed a bound, as the bits of a number."""
 
     def generate(context, builder, signature, args):
         array = context.make_array(signature.args[0])(context, builder, args[0])
@@ -150,25 +145,22 @@ def up_to(typing, bits, first, mask, flip, bound):
         pointer = builder.bitcast(builder.gep(array.data, [args[1]]), kind.as_pointer())
         values = builder.load(pointer, align=args[2].type.width // 8)
         mask, flip, bound = (_all(builder, arg, kind) for arg in args[2:])
-        return builder.bitcast(
-            builder.icmp_unsigned("<=", builder.xor(builder.and_(values, mask), flip), bound),
-            ir.IntType(64),
-        )
+        keys = builder.xor(builder.and_(values, mask), flip)
+        return builder.bitcast(builder.icmp_unsigned("<=", keys, bound), ir.IntType(64))
 
     return types.uint64(bits, types.intp, bits.dtype, bits.dtype, bits.dtype), generate
 
 
 def _all(builder, value, kind):
-    """The vector of 64 times the value."""
+    """A vector of 64 copies of the value."""
     one = builder.insert_element(ir.Constant(kind, ir.Undefined), value, ir.IntType(32)(0))
-    return builder.shuffle_vector(
-        one, one, ir.Constant(ir.VectorType(ir.IntType(32), 64), [0] * 64)
-    )
+    zeros = ir.Constant(ir.VectorType(ir.IntType(32), 64), [0] * 64)
+    return builder.shuffle_vector(one, one, zeros)
 
 
 @intrinsic
 def lowest_bit(typing, number):
-    """Place of the lowest bit that is set; 64 where there is none."""
+    """Place of the lowest bit that is set; 64 if none is."""
 
     def generate(context, builder, signature, args):
         return builder.cttz(args[0], ir.IntType(1)(0))
@@ -178,7 +170,7 @@ def lowest_bit(typing, number):
 
 @intrinsic
 def bit_count(typing, number):
-    """How many bits are set."""
+    """The number of bits that are set."""
 
     def generate(context, builder, signature, args):
         return builder.ctpop(args[0])
@@ -188,12 +180,13 @@ def bit_count(typing, number):
 
 @njit(**COMPILE)
 def _threshold(pool, rest, counts, wanted):
-    """The key of rank `wanted` (from 1), and how many keys equal to it belong to the lowest `wanted`."""
+    """The key of rank `wanted` (from 1), and how many equal keys are among the lowest `wanted`."""
     prefix, shift, wanted = _bin(pool, counts, wanted)
+    # each pass keeps the keys of one bin; at shift 0 a bin is one key
     while shift > 0:
         left = 0
         for i in range(len(pool)):
-            rest[left] = pool[i]  # without a branch to guess
+            rest[left] = pool[i]  # overwritten if unwanted: a branch would be mispredicted
             left += np.intp(pool[i] >> shift) == prefix
         pool = rest[:left]
         prefix, shift, wanted = _bin(pool, counts, wanted)
@@ -202,25 +195,24 @@ def _threshold(pool, rest, counts, wanted):
 
 @njit(**COMPILE)
 def _bin(keys, counts, wanted):
-    """Of the bins that the range of the keys is cut into, the one with the key of rank `wanted`.
+    """The bin that holds the key of rank `wanted`, where bins divide the range of the keys.
 
     Returns:
-        What its keys have in common, by how many bits a key is shifted to get it, and the rank in
-        the bin.
+        The upper bits that its keys share, the number of lower bits, and the rank within the bin.
     """
     low = high = keys[0]
     for i in range(len(keys)):
         low = keys[i] if keys[i] < low else low
         high = keys[i] if keys[i] > high else high
+    # the smallest shift that leaves no more bins than counters
     bins = MANY_BINS if len(keys) > MANY else FEW_BINS
     shift, half = 0, len(keys) // 2
     while np.intp(high >> shift) - np.intp(low >> shift) >= bins:
         shift += 1
     base = np.intp(low >> shift)
     counts[: 2 * bins] = 0
-    for i in range(
-        half
-    ):  # on two sets of counters, as equal bins in a row would wait for each other
+    # two sets of counters: consecutive additions to one counter would wait for each other
+    for i in range(half):
         counts[np.intp(keys[i] >> shift) - base] += 1
         counts[bins + np.intp(keys[half + i] >> shift) - base] += 1
     for i in range(2 * half, len(keys)):
@@ -233,26 +225,16 @@ def _bin(keys, counts, wanted):
 
 
 @njit(**COMPILE)
-def carry(
-    old_start,
-    old_offset,
-    old_mean,
-    old_square,
-    old_age,
-    years,
-    start,
-    offset,
-    mean,
-    square,
-    age,
-    first,
-    last,
-):
-    """Fill the moments and ages of a new selection from the old one, where an entry was in both, else with zeros.
+def carry(old, elapsed, new, first, last):
+    """Copy moments and ages of entries that stay selected; entries that are new start at zero.
 
     Args:
-        years: What the old ages have grown by since they were counted.
+        old, new: Arrays of start, offset, mean, square and age.
+        elapsed: Steps since the old ages were stored.
     """
+    old_start, old_offset, old_mean, old_square, old_age = old
+    start, offset, mean, square, age = new
+    # both selections are ascending, so that one pass finds the common entries
     for c in range(first, last):
         i, end = old_start[c], old_start[c + 1]
         for j in range(start[c], start[c + 1]):
@@ -260,6 +242,6 @@ def carry(
                 i += 1
             if i < end and old_offset[i] == offset[j]:
                 mean[j], square[j] = old_mean[i], old_square[i]
-                age[j] = min(np.intp(old_age[i]) + years, OLDEST)
+                age[j] = min(np.intp(old_age[i]) + elapsed, OLDEST)
             else:
                 mean[j] = square[j] = age[j] = 0

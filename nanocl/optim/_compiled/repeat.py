@@ -1,7 +1,7 @@
-"""A step that does what the one before did, with other gradients and numbers, for less than looking all up again.
+"""Repeats a group's step with new gradients and numbers, without looking everything up again.
 
-After a backward pass little of a parameter's objects is in the processor's caches, and to go
-through them takes longer than the loop for a parameter of some ten thousand entries.
+After a backward pass few of a parameter's Python objects are in the processor's caches. Going
+through them takes longer than the loop over a parameter of some ten thousand entries.
 """
 
 from __future__ import annotations
@@ -14,27 +14,26 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nanocl.optim._compiled.adamw import arguments, fits
+from nanocl.optim._compiled.adamw import arguments
+from nanocl.optim._compiled.arrays import fits
 from nanocl.optim._compiled.loops_adamw import HEAD, adamw_all, adamw_selected
-from nanocl.optim._plain.adamw import numbers
+from nanocl.optim._gradients import gradient_of
+from nanocl.optim._plain.adamw import adam_step
 from nanocl.optim._threads import Work, table_of
 
+States = Mapping[Tensor, dict[str, Any]]
+
 ARRAYS = ("mean", "square", "start", "offset", "age")
-OPTIONS = (
-    "fused",
-    "density",
-    "moment_policy",
-    "decay_scope",
-    "weight_rounding",
-)  # that a step depends on
-PARAM, GRAD, SINCE = HEAD, HEAD + 1, HEAD + 12  # columns
+# the options that decide which loop runs, with which table
+OPTIONS = ("fused", "density", "moment_policy", "decay_scope", "weight_rounding")
+PARAM, GRAD, SINCE = HEAD, HEAD + 1, HEAD + 12  # columns of the table
 
 
-class Steady:
-    """Parameters of a group that were all stepped by one call, and what must stay for the next call to be the same.
+class RepeatedStep:
+    """One call that stepped a group's parameters, and what must not change before it is repeated.
 
     Attributes:
-        selected: Whether it is selected entries that are stepped; else all.
+        selected: Whether selected entries are stepped; otherwise all are.
     """
 
     def __init__(
@@ -53,20 +52,17 @@ class Steady:
             for param, state in zip(params, states, strict=True)
         ]
         self._options = tuple(map(group.get, OPTIONS))
-        self._begun = np.array([state["step"] - numbers(state, group).since for state in states])
+        # the step at which the ages of each parameter were stored
+        self._begun = np.array([state["step"] - adam_step(state, group).since for state in states])
 
     @classmethod
     def of(
-        cls,
-        params: list[Tensor],
-        states: Mapping[Tensor, dict[str, Any]],
-        group: dict[str, Any],
-        works: Sequence[Work],
-    ) -> Steady | None:
-        """What will do for the works of a step again, None unless they are one call.
+        cls, params: list[Tensor], states: States, group: dict[str, Any], works: Sequence[Work]
+    ) -> RepeatedStep | None:
+        """The step that did `works`, to repeat it; None unless they were one call.
 
-        Also None with random bits, whose keys are others for each parameter and step, and with
-        decay of all entries, which is no part of the loops.
+        Also None with stochastic rounding, whose keys differ by parameter and step, and with decay
+        of all entries, which is not part of the loops.
         """
         calls = {(id(work.loop), id(work.args)) for work in works}
         if (
@@ -77,40 +73,33 @@ class Steady:
         ):
             return None
         mine = [states[param] for param in params]
-        rounded = (
-            group["weight_rounding"] == "stochastic" or mine[0]["mean"].dtype == torch.bfloat16
-        )
-        return None if rounded else cls(params, mine, group, works)
+        stochastic = group["weight_rounding"] == "stochastic"
+        if stochastic or mine[0]["mean"].dtype == torch.bfloat16:
+            return None
+        return cls(params, mine, group, works)
 
     @property
     def steps(self) -> set[int]:
-        """That the parameters have had."""
+        """The step counts of the parameters."""
         return {state["step"] for state in self._states}
 
     def again(
-        self,
-        params: Sequence[Tensor],
-        states: Mapping[Tensor, dict[str, Any]],
-        group: dict[str, Any],
+        self, params: Sequence[Tensor], states: States, group: dict[str, Any]
     ) -> list[Work] | None:
-        """Count one more step and give its work; None, and nothing counted, if anything is not what it was."""
+        """Count one more step and return its loops; None, without counting, if anything changed."""
         if not self._holds(params, states, group):
             return None
         for state in self._states:
             state["step"] += 1
         self._table[:, PARAM] = [param.data_ptr() for param in params]
-        self._table[:, GRAD] = [param.grad.data_ptr() for param in params]
+        self._table[:, GRAD] = [gradient_of(param).data_ptr() for param in params]
         if self.selected:
             self._table[:, SINCE] = [state["step"] for state in self._states] - self._begun
-        args = arguments(params[0].dtype, self._states[0], numbers(self._states[0], group))
+        first = self._states[0]
+        args = arguments(params[0].dtype, first, adam_step(first, group))
         return [Work(self._loop, (self._table, *args), self._cost, self._cost)]
 
-    def _holds(
-        self,
-        params: Sequence[Tensor],
-        states: Mapping[Tensor, dict[str, Any]],
-        group: dict[str, Any],
-    ) -> bool:
+    def _holds(self, params: Sequence[Tensor], states: States, group: dict[str, Any]) -> bool:
         return (
             len(params) == len(self._states)
             and tuple(map(group.get, OPTIONS)) == self._options
@@ -118,7 +107,7 @@ class Steady:
                 states.get(param) is state
                 and fits(param)
                 and param.dtype == kind
-                and param.numel() == param.grad.numel() == numel
+                and param.numel() == gradient_of(param).numel() == numel
                 and not any(map(is_not, map(state.get, ARRAYS), arrays))
                 for param, (state, arrays, kind, numel) in zip(params, self._kept, strict=True)
             )

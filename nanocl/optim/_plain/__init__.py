@@ -1,1 +1,1 @@
-"""Each optimizer's arithmetic in plain PyTorch: the definition that the other kinds must equal."""
+"""Every algorithm in plain PyTorch: any device, any layout, any float type."""

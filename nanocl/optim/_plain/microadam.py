@@ -1,7 +1,7 @@
 """A step of MicroAdam in plain PyTorch; see `MicroAdam` for the source.
 
-The error takes four bits an entry, on 16 even levels between the lowest and the highest of a
-bucket: two codes share a byte, the even place in the low half.
+The error takes 4 bits an entry: one of 16 even levels between the lowest and the highest value of
+its bucket. Two codes share a byte, the one of even position in the lower half.
 """
 
 from __future__ import annotations
@@ -11,23 +11,26 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nanocl.optim._plain.adamw import arithmetic_dtype, select
+from nanocl.optim._gradients import gradient_of
+from nanocl.optim._plain.adamw import arithmetic_dtype
 from nanocl.optim._plain.selection import even_starts, flat_index
+from nanocl.optim._plain.selector import select
 from nanocl.optim._threads import Work
 
 LEVELS = 15
 
 
 def microadam(param: Tensor, state: dict[str, Any], group: dict[str, Any]) -> list[Work]:
-    """The step that `state["step"]` counts.
+    """Take step `state["step"]`.
 
     Returns:
-        Work that is left to do; here none.
+        Loops still to run; here none.
     """
     _send(param, state)
     flat = param.reshape(-1).to(arithmetic_dtype(param))
     mean, square = _window_moments(state, len(flat), group["betas"], flat.dtype)
     lr = float(group["lr"])
+    # last line of Algorithm 1: w <- w - lr m / (sqrt v + eps), where the window has entries
     flat = flat * (1 - lr * group["weight_decay"])
     flat -= torch.where(mean != 0, lr * mean / (square.sqrt_() + group["eps"]), 0)
     param.copy_(flat.view_as(param))
@@ -35,17 +38,19 @@ def microadam(param: Tensor, state: dict[str, Any], group: dict[str, Any]) -> li
 
 
 def _send(param: Tensor, state: dict[str, Any]) -> None:
-    """Put the largest entries of gradient and error into a row of the window, and the rest into the error."""
+    """Move the largest entries of gradient plus error to the window; keep the rest as the error."""
     row = (state["step"] - 1) % len(state["value"])
-    total = param.grad.reshape(-1).to(arithmetic_dtype(param))
-    total = total + dequantise(
-        state["codes"], state["low"], state["high"], state["bucket"], len(total), total.dtype
-    )
+    total = gradient_of(param).reshape(-1).to(arithmetic_dtype(param))
+    error_state = state["codes"], state["low"], state["high"], state["bucket"]
+    # Algorithm 1: a <- g + Q^-1(e)
+    total = total + dequantise(*error_state, len(total), total.dtype)
+    # ... (I, V) <- TopK(|a|), into the oldest row of the window
     state["offset"][row] = select(total, state["density"], state["block"], largest=True)
     index = _index_of_row(state, row, len(total))
     state["value"][row] = total[index]
+    # ... e <- Q(a without the entries sent; what rounding V lost remains)
     total[index] -= state["value"][row].to(total.dtype)
-    quantise(total, state["codes"], state["low"], state["high"], state["bucket"])
+    quantise(total, *error_state)
 
 
 def _index_of_row(state: dict[str, Any], row: int, numel: int) -> Tensor:
@@ -59,6 +64,7 @@ def _window_moments(
     """Bias-corrected moments of the rows in the window, dense, shape (numel,) each."""
     mean, square = (torch.zeros(numel, dtype=dtype, device=state["value"].device) for _ in range(2))
     window, step = len(state["value"]), state["step"]
+    # procedure ADAMSTATS: z <- sum over the rows of beta^age V, or of beta^age V^2
     for row in range(min(window, step)):
         age = (step - 1 - row) % window
         index, value = _index_of_row(state, row, numel), state["value"][row].to(dtype)
@@ -72,9 +78,15 @@ def _window_moments(
 def dequantise(
     codes: Tensor, low: Tensor, high: Tensor, bucket: int, numel: int, dtype: torch.dtype
 ) -> Tensor:
-    """Flat values, shape (numel,), of codes with shape (ceil(numel / 2),) and buckets with shape (buckets,)."""
+    """Flat values, shape (numel,).
+
+    Args:
+        codes: Shape (ceil(numel / 2),), uint8, two codes each.
+        low, high: Bounds of the buckets, shape (buckets,).
+    """
     both = torch.stack((codes & 15, codes >> 4), dim=1).view(-1)[:numel].to(dtype)
     low, high = low.to(dtype), high.to(dtype)
+    # Algorithm 2, Q^-1: x <- code * unit + low
     unit = (high - low) / LEVELS
     place = torch.arange(numel, device=codes.device) // bucket
     return both * unit[place] + low[place]
@@ -83,15 +95,16 @@ def dequantise(
 def quantise(values: Tensor, codes: Tensor, low: Tensor, high: Tensor, bucket: int) -> None:
     """Write the codes and the bounds of the buckets of `values`, shape (n,).
 
-    Bounds are rounded outwards to their dtype, so that an entry is never further than half a level
-    from its own.
+    Bounds are rounded outwards to their dtype, so that no entry is further than half a level from
+    its code.
 
     Source: Modoranu et al., 2024, arXiv:2405.15593, Algorithm 2, with the rounding of the authors'
-        kernels: to the nearest level, and zero is in general no level.
+        kernels: to the nearest level. In general zero is not a level.
     """
     buckets = _padded(values, bucket)
-    low.copy_(_rounded(buckets.amin(1), low.dtype, -torch.inf))
-    high.copy_(_rounded(buckets.amax(1), high.dtype, torch.inf))
+    low.copy_(_rounded_outwards(buckets.amin(1), low.dtype, -torch.inf))
+    high.copy_(_rounded_outwards(buckets.amax(1), high.dtype, torch.inf))
+    # Algorithm 2, Q: code <- floor((x - low) / unit + 1/2)
     floor = low.to(values.dtype).unsqueeze(1)
     unit = (high.to(values.dtype).unsqueeze(1) - floor) / LEVELS
     level = ((buckets - floor) / unit + 0.5).floor_().clamp_(0, LEVELS)
@@ -101,16 +114,14 @@ def quantise(values: Tensor, codes: Tensor, low: Tensor, high: Tensor, bucket: i
 
 
 def _padded(values: Tensor, bucket: int) -> Tensor:
-    """Rows of a bucket each; the last one is filled up with its own last value, which moves no bound."""
+    """One row a bucket; the last row repeats its last value, which changes no bound."""
     missing = -len(values) % bucket
     return torch.cat((values, values[-1:].expand(missing))).view(-1, bucket)
 
 
-def _rounded(bounds: Tensor, dtype: torch.dtype, direction: float) -> Tensor:
+def _rounded_outwards(bounds: Tensor, dtype: torch.dtype, direction: float) -> Tensor:
     rounded = bounds.to(dtype)
-    inside = (
-        rounded.to(bounds.dtype) > bounds if direction < 0 else rounded.to(bounds.dtype) < bounds
-    )
-    return torch.where(
-        inside, torch.nextafter(rounded, torch.full_like(rounded, direction)), rounded
-    )
+    back = rounded.to(bounds.dtype)
+    inside = back > bounds if direction < 0 else back < bounds
+    outward = torch.nextafter(rounded, torch.full_like(rounded, direction))
+    return torch.where(inside, outward, rounded)

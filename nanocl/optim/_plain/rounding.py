@@ -1,23 +1,26 @@
-"""Random numbers that are a function of a counter, and stochastic rounding to bfloat16 with them.
+"""Random bits as a function of a counter, and stochastic rounding to bfloat16 with them.
 
-Nothing is stored and nothing is drawn from torch's generators: a number depends on a key, the step
-and the place, so a run can stop anywhere and go on with the same numbers.
+Nothing is stored and torch's generators are not used: the bits depend on a key and a position, so
+an interrupted run resumes with the same bits.
 """
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import torch
 from torch import Tensor
 
+Integers = TypeVar("Integers", int, Tensor)
+
 MASK = 0xFFFFFFFF
-MOMENTS_KEY, WEIGHTS_KEY, SELECTION_KEY = range(
-    3
-)  # random bits for one purpose tell nothing of another
+# the bits that round moments, round weights and select entries are independent of one another
+MOMENTS_KEY, WEIGHTS_KEY, SELECTION_KEY = range(3)
 GOLDEN = 0x9E3779B9  # 2**32 over the golden ratio: consecutive counters land far apart
 
 
-def mix(value):
-    """Scramble 32 bits; an int, or an int64 tensor that holds them.
+def mix(value: Integers) -> Integers:
+    """Scramble 32 bits, held in an int or in an int64 tensor.
 
     Source: the 32-bit finalizer of MurmurHash3 (Appleby, 2011).
     """
@@ -27,7 +30,7 @@ def mix(value):
 
 
 def stream_key(*counters: int) -> int:
-    """A 32-bit key from a seed and counters (ordinal of the parameter, step, purpose)."""
+    """A 32-bit key from a seed and counters, such as number of the parameter, step and purpose."""
     key = 0
     for counter in counters:
         key = mix((key * 31 + counter * GOLDEN + 1) & MASK)
@@ -35,14 +38,14 @@ def stream_key(*counters: int) -> int:
 
 
 def random_bits(key: int, count: int, device: torch.device | None = None) -> Tensor:
-    """32 random bits for each place 0 ... count - 1, as int64."""
+    """32 random bits for each of the positions 0 ... count - 1, as int64."""
     return mix((torch.arange(count, device=device) * GOLDEN + key) & MASK)
 
 
 def store(target: Tensor, values: Tensor, bits: Tensor | None) -> None:
-    """Write `values` into `target`: rounded stochastically with 16 random bits each, to nearest without bits.
+    """Write `values` into `target`, rounded stochastically if there are 16 random bits for each.
 
-    Bits are used only where `target` is bfloat16: elsewhere the state is as fine as the arithmetic.
+    Only bfloat16 targets use the bits; other types are not rounded coarsely enough to need them.
     """
     if bits is not None and target.dtype == torch.bfloat16:
         values = stochastic_bfloat16(values.float(), bits)
@@ -50,11 +53,12 @@ def store(target: Tensor, values: Tensor, bits: Tensor | None) -> None:
 
 
 def stochastic_bfloat16(values: Tensor, bits: Tensor) -> Tensor:
-    """Round float32 to one of its two bfloat16 neighbours, each with the probability of its nearness.
+    """Round float32 to one of its two bfloat16 neighbours, the nearer one with higher probability.
 
     Args:
         values: float32, any shape.
         bits: Integers in [0, 65536), the same shape.
     """
+    # a carry out of the lower half, which bfloat16 lacks, rounds away from zero
     raised = (values.view(torch.int32) + bits.to(torch.int32)) & -65536
     return torch.where(values.isfinite(), raised.view(torch.float32), values).to(torch.bfloat16)

@@ -1,4 +1,4 @@
-"""The step of `_plain.adamw` as one Triton kernel: gather, update and scatter in one pass over the selected entries."""
+"""A step of AdamW as one Triton kernel: gather, update and scatter in one pass."""
 
 from __future__ import annotations
 
@@ -12,81 +12,65 @@ import triton.language as tl
 from torch import Tensor
 
 from nanocl.optim._corrections import corrections
-from nanocl.optim._plain.adamw import AdamW
+from nanocl.optim._gradients import gradient_of
+from nanocl.optim._plain.adamw import AdamStep
 from nanocl.optim._threads import Work
 
-TYPES = (torch.float32, torch.bfloat16, torch.float16)
-BLOCK, PARTS = 1024, 4  # entries of a program at a time; programs a chunk
-DENSE_CHUNK = 32768
+BLOCK = 1024  # entries that a program takes at a time
+PARTS = 4  # programs that share a chunk
+DENSE_CHUNK = 32768  # entries of a chunk where there is no selection
 
 
-def fits(param: Tensor) -> bool:
-    """Whether the kernel can read and write the parameter and its gradient as they are."""
-    return (
-        param.dtype in TYPES
-        and param.grad.dtype == param.dtype
-        and all(tensor.is_cuda and tensor.is_contiguous() for tensor in (param, param.grad))
-    )
-
-
-def adamw(param: Tensor, state: dict[str, Any], step: AdamW) -> list[Work]:
-    """See `_plain.adamw`. Arithmetic is in float32; the moments are float32 or bfloat16."""
-    sparse = "offset" in state
-    chunk = state["chunk"] if sparse else DENSE_CHUNK
+def adamw(param: Tensor, state: dict[str, Any], step: AdamStep) -> list[Work]:
+    """See `_plain.adamw.adamw`. Arithmetic is in float32; the moments are float32 or bfloat16."""
+    chunk = state["chunk"] if "offset" in state else DENSE_CHUNK
     chunks = -(-param.numel() // chunk)
-    if chunks == 0:
-        return []
-    inverse1, inverse2 = _on_device(step, "age" in state, param.device)
-    none = state["mean"]  # stands in for what the kernel then does not read
-    _adamw[(chunks, PARTS)](
-        _bits(param),
-        _bits(param.grad),
-        _bits(state["mean"]),
-        _bits(state["square"]),
-        state.get("start", none),
-        state.get("offset", none),
-        state.get("age", none),
-        inverse1,
-        inverse2,
-        step.lr,
-        1 - step.beta1,
-        step.beta2,
-        1 - step.beta2,
-        step.eps,
-        step.decay,
-        step.since,
-        len(inverse1) - 1,
-        param.numel(),
-        chunk,
-        step.key,
-        step.weight_key or 0,
-        SPARSE=sparse,
-        AGED="age" in state,
-        STOCHASTIC=step.weight_key is not None,
-        PARAM_BITS=param.dtype == torch.bfloat16,
-        STATE_BITS=state["mean"].dtype == torch.bfloat16,
-        BLOCK=BLOCK,
-        PARTS=PARTS,
-    )
+    if chunks > 0:
+        _launch(param, state, step, chunk, chunks)
     return []
 
 
+def _launch(param: Tensor, state: dict[str, Any], step: AdamStep, chunk: int, chunks: int) -> None:
+    inverse1, inverse2 = _on_device(step, "age" in state, param.device)
+    mean, square, unused = state["mean"], state["square"], state["mean"]
+    tensors = _bits(param), _bits(gradient_of(param)), _bits(mean), _bits(square)
+    selection = [state.get(name, unused) for name in ("start", "offset", "age")]
+    scalars = step.lr, 1 - step.beta1, step.beta2, 1 - step.beta2, step.eps, step.decay
+    counts = step.since, len(inverse1) - 1, param.numel(), chunk
+    keys = step.key, step.weight_key or 0
+    _adamw[(chunks, PARTS)](
+        *(*tensors, *selection, inverse1, inverse2, *scalars, *counts, *keys),
+        SPARSE="offset" in state,
+        AGED="age" in state,
+        STOCHASTIC=step.weight_key is not None,
+        PARAM_BITS=param.dtype == torch.bfloat16,
+        STATE_BITS=mean.dtype == torch.bfloat16,
+        BLOCK=BLOCK,
+        PARTS=PARTS,
+    )
+
+
 def _bits(tensor: Tensor) -> Tensor:
-    """bfloat16 as integers, which the kernel rounds itself."""
+    """bfloat16 as integers, because the kernel rounds by itself."""
     return tensor.detach().view(torch.int16) if tensor.dtype == torch.bfloat16 else tensor.detach()
 
 
-def _on_device(step: AdamW, by_age: bool, device: torch.device) -> tuple[Tensor, Tensor]:
+def _on_device(step: AdamStep, by_age: bool, device: torch.device) -> tuple[Tensor, Tensor]:
     if by_age:
         return _table(step.beta1, step.beta2, device)
-    found = corrections(step.beta1, step.beta2, step.since, np.float32)
-    return tuple(torch.from_numpy(factors).to(device) for factors in found)
+    return _copied(step.beta1, step.beta2, step.since, device)
 
 
 @lru_cache(maxsize=8)
 def _table(beta1: float, beta2: float, device: torch.device) -> tuple[Tensor, Tensor]:
-    found = corrections(beta1, beta2, None, np.float32)
-    return tuple(torch.from_numpy(factors).to(device) for factors in found)
+    return _copied(beta1, beta2, None, device)
+
+
+def _copied(
+    beta1: float, beta2: float, since: int | None, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    inverse1, inverse2 = corrections(beta1, beta2, since, np.float32)
+    return torch.from_numpy(inverse1).to(device), torch.from_numpy(inverse2).to(device)
 
 
 @triton.jit(do_not_specialize=["since", "oldest", "numel", "key", "weight_key"])
@@ -120,6 +104,7 @@ def _adamw(
     BLOCK: tl.constexpr,
     PARTS: tl.constexpr,
 ):
+    """Program (c, part) updates every PARTS-th block of the entries of chunk c."""
     c = tl.program_id(0).to(tl.int64)
     if SPARSE:
         begin, end = tl.load(start + c), tl.load(start + c + 1)
@@ -128,17 +113,22 @@ def _adamw(
     for first in range(begin + tl.program_id(1) * BLOCK, end, PARTS * BLOCK):
         j = first + tl.arange(0, BLOCK)
         inside = j < end
+        # gather: j is the place in the state, i the place in the parameter
         i = c * chunk + tl.load(offset + j, mask=inside, other=0) if SPARSE else j
         if AGED:
-            years = tl.minimum(tl.load(age + j, mask=inside, other=0).to(tl.int32) + since, oldest)
-            scale1, scale2 = tl.load(inverse1 + years), tl.load(inverse2 + years)
+            updates = tl.load(age + j, mask=inside, other=0).to(tl.int32) + since
+            updates = tl.minimum(updates, oldest)
+            scale1, scale2 = tl.load(inverse1 + updates), tl.load(inverse2 + updates)
         else:
             scale1, scale2 = tl.load(inverse1), tl.load(inverse2)
         g, w = _load(grad + i, inside, PARAM_BITS), _load(param + i, inside, PARAM_BITS)
         m, v = _load(mean + j, inside, STATE_BITS), _load(square + j, inside, STATE_BITS)
+        # Loshchilov and Hutter's Algorithm 2, lines 7 and 8: the moments
         m = m + rest1 * (g - m)
         v = beta2 * v + rest2 * g * g
+        # lines 9, 10 and 12: bias corrections, decoupled decay, step
         w = w * decay - lr * scale1 * m / (tl.sqrt(v) * scale2 + eps)
+        # scatter; of the 32 random bits of an entry, each moment is rounded with one half
         bits = _random_bits(key, j)
         _store(mean + j, m, inside, bits & 0xFFFF, STATE_BITS, True)
         _store(square + j, v, inside, bits >> 16, STATE_BITS, True)
@@ -156,8 +146,10 @@ def _load(pointer, inside, BITS: tl.constexpr):
 @triton.jit
 def _store(pointer, value, inside, bits, BITS: tl.constexpr, STOCHASTIC: tl.constexpr):
     if BITS:
+        # add random bits, or round ties to even, then cut the lower half of the float32
         raw = value.to(tl.uint32, bitcast=True)
         raised = raw + bits if STOCHASTIC else raw + 0x7FFF + ((raw >> 16) & 1)
+        # a carry could turn a NaN into a number
         not_finite = (raw & 0x7F800000) == 0x7F800000
         quiet = tl.where((raw & 0x7FFFFF) != 0, 0x400000, 0).to(tl.uint32)
         raised = tl.where(not_finite, raw | quiet, raised)
@@ -168,7 +160,7 @@ def _store(pointer, value, inside, bits, BITS: tl.constexpr, STOCHASTIC: tl.cons
 
 @triton.jit
 def _random_bits(key, place):
-    """`nanocl.optim._plain.rounding.random_bits`."""
+    """See `_plain.rounding.random_bits`."""
     value = (place.to(tl.uint64) * 0x9E3779B9 + key.to(tl.uint64)).to(tl.uint32)
     value = ((value ^ (value >> 16)).to(tl.uint64) * 0x85EBCA6B).to(tl.uint32)
     value = ((value ^ (value >> 13)).to(tl.uint64) * 0xC2B2AE35).to(tl.uint32)

@@ -1,0 +1,96 @@
+"""Which entries of each chunk are selected, and what a new selection does to the moments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nanocl.optim._plain.rounding import random_bits
+from nanocl.optim._plain.selection import chunk_of, flat_index, offset_dtype, quota
+
+OLDEST = 32767  # ages are int16; with beta2 = 0.999 the bias correction is 1 - 6e-15 by then
+_BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
+
+Sources = tuple[Tensor, Tensor]
+
+
+def select(values: Tensor, density: float, chunk: int, *, largest: bool = False) -> Tensor:
+    """Offsets, ascending, of the entries of smallest (or largest) magnitude in every chunk.
+
+    Of equal magnitudes the lower offset comes first. NaN counts as larger than infinity.
+    """
+    magnitude = values.detach().reshape(-1).abs()
+    # without the sign bit, the bits of a float read as an integer rise with its magnitude
+    keys = magnitude.view(_BITS[magnitude.element_size()])
+    return _lowest(~keys if largest else keys, density, chunk)
+
+
+def select_random(key: int, numel: int, density: float, chunk: int, device: torch.device) -> Tensor:
+    """Offsets, ascending, of random entries of every chunk."""
+    return _lowest(random_bits(key, numel, device), density, chunk)
+
+
+def _lowest(keys: Tensor, density: float, chunk: int) -> Tensor:
+    whole = keys.numel() // chunk * chunk
+    # the last chunk may be shorter, so it is a matrix of its own
+    groups = keys[:whole].view(-1, chunk), keys[whole:].unsqueeze(0)
+    return torch.cat([_lowest_of_rows(rows, density) for rows in groups]).to(offset_dtype(chunk))
+
+
+def _lowest_of_rows(rows: Tensor, density: float) -> Tensor:
+    count = quota(rows.shape[1], density)
+    if count == 0 or rows.numel() == 0:
+        return torch.empty(0, dtype=torch.int64, device=rows.device)
+    threshold = rows.kthvalue(count, dim=1, keepdim=True).values
+    below, equal = rows < threshold, rows == threshold
+    # the first entries equal to the threshold fill the quota exactly
+    missing = count - below.sum(1, keepdim=True)
+    chosen = below | (equal & (equal.cumsum(1) <= missing))
+    return chosen.nonzero()[:, 1]
+
+
+def reselect(state: dict[str, Any], start: Tensor, offset: Tensor, policy: str) -> None:
+    """Replace the selection in `state`, and move its moments (and ages, if any) along.
+
+    Args:
+        policy: `carry` and `keep` move the moments of an entry that stays selected; a new entry
+            starts at zero. `reset` starts all entries at zero. `slot` gives the i-th moments of a
+            chunk to the i-th entry of the new selection, whichever entry that is.
+    """
+    if "age" in state:
+        # ages are stored as of the last selection; bring them up to date before they move
+        steps_elapsed = state["step"] - state["chosen"]
+        age = state["age"].to(torch.int64) + steps_elapsed
+        state["age"] = age.clamp_(max=OLDEST).to(torch.int16)
+    sources = {"slot": _sources_by_slot, "reset": _no_sources}.get(policy, _sources_by_entry)
+    source, kept = sources(state, start, offset)
+    for name in ("mean", "square", "age"):
+        if name in state:
+            old, state[name] = state[name], state[name].new_zeros(len(offset))
+            state[name][kept] = old[source]
+    state.update(start=start, offset=offset, chosen=state["step"])
+
+
+def _sources_by_entry(state: dict[str, Any], start: Tensor, offset: Tensor) -> Sources:
+    """Old positions of the entries that stay selected, and their mask in the new selection."""
+    old = flat_index(state["start"], state["offset"], state["chunk"])
+    new = flat_index(start, offset, state["chunk"])
+    if len(old) == 0:
+        return _no_sources(state, start, offset)
+    place = torch.searchsorted(old, new).clamp_(max=len(old) - 1)
+    kept = old[place] == new
+    return place[kept], kept
+
+
+def _sources_by_slot(state: dict[str, Any], start: Tensor, offset: Tensor) -> Sources:
+    chunk = chunk_of(start, len(offset))
+    # rank of each entry in its chunk; ranks beyond the old count have no moments to take
+    rank = torch.arange(len(offset), device=offset.device) - start[chunk]
+    kept = rank < state["start"].diff()[chunk]
+    return (state["start"][chunk] + rank)[kept], kept
+
+
+def _no_sources(state: dict[str, Any], start: Tensor, offset: Tensor) -> Sources:
+    return start.new_empty(0), torch.zeros(len(offset), dtype=torch.bool, device=offset.device)
