@@ -139,3 +139,28 @@ def test_every_package_and_every_protocol_is_in_the_wheel():
         here = PACKAGE / name if (PACKAGE / name).is_dir() else REPOSITORY / name
         assert inside
         assert inside == {path.relative_to(here) for path in here.rglob("*.toml")}
+
+
+COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+
+
+@pytest.mark.parametrize("path", CODE, ids=names_of(CODE))
+def test_no_comprehension_is_inside_another(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for outer in ast.walk(tree):
+        if isinstance(outer, COMPREHENSIONS):
+            inner = [node for node in ast.walk(outer) if isinstance(node, COMPREHENSIONS)]
+            assert inner == [outer], f"line {outer.lineno}: name the intermediate value"
+
+
+def has_test(path: Path) -> bool:
+    """Whether the folder of the module's room has a test file of the module's name."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    folder = REPOSITORY.joinpath("tests", *(part.strip("_") for part in parts[:-1]))
+    return (folder / f"test_{parts[-1].strip('_')}.py").exists()
+
+
+@pytest.mark.parametrize("room", sorted(set(LINE_OF) - {"run", "report", "memory"}))
+def test_every_module_has_a_test_file_of_its_name(room):
+    public = [path for path in (PACKAGE / room).glob("[!_]*.py")]
+    assert [path.stem for path in public if not has_test(path)] == []

@@ -92,13 +92,14 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    _add_what(p)
+    _add_runs(p)
+    _add_options(p)
     _add_how(p)
     p.add_argument("--version", action="version", version=f"nanocl {__version__}")
     return p
 
 
-def _add_what(p: argparse.ArgumentParser) -> None:
+def _add_runs(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--stream",
         default="split-digits",
@@ -126,6 +127,9 @@ def _add_what(p: argparse.ArgumentParser) -> None:
         default="cpu",
         help=f"{'|'.join(TIERS)}: seconds, minutes on 2 cores, as published",
     )
+
+
+def _add_options(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--set",
         action="append",

@@ -63,9 +63,10 @@ def pinned(
 
     if "pretrain" in part.options:
         parsed = data.parse_names(str(part.options["pretrain"]))
+        names = dict.fromkeys(name for name, _ in parsed)
         fingerprints = [
             data.fingerprint(name, data_root, image_size=image_size, download=download)
-            for name in dict.fromkeys(name for name, _ in parsed)
+            for name in names
         ]
         return replace(part, pretrained_on="+".join(fingerprints))
     weights = str(part.options.get("weights", ""))
