@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from nanocl import __version__, studies
-from nanocl.records import RunResult, Summary, UserError, files, store
+from nanocl.records import RunResult, Summary, UserError, files, migration, store
 from nanocl.reporting import citation, leaderboard, reproduction, tables
 from nanocl.reporting.summaries import results_of, summarise
 
@@ -22,8 +22,9 @@ examples:
   python -m nanocl.report --check                    do the files match the records?
   python -m nanocl.report cite                       BibTeX of the leaderboard and its contents
   python -m nanocl.report cite nanoadam ewc forgetting mnist
+  python -m nanocl.report migrate                    convert records of an older format
 
-exit codes: 0 done, 1 --check found a difference or an unreadable record, 2 a mistake in the call
+exit codes: 0 done, 1 --check found a difference or a file cannot be read, 2 a mistake in the call
 """
 Pages = Callable[[Sequence[Summary], Path], Mapping[Path, str]]
 _GENERATED = re.compile(r"Generated (from the (records|probes) )?by `python -m nanocl\.report`")
@@ -56,7 +57,12 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    p.add_argument("command", nargs="?", choices=("cite",), help="print BibTeX instead of writing")
+    p.add_argument(
+        "command",
+        nargs="?",
+        choices=("cite", "migrate"),
+        help="cite: print BibTeX; migrate: convert records of an older format in place",
+    )
     p.add_argument(
         "names",
         nargs="*",
@@ -130,6 +136,8 @@ def _report(arguments: argparse.Namespace) -> int:
             f"the results folder {str(results_root)!r} does not exist; name one that holds runs/ "
             "with --results"
         )
+    if arguments.command == "migrate":
+        return _migrate(results_root)
     results, problems = store.load_all(results_root)
     for problem in problems:
         print(f"nanocl: skipped {problem}", file=sys.stderr)
@@ -149,6 +157,14 @@ def _report(arguments: argparse.Namespace) -> int:
         ) from error
     _show(summaries, arguments.format, results_root)
     return 0
+
+
+def _migrate(results_root: Path) -> int:
+    converted, problems = migration.migrate(results_root)
+    for problem in problems:
+        print(f"nanocl: not converted {problem}", file=sys.stderr)
+    print(f"nanocl: converted {len(converted)} files in {results_root}", file=sys.stderr)
+    return 1 if problems else 0
 
 
 def _cite(names: Sequence[str], results: Sequence[RunResult], results_root: Path) -> int:
