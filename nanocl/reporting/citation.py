@@ -146,6 +146,7 @@ def _with_own_keys(entries: Iterable[str]) -> Iterator[str]:
             yield entry
             continue
         key = match[1]
-        own = next(k for k in (key, *(key + c for c in string.ascii_lowercase)) if k not in used)
+        candidates = [key + letter for letter in ("", *string.ascii_lowercase)]
+        own = next(candidate for candidate in candidates if candidate not in used)
         used.add(own)
         yield entry.replace(key, own, 1)

@@ -71,7 +71,7 @@ def pipe_table(
         padded: Align the columns of the source text too. Set it to False where cells hold prose:
             one long cell would widen every row.
     """
-    lines = [[_pipe_cell(cell) for cell in row] for row in (header, *rows)]
+    lines = [list(map(_pipe_cell, row)) for row in (header, *rows)]
     sizes = [max(map(len, column)) if padded else 1 for column in zip(*lines, strict=True)]
     rules = [
         f":{'-' * (size + 1)}" if place < names else f"{'-' * (size + 1)}:"
@@ -222,6 +222,9 @@ def _block(table: Table, sizes: Sequence[int], chosen: Sequence[int]) -> str:
     """The chosen columns with a rule below the header."""
     widths = [sizes[place] for place in chosen]
     names = sum(place < table.names for place in chosen)
-    cells = [[row[place] for place in chosen] for row in (table.header, *table.rows)]
-    head, *body = ["  ".join(_aligned(row, widths, names)).rstrip() for row in cells]
+    lines = []
+    for row in (table.header, *table.rows):
+        cells = [row[place] for place in chosen]
+        lines.append("  ".join(_aligned(cells, widths, names)).rstrip())
+    head, *body = lines
     return "\n".join([head, "  ".join("-" * width for width in widths), *body])

@@ -46,7 +46,11 @@ def forgetting(run: Evaluation) -> float:
     """Best earlier result minus the last one; not clamped, so negative after backward transfer."""
     gained = _gains(run, "forgetting")
     last = len(gained) - 1
-    return _mean([max(row[j] for row in gained[j:last]) - gained[last][j] for j in range(last)])
+    forgotten = []
+    for j in range(last):
+        best = max(row[j] for row in gained[j:last])
+        forgotten.append(best - gained[last][j])
+    return _mean(forgotten)
 
 
 @metric("F first-last", "mean_{j<T-1} (R[j][j] - R[T-1][j]) = -BWT", "lomonaco2021", detail=True)
@@ -78,9 +82,10 @@ def forward_transfer(run: Evaluation) -> float:
 def minimum_accuracy(run: Evaluation) -> float:
     """Worst result of each experience after later ones (task level); for losses the largest."""
     gained = _gains(run, "minimum accuracy")
-    return run.sign * _mean(
-        [min(row[j] for row in gained[j + 1 :]) for j in range(len(gained) - 1)]
-    )
+    worst = []
+    for j in range(len(gained) - 1):
+        worst.append(min(row[j] for row in gained[j + 1 :]))
+    return run.sign * _mean(worst)
 
 
 @metric("I", "mean_j (J[j][j] - R[j][j]), J joint training on experiences 0..j", "chaudhry2018")
@@ -234,7 +239,10 @@ def _checked(matrix: Matrix) -> Matrix:
 
 
 def _signed(sign: int, matrix: Matrix) -> Matrix:
-    return tuple(tuple(sign * value for value in row) for row in _checked(matrix))
+    rows = []
+    for row in _checked(matrix):
+        rows.append(tuple(sign * value for value in row))
+    return tuple(rows)
 
 
 def _gains(run: Evaluation, metric_name: str) -> Matrix:

@@ -14,7 +14,7 @@ class Finding:
     """One measured effect in one setting.
 
     Attributes:
-        what: The comparison, e.g. `A_keep, nano / gradient`.
+        comparison: Its name, e.g. `A_keep, nano / gradient`.
         effect: For a ratio the geometric mean over the seeds, for a difference the mean; None if
             nothing could be measured.
         interval: Its 95 % interval, or None.
@@ -27,7 +27,7 @@ class Finding:
         joint: Whether `p` comes from one test over the seeds of all settings.
     """
 
-    what: str
+    comparison: str
     effect: float | None
     interval: tuple[float, float] | None
     p: float | None
@@ -39,7 +39,7 @@ class Finding:
     joint: bool = False
 
     def __str__(self) -> str:
-        return f"{self.what}{self._numbers()}"
+        return f"{self.comparison}{self._numbers()}"
 
     def without_name(self) -> str:
         """The numbers and the state, for a table whose header names the comparison."""
@@ -135,7 +135,7 @@ class Claim:
         for column in zip(*self.findings.values(), strict=True):
             states = [finding.state for finding in column]
             counts.append(
-                f"{column[0].what}: for in {states.count(FOR)}, against in "
+                f"{column[0].comparison}: for in {states.count(FOR)}, against in "
                 f"{states.count(AGAINST)} of {len(column)}"
             )
         return "; ".join(counts)

@@ -101,16 +101,12 @@ def _facts(claim: Claim) -> str:
 
 
 def _settings_table(claim: Claim) -> str:
-    comparisons = [finding.what for finding in next(iter(claim.findings.values()))]
+    comparisons = [finding.comparison for finding in next(iter(claim.findings.values()))]
     header = ("setting", *comparisons, "meets it")
-    rows = [
-        (
-            setting,
-            *(finding.without_name() for finding in findings),
-            _MEETS[claim.state(setting)],
-        )
-        for setting, findings in claim.findings.items()
-    ]
+    rows = []
+    for setting, findings in claim.findings.items():
+        numbers = [finding.without_name() for finding in findings]
+        rows.append((setting, *numbers, _MEETS[claim.state(setting)]))
     return pipe_table(header, rows, names=len(header), padded=False)
 
 
@@ -123,12 +119,12 @@ def _both_right(claim: Claim) -> list[str]:
     for setting, findings in claim.findings.items():
         for finding in findings:
             if finding.state == AGAINST:
-                against.setdefault(finding.what, []).append(setting)
+                against.setdefault(finding.comparison, []).append(setting)
     if not against:
         return []
     met = "; ".join(claim.settings(FOR))
     where = f"with {met}" if met else "in no setting that we ran"
-    lines = [f"- {what}: with {'; '.join(settings)}" for what, settings in against.items()]
+    lines = [f"- {name}: with {'; '.join(settings)}" for name, settings in against.items()]
     return [
         f"*The claim is right* {where}; *the opposite is right*:",
         "\n".join(lines),

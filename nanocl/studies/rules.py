@@ -17,7 +17,7 @@ MARGIN_RATIO = 1.1  # the same for a ratio
 
 
 def ratio(
-    what: str,
+    comparison: str,
     first: Mapping[int, float | None],
     second: Mapping[int, float | None],
     *,
@@ -28,18 +28,19 @@ def ratio(
     The effect is the geometric mean, tested by a sign-flip test of the logarithms.
 
     Args:
-        what: Name of the comparison.
+        comparison: Name of the comparison.
         first, second: Seed to a value of at least 0. A seed is left out if its value is None or not
             finite on one side.
         floor: Smaller values count as this one, so that a quantity may be 0.
     """
     differences = statistics.paired(_logarithms(first, floor), _logarithms(second, floor))
     ends = statistics.interval(differences)
+    # less than half of the seeds would be a biased sample
     too_few = len(differences) < statistics.FEWEST_SEEDS or 2 * len(differences) < len(first)
     if too_few or ends is None:
-        return Finding(what, None, None, None, len(differences))
+        return Finding(comparison, None, None, None, len(differences))
     return Finding(
-        what,
+        comparison,
         math.exp(statistics.mean(differences)),
         (math.exp(ends[0]), math.exp(ends[1])),
         statistics.sign_flip_p_value(differences),
@@ -68,7 +69,7 @@ def judged(findings: Mapping[str, Finding], wanted: str) -> dict[str, Finding]:
 
 
 def across(
-    what: str,
+    comparison: str,
     differences: Mapping[str, Sequence[float]],
     wanted: str,
     *,
@@ -83,7 +84,7 @@ def across(
     interval stays within `MARGIN` or `MARGIN_RATIO`.
 
     Args:
-        what: Name of the comparison.
+        comparison: Name of the comparison.
         differences: Setting to the paired differences of its seeds, of logarithms with `ratio`.
         wanted: See `judged`.
         ratio: Whether the effect is a ratio.
@@ -92,20 +93,17 @@ def across(
     enough = {s: row for s, row in differences.items() if len(row) >= statistics.FEWEST_SEEDS}
     p = _joint_p_value(list(enough.values()))
     shown: Callable[[float], float] = math.exp if ratio else float
-    nothing = Finding(what, None, None, None, 0, neutral=float(ratio), unit=unit)
+    nothing = Finding(comparison, None, None, None, 0, neutral=float(ratio), unit=unit)
     findings = {}
     for setting, row in differences.items():
         ends = statistics.interval(row)
         if setting not in enough or ends is None:
             findings[setting] = replace(nothing, seeds=len(row))
             continue
+        effect, interval = shown(statistics.mean(row)), (shown(ends[0]), shown(ends[1]))
+        joint = len(enough) > 1
         finding = replace(
-            nothing,
-            effect=shown(statistics.mean(row)),
-            interval=(shown(ends[0]), shown(ends[1])),
-            p=p,
-            seeds=len(row),
-            joint=len(enough) > 1,
+            nothing, effect=effect, interval=interval, p=p, seeds=len(row), joint=joint
         )
         findings[setting] = replace(finding, state=_gated(finding, wanted))
     return findings
@@ -113,7 +111,10 @@ def across(
 
 def joined(*columns: Mapping[str, Finding]) -> dict[str, tuple[Finding, ...]]:
     """Setting to its findings of all columns, which share their settings."""
-    return {setting: tuple(column[setting] for column in columns) for setting in columns[0]}
+    rows = {}
+    for setting in columns[0]:
+        rows[setting] = tuple(column[setting] for column in columns)
+    return rows
 
 
 def _logarithms(side: Mapping[int, float | None], floor: float) -> dict[int, float]:

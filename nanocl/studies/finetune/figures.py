@@ -72,10 +72,11 @@ def fronts(sweep: Sweep) -> Figure:
 def unbeaten(curve: Sequence[Mark]) -> list[Mark]:
     """The points (new task, old task) of a curve that no other point beats on both tasks."""
 
-    def beats(other: Mark, mark: Mark) -> bool:
-        return other.x >= mark.x and other.y >= mark.y and other[:2] != mark[:2]
+    def is_beaten(mark: Mark) -> bool:
+        as_good = [other for other in curve if other.x >= mark.x and other.y >= mark.y]
+        return any(other[:2] != mark[:2] for other in as_good)
 
-    return [mark for mark in curve if not any(beats(other, mark) for other in curve)]
+    return [mark for mark in curve if not is_beaten(mark)]
 
 
 def learning_rates(sweep: Sweep) -> Figure:

@@ -28,7 +28,8 @@ def best_rates(sweep: Sweep) -> str:
     rows = []
     for arm, seeds in sweep.arms.items():
         tops = best_points(seeds)
-        rates = "/".join(f"{rate:g}" for rate in sorted({point.lr for point in tops}))
+        chosen = sorted({point.lr for point in tops})
+        rates = "/".join(f"{rate:g}" for rate in chosen)
         tensor_drift = _cell((point.tensor_drift for point in tops), "{:.3g}")
         rows.append((arm, rates, *_outcome(tops), tensor_drift, _tolerated(seeds)))
     return pipe_table(header, rows)

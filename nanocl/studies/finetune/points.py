@@ -85,7 +85,7 @@ def sweeps(results: Iterable[RunResult]) -> list[Sweep]:
     """The sweeps of all protocols that start from a learned task; smoke tests are left out."""
     measured = {_key(result.spec): result for result in _of_one_data_set(results)}
     names = {result.spec.protocol for result in measured.values()}
-    found = []
+    made = []
     for name, values in protocol.protocols().items():
         if name not in names:
             continue
@@ -93,8 +93,8 @@ def sweeps(results: Iterable[RunResult]) -> list[Sweep]:
             for switch in _switches(name, measured.values()):
                 sweep = None if tier == "smoke" else _sweep(name, tier, switch, values, measured)
                 if sweep is not None:
-                    found.append(sweep)
-    return found
+                    made.append(sweep)
+    return made
 
 
 def arm_name(text: str, parts: Sequence[Part]) -> str:

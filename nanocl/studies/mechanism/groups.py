@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -107,8 +108,8 @@ def _looks(entries: Sequence[Entry]) -> tuple[Look, ...]:
     for entry in entries:
         looks = {(look["experience"], look["step"]): look["layers"] for look in entry["looks"]}
         by_seed.append(looks)
-    shared = [when for when in by_seed[0] if all(when in looks for looks in by_seed)]
-    return tuple(Look(*when, _means([looks[when] for looks in by_seed])) for when in shared)
+    means = _shared_means(by_seed)
+    return tuple(Look(experience, step, layers) for (experience, step), layers in means.items())
 
 
 def _changes(entries: Sequence[Entry]) -> dict[int, Mapping[str, Deciles]]:
@@ -117,8 +118,17 @@ def _changes(entries: Sequence[Entry]) -> dict[int, Mapping[str, Deciles]]:
     for entry in entries:
         changes = {change["experience"]: change["layers"] for change in entry["changes"]}
         by_seed.append(changes)
-    shared = [when for when in by_seed[0] if all(when in changes for changes in by_seed)]
-    return {when: _means([changes[when] for changes in by_seed]) for when in shared}
+    return _shared_means(by_seed)
+
+
+def _shared_means(by_seed: Sequence[Mapping[Any, Any]]) -> dict[Any, Any]:
+    """The means over the seeds, for the keys that all of them have."""
+    means = {}
+    for key in by_seed[0]:
+        values = [entries[key] for entries in by_seed if key in entries]
+        if len(values) == len(by_seed):
+            means[key] = _means(values)
+    return means
 
 
 def _last_layers(entry: Entry) -> list[Layer]:
@@ -144,7 +154,7 @@ def _means(values: Sequence[Any]) -> Any:
     """The mean of numbers, also inside equal mappings and lists; None if one of them is None."""
     first = values[0]
     if isinstance(first, Mapping):
-        return {name: _means([value[name] for value in values]) for name in first}
+        return {name: _means(list(map(itemgetter(name), values))) for name in first}
     if isinstance(first, list):
         return [_means(column) for column in zip(*values, strict=True)]
     return None if None in values else mean(values)

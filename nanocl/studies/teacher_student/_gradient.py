@@ -5,6 +5,7 @@ A network is f(x) = sum_i head[i] max(0, weights[i] . x).
 
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
 
 # sums may be vectorised; NaN and infinity keep their meaning
@@ -12,7 +13,16 @@ _SUMS = {"reassoc", "contract", "nsz"}
 
 
 @njit(nogil=True, cache=True, fastmath=_SUMS)
-def slopes(weights, head, inputs, targets, hidden, residual, slope_weights, slope_head):
+def slopes(
+    weights: np.ndarray,
+    head: np.ndarray,
+    inputs: np.ndarray,
+    targets: np.ndarray,
+    hidden: np.ndarray,
+    residual: np.ndarray,
+    slope_weights: np.ndarray,
+    slope_head: np.ndarray,
+) -> float:
     """Gradients of the mean squared error; returns the error."""
     n, d = weights.shape
     count = inputs.shape[1]
@@ -38,7 +48,13 @@ def slopes(weights, head, inputs, targets, hidden, residual, slope_weights, slop
 
 
 @njit(nogil=True, cache=True, fastmath=_SUMS)
-def _forward(weights, head, inputs, hidden, residual):
+def _forward(
+    weights: np.ndarray,
+    head: np.ndarray,
+    inputs: np.ndarray,
+    hidden: np.ndarray,
+    residual: np.ndarray,
+) -> None:
     """Write w . x of each neuron into `hidden` and add their outputs to `residual`.
 
     Two inputs in each pass halve the memory traffic.
@@ -68,7 +84,9 @@ def _forward(weights, head, inputs, hidden, residual):
 
 
 @njit(nogil=True, cache=True, fastmath=_SUMS)
-def _backward(inputs, hidden, residual, slopes):
+def _backward(
+    inputs: np.ndarray, hidden: np.ndarray, residual: np.ndarray, slopes: np.ndarray
+) -> None:
     """For each neuron the sum of residual x over the samples where it is active.
 
     Overwrites `hidden`.

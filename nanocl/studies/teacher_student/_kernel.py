@@ -20,25 +20,25 @@ BETA1, BETA2, EPS = 0.9, 0.999, 1e-8
 
 @njit(nogil=True, cache=True)
 def train(
-    weights,
-    head,
-    inputs,
-    targets,
-    select,
-    quota_weights,
-    quota_head,
-    quota_neurons,
-    interval,
-    key,
-    sizes,
-    chosen_weights,
-    chosen_head,
-    lr,
-    scale,
-    root,
-    steps,
-    threshold,
-):
+    weights: np.ndarray,
+    head: np.ndarray,
+    inputs: np.ndarray,
+    targets: np.ndarray,
+    select: int,
+    quota_weights: int,
+    quota_head: int,
+    quota_neurons: int,
+    interval: int,
+    key: np.uint64,
+    sizes: np.ndarray,
+    chosen_weights: np.ndarray,
+    chosen_head: np.ndarray,
+    lr: float,
+    scale: np.ndarray,
+    root: np.ndarray,
+    steps: int,
+    threshold: float,
+) -> tuple[int, bool]:
     """Full-batch training in place on the mean squared error.
 
     Args:
@@ -110,18 +110,18 @@ def train(
 
 @njit(nogil=True, cache=True)
 def _update(
-    weights,
-    head,
-    slope_weights,
-    slope_head,
-    chosen_weights,
-    chosen_head,
-    lr,
-    scale,
-    root,
-    moments,
-    ages,
-):
+    weights: np.ndarray,
+    head: np.ndarray,
+    slope_weights: np.ndarray,
+    slope_head: np.ndarray,
+    chosen_weights: np.ndarray,
+    chosen_head: np.ndarray,
+    lr: float,
+    scale: np.ndarray,
+    root: np.ndarray,
+    moments: np.ndarray,
+    ages: np.ndarray,
+) -> None:
     """One step of the chosen entries; the head is the column d of `moments` and `ages`."""
     n, d = weights.shape
     for i in range(n):
@@ -149,7 +149,14 @@ def _update(
 
 
 @njit(nogil=True, cache=True)
-def flow(v, inputs, targets, rate, steps, threshold):
+def flow(
+    v: np.ndarray,
+    inputs: np.ndarray,
+    targets: np.ndarray,
+    rate: float,
+    steps: int,
+    threshold: float,
+) -> int:
     """Gradient descent of one neuron max(0, v . x) in place on the mean squared error.
 
     All float64, shapes as in `train`.

@@ -24,9 +24,31 @@ _PAIRED = (
     "a setting meets it if every ratio is below 1 by the paired sign-flip test over seeds "
     "(p < 0.05, Holm over the settings); `not higher` fails only if it is significantly above 1"
 )
-_TABLES = (
+_SMALLER = (
     "with the smallest weights the loss on the new task is not higher and the parameters move less "
     "than with the largest gradients"
+)
+# each claim with its source
+_PRESERVED = (
+    "updating the smallest weights preserves the learned neurons, updating those with the largest "
+    "gradients does not",
+    f"{PAPER}, Fig. 7",
+)
+_TABLE_8 = (
+    _SMALLER,
+    f"{PAPER}, Table 8 (one new neuron): loss 0.0094 against 0.017, distance 0.027 against 0.057",
+)
+_TABLE_9 = (
+    _SMALLER,
+    f"{PAPER}, Table 9 (two new neurons): loss 0.038 against 0.063, distance 0.042 against 0.097",
+)
+_OWN_HEADS = (
+    "with a head for each task, updating the smallest weights forgets less and learns as well",
+    f"{PAPER}, Table 4, here on teachers",
+)
+_ORDER = (
+    "small beats random beats large: less forgetting, and no less learning",
+    f"{PAPER}, section 5 (ablation of the mask), here on teachers",
 )
 
 
@@ -42,6 +64,22 @@ class Wanted(NamedTuple):
         return f"{_NAMES[self.measure]} {self.first} / {self.second} {self.direction}"
 
 
+PRESERVED_WANTED = (
+    Wanted("keep_a", "nano", "gradient", "lower"),
+    Wanted("keep_a", "nano", "gd", "lower"),
+    Wanted("drift_kept", "nano", "gradient", "lower"),
+)
+OWN_WANTED = (
+    Wanted("oldhead_a", "nano", "gd", "lower"),
+    Wanted("oldhead_a", "nano", "gradient", "lower"),
+    Wanted("loss_b", "nano", "gd", "not higher"),
+)
+ORDER_WANTED = (
+    Wanted("keep_a", "nano", "random", "lower"),
+    Wanted("loss_b", "nano", "random", "not higher"),
+    Wanted("keep_a", "random", "large", "lower"),
+    Wanted("loss_b", "random", "large", "not higher"),
+)
 TABLE_WANTED = (
     Wanted("loss_b", "nano", "gradient", "not higher"),
     Wanted("drift", "nano", "gradient", "lower"),
@@ -53,47 +91,11 @@ def teacher_claims(settings: Sequence[Record], conditions: Sequence[Record]) -> 
     one, two = _shared_heads(settings, 1), _shared_heads(settings, 2)
     own = [entry for entry in settings if entry["setting"]["heads"] == "own"]
     claims = [
-        _judged(
-            "updating the smallest weights preserves the learned neurons, updating those with the "
-            "largest gradients does not",
-            f"{PAPER}, Fig. 7",
-            two + one,
-            Wanted("keep_a", "nano", "gradient", "lower"),
-            Wanted("keep_a", "nano", "gd", "lower"),
-            Wanted("drift_kept", "nano", "gradient", "lower"),
-        ),
-        _judged(
-            _TABLES,
-            f"{PAPER}, Table 8 (one new neuron): loss 0.0094 against 0.017, distance 0.027 against "
-            "0.057",
-            one,
-            *TABLE_WANTED,
-        ),
-        _judged(
-            _TABLES,
-            f"{PAPER}, Table 9 (two new neurons): loss 0.038 against 0.063, distance 0.042 against "
-            "0.097",
-            two,
-            *TABLE_WANTED,
-        ),
-        _judged(
-            "with a head for each task, updating the smallest weights forgets less and learns as "
-            "well",
-            f"{PAPER}, Table 4, here on teachers",
-            own,
-            Wanted("oldhead_a", "nano", "gd", "lower"),
-            Wanted("oldhead_a", "nano", "gradient", "lower"),
-            Wanted("loss_b", "nano", "gd", "not higher"),
-        ),
-        _judged(
-            "small beats random beats large: less forgetting, and no less learning",
-            f"{PAPER}, section 5 (ablation of the mask), here on teachers",
-            one + two,
-            Wanted("keep_a", "nano", "random", "lower"),
-            Wanted("loss_b", "nano", "random", "not higher"),
-            Wanted("keep_a", "random", "large", "lower"),
-            Wanted("loss_b", "random", "large", "not higher"),
-        ),
+        _judged(*_PRESERVED, two + one, *PRESERVED_WANTED),
+        _judged(*_TABLE_8, one, *TABLE_WANTED),
+        _judged(*_TABLE_9, two, *TABLE_WANTED),
+        _judged(*_OWN_HEADS, own, *OWN_WANTED),
+        _judged(*_ORDER, one + two, *ORDER_WANTED),
         *theorem_claims(conditions),
     ]
     return [claim for claim in claims if claim.findings]

@@ -51,7 +51,9 @@ class Bench:
             setting: The setting.
             tell: Called with the completed share of the setting.
         """
-        runs = {arm: [run_of(setting, arm, seed) for seed in setting.seeds] for arm in setting.arms}
+        runs = {}
+        for arm in setting.arms:
+            runs[arm] = [run_of(setting, arm, seed) for seed in setting.seeds]
         self._train([run for row in runs.values() for run in row], tell)
         starts = [run.start for run in next(iter(runs.values()))]
         before = []

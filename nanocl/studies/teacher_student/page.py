@@ -138,10 +138,10 @@ def _conditions_table(conditions: Sequence[Record]) -> str:
     for entry in conditions:
         values = entry["values"]
         for place in range(len(values["epsilon"][0])):
-            columns = [
-                [row[place] for row in values[name] if row[place] is not None]
-                for name in ("epsilon", "distance", "time")
-            ]
+            columns = []
+            for name in ("epsilon", "distance", "time"):
+                column = [row[place] for row in values[name]]
+                columns.append([value for value in column if value is not None])
             learned = f"{len(columns[-1])} of {len(values['epsilon'])}"
             rows.append((condition_label(entry["condition"]), *map(_median, columns), learned))
     return pipe_table(header, rows)

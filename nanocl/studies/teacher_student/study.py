@@ -55,16 +55,16 @@ def run(
         from nanocl.studies.teacher_student.training import measure
 
         measure(todo, results_root, workers, tell)
-    found = storage.load(settings, results_root), storage.load(conditions, results_root)
+    records = storage.load(settings, results_root), storage.load(conditions, results_root)
     target = storage.folder(results_root)
     if tier != "cpu" or seeds:
         target /= _name(tier, settings[0].seeds)
-    drawn = _write(found[0], found[1], target, results_root)
+    drawn = _write(*records, target, results_root)
     lines = [
-        terminal_text(found[0], teacher_claims(*found)),
+        terminal_text(records[0], teacher_claims(*records)),
         "",
         *(f"figure {path}" for path in drawn),
-        f"{len(found[0])} settings and {len(found[1])} conditions measured in "
+        f"{len(records[0])} settings and {len(records[1])} conditions measured in "
         f"{storage.folder(results_root)}; every table in {target / PAGE}",
     ]
     return "\n".join(lines)

@@ -74,9 +74,9 @@ def _slopes(
     """Condition to its slope, with the state by the ends of its interval."""
     findings: dict[str, tuple[Finding, ...]] = {}
     for entry in records:
-        found = slope(entry, x, y)
-        judged = state(*found.interval) if found.interval else OPEN
-        findings[condition_label(entry["condition"])] = (replace(found, state=judged),)
+        finding = slope(entry, x, y)
+        judged = state(*finding.interval) if finding.interval else OPEN
+        findings[condition_label(entry["condition"])] = (replace(finding, state=judged),)
     return findings
 
 
