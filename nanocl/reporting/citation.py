@@ -96,7 +96,7 @@ def _entries(name: str, book: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
 
 
 def _parts(name: str, book: Mapping[str, tuple[str, ...]]) -> list[str]:
-    """The names of the book that a name stands for: itself, or the parts of a composition."""
+    """The entries that a name refers to: itself, or the parts of a composition."""
     lowered = name.strip().lower()
     for text in (lowered, lowered.replace("_", "-")):
         if text in book:

@@ -35,7 +35,7 @@ class Table:
     """A table with the lines printed above and below it.
 
     Attributes:
-        title: What it shows.
+        title: Its heading.
         above: Lines that name the protocol under which it was measured.
         header, rows: The cells; every row is as long as the header.
         below: Notes and definitions of the columns.

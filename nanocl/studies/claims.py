@@ -149,7 +149,7 @@ class Chapter:
         title: Its heading.
         claims: The claims with their verdicts.
         notes: Paragraphs that stand above all chapters: rules, links to the pages of the study.
-        opens_page: Whether `CLAIMS.md` is written even if no other chapter asks for it.
+        opens_page: Whether `CLAIMS.md` is written even if no other chapter opens it.
     """
 
     title: str

@@ -25,7 +25,7 @@ _MEETS = {FOR: "yes", AGAINST: "no", OPEN: "undecided"}
 
 
 def claims_page(chapters: Sequence[Chapter]) -> str:
-    """Markdown of all chapters; empty if no chapter asks for the page."""
+    """Markdown of all chapters; empty if no chapter opens the page."""
     if not any(chapter.opens_page for chapter in chapters):
         return ""
     parts = [_INTRODUCTION, _overview(chapters)]

@@ -1,4 +1,4 @@
-"""What is claimed about finetuning: by whom, and which comparisons decide."""
+"""The claims on finetuning with their sources, and the comparisons that decide them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Wanted:
     """A comparison that a claim needs.
 
     Attributes:
-        measure: What is compared.
+        measure: The compared quantity.
         first, second: The two arms.
         direction: `lower`, `not higher`, `higher` or `not lower`, see `nanocl.studies.rules`.
     """

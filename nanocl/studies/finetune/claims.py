@@ -22,7 +22,7 @@ stays within {margin} points (a ratio: within {percent} %) of no difference on t
 are open otherwise. *At equal new-task accuracy* means: the mean over {levels} of the new-task
 accuracy that both arms reach in that seed. Each arm is read at the place of its sweep, including
 the lines between neighbouring learning rates, that retains most of the old task there. The learning
-rate is chosen on the test data, in every arm alike.
+rate is chosen on the test data, in every arm.
 
 **Limits of these verdicts.** The seeds draw test images, order of data and new heads. All start
 from the same pretrained weights, so an interval says nothing about other networks. The rows are

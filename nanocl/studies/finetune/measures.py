@@ -16,7 +16,7 @@ class Measure:
     Attributes:
         compute: From the points of both arms to one difference for each seed, of logarithms if
             `ratio`.
-        words: What is compared, with two places for the names of the arms.
+        words: The compared quantity, with two places for the names of the arms.
         ratio: Whether the effect is a ratio.
     """
 

@@ -127,7 +127,7 @@ def _update(
     for i in range(n):
         for k in range(d + 1):
             if not (chosen_head[i] if k == d else chosen_weights[i, k]):
-                ages[i, k] = 0  # the moments are forgotten: Adam starts anew if it is chosen again
+                ages[i, k] = 0  # the moments are forgotten: Adam restarts when it is chosen again
                 continue
             change = slope_head[i] if k == d else slope_weights[i, k]
             if scale.size:

@@ -39,7 +39,7 @@ def draw(shown: Pictured, kind: str = "png") -> dict[str, bytes]:
     }
     plans["distance-against-epsilon"] = partial(theorem, shown.theorem)
     plans["forgetting-against-similarity"] = partial(similarity, shown.angles)
-    plans["forgetting-against-learning"] = partial(exchange, shown.alike)
+    plans["forgetting-against-learning"] = partial(exchange, shown.comparable)
     with look():
         return {f"{name}.{kind}": content(plans[name](), kind) for name in shown.names()}
 

@@ -49,7 +49,7 @@ input weights of the smallest neuron that has the sign of the new neuron.
 The paper's setting has one new neuron in the plane, 20 hidden neurons of initial deviation 0.22 and
 10000 full-batch steps. The mask share of 10 %, a new selection at every step, 500 samples and the
 learning rate of 0.125 on the mean squared error are our choice: the paper gives none, or none that
-converges. Every other setting changes what its title says.
+converges. Every other setting differs from it as its title says.
 
 Cells are median and quartiles over the seeds; a seed that diverged is left out and counted.
 

@@ -23,13 +23,13 @@ class Pictured:
         neurons: Name of a figure of neurons to its setting.
         theorem: Conditions of the theorem.
         angles: Settings with different angles between an old and the new teacher neuron.
-        alike: Settings with one new neuron and shared heads.
+        comparable: Settings with one new neuron and shared heads.
     """
 
     neurons: Mapping[str, Record]
     theorem: Sequence[Record]
     angles: Sequence[Record]
-    alike: Sequence[Record]
+    comparable: Sequence[Record]
 
     def names(self) -> list[str]:
         """The names of the figures, without extension."""
@@ -38,14 +38,14 @@ class Pictured:
             names.append("distance-against-epsilon")
         if len(self.angles) > 1:
             names.append("forgetting-against-similarity")
-        if len(self.alike) > 1:
+        if len(self.comparable) > 1:
             names.append("forgetting-against-learning")
         return names
 
 
 def pictured(settings: Sequence[Record], conditions: Sequence[Record]) -> Pictured:
     """Sort the records by figure."""
-    neurons, angles, alike = {}, [], []
+    neurons, angles, comparable = {}, [], []
     for entry in settings:
         setting = entry["setting"]
         if label(setting) in _NEURONS:
@@ -53,5 +53,5 @@ def pictured(settings: Sequence[Record], conditions: Sequence[Record]) -> Pictur
         if setting["angle"] is not None:
             angles.append(entry)
         elif setting["extra"] == 1 and setting["heads"] == "shared":
-            alike.append(entry)
-    return Pictured(neurons, conditions, angles, alike)
+            comparable.append(entry)
+    return Pictured(neurons, conditions, angles, comparable)

@@ -14,5 +14,5 @@ def test_each_figure_shows_the_settings_that_it_compares():
     own = entry(heads="own")
     shown = pictured([plain, angled, other, own], [])
     assert shown.neurons == {"neurons-one-new": plain}
-    assert (shown.angles, shown.alike) == ([angled], [plain, other])
+    assert (shown.angles, shown.comparable) == ([angled], [plain, other])
     assert shown.names() == ["neurons-one-new", "forgetting-against-learning"]
