@@ -55,7 +55,7 @@ def forgetting(run: Evaluation) -> float:
 
 @metric("F first-last", "mean_{j<T-1} (R[j][j] - R[T-1][j]) = -BWT", "lomonaco2021", detail=True)
 def first_minus_last(run: Evaluation) -> float:
-    """Result right after training minus the last one; this is the forgetting that Avalanche prints."""
+    """Result right after training minus the last one: the forgetting that Avalanche prints."""
     gained = _gains(run, "forgetting")
     last = len(gained) - 1
     return _mean([gained[j][j] - gained[last][j] for j in range(last)])
