@@ -1,4 +1,4 @@
-"""Door 2, `python -m nanocl.report`: tables, leaderboard and citations from stored records; trains nothing."""
+"""Command line: `python -m nanocl.report` writes tables, pages and citations; trains nothing."""
 
 from __future__ import annotations
 
@@ -6,30 +6,32 @@ import argparse
 import re
 import shutil
 import sys
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
-from nanocl import __version__
-from nanocl.protocols import protocol
-from nanocl.records import RunResult, Summary, UserError, files, store
+from nanocl import __version__, studies
+from nanocl.records import RunResult, Summary, UserError, files, migration, store
 from nanocl.reporting import citation, leaderboard, reproduction, tables
-from nanocl.studies import pages as studies
+from nanocl.reporting.summaries import results_of, summarise
 
 EPILOG = """\
 examples:
-  python -m nanocl.report                            write tables, leaderboard, claims, fronts; show the tables
+  python -m nanocl.report                            write tables, pages and figures; show tables
   python -m nanocl.report --format latex > tables.tex
-  python -m nanocl.report --check                    is what is written what the records say?
-  python -m nanocl.report cite                       BibTeX of the leaderboard and everything in it
+  python -m nanocl.report --check                    do the files match the records?
+  python -m nanocl.report cite                       BibTeX of the leaderboard and its contents
   python -m nanocl.report cite nanoadam ewc forgetting mnist
+  python -m nanocl.report migrate                    convert records of an older format
 
-exit codes: 0 done, 1 --check found a difference or a record that cannot be read, 2 a mistake in the call
+exit codes: 0 done, 1 --check found a difference or a file cannot be read, 2 a mistake in the call
 """
-_GENERATED = re.compile(r".*-[0-9a-f]{8}\.(md|csv|tex)")
+Pages = Callable[[Sequence[Summary], Path], Mapping[Path, str]]
+_GENERATED = re.compile(r"Generated (from the (records|probes) )?by `python -m nanocl\.report`")
 
 
 class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> None:
+    def error(self, message: str) -> NoReturn:
         self.exit(2, f"nanocl: {message}; see python -m nanocl.report --help\n")
 
 
@@ -41,33 +43,39 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"nanocl: {error}", file=sys.stderr)
         return 2
-    except BrokenPipeError:  # the reader of our output has seen enough
+    except BrokenPipeError:  # the program that reads our output, such as `head`, has ended
         sys.stderr.close()
         return 0
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """The parser of the command line."""
     p = _Parser(
         "python -m nanocl.report",
-        description="Write tables and the leaderboard from the records of a results "
-        "folder, and show the tables.",
+        description="Write tables, leaderboard and pages from the records of a results folder, "
+        "and show the tables.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    p.add_argument("command", nargs="?", choices=("cite",), help="print BibTeX instead of writing")
+    p.add_argument(
+        "command",
+        nargs="?",
+        choices=("cite", "migrate"),
+        help="cite: print BibTeX; migrate: convert records of an older format in place",
+    )
     p.add_argument(
         "names",
         nargs="*",
         metavar="NAME",
-        help="for cite: leaderboard, or strategies, streams, models, data sets, metrics; default: all in it",
+        help="for cite: leaderboard, or strategies, streams, models, data sets, metrics; default: "
+        "the leaderboard and everything in it",
     )
     p.add_argument("--results", type=Path, metavar="DIR", help="default: results")
     p.add_argument(
         "--format",
         default="text",
         choices=("text", *tables.FORMATS),
-        help="how the tables are shown; files are always written in all of markdown, csv and latex",
+        help="format of the shown tables; the files are always written as markdown, csv and latex",
     )
     p.add_argument(
         "--check",
@@ -78,111 +86,135 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def pages(summaries: Sequence[Summary], root: Path) -> dict[Path, str]:
-    """Every generated file and its text."""
-    results = [run for row in summaries for run in row.results]
-    written = studies.pages(results, root)
-    if not summaries:
-        return written
-    written[root / "LEADERBOARD.md"] = leaderboard.page(summaries)
-    compared = reproduction.compare(protocol.protocols(), results)
-    if any(row.ours for row in compared):
-        written[root / "REPRODUCTION.md"] = reproduction.page(compared)
-    for rows in tables.by_protocol(summaries):
-        stem = tables.file_stem(rows[0].results[0].spec)
-        written |= {
-            root / "tables" / f"{stem}.{end}": tables.page(rows, format)
-            for format, end in tables.FORMATS.items()
-        }
+def study_pages(summaries: Sequence[Summary], results_root: Path) -> dict[Path, str]:
+    """The pages of all studies."""
+    return studies.pages(results_of(summaries), results_root)
+
+
+# A page is a function from the rows and the results folder to path and text.
+PAGES: tuple[Pages, ...] = (leaderboard.pages, reproduction.pages, tables.pages, study_pages)
+
+
+def pages(summaries: Sequence[Summary], results_root: Path) -> dict[Path, str]:
+    """Every generated text file."""
+    written: dict[Path, str] = {}
+    for make in PAGES:
+        written |= make(summaries, results_root)
     return written
 
 
-def changes(wanted: dict[Path, str], root: Path) -> dict[Path, str]:
-    """Path to `new`, `changed`, or `stale` for a generated file that no record asks for any more."""
-    found = {}
+def changes(wanted: Mapping[Path, str], results_root: Path) -> dict[Path, str]:
+    """Path to `new`, `changed`, or `stale` for a generated file without records."""
+    states = {}
     for path, text in wanted.items():
         if not path.exists():
-            found[path] = "new"
+            states[path] = "new"
         elif path.read_bytes() != text.encode():
-            found[path] = "changed"
-    there = [path for path in (root / "tables").glob("*") if _GENERATED.fullmatch(path.name)]
-    board = [path for path in (root / "LEADERBOARD.md", root / "REPRODUCTION.md") if path.exists()]
-    return found | {
-        path: "stale"
-        for path in (*sorted(there), *board, *studies.there(root))
-        if path not in wanted
-    }
+            states[path] = "changed"
+    for path in _generated(results_root):
+        if path not in wanted:
+            states[path] = "stale"
+    return states
+
+
+def _generated(results_root: Path) -> list[Path]:
+    """The files that earlier calls wrote; other files in the folder are left alone."""
+    generated = []
+    for path in sorted(results_root.glob("tables/*")):
+        if tables.GENERATED_NAME.fullmatch(path.name):
+            generated.append(path)
+    for path in (*sorted(results_root.glob("*.md")), *sorted(results_root.glob("studies/*/*.md"))):
+        if _GENERATED.search(path.read_text(encoding="utf-8", errors="replace")):
+            generated.append(path)
+    return generated
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    root = arguments.results or Path("results")
-    if arguments.results and not root.is_dir():
+    results_root = arguments.results or Path("results")
+    if arguments.results and not results_root.is_dir():
         raise UserError(
-            f"the results folder {str(root)!r} does not exist; name one that holds runs/ with --results"
+            f"the results folder {str(results_root)!r} does not exist; name one that holds runs/ "
+            "with --results"
         )
-    results, problems = store.load_all(root)
+    if arguments.command == "migrate":
+        return _migrate(results_root)
+    results, problems = store.load_all(results_root)
     for problem in problems:
         print(f"nanocl: skipped {problem}", file=sys.stderr)
     if arguments.command == "cite":
-        return _cite(arguments.names, results, root)
-    summaries = tables.summarise(results)
-    wanted = pages(summaries, root)
+        return _cite(arguments.names, results, results_root)
+    summaries = summarise(results)
+    wanted = pages(summaries, results_root)
     if arguments.check:
-        return _check(wanted, root, len(problems))
-    written = _write(wanted, root)
-    for path, content in studies.figures(results, root, written).items():
-        files.write(path, content)
-        print(f"nanocl: drew {path}", file=sys.stderr)
-    _show(summaries, arguments.format, root)
+        return _check(wanted, results_root, len(problems))
+    try:
+        changed = _write(wanted, results_root)
+        _draw(results, results_root, changed)
+    except OSError as error:
+        raise UserError(
+            f"cannot write {str(error.filename or results_root)!r} ({error.strerror}); choose a "
+            "writable folder with --results"
+        ) from error
+    _show(summaries, arguments.format, results_root)
     return 0
 
 
-def _cite(names: Sequence[str], results: Sequence[RunResult], root: Path) -> int:
+def _migrate(results_root: Path) -> int:
+    converted, problems = migration.migrate(results_root)
+    for problem in problems:
+        print(f"nanocl: not converted {problem}", file=sys.stderr)
+    print(f"nanocl: converted {len(converted)} files in {results_root}", file=sys.stderr)
+    return 1 if problems else 0
+
+
+def _cite(names: Sequence[str], results: Sequence[RunResult], results_root: Path) -> int:
     if not names and not results:
         raise UserError(
-            f"no records in {root / 'runs'} to cite; name what you want to cite, such as: cite nanoadam"
+            f"no records in {results_root / 'runs'} to cite; name what to cite, such as: cite "
+            "nanoadam"
         )
     print(citation.cite(names, results, leaderboard.identity(results)), end="")
     return 0
 
 
-def _show(summaries: Sequence[Summary], format: str, root: Path) -> None:
+def _show(summaries: Sequence[Summary], format: str, results_root: Path) -> None:
     if not summaries:
         print(
-            f"nanocl: no records in {root / 'runs'} yet; python -m nanocl.run makes some",
+            f"nanocl: no records in {results_root / 'runs'} yet; python -m nanocl.run makes some",
             file=sys.stderr,
         )
         return
     width = max(60, shutil.get_terminal_size((100, 24)).columns)
-    print(tables.text(summaries, width) if format == "text" else tables.page(summaries, format))
+    print(tables.text(summaries, width) if format == "text" else tables.document(summaries, format))
 
 
-def _write(wanted: dict[Path, str], root: Path) -> Container[Path]:
-    found = changes(wanted, root)
-    try:
-        for path, what in found.items():
-            if what == "stale":
-                path.unlink()
-            else:
-                files.write(path, wanted[path])
-            print(f"nanocl: {'removed' if what == 'stale' else 'wrote'} {path}", file=sys.stderr)
-    except OSError as error:
-        raise UserError(
-            f"cannot write {str(path)!r} ({error.strerror}); name a folder that can be written with "
-            "--results"
-        ) from error
-    if wanted and not found:
-        print(f"nanocl: {len(wanted)} files in {root} are up to date", file=sys.stderr)
-    return found
+def _write(wanted: Mapping[Path, str], results_root: Path) -> Container[Path]:
+    """Write what is new or changed and remove what is stale; returns these paths."""
+    states = changes(wanted, results_root)
+    for path, state in states.items():
+        if state == "stale":
+            path.unlink()
+        else:
+            files.write(path, wanted[path])
+        print(f"nanocl: {'removed' if state == 'stale' else 'wrote'} {path}", file=sys.stderr)
+    if wanted and not states:
+        print(f"nanocl: {len(wanted)} files in {results_root} are up to date", file=sys.stderr)
+    return states
 
 
-def _check(wanted: dict[Path, str], root: Path, problems: int) -> int:
-    found = changes(wanted, root)
-    for path, what in found.items():
-        print(f"nanocl: {path} is {'missing' if what == 'new' else what}", file=sys.stderr)
-    if not found and not problems:
-        print(f"nanocl: {len(wanted)} files are what the records say", file=sys.stderr)
-    return 1 if found or problems else 0
+def _draw(results: Sequence[RunResult], results_root: Path, changed: Container[Path]) -> None:
+    for path, content in studies.figures(results, results_root, changed).items():
+        files.write(path, content)
+        print(f"nanocl: drew {path}", file=sys.stderr)
+
+
+def _check(wanted: Mapping[Path, str], results_root: Path, problems: int) -> int:
+    states = changes(wanted, results_root)
+    for path, state in states.items():
+        print(f"nanocl: {path} is {'missing' if state == 'new' else state}", file=sys.stderr)
+    if not states and not problems:
+        print(f"nanocl: {len(wanted)} files match the records", file=sys.stderr)
+    return 1 if states or problems else 0
 
 
 if __name__ == "__main__":

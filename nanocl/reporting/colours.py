@@ -1,7 +1,7 @@
 """One colour, marker and dash for each strategy, the same in every figure.
 
-The colours are those of Okabe and Ito, 2008, which colour-blind readers tell apart; markers and
-dashes tell apart what has to share one.
+The colours are those of Okabe and Ito, 2008, which colour-blind readers can distinguish. Strategies
+that share a colour differ in marker or dash.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ DASHES = ("-", "--", ":", "-.")
 
 @dataclass(frozen=True)
 class Style:
-    """How a strategy is drawn; the names are matplotlib's."""
+    """The look of a strategy, in matplotlib's terms."""
 
     colour: str
     marker: str
@@ -26,7 +26,7 @@ class Style:
 
 
 _STYLES = {
-    # a control has the colour of its selection wherever it appears
+    # a selection has the same colour in every study
     "nano": Style(BLUE, "o", "-"),
     "nanoadam": Style(BLUE, "o", "-"),
     "nano-neuron": Style(SKY, "D", "-"),
@@ -61,7 +61,7 @@ _STYLES = {
 
 
 def style(name: str) -> Style:
-    """The style of a strategy, a composition or an arm; a name without one of its own gets one by its hash."""
+    """The style of a strategy, a composition or an arm; other names get one by their hash."""
     if name in _STYLES:
         return _STYLES[name]
     number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")

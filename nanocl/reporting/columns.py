@@ -1,58 +1,58 @@
-"""What a column of a table is, what it is computed from, and how a function becomes one."""
+"""Columns of the tables: their definition, their input, and the decorator that makes them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nanocl.records import Matrix, Row
 
 
 class Undefined(ValueError):
-    """The run at hand does not define this metric; the message is the reason."""
+    """The metric is not defined for this run; the message is the reason."""
 
 
 class Evaluation(NamedTuple):
-    """What the metrics of accuracy read.
+    """The input of the metrics of accuracy.
 
     Attributes:
         initial: The untrained model on each of the T experiences.
         matrix: T rows, R[i][j].
         measure: `accuracy` or `loss`.
-        joint: What joint training reached under the same protocol and seed, or None.
-        masked: R with the prediction limited to each experience's own classes, or None. Where
-            classes that were not met are closed, entries j > i are None.
+        joint: The evaluation of joint training under the same protocol and seed, or None.
+        masked: R with the prediction limited to each experience's own classes, or None. Entries
+            j > i are None if the head has no outputs for classes not met yet.
     """
 
     initial: Row
     matrix: Matrix
     measure: str = "accuracy"
     joint: Evaluation | None = None
-    masked: Matrix | None = None
+    masked: Sequence[Sequence[float | None]] | None = None
 
     @property
     def sign(self) -> int:
-        """1 where higher is better, -1 where lower is."""
+        """1 if higher is better, -1 if lower is."""
         return 1 if self.measure == "accuracy" else -1
 
 
 @dataclass(frozen=True)
 class Column:
-    """How a metric is shown and what it means.
+    """A metric with its definition and the way it is shown.
 
     Attributes:
         name: The function's name.
         title: Column header.
-        kind: Which table: `accuracy`, `drift` or `cost`; decides what the function is given (see
-            `metric`).
+        kind: The table, which also decides the arguments of the function (see `metric`):
+            `accuracy`, `drift` or `cost`.
         unit: `score` (percent, or the loss itself), `share` (percent), `number`, `cosine`,
             `seconds`, `milliseconds`, `bytes`, `count`.
         definition: The formula.
-        source: BibTeX keys of its sources, see `nanocl.reporting.citation`.
+        source: BibTeX keys of its sources, see `nanocl.reporting.publications`.
         compute: The function.
         optional: Left out of a table in which no row has it.
-        detail: Left out of what a terminal shows.
+        detail: Left out of the tables in a terminal.
     """
 
     name: str
@@ -65,6 +65,10 @@ class Column:
     optional: bool = False
     detail: bool = False
 
+    def __call__(self, *measured: Any) -> float:
+        """The metric of one run, as the function computes it."""
+        return self.compute(*measured)
+
 
 def metric(
     title: str,
@@ -74,17 +78,15 @@ def metric(
     unit: str = "score",
     optional: bool = False,
     detail: bool = False,
-) -> Callable[[Callable[..., float]], Callable[..., float]]:
+) -> Callable[[Callable[..., float]], Column]:
     """Make a function a column.
 
     It takes an `Evaluation` (kind `accuracy`), the drift of all experiences and a group (kind
     `drift`), or a `Cost` (kind `cost`), and returns a number or raises `Undefined`.
     """
 
-    def mark(function: Callable[..., float]) -> Callable[..., float]:
-        function.column = Column(
-            function.__name__, title, kind, unit, definition, source, function, optional, detail
-        )
-        return function
+    def made(function: Callable[..., float]) -> Column:
+        name = getattr(function, "__name__", title)
+        return Column(name, title, kind, unit, definition, source, function, optional, detail)
 
-    return mark
+    return made

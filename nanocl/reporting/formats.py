@@ -1,11 +1,11 @@
-"""One table of text cells as Markdown, LaTeX or terminal text."""
+"""A table of text cells as Markdown, LaTeX or terminal text, and numbers as cells."""
 
 from __future__ import annotations
 
 import math
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from nanocl.reporting import statistics
@@ -32,15 +32,15 @@ _LATEX = {
 
 @dataclass(frozen=True)
 class Table:
-    """A table with what has to stand above and below it.
+    """A table with the lines printed above and below it.
 
     Attributes:
-        title: What it shows.
-        above: Lines that say under which protocol it was measured.
+        title: Its heading.
+        above: Lines that name the protocol under which it was measured.
         header, rows: The cells; every row is as long as the header.
         below: Notes and definitions of the columns.
-        names: How many leading columns name the row: they are aligned left and repeated when a
-            table is folded.
+        names: Number of leading columns that name the row. They are aligned left and repeated
+            when a table is folded.
         label: Letters, digits and hyphens; LaTeX refers to the table by it.
     """
 
@@ -54,10 +54,32 @@ class Table:
 
 
 def markdown(table: Table, level: int = 2) -> str:
-    """A section with a pipe table; without one where the header is empty."""
-    pipes = _pipes(table) if table.header else ""
-    parts = [f"{'#' * level} {table.title}", _bullets(table.above), pipes, _bullets(table.below)]
+    """A section with a pipe table, or without one if the header is empty."""
+    grid = pipe_table(table.header, table.rows, names=table.names) if table.header else ""
+    parts = [f"{'#' * level} {table.title}", _bullets(table.above), grid, _bullets(table.below)]
     return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def pipe_table(
+    header: Sequence[str], rows: Iterable[Sequence[str]], *, names: int = 1, padded: bool = True
+) -> str:
+    """A Markdown table without a heading.
+
+    Args:
+        header, rows: The cells; every row is as long as the header.
+        names: Number of leading columns that are aligned left; numbers are aligned right.
+        padded: Align the columns of the source text too. Set it to False where cells hold prose:
+            one long cell would widen every row.
+    """
+    lines = [list(map(_pipe_cell, row)) for row in (header, *rows)]
+    sizes = [max(map(len, column)) if padded else 1 for column in zip(*lines, strict=True)]
+    rules = [
+        f":{'-' * (size + 1)}" if place < names else f"{'-' * (size + 1)}:"
+        for place, size in enumerate(sizes)
+    ]
+    padded_lines = [" | ".join(_aligned(line, sizes, names)) for line in lines]
+    head, *body = [f"| {line} |" for line in padded_lines]
+    return "\n".join([head, f"|{'|'.join(rules)}|", *body])
 
 
 def latex(table: Table) -> str:
@@ -87,7 +109,7 @@ def latex(table: Table) -> str:
 
 
 def text(table: Table, width: int = 100) -> str:
-    """Plain text no wider than `width` where the cells allow it: too wide a table is folded into blocks of columns."""
+    """Plain text; a table wider than `width` is folded into blocks of columns."""
     sizes = [max(map(len, column)) for column in zip(table.header, *table.rows, strict=True)]
     blocks = "\n\n".join(
         _block(table, sizes, chosen) for chosen in _folds(sizes, table.names, width)
@@ -97,7 +119,7 @@ def text(table: Table, width: int = 100) -> str:
 
 
 def wrapped(lines: Sequence[str], width: int) -> list[str]:
-    """The lines broken at `width`, what follows a break indented."""
+    """The lines broken at `width`; continuation lines are indented."""
     return [
         piece
         for line in lines
@@ -119,23 +141,25 @@ def escape(cell: str) -> str:
 
 
 def mean_and_std(values: Sequence[float | None], unit: str, measure: str = "accuracy") -> str:
-    """`mean ± std` of the values that are defined, `(n=...)` where some are not, `-` where none is."""
-    known = [value for value in values if value is not None]
-    if not known:
+    """`mean ± std` of the defined values; `(n=...)` if some are None, `-` if all are."""
+    defined = [value for value in values if value is not None]
+    if not defined:
         return "-"
-    mean, std = statistics.mean(known), statistics.deviation(known)
-    exact = std is None or (std == 0 and unit in ("bytes", "count"))
-    spread = "" if exact else f" ± {number(std, unit, measure, like=mean)}"
-    count = f" (n={len(known)})" if len(known) < len(values) else ""
+    mean, std = statistics.mean(defined), statistics.deviation(defined)
+    if std is None or (std == 0 and unit in ("bytes", "count")):
+        spread = ""
+    else:
+        spread = f" ± {number(std, unit, measure, like=mean)}"
+    count = f" (n={len(defined)})" if len(defined) < len(values) else ""
     return number(mean, unit, measure) + spread + count
 
 
 def mean_and_interval(values: Sequence[float | None], unit: str, measure: str = "accuracy") -> str:
     """`mean [low, high]`, the 95 % interval; the mean alone for one value."""
-    known = [value for value in values if value is not None]
-    if not known:
+    defined = [value for value in values if value is not None]
+    if not defined:
         return "-"
-    mean, ends = statistics.mean(known), statistics.interval(known)
+    mean, ends = statistics.mean(defined), statistics.interval(defined)
     if ends is None:
         return number(mean, unit, measure)
     low, high = (number(end, unit, measure, like=mean) for end in ends)
@@ -143,10 +167,11 @@ def mean_and_interval(values: Sequence[float | None], unit: str, measure: str = 
 
 
 def number(value: float, unit: str, measure: str = "accuracy", like: float | None = None) -> str:
-    """A stored value as people read it: percent with 2 places, cosines with 4, losses with 4 significant digits.
+    """A stored value as people read it.
 
-    The rest has 3 significant digits; seconds per step are shown in ms, bytes in MiB. `like` gives
-    the value as many places as that one has.
+    Percentages have 2 decimal places, cosines 4. Losses have 4 significant digits, everything else
+    has 3. Seconds per step are shown in ms, bytes in MiB. With `like`, the value has as many
+    decimal places as that number would have.
     """
     percent = unit == "share" or (unit == "score" and measure == "accuracy")
     factor = 100.0 if percent else _SCALES.get(unit, 1.0)
@@ -169,12 +194,15 @@ def _bullets(lines: Sequence[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)
 
 
-def _pipes(table: Table) -> str:
-    from tabulate import tabulate
+def _pipe_cell(cell: str) -> str:
+    """A cell with the characters escaped that would end it."""
+    return cell.replace("|", r"\|").replace("\n", " ")
 
-    cells = [[cell.replace("|", r"\|") for cell in row] for row in table.rows]
-    alignment = ["left"] * table.names + ["right"] * (len(table.header) - table.names)
-    return tabulate(cells, table.header, tablefmt="pipe", disable_numparse=True, colalign=alignment)
+
+def _aligned(cells: Sequence[str], sizes: Sequence[int], names: int) -> Iterator[str]:
+    """The cells padded to their sizes: names aligned left, numbers right."""
+    for place, (cell, size) in enumerate(zip(cells, sizes, strict=True)):
+        yield cell.ljust(size) if place < names else cell.rjust(size)
 
 
 def _folds(sizes: Sequence[int], names: int, width: int) -> list[list[int]]:
@@ -191,10 +219,12 @@ def _folds(sizes: Sequence[int], names: int, width: int) -> list[list[int]]:
 
 
 def _block(table: Table, sizes: Sequence[int], chosen: Sequence[int]) -> str:
-    def line(row: Sequence[str]) -> str:
-        return "  ".join(
-            row[i].ljust(sizes[i]) if i < table.names else row[i].rjust(sizes[i]) for i in chosen
-        ).rstrip()
-
-    rule = "  ".join("-" * sizes[i] for i in chosen)
-    return "\n".join([line(table.header), rule, *map(line, table.rows)])
+    """The chosen columns with a rule below the header."""
+    widths = [sizes[place] for place in chosen]
+    names = sum(place < table.names for place in chosen)
+    lines = []
+    for row in (table.header, *table.rows):
+        cells = [row[place] for place in chosen]
+        lines.append("  ".join(_aligned(cells, widths, names)).rstrip())
+    head, *body = lines
+    return "\n".join([head, "  ".join("-" * width for width in widths), *body])

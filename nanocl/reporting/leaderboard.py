@@ -1,127 +1,89 @@
-"""The ranking rule, the identity of a leaderboard, and its page."""
+"""`LEADERBOARD.md`: the ranking of each protocol, and the identity of the leaderboard."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from pathlib import Path
 
 from nanocl import __version__
-from nanocl.records import RunResult, Summary, hash_of
-from nanocl.reporting import formats, statistics, tables
+from nanocl.records import RunResult, RunSpec, Summary, hash_of
+from nanocl.reporting import formats, ranking, statistics, tables
 from nanocl.reporting.formats import Table
-from nanocl.reporting.summaries import by_protocol, is_upper_bound
+from nanocl.reporting.ranking import SCORE, Place
+from nanocl.reporting.summaries import by_protocol, measure_of, results_of
 
-SCORE = "average_accuracy"
 SWEEP = "sweep"
 RULE = f"""\
-Rows are ranked by ACC, the mean over all experiences at the end of the stream, averaged over seeds; for regression by
-the loss, lowest first. Brackets hold the 95 % interval of the mean over seeds: Student's t below \
-{statistics.BOOTSTRAP_FROM} seeds, bootstrap from then on.
+Rows are ranked by ACC, the mean accuracy over all experiences at the end of the stream, averaged
+over seeds; for regression by the loss, lowest first. Brackets hold the 95 % interval of the mean
+over seeds: Student's t below {statistics.BOOTSTRAP_FROM} seeds, bootstrap from then on.
 
-- **vs best**: mean difference to the best row over the seeds that both have, with its 95 % interval. It is tested with
-  a two-sided paired sign-flip permutation test (exact up to {statistics.EXACT_UP_TO} seeds), corrected over the rows by
-  Holm's method. With n seeds its smallest possible p-value is 2^(1-n) before the correction: rows with fewer than 6
-  seeds say so instead of a p-value, and their interval is the evidence there is.
-- **=** marks a row that the test cannot tell from the best at the level of {statistics.LEVEL:.0%}.
-- **rank**: in parentheses the 95 % interval of the rank when seeds are drawn again with replacement; with few seeds it
-  is too narrow.
+- **vs best**: mean difference to the best row over the seeds that both have, with its 95 %
+  interval. The test is a two-sided paired sign-flip permutation test (exact up to
+  {statistics.EXACT_UP_TO} seeds), corrected over the rows by Holm's method. With n seeds the
+  smallest possible p-value before the correction is 2^(1-n). A row with fewer than 6 seeds says so
+  instead of showing a p-value; its interval is the only evidence.
+- **=** marks a row that the test cannot distinguish from the best at the level of
+  {statistics.LEVEL:.0%}.
+- **rank**: in parentheses the 95 % interval of the rank when seeds are resampled with replacement;
+  with few seeds it is too narrow.
 - Fewer than {statistics.FEWEST_SEEDS} seeds: no test, no rank interval.
-- Joint training sees all data at once: it is shown as an upper bound and not ranked. A row with diverged seeds is not
-  ranked either, because the seeds that are left are the lucky ones.
-- Rows of different protocols (stream, model, training, scenario, data fingerprint) never share a section.
-- A sweep over learning rates is not ranked, because its best point would be chosen on the test data: its section says
-  where its page of whole curves is.
+- Joint training sees all data at once: it is an upper bound and not ranked. A row with diverged
+  seeds is not ranked either: the remaining seeds are a biased sample.
+- Rows of different protocols (stream, model, training, scenario, data fingerprint) never share a
+  section. Neither do different versions of an algorithm share a row.
+- A sweep over learning rates is not ranked, because its best point would be chosen on the test
+  data: its section links to the page with the whole curves.
 """
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a row stands.
-
-    Attributes:
-        row: The row.
-        rank: 1 is best; None if it is not ranked.
-        ranks: 95 % interval of the rank, or None.
-        differences: Score minus the best row's, over the seeds in common.
-        p_value: Holm-corrected, of the test against the best row, or None without a test.
-        note: Why it is not ranked, or what the test said.
-    """
-
-    row: Summary
-    rank: int | None
-    ranks: tuple[int, int] | None = None
-    differences: tuple[float, ...] = ()
-    p_value: float | None = None
-    note: str = ""
-
-    @property
-    def separable(self) -> bool:
-        """Whether the row is certainly not as good as the best."""
-        return self.p_value is not None and self.p_value < statistics.LEVEL
-
-
-def rank(summaries: Sequence[Summary]) -> list[Place]:
-    """The rows of one protocol, best first; rows that are not ranked at the end."""
-    ranked = [row for row in summaries if not _unranked(row)]
-    higher = bool(summaries) and tables.measure_of(summaries[0]) == "accuracy"
-    ranked.sort(key=lambda row: (-1 if higher else 1) * statistics.mean(row.columns[SCORE]))
-    scores = [dict(zip(row.seeds, row.columns[SCORE], strict=True)) for row in ranked]
-    differences = [statistics.paired(score, scores[0]) for score in scores]
-    p_values = _p_values(differences)
-    intervals = statistics.rank_intervals(scores, higher=higher) if ranked else []
-    places = [
-        Place(row, number, ranks, pairs, p, _verdict(number, pairs, p))
-        for number, (row, ranks, pairs, p) in enumerate(
-            zip(ranked, intervals, differences, p_values, strict=True), start=1
-        )
-    ]
-    return [
-        *places,
-        *(Place(row, None, note=_unranked(row)) for row in summaries if _unranked(row)),
-    ]
+def pages(summaries: Sequence[Summary], results_root: Path) -> dict[Path, str]:
+    """`LEADERBOARD.md`; nothing without records."""
+    return {results_root / "LEADERBOARD.md": leaderboard(summaries)} if summaries else {}
 
 
 def identity(results: Sequence[RunResult]) -> str:
-    """Hash over every record in the leaderboard, whatever their order."""
-    return hash_of(
-        sorted(hash_of(json.dumps(result, default=vars, sort_keys=True), 64) for result in results)
-    )
+    """Hash over every record in the leaderboard; their order does not matter."""
+    texts = [json.dumps(result, default=vars, sort_keys=True) for result in results]
+    return hash_of(sorted(hash_of(text, 64) for text in texts))
 
 
-def page(summaries: Sequence[Summary]) -> str:
-    """`results/LEADERBOARD.md`."""
-    results = [run for row in summaries for run in row.results]
+def leaderboard(summaries: Sequence[Summary]) -> str:
+    """Markdown: the rule, and a section for each protocol."""
+    results = results_of(summaries)
     sections = by_protocol(summaries)
+    records = f"{_count(results, 'run')} under {_count(sections, 'protocol')}"
     head = (
-        f"# nanocl leaderboard\n\nnanocl {__version__}, records `{identity(results)}`: {_count(results, 'run')} "
-        f"under {_count(sections, 'protocol')}. Generated by `python -m nanocl.report` from the records in "
-        "`runs/`, never edited by hand; cite it with `python -m nanocl.report cite`.\n\n"
+        "# nanocl leaderboard\n\n"
+        f"Generated by `python -m nanocl.report` from the records in `runs/`; do not edit. It "
+        f"holds {records}: nanocl {__version__}, records `{identity(results)}`. Cite it with "
+        "`python -m nanocl.report cite`.\n\n"
         f"## How rows are ranked\n\n{RULE}"
     )
-    return "\n".join([head, *(section(rows) for rows in sections)])
+    return "\n".join([head, *map(section, sections)])
 
 
 def section(summaries: Sequence[Summary]) -> str:
-    """One protocol: accuracy with interval, forgetting, drift, cost, seeds, recipe; of a sweep, where to read on."""
-    spec, measure = summaries[0].results[0].spec, tables.measure_of(summaries[0])
+    """One protocol: its ranking, or for a sweep a link to its page."""
+    spec = summaries[0].results[0].spec
     stem = tables.file_stem(spec)
+    title, above = tables.heading(spec), tables.protocol_lines(summaries)
     below = (f"all columns, with their definitions: [tables/{stem}.md](tables/{stem}.md)",)
     if any(row.options_from == SWEEP for row in summaries):
-        return formats.markdown(
-            Table(
-                tables.heading(spec),
-                tables.protocol_lines(summaries),
-                (),
-                (),
-                (_sweep_line(summaries), *below),
-            )
-        )
-    options = any(row.options for row in summaries)
-    header = (
+        return formats.markdown(Table(title, above, (), (), (_sweep_line(summaries), *below)))
+    has_options = any(row.options for row in summaries)
+    header = _header(measure_of(summaries[0]), has_options)
+    rows = tuple(tuple(_cells(place, has_options)) for place in ranking.rank(summaries))
+    names = header.index("seeds")
+    return formats.markdown(Table(title, above, header, rows, below, names))
+
+
+def _header(measure: str, has_options: bool) -> tuple[str, ...]:
+    return (
         "rank",
         "strategy",
-        *(["options"] if options else []),
+        *(["options"] if has_options else []),
         "recipe",
         "seeds",
         "ACC [95 %]" if measure == "accuracy" else "loss [95 %]",
@@ -132,36 +94,14 @@ def section(summaries: Sequence[Summary]) -> str:
         "state bytes / weight",
         "note",
     )
-    rows = tuple(tuple(_row(place, options)) for place in rank(summaries))
-    return formats.markdown(
-        Table(
-            tables.heading(spec),
-            tables.protocol_lines(summaries),
-            header,
-            rows,
-            below,
-            names=header.index("seeds"),
-        )
-    )
 
 
-def _sweep_line(summaries: Sequence[Summary]) -> str:
-    spec = summaries[0].results[0].spec
-    statistics_of_norms = str(spec.stream.options.get("norm_statistics", "update"))
-    page = f"studies/{spec.protocol}" + (
-        f"-{statistics_of_norms}" if statistics_of_norms != "update" else ""
-    )
-    line = (
-        f"a sweep of {_count([run for row in summaries for run in row.results], 'run')}, not ranked"
-    )
-    return f"{line}: [{page}]({page}/README.md)" if spec.stream.options.get("start") else line
-
-
-def _row(place: Place, options: bool) -> Iterator[str]:
-    row, measure = place.row, tables.measure_of(place.row)
+def _cells(place: Place, has_options: bool) -> Iterator[str]:
+    """The cells of a row in the order of the header."""
+    row, measure = place.row, measure_of(place.row)
     yield _rank_cell(place)
     yield row.strategy
-    if options:
+    if has_options:
         yield row.options
     yield row.options_from
     yield str(len(row.seeds)) + (f" (diverged {tables.diverged_cell(row)})" if row.diverged else "")
@@ -182,36 +122,21 @@ def _rank_cell(place: Place) -> str:
     return f"{place.rank}{mark}{interval}"
 
 
-def _unranked(row: Summary) -> str:
-    if is_upper_bound(row.results[0]):
-        return "upper bound, not ranked"
-    if row.diverged:
-        return f"not ranked: {len(row.diverged)} of {len(row.results)} runs diverged"
-    return ""
+def _sweep_line(summaries: Sequence[Summary]) -> str:
+    spec = summaries[0].results[0].spec
+    line = f"a sweep of {_count(results_of(summaries), 'run')}, not ranked"
+    if not spec.stream.options.get("start"):
+        return line
+    folder = _sweep_folder(spec)
+    return f"{line}: [{folder}]({folder}/README.md)"
 
 
-def _p_values(differences: Sequence[Sequence[float]]) -> list[float | None]:
-    """Holm-corrected p-value of each row against the first one; None for that one and without enough seeds."""
-    tested = [i for i, pairs in enumerate(differences) if i and _testable(pairs)]
-    corrected = statistics.holm([statistics.sign_flip_p_value(differences[i]) for i in tested])
-    found = dict(zip(tested, corrected, strict=True))
-    return [found.get(i) for i in range(len(differences))]
+def _sweep_folder(spec: RunSpec) -> str:
+    """The folder of the sweep's page: its name ends with a setting of the running statistics."""
+    statistics_of_norms = str(spec.stream.options.get("norm_statistics", "update"))
+    suffix = "" if statistics_of_norms == "update" else f"-{statistics_of_norms}"
+    return f"studies/{spec.protocol}{suffix}"
 
 
-def _testable(pairs: Sequence[float]) -> bool:
-    return (
-        len(pairs) >= statistics.FEWEST_SEEDS
-        and statistics.smallest_p_value(len(pairs)) < statistics.LEVEL
-    )
-
-
-def _verdict(number: int, pairs: Sequence[float], p: float | None) -> str:
-    if number == 1:
-        return "best"
-    if p is None:
-        return f"no test: {_count(pairs, 'seed')} in common with the best"
-    return f"p = {p:.3g}" + ("" if p < statistics.LEVEL else ", not separable")
-
-
-def _count(items: Sequence, noun: str) -> str:
+def _count(items: Sequence[object], noun: str) -> str:
     return f"{len(items)} {noun}{'' if len(items) == 1 else 's'}"

@@ -1,6 +1,6 @@
-"""The columns of the tables: each metric is one function of what a run measured, with its definition and source.
+"""The columns of the tables: each metric is a function of a run's measurements, with its source.
 
-A function decorated with `@metric` is a column; to add one, nothing else has to be edited.
+A function decorated with `@metric` is a column; adding one needs no other edit.
 Accuracies are fractions. Where R holds losses, every difference changes sign, so that positive
 forgetting is bad and positive transfer is good for both measures. `i` is trained-on, `j` tested-on,
 T the number of experiences.
@@ -8,7 +8,7 @@ T the number of experiences.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from nanocl.records import Cost, Drift, Matrix
 from nanocl.reporting.columns import Column, Evaluation, Undefined, metric
@@ -18,9 +18,9 @@ GROUPS = ("backbone", "head", "all", "buffers")
 
 
 def columns(kind: str) -> Iterator[Column]:
-    """The columns of one table in the order in which they are written here."""
-    found = (getattr(value, "column", None) for value in tuple(globals().values()))
-    return (column for column in found if isinstance(column, Column) and column.kind == kind)
+    """The columns of one table, in the order of this file."""
+    values = tuple(globals().values())
+    return (column for column in values if isinstance(column, Column) and column.kind == kind)
 
 
 @metric("ACC", "mean_j R[T-1][j]", "lopezpaz2017")
@@ -43,15 +43,19 @@ def learning_accuracy(run: Evaluation) -> float:
 
 @metric("F", "mean_{j<T-1} (max_{j<=l<T-1} R[l][j] - R[T-1][j])", "chaudhry2018")
 def forgetting(run: Evaluation) -> float:
-    """Best earlier result minus the last one, signed and not clamped: negative after backward transfer."""
+    """Best earlier result minus the last one; not clamped, so negative after backward transfer."""
     gained = _gains(run, "forgetting")
     last = len(gained) - 1
-    return _mean([max(row[j] for row in gained[j:last]) - gained[last][j] for j in range(last)])
+    forgotten = []
+    for j in range(last):
+        best = max(row[j] for row in gained[j:last])
+        forgotten.append(best - gained[last][j])
+    return _mean(forgotten)
 
 
 @metric("F first-last", "mean_{j<T-1} (R[j][j] - R[T-1][j]) = -BWT", "lomonaco2021", detail=True)
 def first_minus_last(run: Evaluation) -> float:
-    """Result right after training minus the last one; what Avalanche prints as forgetting."""
+    """Result right after training minus the last one: the forgetting that Avalanche prints."""
     gained = _gains(run, "forgetting")
     last = len(gained) - 1
     return _mean([gained[j][j] - gained[last][j] for j in range(last)])
@@ -70,7 +74,7 @@ def forward_transfer(run: Evaluation) -> float:
     """Result on an experience just before training on it, minus the untrained model's."""
     gained = _gains(run, "forward transfer")
     if run.masked and not any(run.matrix[j - 1][j] for j in range(1, len(gained))):
-        raise Undefined("forward transfer needs classes that can be answered before they are met")
+        raise Undefined("forward transfer needs classes that can be predicted before they are met")
     return _mean([gained[j - 1][j] - run.sign * run.initial[j] for j in range(1, len(gained))])
 
 
@@ -78,24 +82,26 @@ def forward_transfer(run: Evaluation) -> float:
 def minimum_accuracy(run: Evaluation) -> float:
     """Worst result of each experience after later ones (task level); for losses the largest."""
     gained = _gains(run, "minimum accuracy")
-    return run.sign * _mean(
-        [min(row[j] for row in gained[j + 1 :]) for j in range(len(gained) - 1)]
-    )
+    worst = []
+    for j in range(len(gained) - 1):
+        worst.append(min(row[j] for row in gained[j + 1 :]))
+    return run.sign * _mean(worst)
 
 
 @metric("I", "mean_j (J[j][j] - R[j][j]), J joint training on experiences 0..j", "chaudhry2018")
 def intransigence(run: Evaluation) -> float:
-    """What joint training on all experiences so far reaches on the new one, minus what the run reaches there."""
+    """Joint training on all experiences so far, minus the run, on the new experience."""
     gained, joint = _signed(run.sign, run.matrix), _joint(run)
-    if run.joint.matrix[0] == run.joint.initial and len(gained) > 1:
+    if joint.matrix[0] == joint.initial and len(gained) > 1:
         raise Undefined("joint training of this protocol began only at the end of the stream")
-    return _mean([joint[j][j] - row[j] for j, row in enumerate(gained)])
+    reached = _signed(run.sign, joint.matrix)
+    return _mean([reached[j][j] - row[j] for j, row in enumerate(gained)])
 
 
 @metric("gap to joint", "ACC(joint) - ACC")
 def gap_to_joint(run: Evaluation) -> float:
-    """What is missing to the upper bound."""
-    return _mean(_joint(run)[-1]) - run.sign * average_accuracy(run)
+    """Average accuracy of joint training minus that of the run."""
+    return _mean(_signed(run.sign, _joint(run).matrix)[-1]) - run.sign * average_accuracy(run)
 
 
 @metric(
@@ -110,29 +116,32 @@ def masked_accuracy(run: Evaluation) -> float:
         raise Undefined(
             "only class-incremental runs with one shared head have a task-incremental view"
         )
-    return _mean(_checked(run.masked)[-1])
+    last = [value for value in run.masked[-1] if value is not None] if run.masked else []
+    if not last or any(len(row) != len(last) for row in run.masked):
+        raise Undefined("the evaluation matrix is not complete")
+    return _mean(last)
 
 
-def _net(column: str, title: str, definition: str, unit: str = "number") -> Callable[..., float]:
+def _net(column: str, title: str, definition: str, unit: str = "number") -> Column:
+    """A column of the drift between start and end of the stream."""
+
     def at_end(drift: Sequence[Drift], group: str) -> float:
         if not drift:
             raise Undefined("no drift was measured")
         return _column(drift[-1].start, group, column)
 
-    at_end.column = Column(column, title, "drift", unit, definition, (), at_end)
-    return at_end
+    return Column(column, title, "drift", unit, definition, (), at_end)
 
 
-def _cost(
-    field: str, title: str, definition: str, unit: str, optional: bool = False
-) -> Callable[..., float]:
+def _cost(field: str, title: str, definition: str, unit: str, optional: bool = False) -> Column:
+    """A column that shows a field of the cost."""
+
     def read(cost: Cost) -> float:
         if optional and not getattr(cost, field):
             raise Undefined(f"{definition} was not measured")
         return getattr(cost, field)
 
-    read.column = Column(field, title, "cost", unit, definition, (), read, optional)
-    return read
+    return Column(field, title, "cost", unit, definition, (), read, optional)
 
 
 l2 = _net("l2", "L2", "||w_end - w_start||")
@@ -152,16 +161,16 @@ cosine = _net("cosine", "cosine", "cos(w_end, w_start)", unit="cosine")
     detail=True,
 )
 def path_length(drift: Sequence[Drift], group: str) -> float:
-    """Length of the way from experience to experience."""
+    """Length of the path from experience to experience."""
     return sum(_column(entry.previous, group, "l2") for entry in drift)
 
 
-@metric("path / L2", "path over L2: 1 is a straight way", kind="drift", unit="number")
+@metric("path / L2", "path over L2: 1 is a straight line", kind="drift", unit="number")
 def path_ratio(drift: Sequence[Drift], group: str) -> float:
-    """How much longer the way was than the distance it made."""
+    """Length of the path over the distance between its ends."""
     net = l2(drift, group)
     if not net:
-        raise Undefined("the parameters are where they started")
+        raise Undefined("the parameters have not moved")
     return path_length(drift, group) / net
 
 
@@ -230,22 +239,26 @@ def _checked(matrix: Matrix) -> Matrix:
 
 
 def _signed(sign: int, matrix: Matrix) -> Matrix:
-    return tuple(tuple(sign * value for value in row) for row in _checked(matrix))
+    rows = []
+    for row in _checked(matrix):
+        rows.append(tuple(sign * value for value in row))
+    return tuple(rows)
 
 
-def _gains(run: Evaluation, what: str) -> Matrix:
+def _gains(run: Evaluation, metric_name: str) -> Matrix:
+    """R with the sign that makes higher better."""
     if len(run.matrix) == 1:
-        raise Undefined(f"{what} needs 2 experiences, the stream has 1")
+        raise Undefined(f"{metric_name} needs 2 experiences, the stream has 1")
     return _signed(run.sign, run.matrix)
 
 
-def _joint(run: Evaluation) -> Matrix:
+def _joint(run: Evaluation) -> Evaluation:
     if run.joint is None:
         raise Undefined("there is no other row of joint training with the same protocol and seed")
-    return _signed(run.sign, run.joint.matrix)
+    return run.joint
 
 
-def _column(groups: object, group: str, column: str) -> float:
+def _column(groups: Mapping[str, Mapping[str, float | None]], group: str, column: str) -> float:
     value = groups.get(group, {}).get(column)
     if value is None:
         raise Undefined(

@@ -1,13 +1,18 @@
-"""Numbers over seeds: mean, spread and interval, paired tests, ranks. Seed s of one row pairs with seed s of another.
+"""Statistics over seeds: mean, deviation, interval, paired tests, ranks.
 
-Intervals and tests come from scipy; it is imported where it is needed, so that `--help` does not
-wait for it.
+Seed s of one row pairs with seed s of another. scipy is imported inside the functions, because
+`--help` must not wait for it.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+    from numpy.typing import NDArray
 
 CONFIDENCE = 0.95
 LEVEL = 1 - CONFIDENCE
@@ -37,16 +42,19 @@ def deviation(values: Sequence[float]) -> float | None:
 
 
 def interval(values: Sequence[float]) -> tuple[float, float] | None:
-    """The mean's 95 % interval: Student's t below 20 values, percentile bootstrap from 20 on; None for one value."""
+    """The mean's 95 % interval; None for one value.
+
+    Student's t below 20 values, percentile bootstrap from 20 on.
+    """
     if len(values) < 2:
         return None
     return _bootstrap(values) if len(values) >= BOOTSTRAP_FROM else _t_interval(values)
 
 
 def sign_flip_p_value(differences: Sequence[float]) -> float:
-    """Two-sided p-value of 'the paired differences are symmetric about 0', by flipping their signs.
+    """Two-sided p-value of the hypothesis that the paired differences are symmetric about 0.
 
-    Exact over all 2^n sign patterns up to 16 differences, 9999 random patterns beyond.
+    It flips their signs: all 2^n patterns up to 16 differences, 9999 random ones beyond.
 
     Raises:
         ValueError: Fewer than 3 differences.
@@ -68,7 +76,7 @@ def sign_flip_p_value(differences: Sequence[float]) -> float:
 
 
 def smallest_p_value(n: int) -> float:
-    """The least p-value that `sign_flip_p_value` can give for n differences."""
+    """The smallest p-value that `sign_flip_p_value` can return for n differences."""
     return 2.0 ** (1 - n) if n <= EXACT_UP_TO else 2 / (RESAMPLES + 1)
 
 
@@ -78,6 +86,7 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
     Source: Holm, 1979, Scandinavian Journal of Statistics 6(2), 65-70.
     """
     order = sorted(range(len(p_values)), key=p_values.__getitem__)
+    # p_(k) * (m - k + 1), made monotone: a p-value is never below that of an earlier one
     corrected, so_far = [0.0] * len(p_values), 0.0
     for position, index in enumerate(order):
         so_far = max(so_far, min(1.0, (len(p_values) - position) * p_values[index]))
@@ -93,17 +102,17 @@ def paired(first: Mapping[int, float], second: Mapping[int, float]) -> tuple[flo
 def rank_intervals(
     scores: Sequence[Mapping[int, float]], *, higher: bool = True
 ) -> list[tuple[int, int] | None]:
-    """95 % interval of each row's rank (1 is best) when the seeds are drawn again with replacement.
+    """95 % interval of each row's rank (1 is best) when seeds are resampled with replacement.
 
-    All rows see the same draw, so that what seeds have in common does not blur the ranks. In a draw
-    without any seed of a row, that row keeps its mean over all its seeds.
+    All rows see the same draw: effects that a seed has on every row do not widen the intervals. In
+    a draw without any seed of a row, that row keeps its mean over all its seeds.
 
     Args:
         scores: For each row, seed to score.
         higher: Whether more is better.
 
     Returns:
-        (best, worst) rank of each row; all None where there are fewer than 3 seeds.
+        (best, worst) rank of each row; all None with fewer than 3 seeds.
     """
     import numpy as np
     from scipy.stats import rankdata
@@ -111,34 +120,42 @@ def rank_intervals(
     seeds = sorted(set().union(*scores))
     if len(seeds) < FEWEST_SEEDS:
         return [None] * len(scores)
-    table = np.array([[row.get(seed, math.nan) for seed in seeds] for row in scores])
+    table = np.full((len(scores), len(seeds)), math.nan)
+    for row, score in zip(table, scores, strict=True):
+        row[:] = [score.get(seed, math.nan) for seed in seeds]
+    # bootstrap: every draw takes as many seeds as there are, and gives every row a mean and a rank
     draws = _generator().integers(len(seeds), size=(RESAMPLES, len(seeds)))
-    means = np.stack([_mean_of_known(row[draws], row[~np.isnan(row)].mean()) for row in table])
+    means = np.stack([_means_of_draws(row, draws) for row in table])
     ranks = rankdata(-means if higher else means, method="min", axis=0)
     low = np.quantile(ranks, LEVEL / 2, axis=1, method="lower")
     high = np.quantile(ranks, 1 - LEVEL / 2, axis=1, method="higher")
     return [(int(a), int(b)) for a, b in zip(low, high, strict=True)]
 
 
-def _mean_of_known(draws, otherwise: float):
+def _means_of_draws(row: NDArray, draws: NDArray) -> NDArray:
+    """The mean of the measured seeds in each draw; the row's own mean if a draw has none."""
     import numpy as np
 
-    known = ~np.isnan(draws)
-    count = known.sum(axis=1)
-    return np.where(count, np.where(known, draws, 0).sum(axis=1) / np.maximum(count, 1), otherwise)
+    values = row[draws]
+    measured = ~np.isnan(values)
+    count = measured.sum(axis=1)
+    sums = np.where(measured, values, 0).sum(axis=1)
+    return np.where(count, sums / np.maximum(count, 1), row[~np.isnan(row)].mean())
 
 
 def _t_interval(values: Sequence[float]) -> tuple[float, float]:
     from scipy.stats import t
 
-    half = float(t.ppf(1 - LEVEL / 2, len(values) - 1)) * deviation(values) / math.sqrt(len(values))
+    # mean ± t_{n-1} * s / sqrt(n)
+    quantile = float(t.ppf(1 - LEVEL / 2, len(values) - 1))
+    half = quantile * (deviation(values) or 0.0) / math.sqrt(len(values))
     return mean(values) - half, mean(values) + half
 
 
 def _bootstrap(values: Sequence[float]) -> tuple[float, float]:
     from scipy.stats import bootstrap
 
-    found = bootstrap(
+    resampled = bootstrap(
         (list(values),),
         lambda sample, axis: sample.mean(axis=axis),
         vectorized=True,
@@ -147,10 +164,11 @@ def _bootstrap(values: Sequence[float]) -> tuple[float, float]:
         method="percentile",
         rng=_generator(),
     )
-    return float(found.confidence_interval.low), float(found.confidence_interval.high)
+    ends = resampled.confidence_interval
+    return float(ends.low), float(ends.high)
 
 
-def _generator():
+def _generator() -> Generator:
     import numpy as np
 
     return np.random.default_rng(0)  # the same records must give the same page

@@ -1,4 +1,4 @@
-"""Records to rows: one strategy under one protocol, over its seeds."""
+"""Records to rows: one strategy with its options under one protocol, over its seeds."""
 
 from __future__ import annotations
 
@@ -8,24 +8,27 @@ from typing import Any
 
 from nanocl.plugins.catalogue import INSTALLED
 from nanocl.plugins.declaration import Plugin
-from nanocl.records import Matrix, Option, Part, RunResult, RunSpec, Summary, UserError
+from nanocl.records import Option, Part, RunResult, RunSpec, Summary, UserError
 from nanocl.reporting import metrics
-from nanocl.reporting.metrics import Column, Evaluation, Undefined
+from nanocl.reporting.columns import Column, Evaluation, Undefined
 
 UPPER_BOUND = "joint"
+SHOWN_DIGITS = 8  # of a hash
+Plugins = Mapping[str, Plugin]
 
 
 def summarise(results: Iterable[RunResult]) -> list[Summary]:
-    """One row for each protocol, strategy and setting of its options, in that order; upper bounds last.
+    """One row for each protocol, strategy and setting of its options, in that order.
 
-    `Summary.columns` holds every metric by name; drift by group and name, as `backbone.l2`.
+    Upper bounds come last. `Summary.columns` holds every metric by name; drift by group and name,
+    such as `backbone.l2`.
     """
-    known = _strategies()
+    plugins = _strategies()
     rows = []
     for runs in _grouped(results, _protocol_order):
         joint = references(runs)
         for row in _grouped(runs, lambda run: (is_upper_bound(run), *_row_order(run))):
-            rows.append(_summary(sorted(row, key=lambda run: run.spec.seed), joint, known))
+            rows.append(_summary(sorted(row, key=lambda run: run.spec.seed), joint, plugins))
     return rows
 
 
@@ -34,15 +37,33 @@ def by_protocol(summaries: Sequence[Summary]) -> list[list[Summary]]:
     return _grouped(summaries, lambda row: _protocol_order(row.results[0]))
 
 
+def results_of(summaries: Iterable[Summary]) -> list[RunResult]:
+    """The records behind the rows."""
+    return [run for row in summaries for run in row.results]
+
+
+def measured_groups(summaries: Sequence[Summary], kind: str) -> list[str]:
+    """The groups of weights with a measured drift, at least `backbone`; `""` for other kinds."""
+    if kind != "drift":
+        return [""]
+    groups = []
+    for group in metrics.GROUPS:
+        distances = [row.columns[f"{group}.l2"] for row in summaries]
+        if any(value is not None for row in distances for value in row):
+            groups.append(group)
+    return groups or ["backbone"]
+
+
 def is_upper_bound(result: RunResult) -> bool:
     """Whether joint training is part of the composition."""
     return any(part.name == UPPER_BOUND for part in result.spec.strategy)
 
 
 def references(results: Iterable[RunResult]) -> dict[int, Evaluation]:
-    """Seed to what joint training reached: plain `joint`, else one composed with it; of several that with most seeds.
+    """Seed to the evaluation of joint training.
 
-    How well it did plays no part, so that no reference is picked for its luck.
+    Plain `joint` comes first, then compositions with it; of several, the one with most seeds. The
+    scores do not matter: choosing the best reference would bias it.
     """
     rows = _grouped(
         (run for run in results if is_upper_bound(run) and run.status == "ok"), _row_order
@@ -61,7 +82,13 @@ def references(results: Iterable[RunResult]) -> dict[int, Evaluation]:
 
 
 def compute(column: Column, group: str, run: RunResult, joint: Mapping[int, Evaluation]) -> float:
-    """One metric of one run; `group` matters for drift, `joint` is what `references` gave.
+    """One metric of one run.
+
+    Args:
+        column: The metric.
+        group: The group of weights, for drift.
+        run: The record.
+        joint: Seed to joint training, see `references`.
 
     Raises:
         Undefined: With the reason.
@@ -72,11 +99,9 @@ def compute(column: Column, group: str, run: RunResult, joint: Mapping[int, Eval
         return column.compute(run.cost)
     if is_upper_bound(run):
         joint = {}
-    return column.compute(
-        Evaluation(
-            run.initial, run.evaluation, run.measure, joint.get(run.spec.seed), _task_view(run)
-        )
-    )
+    reference = joint.get(run.spec.seed)
+    view = _task_view(run)
+    return column.compute(Evaluation(run.initial, run.evaluation, run.measure, reference, view))
 
 
 def column_name(column: Column, group: str) -> str:
@@ -89,31 +114,35 @@ def measure_of(row: Summary) -> str:
     return row.results[0].measure
 
 
-def _task_view(run: RunResult) -> Matrix | None:
-    """The task-incremental view; None for an experience whose classes could not answer yet, whatever was stored."""
-    if run.masked is None or run.spec.training.head == "all":
-        return run.masked and run.masked["evaluation"]
-    return tuple(
-        tuple(value if j <= i else None for j, value in enumerate(row))
-        for i, row in enumerate(run.masked["evaluation"])
-    )
+def _task_view(run: RunResult) -> Sequence[Sequence[float | None]] | None:
+    """The task-incremental view; None for experiences whose classes were not met yet."""
+    if run.masked is None:
+        return None
+    rows = run.masked["evaluation"]
+    if run.spec.training.head == "all":
+        return rows
+    met = [row[: i + 1] for i, row in enumerate(rows)]
+    return tuple((*row, *[None] * (len(rows) - len(row))) for row in met)
 
 
 def _summary(
-    runs: Sequence[RunResult], joint: Mapping[int, Evaluation], known: Mapping[str, Plugin]
+    runs: Sequence[RunResult],
+    joint: Mapping[int, Evaluation],
+    plugins: Plugins,
 ) -> Summary:
     measured, spec = [run for run in runs if run.status == "ok"], runs[0].spec
+    columns = {}
+    for column, group in _all_columns():
+        values = [_value(column, group, run, joint) for run in measured]
+        columns[column_name(column, group)] = tuple(values)
     return Summary(
         strategy=spec.strategy_name,
-        options=_options(spec, known),
+        options=_options(spec, plugins),
         options_from="/".join(sorted({run.spec.options_from for run in runs})),
         protocol=spec.protocol_hash,
         seeds=tuple(run.spec.seed for run in measured),
         diverged=tuple(run.spec.seed for run in runs if run.status != "ok"),
-        columns={
-            column_name(column, group): tuple(_value(column, group, run, joint) for run in measured)
-            for column, group in _all_columns()
-        },
+        columns=columns,
         results=tuple(runs),
     )
 
@@ -145,33 +174,43 @@ def _protocol_order(result: RunResult) -> tuple[str, ...]:
 
 def _row_order(result: RunResult) -> tuple[str, str]:
     parts = [
-        (part.name, sorted(part.options.items()), part.plugin) for part in result.spec.strategy
+        (part.name, sorted(part.options.items()), part.plugin, part.version)
+        for part in result.spec.strategy
     ]
     return result.spec.strategy_name, repr(parts)
 
 
-def _strategies() -> Mapping[str, Plugin]:
+def _strategies() -> Plugins:
     try:
         return INSTALLED.plugins("strategies")
     except UserError:  # a broken plugin of another package must not keep records from being read
         return {}
 
 
-def _options(spec: RunSpec, known: Mapping[str, Plugin]) -> str:
-    return " ".join(
-        text if len(spec.strategy) == 1 else f"{part.name}.{text}"
-        for part in spec.strategy
-        for text in _differing(part, known)
-    )
+def _options(spec: RunSpec, plugins: Plugins) -> str:
+    """The options of all parts that differ from their defaults, as text."""
+    texts = []
+    for part in spec.strategy:
+        prefix = f"{part.name}." if len(spec.strategy) > 1 else ""
+        texts += [f"{prefix}{text}" for text in _differing(part, plugins)]
+    return " ".join(texts)
 
 
-def _differing(part: Part, known: Mapping[str, Plugin]) -> Iterator[str]:
-    defaults = known[part.name].options if part.name in known and not part.plugin else {}
+def _differing(part: Part, plugins: Plugins) -> Iterator[str]:
+    installed = part.name in plugins and not part.plugin
+    defaults = plugins[part.name].options if installed else {}
     if part.plugin:
-        yield f"file={part.plugin}"
+        yield plugin_text(part)
+    if part.version > 1:
+        yield f"(v{part.version})"
     for name, value in part.options.items():
         if name not in defaults or not _same(value, defaults[name][1]):
             yield f"{name}={as_text(value)}"
+
+
+def plugin_text(part: Part) -> str:
+    """A plugin of the user, with the first digits of the hash of its file."""
+    return f"user plugin (hash {part.plugin[:SHOWN_DIGITS]})"
 
 
 def _same(value: Option, default: Option) -> bool:

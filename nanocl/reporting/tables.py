@@ -1,43 +1,44 @@
-"""Rows to text: one table for accuracy and forgetting, one for drift, one for cost, each under its protocol."""
+"""Rows to tables: accuracy and forgetting, drift, and cost, each under its protocol."""
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from nanocl.records import Part, RunResult, RunSpec, Summary
 from nanocl.records.ranges import one_of
-from nanocl.reporting import formats, metrics, notes, statistics
+from nanocl.reporting import comma_separated, formats, metrics, notes
+from nanocl.reporting.columns import Column
 from nanocl.reporting.formats import Table
-from nanocl.reporting.metrics import Column
-from nanocl.reporting.summaries import as_text, by_protocol, column_name, measure_of, summarise
+from nanocl.reporting.summaries import (
+    SHOWN_DIGITS,
+    as_text,
+    by_protocol,
+    column_name,
+    measure_of,
+    measured_groups,
+    plugin_text,
+    results_of,
+    summarise,
+)
 
-__all__ = ["FORMATS", "by_protocol", "measure_of", "page", "render", "summarise", "table", "text"]
+__all__ = ["FORMATS", "by_protocol", "document", "render", "summarise", "table", "text"]
 
 FORMATS = {"markdown": "md", "csv": "csv", "latex": "tex"}
+GENERATED_NAME = re.compile(r".*-[0-9a-f]{8}\.(md|csv|tex)")  # a protocol's file, see `file_stem`
 _TITLES = {"accuracy": "Accuracy and forgetting", "drift": "Parameter drift", "cost": "Cost"}
-_CSV = (
-    "protocol",
-    "benchmark",
-    "tier",
-    "scenario",
-    "measure",
-    "strategy",
-    "options",
-    "recipe",
-    "seeds",
-    "diverged",
-    "kind",
-    "metric",
-    "n",
-    "mean",
-    "std",
-    "low",
-    "high",
-)
+
+
+def pages(summaries: Sequence[Summary], results_root: Path) -> dict[Path, str]:
+    """The tables of each protocol in every format, in `tables/`."""
+    written = {}
+    for rows in by_protocol(summaries):
+        stem = file_stem(rows[0].results[0].spec)
+        for format, end in FORMATS.items():
+            written[results_root / "tables" / f"{stem}.{end}"] = document(rows, format)
+    return written
 
 
 def render(summaries: Sequence[Summary], kind: str, format: str, width: int = 100) -> str:
@@ -50,40 +51,40 @@ def render(summaries: Sequence[Summary], kind: str, format: str, width: int = 10
         width: Columns of the terminal, for `text`.
     """
     one_of("kind", kind, metrics.KINDS)
+    one_of("format", format, (*FORMATS, "text"))
     if format == "csv":
         return _csv(summaries, (kind,))
-    write = {
-        "markdown": formats.markdown,
-        "latex": formats.latex,
-        "text": lambda t: formats.text(t, width),
-    }
-    if format not in write:
-        raise ValueError(f"format must be markdown, csv, latex or text, got {format!r}")
-    return "\n".join(
-        write[format](table(rows, kind, brief=format == "text")) for rows in by_protocol(summaries)
-    )
+    tables = [table(rows, kind, brief=format == "text") for rows in by_protocol(summaries)]
+    if format == "text":
+        return "\n".join(formats.text(one, width) for one in tables)
+    write = formats.markdown if format == "markdown" else formats.latex
+    return "\n".join(map(write, tables))
 
 
-def page(summaries: Sequence[Summary], format: str) -> str:
-    """The three tables of each protocol in one file: `markdown`, `csv` or `latex`."""
+def document(summaries: Sequence[Summary], format: str) -> str:
+    """The three tables of each protocol in one text: `markdown`, `csv` or `latex`."""
     if format == "csv":
         return _csv(summaries, metrics.KINDS)
     parts = []
     for rows in by_protocol(summaries):
-        title = f"# {heading(rows[0].results[0].spec)}\n" if format == "markdown" else ""
-        parts += [title, *(render(rows, kind, format) for kind in metrics.KINDS)]
-    return "\n".join(filter(None, parts))
+        if format == "markdown":
+            parts.append(f"# {heading(rows[0].results[0].spec)}\n")
+        parts += [render(rows, kind, format) for kind in metrics.KINDS]
+    return "\n".join(parts)
 
 
 def text(summaries: Sequence[Summary], width: int = 100) -> str:
-    """The three tables of each protocol for a terminal: the protocol once above them, definitions once at the end."""
+    """The three tables of each protocol for a terminal.
+
+    The protocol stands once above its tables, the definitions once at the end.
+    """
     parts: list[str] = []
     definitions: dict[str, None] = {}
     for rows in by_protocol(summaries):
-        parts.append(
-            "\n".join([*formats.wrapped(protocol_lines(rows), width), *_footnotes(rows)]) + "\n"
-        )
-        for whole in (table(rows, kind, brief=True) for kind in metrics.KINDS):
+        above = [*formats.wrapped(protocol_lines(rows), width), *_footnotes(rows)]
+        parts.append("\n".join(above) + "\n")
+        for kind in metrics.KINDS:
+            whole = table(rows, kind, brief=True)
             definitions.update(dict.fromkeys(whole.below))
             parts.append(formats.text(replace(whole, above=(), below=()), width))
     return "\n".join([*parts, *formats.wrapped([*definitions], width)])
@@ -92,32 +93,27 @@ def text(summaries: Sequence[Summary], width: int = 100) -> str:
 def table(summaries: Sequence[Summary], kind: str, *, brief: bool = False) -> Table:
     """The rows of one protocol as a table of one kind.
 
-    `brief` leaves out details: options become footnotes, drift is that of the backbone, and of the
-    notes only the definitions stay.
+    With `brief`, options become footnotes, drift is that of the backbone, and the only notes are
+    the definitions.
 
     Raises:
         ValueError: Rows of different protocols.
     """
     above = protocol_lines(summaries)
-    groups = _groups(summaries, kind)[: 1 if brief else None]
-    columns = [
-        column
-        for column in metrics.columns(kind)
-        if not (column.optional and not _defined(summaries, column, groups))
-        and not (brief and column.detail)
-    ]
+    groups = measured_groups(summaries, kind)[: 1 if brief else None]
+    columns = list(_shown_columns(summaries, kind, groups, brief))
     names = _names(summaries, kind, brief)
-    rows = tuple(
-        (*(name(row, group) for name in names.values()), *_cells(row, columns, group))
-        for row in summaries
-        for group in groups
-    )
+    rows = []
+    for row in summaries:
+        for group in groups:
+            cells = [name(row, group) for name in names.values()]
+            rows.append((*cells, *_cells(row, columns, group)))
     title = f"{_TITLES[kind]} ({groups[0]})" if brief and kind == "drift" else _TITLES[kind]
     return Table(
         title,
         above,
         (*names, *(column.title for column in columns)),
-        rows,
+        tuple(rows),
         notes.below(summaries, kind, columns, groups, brief),
         len(names),
         f"{kind}-{summaries[0].protocol}",
@@ -125,69 +121,90 @@ def table(summaries: Sequence[Summary], kind: str, *, brief: bool = False) -> Ta
 
 
 def protocol_lines(summaries: Sequence[Summary]) -> tuple[str, ...]:
-    """What all these rows share, in words.
+    """The protocol that all these rows share, in words.
 
     Raises:
         ValueError: They do not share a protocol.
     """
-    if len({row.protocol for row in summaries}) != 1:
-        found = ", ".join(sorted({row.protocol for row in summaries})) or "no rows"
-        raise ValueError(f"rows of one table must share a protocol, got {found}")
-    spec, training = summaries[0].results[0].spec, summaries[0].results[0].spec.training
-    length = (
-        f"{training.iterations} mini-batches"
-        if training.iterations
-        else f"epochs {training.epochs}"
-    )
+    protocols = sorted({row.protocol for row in summaries})
+    if len(protocols) != 1:
+        names = ", ".join(protocols) or "no rows"
+        raise ValueError(f"rows of one table must share a protocol, got {names}")
+    first = summaries[0].results[0]
+    spec, training = first.spec, first.spec.training
+    length = f"epochs {training.epochs}"
+    if training.iterations:
+        length = f"{training.iterations} mini-batches"
+    seeds = sorted({run.spec.seed for run in results_of(summaries)})
     return (
         f"{heading(spec)}; protocol `{spec.protocol_hash}`",
-        f"stream: {_part(spec.stream)}",
-        f"model: {_part(spec.model)}",
-        f"training of an experience: {length}, batch size {training.batch_size}, head {training.head}, optimizer state "
-        f"{training.optimizer_state}, threads {training.threads}, evaluation batch size "
-        f"{training.evaluation_batch_size}, measured on the {training.measured_on} data",
-        f"data: {data_line(summaries[0].results[0])}",
-        f"seeds: {', '.join(map(str, sorted({run.spec.seed for row in summaries for run in row.results})))}",
+        f"stream: {_part_line(spec.stream)}",
+        f"model: {_part_line(spec.model)}",
+        f"training of an experience: {length}, batch size {training.batch_size}, head "
+        f"{training.head}, optimizer state {training.optimizer_state}, threads "
+        f"{training.threads}, evaluation batch size {training.evaluation_batch_size}, measured on "
+        f"the {training.measured_on} data",
+        f"data: {data_line(first)}",
+        f"seeds: {', '.join(map(str, seeds))}",
     )
 
 
 def heading(spec: RunSpec) -> str:
-    """`split-mnist, tier cpu, class-incremental`."""
+    """Protocol, tier and scenario, such as `split-mnist, tier cpu, class-incremental`."""
     return f"{spec.protocol}, tier {spec.tier}, {spec.scenario}-incremental"
 
 
 def data_line(result: RunResult) -> str:
     """Name, fingerprint and release (`official` or `other`) of each data set."""
-    facts = (
-        f"{data['name']} `{data['fingerprint']}` ({data.get('release', 'release not recorded')})"
-        for data in result.data
-    )
+    facts = []
+    for data in result.data:
+        release = data.get("release", "release not recorded")
+        facts.append(f"{data['name']} `{data['fingerprint']}` ({release})")
     return ", ".join(facts) or "synthetic"
 
 
 def file_stem(spec: RunSpec) -> str:
-    """`split-mnist-cpu-class-1a2b3c4d`: the name of a protocol's files."""
+    """The name of a protocol's files, such as `split-mnist-cpu-class-1a2b3c4d`."""
     name = f"{spec.protocol}-{spec.tier}-{spec.scenario}-{spec.protocol_hash}"
     return re.sub(r"^\.|[^\w.+-]", "_", name)
 
 
 def diverged_cell(row: Summary) -> str:
-    """`2/5`: runs that diverged, of all."""
+    """Diverged runs of all runs, such as `2/5`; empty if none diverged."""
     return f"{len(row.diverged)}/{len(row.results)}" if row.diverged else ""
+
+
+def _shown_columns(
+    summaries: Sequence[Summary], kind: str, groups: Sequence[str], brief: bool
+) -> Iterator[Column]:
+    """The columns without details if `brief`, and without optional ones that no row has."""
+    for column in metrics.columns(kind):
+        if brief and column.detail:
+            continue
+        if not column.optional or _is_measured(summaries, column, groups):
+            yield column
+
+
+def _is_measured(summaries: Sequence[Summary], column: Column, groups: Sequence[str]) -> bool:
+    for row in summaries:
+        for group in groups:
+            if any(value is not None for value in row.columns[column_name(column, group)]):
+                return True
+    return False
 
 
 def _names(
     summaries: Sequence[Summary], kind: str, brief: bool
 ) -> dict[str, Callable[[Summary, str], str]]:
-    """The columns that name a row: header to how it is made of the row and the group of weights."""
+    """The columns that name a row: header to a function of the row and the group of weights."""
     numbers = _footnote_numbers(summaries) if brief else {}
-    names = {"strategy": lambda row, group: row.strategy + numbers.get(row.options, "")}
+    names: dict[str, Callable[[Summary, str], str]] = {
+        "strategy": lambda row, group: row.strategy + numbers.get(row.options, "")
+    }
     if any(row.options for row in summaries) and not brief:
         names["options"] = lambda row, group: row.options
-    names |= {
-        "recipe": lambda row, group: row.options_from,
-        "seeds": lambda row, group: str(len(row.seeds)),
-    }
+    names["recipe"] = lambda row, group: row.options_from
+    names["seeds"] = lambda row, group: str(len(row.seeds))
     if any(row.diverged for row in summaries):
         names["diverged"] = lambda row, group: diverged_cell(row)
     if kind == "drift" and not brief:
@@ -196,88 +213,43 @@ def _names(
 
 
 def _footnote_numbers(summaries: Sequence[Summary]) -> dict[str, str]:
-    given = dict.fromkeys(row.options for row in summaries if row.options)
-    return {options: f" [{number}]" for number, options in enumerate(given, start=1)}
+    """Options to the mark of their footnote."""
+    options = dict.fromkeys(row.options for row in summaries if row.options)
+    return {text: f" [{number}]" for number, text in enumerate(options, start=1)}
 
 
 def _footnotes(summaries: Sequence[Summary]) -> Iterator[str]:
-    return (
-        f"{number.strip()} {options}" for options, number in _footnote_numbers(summaries).items()
-    )
+    for options, number in _footnote_numbers(summaries).items():
+        yield f"{number.strip()} {options}"
 
 
 def _cells(row: Summary, columns: Sequence[Column], group: str) -> Iterator[str]:
     for column in columns:
-        yield formats.mean_and_std(
-            row.columns[column_name(column, group)], column.unit, measure_of(row)
-        )
+        values = row.columns[column_name(column, group)]
+        yield formats.mean_and_std(values, column.unit, measure_of(row))
 
 
-def _groups(summaries: Sequence[Summary], kind: str) -> list[str]:
-    if kind != "drift":
-        return [""]
-    found = [
-        group
-        for group in metrics.GROUPS
-        if any(_known(row.columns[f"{group}.l2"]) for row in summaries)
-    ]
-    return found or ["backbone"]
-
-
-def _known(values: Sequence[float | None]) -> list[float]:
-    return [value for value in values if value is not None]
-
-
-def _defined(summaries: Sequence[Summary], column: Column, groups: Sequence[str]) -> bool:
-    return any(
-        _known(row.columns[column_name(column, group)]) for row in summaries for group in groups
-    )
-
-
-def _part(part: Part) -> str:
+def _part_line(part: Part) -> str:
+    """A plugin with its origin and its options."""
     options = ", ".join(f"{name}={as_text(value)}" for name, value in part.options.items())
-    file = f" (user plugin, hash {part.plugin[:8]})" if part.plugin else ""
-    weights = f" (weights {part.weights[:8]})" if part.weights else ""
-    here = f" (pretrained here on {part.options['pretrain']})" if part.pretrained_on else ""
-    return f"{part.name}{file}{weights}{here}" + (f" with {options}" if options else "")
+    return f"{part.name}{_origin(part)}" + (f" with {options}" if options else "")
+
+
+def _origin(part: Part) -> str:
+    """A user's plugin, and where the weights of a model come from; empty without either."""
+    origins = []
+    if part.plugin:
+        origins.append(plugin_text(part))
+    if part.weights:
+        origins.append(f"weights {part.weights[:SHOWN_DIGITS]}")
+    if part.pretrained_on:
+        origins.append(f"pretrained here on {part.options.get('pretrain')}")
+    return f" ({', '.join(origins)})" if origins else ""
 
 
 def _csv(summaries: Sequence[Summary], kinds: Sequence[str]) -> str:
-    """One line for each row and metric, the protocols as comment lines above."""
-    out = io.StringIO()
+    """A line for each row and metric; the protocols stand above as comment lines."""
+    comments = []
     for rows in by_protocol(summaries):
-        out.writelines(f"# {line.replace('`', '')}\n" for line in protocol_lines(rows))
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(_CSV)
-    for row in summaries:
-        for kind in kinds:
-            writer.writerows(_lines(row, kind))
-    return out.getvalue()
-
-
-def _lines(row: Summary, kind: str) -> Iterator[tuple]:
-    spec = row.results[0].spec
-    start = (
-        row.protocol,
-        spec.protocol,
-        spec.tier,
-        spec.scenario,
-        measure_of(row),
-        row.strategy,
-        row.options,
-        row.options_from,
-        " ".join(map(str, row.seeds)),
-        " ".join(map(str, row.diverged)),
-        kind,
-    )
-    for column in metrics.columns(kind):
-        for group in metrics.GROUPS if kind == "drift" else ("",):
-            name = column_name(column, group)
-            known = _known(row.columns[name])
-            if known:
-                # ten digits: t quantiles differ in the last bits between builds of scipy
-                ends = (f"{end:.10g}" for end in statistics.interval(known) or ())
-                spread = (statistics.deviation(known), *ends) if len(known) > 1 else ("", "", "")
-                yield (*start, name, len(known), statistics.mean(known), *spread)
-            elif group in _groups([row], kind):
-                yield (*start, name, 0, "", "", "", "")
+        comments += [line.replace("`", "") for line in protocol_lines(rows)]
+    return comma_separated.write(summaries, kinds, comments)

@@ -1,4 +1,4 @@
-"""How every figure of a study looks: one column (3.3 inches) wide, the same bytes for the same records."""
+"""The look of every figure of a study; the same records give the same bytes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import matplotlib
 from matplotlib.figure import Figure
 
-WIDTH = 3.3
+WIDTH = 3.3  # inches: one column of a page
 _LOOK = {
     "font.size": 7,
     "axes.titlesize": 7,
@@ -41,8 +41,11 @@ def content(figure: Figure, kind: str) -> bytes:
 
 @contextmanager
 def look() -> Iterator[None]:
-    """matplotlib's own defaults with ours: a user's matplotlibrc must not change a published figure."""
+    """Set matplotlib's own defaults and ours.
+
+    A matplotlibrc on the machine must not change a published figure.
+    """
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_LOOK)
+        matplotlib.rcParams.update(_LOOK)  # type: ignore[arg-type]
         yield

@@ -29,6 +29,27 @@ def test_markdown_escapes_the_bar_that_would_end_a_cell():
     )
 
 
+def test_a_padded_table_aligns_its_columns_and_one_of_prose_does_not():
+    rows = [("a|b", "1.00"), ("c", "long prose")]
+    assert formats.pipe_table(("name", "n"), rows).splitlines() == [
+        "| name |          n |",
+        "|:-----|-----------:|",
+        r"| a\|b |       1.00 |",
+        "| c    | long prose |",
+    ]
+    bare = formats.pipe_table(("name", "n"), rows, names=2, padded=False)
+    assert bare.splitlines() == [
+        "| name | n |",
+        "|:--|:--|",
+        r"| a\|b | 1.00 |",
+        "| c | long prose |",
+    ]
+
+
+def test_a_table_without_rows_is_its_header():
+    assert formats.pipe_table(("a", "b"), []).splitlines() == ["| a | b |", "|:--|--:|"]
+
+
 def test_latex_prints_every_special_character_literally():
     found = formats.latex(TABLE)
     assert r"\caption{A \& B. protocol x\_1}" in found

@@ -160,8 +160,8 @@ def test_drift_that_was_not_measured_is_undefined(name, group):
         read[name]((a_drift(),), group)
 
 
-def test_parameters_that_came_back_have_no_path_ratio():
-    with pytest.raises(Undefined, match="where they started"):
+def test_parameters_that_have_not_moved_have_no_path_ratio():
+    with pytest.raises(Undefined, match="have not moved"):
         metrics.path_ratio((a_drift(0.0, 1.0),), "backbone")
 
 

@@ -1,4 +1,4 @@
-"""What stands below a table tells how tuned options were found, and only where the record has those options."""
+"""The notes below a table say how options were tuned, if the record has those options."""
 
 from dataclasses import replace
 
@@ -22,12 +22,12 @@ def tuned(strategy="adam", **changed):
 def test_a_tuned_row_says_how_it_was_tuned_in_every_format_that_is_kept():
     rows = summarise([tuned()])
     how = baselines.baseline("split-mnist", "cpu", "task", "adam")["how"]
-    assert f"- tuned, adam: {how}" in tables.page(rows, "markdown")
-    assert r"tuned, adam: best average accuracy of 6 values" in tables.page(rows, "latex")
+    assert f"- tuned, adam: {how}" in tables.document(rows, "markdown")
+    assert r"tuned, adam: best average accuracy of 6 values" in tables.document(rows, "latex")
 
 
 def test_a_row_with_other_options_does_not_borrow_the_recipe():
-    shown = tables.page(summarise([tuned(lr=0.5)]), "markdown")
+    shown = tables.document(summarise([tuned(lr=0.5)]), "markdown")
     assert "- tuned, adam: by a recipe that this version of nanocl does not have" in shown
 
 

@@ -115,10 +115,20 @@ def test_options_that_differ_from_the_defaults_are_shown_by_part(monkeypatch):
     assert composed.options == "sgd.lr=0.1"
 
 
-def test_options_of_an_unknown_plugin_and_the_file_it_came_from_are_all_shown():
+def test_a_user_plugin_shows_its_hash_and_all_of_its_options():
     spec = a_spec()
     local = type(spec)(
-        **{**vars(spec), "strategy": (Part("mine", {"strength": 1.0}, plugin="abc123"),)}
+        **{**vars(spec), "strategy": (Part("mine", {"strength": 1.0}, plugin="12fca82f0beb"),)}
     )
     (row,) = summarise([a_result(local)])
-    assert row.options == "file=abc123 strength=1.0"
+    assert row.options == "user plugin (hash 12fca82f) strength=1.0"
+
+
+def test_two_versions_of_an_algorithm_never_share_a_row():
+    old = runs()
+    newer = [
+        replace(run, spec=replace(run.spec, strategy=(Part("sgd", {}, version=2),))) for run in old
+    ]
+    first, second = summarise([*newer, *old])
+    assert (first.options, second.options) == ("", "(v2)")
+    assert first.seeds == second.seeds == (0, 1, 2)

@@ -1,9 +1,11 @@
 import csv
 import io
+from dataclasses import replace
 
 import pytest
 from making import MATRIX, a_result, a_spec, shifted
 
+from nanocl.records import Part
 from nanocl.reporting import metrics, tables
 from nanocl.reporting.tables import summarise
 
@@ -124,22 +126,9 @@ def test_fewer_than_3_seeds_are_said_to_be_untested():
     )
 
 
-def test_the_csv_keeps_full_numbers_in_separate_columns():
-    rows = summarise([*runs(), *runs("adam", seeds=1)])
-    lines = {
-        (r["strategy"], r["metric"]): r for r in read_csv(tables.render(rows, "accuracy", "csv"))
-    }
-    found = lines["sgd", "average_accuracy"]
-    values = rows[1].columns["average_accuracy"]
-    assert float(found["mean"]) == pytest.approx(sum(values) / 3, abs=1e-16)
-    assert float(found["low"]) < float(found["mean"]) < float(found["high"]) and found["n"] == "3"
-    assert (lines["adam", "forgetting"]["std"], lines["adam", "forgetting"]["low"]) == ("", "")
-    assert lines["sgd", "gap_to_joint"]["n"] == "0" and lines["sgd", "gap_to_joint"]["mean"] == ""
-
-
 def test_the_csv_page_is_one_table_of_all_kinds_under_its_protocol():
     rows = summarise(runs())
-    page = tables.page(rows, "csv")
+    page = tables.document(rows, "csv")
     assert {r["kind"] for r in read_csv(page)} == set(metrics.KINDS)
     assert rows[0].protocol in page.splitlines()[0] and page.startswith("# ")
     assert {r["protocol"] for r in read_csv(page)} == {rows[0].protocol}
@@ -155,7 +144,7 @@ def test_terminal_text_stays_within_its_width_and_names_options_in_footnotes():
 def test_the_same_rows_give_the_same_text_whatever_the_order_of_the_records():
     results = [*runs(), *runs("adam"), *runs("joint"), *runs(epochs=3)]
     for format in (*tables.FORMATS,):
-        assert tables.page(summarise(results), format) == tables.page(
+        assert tables.document(summarise(results), format) == tables.document(
             summarise(results[::-1]), format
         )
 
@@ -171,3 +160,28 @@ def test_an_unknown_kind_or_format_is_named(kind, format, words):
 
 def test_names_from_a_record_cannot_lead_out_of_the_tables_folder():
     assert "/" not in tables.file_stem(a_spec(protocol="../../etc/x"))
+
+
+def test_a_model_says_where_its_weights_come_from():
+    spec = a_spec()
+
+    def model_line(**origin):
+        model = Part("resnet32", {"pretrain": "cifar10[0-4]"}, **origin)
+        lines = tables.protocol_lines(summarise([a_result(replace(spec, model=model))]))
+        return next(line for line in lines if line.startswith("model: "))
+
+    options = " with pretrain=cifar10[0-4]"
+    assert model_line() == "model: resnet32" + options
+    weights = model_line(weights="12fca82f0beb")
+    assert weights == "model: resnet32 (weights 12fca82f)" + options
+    pretrained = model_line(pretrained_on="0123456789abcdef")
+    assert pretrained == "model: resnet32 (pretrained here on cifar10[0-4])" + options
+    plugin = model_line(plugin="0123456789abcdef")
+    assert plugin == "model: resnet32 (user plugin (hash 01234567))" + options
+
+
+def test_the_pages_are_the_tables_of_each_protocol_in_every_format(tmp_path):
+    rows = summarise([*runs(), *runs(epochs=2)])
+    pages = tables.pages(rows, tmp_path)
+    assert len(pages) == 2 * len(tables.FORMATS) and tables.pages([], tmp_path) == {}
+    assert all(tables.GENERATED_NAME.fullmatch(path.name) for path in pages)

@@ -7,15 +7,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-from nanocl import run
+from nanocl import run, studies
 from nanocl.cli.commandline import call
 from nanocl.plugins.catalogue import Catalogue
 from nanocl.protocols import suite
 from nanocl.protocols.pinning import pin
 from nanocl.protocols.request import Request
-from nanocl.records import UserError
-from nanocl.studies import mechanism, pages
-from nanocl.studies.mechanism import claims
+from nanocl.records import UserError, probes
+from nanocl.studies.mechanism.groups import groups
+from nanocl.studies.mechanism.page import FIGURES
 from nanocl.training import experiment
 from nanocl.training.context import Context
 from nanocl.training.probe import look
@@ -63,7 +63,7 @@ def test_the_setting_of_the_probe_does_not_reach_the_spec():
 
 def test_a_probe_is_small_and_holds_every_layer_but_the_head(probed):
     root, runs, _ = probed
-    path = mechanism.path_of(runs[1], root)
+    path = probes.path_of(runs[1], probes.folder(root))
     entry = json.loads(path.read_text())
     assert path.stat().st_size < 64 * 1024 and entry["digest"] == runs[1].digest
     assert [(one["experience"], one["step"]) for one in entry["looks"]][:2] in (
@@ -97,56 +97,19 @@ def test_gradients_that_ignore_magnitude_overlap_by_chance():
     assert look(torch.zeros(50, 50), torch.ones(50, 50))["ratio"] is None
 
 
-def test_seeds_become_one_group_whose_numbers_are_means(probed):
-    root, runs, _ = probed
-    adamw, nano = mechanism.groups(root)
-    assert (adamw.title, nano.seeds) == ("split-digits adamw, from scratch", (0, 1))
-    alone = [json.loads(mechanism.path_of(one, root).read_text()) for one in runs[1:]]
-    name = next(iter(nano.looks[0].layers))
-    ratios = [entry["looks"][0]["layers"][name]["ratio"] for entry in alone]
-    assert nano.looks[0].layers[name]["ratio"] == pytest.approx(sum(ratios) / 2)
-    changes = [entry["changes"][-1]["layers"][name] for entry in alone]
-    assert nano.changes[max(nano.changes)][name] == pytest.approx(
-        [(a + b) / 2 for a, b in zip(*changes, strict=True)]
-    )
-
-
-def test_the_claim_on_the_mechanism_is_judged_over_the_seeds_of_the_streams_of_one_strategy(probed):
-    adamw, nano = mechanism.groups(probed[0])
-    assert adamw.overlaps[0] == pytest.approx(
-        10
-        * sum(
-            layer["overlap"]["0.1"]
-            for one in adamw.looks
-            if one.experience == adamw.last().experience
-            for layer in one.layers.values()
-        )
-        / sum(len(one.layers) for one in adamw.looks if one.experience == adamw.last().experience)
-    )
-    few = dict(enumerate((0.5, 0.6, 0.55, 0.45, 0.5)))
-    streams = [replace(adamw, name=name, start="pretrained", overlaps=few) for name in "ab"]
-    finetuned, scratch = claims.claims([*streams, adamw, replace(nano, start="pretrained")])
-    assert finetuned.verdict == "does not hold" and list(finetuned.findings) == [
-        "a, pretrained",
-        "b, pretrained",
-    ]
-    assert scratch.findings["split-digits adamw, from scratch"][0].effect is None
-    assert [claim.verdict for claim in claims.claims([])] == ["not measured", "not measured"]
-
-
 def test_nanoadam_changes_the_smallest_weights_alone(probed):
-    _, nano = mechanism.groups(probed[0])
+    _, nano = groups(probed[0])
     rows = [row for row in nano.changes[min(nano.changes)].values() if any(row)]
     assert rows and all(row[0] > 0 and row[0] > 5 * max(row[3:]) for row in rows)
 
 
 def test_the_report_writes_page_and_figures_of_probes_without_any_record(probed, capsys):
     root, runs, _ = probed
-    written = pages.pages([], root)
+    written = studies.pages([], root)
     assert list(written) == [root / "studies" / "mechanism" / "README.md"]
     assert "split-digits nanoadam, from scratch" in next(iter(written.values()))
-    drawn = pages.figures([], root, written)
-    assert {path.stem for path in drawn} == set(mechanism.FIGURES)
+    drawn = studies.figures([], root, written)
+    assert {path.stem for path in drawn} == set(FIGURES)
     words = [
         "--tier",
         "smoke",
@@ -161,9 +124,9 @@ def test_the_report_writes_page_and_figures_of_probes_without_any_record(probed,
     assert run.main([*words, "--set", "probe.magnitude=true"]) == 0
     assert "4 runs, 3 measured" in capsys.readouterr().out
     assert run.main(words) == 0 and "4 runs, 0 measured" in capsys.readouterr().out
-    broken = mechanism.path_of(replace(runs[0], seed=9), root)
+    broken = probes.path_of(replace(runs[0], seed=9), probes.folder(root))
     broken.write_text("{")
-    assert len(mechanism.groups(root)) == 2
+    assert len(groups(root)) == 2
     assert (
         run.main(
             [

@@ -1,31 +1,40 @@
-"""Figures of the finetuning protocols, drawn from their points; means over the seeds with standard errors."""
+"""The figures of a sweep, drawn from its points; means over the seeds with standard errors."""
 
 from __future__ import annotations
 
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
 
 from nanocl.reporting.colours import BLACK, style
 from nanocl.reporting.statistics import deviation, mean
 from nanocl.studies.drawing import WIDTH, content, look
-from nanocl.studies.finetune.points import Comparison, Point
+from nanocl.studies.finetune.points import Point, Sweep, best_points
 
 SELECTIONS = ("nanoadam", "large", "random", "gradient", "static-small", "head+norms")
 SHARED = ("adamw", "nanoadam")
+NEAR = 15.0  # points below the best new-task accuracy at which the figure of the fronts begins
 Value = Callable[[Point], float | None]
-Row = tuple[float, float, float, float]
-NEAR = 15.0  # points below the best new-task accuracy, where the figure of the fronts begins
+Panels = list[tuple[Any, list[str]]]  # matplotlib's axes and the arms drawn there
 
 
-def draw(found: Comparison, kind: str = "png") -> dict[str, bytes]:
-    """File name to content.
+class Mark(NamedTuple):
+    """A point of a curve: means over the seeds, and their standard errors."""
+
+    x: float
+    y: float
+    x_error: float
+    y_error: float
+
+
+def draw(sweep: Sweep, kind: str = "png") -> dict[str, bytes]:
+    """File name to content of each figure.
 
     Args:
-        found: The measured runs of a protocol.
+        sweep: The measured runs of a protocol.
         kind: `png` or `svg`.
     """
     plans = {
@@ -35,22 +44,21 @@ def draw(found: Comparison, kind: str = "png") -> dict[str, bytes]:
         "change-by-magnitude": deciles,
     }
     with look():
-        return {f"{name}.{kind}": content(plan(found), kind) for name, plan in plans.items()}
+        return {f"{name}.{kind}": content(plan(sweep), kind) for name, plan in plans.items()}
 
 
-def fronts(found: Comparison) -> Figure:
-    """Old-task against new-task accuracy: of each arm the learning rates that none of its others beats on both."""
-    figure, panels = _panels(found, 6.4)
+def fronts(sweep: Sweep) -> Figure:
+    """Old-task against new-task accuracy: for each arm the rates that no other of its rates beats.
+
+    One rate beats another if it is at least as accurate on both tasks.
+    """
+    figure, panels = _panels(sweep, 6.4)
     top = 0.0
-    before = 100 * mean(
-        [p.before for seeds in found.arms.values() for points in seeds.values() for p in points]
-    )
+    before = 100 * mean([point.before for point in sweep.points()])
     for axis, arms in panels:
         for arm in arms:
-            rows = _sweep(
-                axis, found, arm, lambda p: _percent(p.new), lambda p: _percent(p.old), unbeaten
-            )
-            top = max([top, *(row[0] + row[2] for row in rows)])
+            marks = _draw_arm(axis, sweep, arm, _new, lambda p: _percent(p.old), unbeaten)
+            top = max([top, *(mark.x + mark.x_error for mark in marks)])
         axis.axhline(before, color=BLACK, lw=0.6, ls=":")
         axis.set(ylabel="accuracy on the old task (%)")
     panels[-1][0].set(
@@ -61,98 +69,76 @@ def fronts(found: Comparison) -> Figure:
     return _with_legend(figure, panels)
 
 
-def unbeaten(curve: Sequence[Row]) -> list[Row]:
-    """The rows (new, old, errors) of a curve that no other row beats on both tasks."""
-    return [
-        row
-        for row in curve
-        if not any(
-            other[0] >= row[0] and other[1] >= row[1] and other[:2] != row[:2] for other in curve
-        )
-    ]
+def unbeaten(curve: Sequence[Mark]) -> list[Mark]:
+    """The points (new task, old task) of a curve that no other point beats on both tasks."""
+
+    def is_beaten(mark: Mark) -> bool:
+        as_good = [other for other in curve if other.x >= mark.x and other.y >= mark.y]
+        return any(other[:2] != mark[:2] for other in as_good)
+
+    return [mark for mark in curve if not is_beaten(mark)]
 
 
-def learning_rates(found: Comparison) -> Figure:
+def learning_rates(sweep: Sweep) -> Figure:
     """New-task accuracy against the learning rate."""
-    figure, panels = _panels(found, 5.2)
+    figure, panels = _panels(sweep, 5.2)
     for axis, arms in panels:
         for arm in arms:
-            _sweep(axis, found, arm, lambda p: p.lr, lambda p: _percent(p.new))
+            _draw_arm(axis, sweep, arm, lambda p: p.lr, _new)
         axis.set(xscale="log", ylabel="accuracy on the new task (%)")
     panels[-1][0].set(xlabel="learning rate")
     return _with_legend(figure, panels)
 
 
-def drift(found: Comparison) -> Figure:
+def drift(sweep: Sweep) -> Figure:
     """Distance of the backbone from its start against new-task accuracy."""
-    figure, panels = _panels(found, 5.2)
+    figure, panels = _panels(sweep, 5.2)
     for axis, arms in panels:
         for arm in arms:
-            _sweep(axis, found, arm, lambda p: _percent(p.new), lambda p: p.drift or None)
+            _draw_arm(axis, sweep, arm, _new, lambda p: p.drift or None)
         axis.set(yscale="log", ylabel="drift of the backbone\n(L2 distance from the start)")
     panels[-1][0].set(xlabel="accuracy on the new task (%)")
     return _with_legend(figure, panels)
 
 
-def deciles(found: Comparison) -> Figure:
-    """Mean change in each tenth of the weights by magnitude, each arm at its best learning rate for the new task."""
-    figure, panels = _panels(found, 5.2)
+def deciles(sweep: Sweep) -> Figure:
+    """Mean change in each tenth of the weights by magnitude, each arm at its best learning rate."""
+    figure, panels = _panels(sweep, 5.2)
     for axis, arms in panels:
         for arm in arms:
-            rows = [
-                best.deciles
-                for points in found.arms[arm].values()
-                if (
-                    best := max(
-                        (p for p in points if p.new is not None), key=lambda p: p.new, default=None
-                    )
-                )
-            ]
-            means = [mean(column) for column in zip(*filter(None, rows), strict=True)]
+            rows = [best.deciles for best in best_points(sweep.arms[arm]) if best.deciles]
+            means = [mean(column) for column in zip(*rows, strict=True)]
             if any(means):
-                mark = style(arm)
-                axis.plot(
-                    range(1, 11),
-                    [value or math.nan for value in means],
-                    color=mark.colour,
-                    marker=mark.marker,
-                    ls=mark.dash,
-                    label=arm,
-                )
+                heights = [value or math.nan for value in means]
+                axis.plot(range(1, 11), heights, label=arm, **_line(arm))
         axis.set(yscale="log", ylabel="mean absolute change\nof a weight", xticks=range(1, 11))
     panels[-1][0].set(xlabel="tenth of the weights by magnitude (1: smallest)")
     return _with_legend(figure, panels)
 
 
-def _panels(found: Comparison, height: float) -> tuple[Figure, list[tuple[Any, list[str]]]]:
-    """One panel for the selections and one for everything else; `SHARED` stand in both."""
-    groups = [
-        [arm for arm in found.arms if arm in SELECTIONS or arm in SHARED],
-        [arm for arm in found.arms if arm not in SELECTIONS or arm in SHARED],
-    ]
-    groups = [
-        group for group in groups if group and (group is groups[1] or set(group) - set(SHARED))
-    ]
-    figure = Figure(
-        figsize=(WIDTH, height if len(groups) > 1 else height / 2 + 0.4), layout="constrained"
-    )
+def _panels(sweep: Sweep, height: float) -> tuple[Figure, Panels]:
+    """One panel for the selections and one for all other arms; `SHARED` arms are in both."""
+    selections = [arm for arm in sweep.arms if arm in SELECTIONS or arm in SHARED]
+    others = [arm for arm in sweep.arms if arm not in SELECTIONS or arm in SHARED]
+    groups = [selections] if set(selections) - set(SHARED) else []
+    if others:
+        groups.append(others)
+    size = (WIDTH, height if len(groups) > 1 else height / 2 + 0.4)
+    figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots(len(groups), 1, sharex=True, squeeze=False)[:, 0]
     return figure, list(zip(axes, groups, strict=True))
 
 
-def _with_legend(figure: Figure, panels: Sequence[tuple[Any, list[str]]]) -> Figure:
-    known: dict[str, Any] = {}
+def _with_legend(figure: Figure, panels: Panels) -> Figure:
+    """The figure with one legend entry for each arm."""
+    entries: dict[str, Any] = {}
     for axis, _ in panels:
-        handles, labels = axis.get_legend_handles_labels()
-        known |= {
-            label: handle
-            for label, handle in zip(labels, handles, strict=True)
-            if label not in known
-        }
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
+            entries.setdefault(label, handle)
         axis.minorticks_off()
     figure.legend(
-        list(known.values()),
-        list(known),
+        list(entries.values()),
+        list(entries),
         loc="outside upper center",
         ncols=3,
         handlelength=2.6,
@@ -162,70 +148,79 @@ def _with_legend(figure: Figure, panels: Sequence[tuple[Any, list[str]]]) -> Fig
 
 
 def _fit_height(axis: Any, top: float) -> None:
-    """Give the axis the height of what stands in its width, up to `top`."""
+    """Limit the axis to the points within its width, up to at least `top`."""
     left, right = axis.get_xlim()
-    heights = [
-        y
-        for line in axis.lines
-        for x, y in zip(*map(list, line.get_data()), strict=True)
-        if len(line.get_xdata()) and (left <= x <= right)
-    ]
+    heights = []
+    for line in axis.lines:
+        for x, y in zip(*map(list, line.get_data()), strict=True):
+            if left <= x <= right:
+                heights.append(y)
     if heights:
         axis.set_ylim(min(heights) - 3, max(top, *heights) + 1)
 
 
-def _sweep(
+def _draw_arm(
     axis: Any,
-    found: Comparison,
+    sweep: Sweep,
     arm: str,
     x: Value,
     y: Value,
-    keep: Callable[[Sequence[Row]], list[Row]] = list,
-) -> list[Row]:
-    """A line for each curve of an arm; a point is the mean over the seeds that did not diverge at a learning rate."""
-    mark, named, drawn = style(arm), False, []
-    for curve in map(keep, _means(found, arm, x, y)):
-        if curve:
-            drawn += curve
-            places, spreads = zip(*[((a, b), (c, d)) for a, b, c, d in curve], strict=True)
-            xs, ys = zip(*places, strict=True)
-            across, along = zip(*spreads, strict=True)
-            axis.errorbar(
-                xs,
-                ys,
-                along,
-                across if any(across) else None,
-                color=mark.colour,
-                marker=mark.marker,
-                ls=mark.dash,
-                elinewidth=0.5,
-                label=None if named else arm,
-            )
-            named = True
+    keep: Callable[[Sequence[Mark]], list[Mark]] = list,
+) -> list[Mark]:
+    """Draw a line for each curve of an arm; returns its points, of those that `keep` keeps."""
+    drawn: list[Mark] = []
+    for curve in map(keep, _curves(sweep, arm, x, y)):
+        if not curve:
+            continue
+        xs, ys, x_errors, y_errors = zip(*curve, strict=True)
+        axis.errorbar(
+            xs,
+            ys,
+            y_errors,
+            x_errors if any(x_errors) else None,
+            elinewidth=0.5,
+            label=None if drawn else arm,  # one entry in the legend for all curves
+            **_line(arm),
+        )
+        drawn += curve
     return drawn
 
 
-def _means(found: Comparison, arm: str, x: Value, y: Value) -> list[list[Row]]:
-    """For each curve its points: means of x and y, and their standard errors."""
-    points = sorted(
-        (p for row in found.arms[arm].values() for p in row if p.new is not None),
-        key=lambda p: (p.curve, p.lr),
-    )
+def _curves(sweep: Sweep, arm: str, x: Value, y: Value) -> list[list[Mark]]:
+    """The points of each curve, over the seeds that did not diverge at a learning rate."""
+    finished = [point for row in sweep.arms[arm].values() for point in row if point.new is not None]
+    finished.sort(key=lambda point: (point.curve, point.lr))
     curves = []
-    for _, curve in itertools.groupby(points, key=lambda p: p.curve):
-        rows = []
-        for _, same in itertools.groupby(curve, key=lambda p: p.lr):
-            pairs = [(x(p), y(p)) for p in same]
-            pairs = [pair for pair in pairs if None not in pair]
-            if pairs:
-                columns = list(zip(*pairs, strict=True))
-                rows.append((*map(mean, columns), *map(_error, columns)))
-        curves.append(rows)
+    for _, curve in itertools.groupby(finished, key=lambda point: point.curve):
+        by_rate = itertools.groupby(curve, key=lambda point: point.lr)
+        marks = [_mark(list(same), x, y) for _, same in by_rate]
+        curves.append([mark for mark in marks if mark is not None])
     return curves
 
 
+def _mark(points: Sequence[Point], x: Value, y: Value) -> Mark | None:
+    """The mean over the points at which both values are defined."""
+    xs, ys = [], []
+    for point in points:
+        across, up = x(point), y(point)
+        if across is not None and up is not None:
+            xs.append(across)
+            ys.append(up)
+    return Mark(mean(xs), mean(ys), _error(xs), _error(ys)) if xs else None
+
+
 def _error(values: Sequence[float]) -> float:
+    """Standard error of the mean."""
     return (deviation(values) or 0.0) / math.sqrt(len(values))
+
+
+def _line(arm: str) -> dict[str, str]:
+    mark = style(arm)
+    return {"color": mark.colour, "marker": mark.marker, "ls": mark.dash}
+
+
+def _new(point: Point) -> float | None:
+    return _percent(point.new)
 
 
 def _percent(share: float | None) -> float | None:

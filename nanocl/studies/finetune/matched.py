@@ -1,18 +1,17 @@
-"""Arms at equal accuracy on the new task: along the sweep of learning rates, seed by seed, so that arms pair."""
+"""Arms compared at equal accuracy on the new task, seed by seed, along the sweep of rates."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 
 from nanocl.reporting.statistics import mean
-from nanocl.studies.finetune.points import Point
+from nanocl.studies.finetune.points import Point, Seeds
 
 LEVELS = (0.9, 0.95, 0.99)  # of the new-task accuracy that both arms of a comparison reach
 TOLERANCE = 0.02
-Seeds = Mapping[int, Sequence[Point]]
 
 
 @dataclass(frozen=True)
@@ -30,10 +29,10 @@ class Reading:
 
 
 def reading(points: Sequence[Point], new: float) -> Reading | None:
-    """Where old-task accuracy is highest among all places of the sweep with at least `new` on the new task.
+    """The place with the highest old-task accuracy among those with at least `new` on the new task.
 
-    Places are the points and the straight lines between neighbouring learning rates of a curve; the
-    drift is interpolated in its logarithm. None where `new` is not reached.
+    Places are the points and the straight lines between neighbouring learning rates of a curve.
+    Drift is interpolated on a log scale. None if no place reaches `new`.
     """
     places = [place for curve in _curves(points) for place in _places(curve, new)]
     return max(places, key=lambda place: (place.old, place.new), default=None)
@@ -45,99 +44,103 @@ def best(points: Sequence[Point]) -> float | None:
 
 
 def largest_rate(points: Sequence[Point], among: Container[float]) -> float | None:
-    """Largest learning rate of `among` whose new-task accuracy is within `TOLERANCE` of the best of the sweep."""
+    """Largest rate of `among` with new-task accuracy within `TOLERANCE` of the sweep's best."""
     top = best(points)
-    return max(
-        (p.lr for p in points if p.lr in among and p.new is not None and p.new >= top - TOLERANCE),
-        default=None,
-    )
+    if top is None:
+        return None
+    tolerated = [p.lr for p in points if p.new is not None and p.new >= top - TOLERANCE]
+    return max((rate for rate in tolerated if rate in among), default=None)
 
 
 def pairs(first: Seeds, second: Seeds) -> dict[int, list[tuple[Reading, Reading]]]:
-    """For each seed of both arms, their readings at each of `LEVELS` of the accuracy that both reach."""
-    found = {}
-    for seed in sorted(first.keys() & second.keys()):
+    """For each seed of both arms, their readings at each of `LEVELS` of the accuracy both reach."""
+    readings: dict[int, list[tuple[Reading, Reading]]] = {}
+    for seed in _shared(first, second):
         tops = best(first[seed]), best(second[seed])
-        if None not in tops:
-            found[seed] = [
-                (reading(first[seed], level * min(tops)), reading(second[seed], level * min(tops)))
-                for level in LEVELS
-            ]
-    return found
+        if tops[0] is None or tops[1] is None:
+            continue
+        for level in LEVELS:
+            new = level * min(tops[0], tops[1])
+            a, b = reading(first[seed], new), reading(second[seed], new)
+            if a and b:  # always: both reach `new`
+                readings.setdefault(seed, []).append((a, b))
+    return readings
 
 
 def old_difference(first: Seeds, second: Seeds) -> tuple[float, ...]:
-    """Old-task accuracy of `first` minus that of `second` at equal new-task accuracy, in points, for each seed."""
-    return tuple(
-        100 * mean([a.old - b.old for a, b in row]) for row in pairs(first, second).values()
-    )
+    """Old-task accuracy, `first - second`, at equal new-task accuracy: points, for each seed."""
+    differences = []
+    for row in pairs(first, second).values():
+        differences.append(100 * mean([a.old - b.old for a, b in row]))
+    return tuple(differences)
 
 
 def drift_ratio(first: Seeds, second: Seeds) -> tuple[float, ...]:
-    """Logarithm of the ratio of their drifts at equal new-task accuracy, for each seed in which both moved."""
-    return tuple(
-        mean([math.log(a.drift / b.drift) for a, b in row])
-        for row in pairs(first, second).values()
-        if all(a.drift and b.drift for a, b in row)
-    )
+    """Log of the ratio of drifts at equal new-task accuracy, for each seed in which both moved."""
+    ratios = []
+    for row in pairs(first, second).values():
+        if all(a.drift and b.drift for a, b in row):
+            ratios.append(mean([math.log(a.drift / b.drift) for a, b in row]))
+    return tuple(ratios)
 
 
 def new_difference(first: Seeds, second: Seeds) -> tuple[float, ...]:
-    """Best new-task accuracy of `first` minus that of `second`, each at its own best rate, in points, for each seed."""
-    tops = [
-        (best(first[seed]), best(second[seed])) for seed in sorted(first.keys() & second.keys())
-    ]
+    """Best new-task accuracy, `first - second`, each at its own best rate: points, by seed."""
+    tops = [(best(first[seed]), best(second[seed])) for seed in _shared(first, second)]
     return tuple(100 * (a - b) for a, b in tops if a is not None and b is not None)
 
 
 def tuned_difference(first: Seeds, second: Seeds) -> tuple[float, ...]:
-    """Old-task accuracy of `first` minus that of `second` where each learns the new task best, in points, by seed."""
-    places = [
-        (
-            reading(first[seed], best(first[seed]) or 0.0),
-            reading(second[seed], best(second[seed]) or 0.0),
-        )
-        for seed in sorted(first.keys() & second.keys())
-    ]
-    return tuple(100 * (a.old - b.old) for a, b in places if a and b)
+    """Old-task accuracy, `first - second`, each at its best for the new task: points, by seed."""
+    differences = []
+    for seed in _shared(first, second):
+        a = reading(first[seed], best(first[seed]) or 0.0)
+        b = reading(second[seed], best(second[seed]) or 0.0)
+        if a and b:
+            differences.append(100 * (a.old - b.old))
+    return tuple(differences)
 
 
 def rate_ratio(first: Seeds, second: Seeds) -> tuple[float, ...]:
-    """Logarithm of the ratio of their largest tolerated learning rates, of those that both ran, for each seed.
+    """Log of the ratio of the largest tolerated rates among those that both ran, by seed.
 
-    A seed in which an arm tolerates none of these is left out. An arm that tolerates the largest of
-    them may tolerate
-    more: the ratio is then nearer to 1 than it would be on a wider sweep.
+    A seed is left out if an arm tolerates none of these rates. An arm that tolerates the largest of
+    them might tolerate more: the ratio is then closer to 1 than on a wider sweep.
     """
-    shared = sorted(first.keys() & second.keys())
-    both = {seed: {p.lr for p in first[seed]} & {p.lr for p in second[seed]} for seed in shared}
-    rates = [
-        (largest_rate(first[seed], both[seed]), largest_rate(second[seed], both[seed]))
-        for seed in shared
-    ]
-    return tuple(math.log(a / b) for a, b in rates if a and b)
+    ratios = []
+    for seed in _shared(first, second):
+        both = {p.lr for p in first[seed]} & {p.lr for p in second[seed]}
+        a, b = largest_rate(first[seed], both), largest_rate(second[seed], both)
+        if a and b:
+            ratios.append(math.log(a / b))
+    return tuple(ratios)
+
+
+def _shared(first: Seeds, second: Seeds) -> list[int]:
+    return sorted(first.keys() & second.keys())
 
 
 def _curves(points: Sequence[Point]) -> Iterator[list[Point]]:
-    known = [point for point in points if point.new is not None]
-    for _, curve in itertools.groupby(known, key=lambda point: point.curve):
+    finished = [point for point in points if point.new is not None]
+    for _, curve in itertools.groupby(finished, key=lambda point: point.curve):
         yield list(curve)
 
 
 def _places(curve: Sequence[Point], new: float) -> Iterator[Reading]:
-    yield from (Reading(p.new, p.old, p.drift) for p in curve if p.new >= new)
-    for a, b in itertools.pairwise(curve):
+    """The points that reach `new`, and where the lines between neighbours cross it."""
+    places = [Reading(p.new or 0.0, p.old or 0.0, p.drift or 0.0) for p in curve]
+    yield from (place for place in places if place.new >= new)
+    for a, b in itertools.pairwise(places):
         if (a.new < new) != (b.new < new):
             yield _between(a, b, (new - a.new) / (b.new - a.new))
 
 
-def _between(a: Point, b: Point, share: float) -> Reading:
+def _between(a: Reading, b: Reading, share: float) -> Reading:
     def at(first: float, second: float) -> float:
         return first + share * (second - first)
 
-    drift = (
-        math.exp(at(math.log(a.drift), math.log(b.drift)))
-        if a.drift and b.drift
-        else at(a.drift, b.drift)
-    )
+    if a.drift and b.drift:
+        drift = math.exp(at(math.log(a.drift), math.log(b.drift)))
+    else:
+        drift = at(a.drift, b.drift)
     return Reading(at(a.new, b.new), at(a.old, b.old), drift)

@@ -1,4 +1,4 @@
-"""From records to points: what each arm of a protocol did to the old and the new task, by seed and learning rate."""
+"""From records to points: old-task and new-task accuracy of each arm, by seed and learning rate."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from nanocl.protocols.request import Request
 from nanocl.records import Option, Part, RunResult, RunSpec, hash_of
 
 RATE = "lr"
-# settings of the stream that are compared on pages of their own: they pass for forgetting, or hide
-# it
+# Options of the stream whose runs have pages of their own: running statistics that follow the new
+# task lower old-task accuracy although no weight has changed.
 SWITCHES = {
     "norm_statistics=freeze": "running statistics frozen",
     "norm_statistics=restore": "each task tested with its own running statistics",
@@ -26,13 +26,13 @@ class Point:
 
     Attributes:
         lr: Learning rate.
-        curve: Values of what else is swept, as text: points of one curve differ in the learning
-            rate alone.
-        new, old: Accuracy on the new and on the old task in the end, in [0, 1]; None where the run
+        curve: Values of the other options in the sweep, as text: the points of a curve differ in
+            the learning rate alone.
+        new, old: Final accuracy on the new and on the old task, in [0, 1]; None if the run
             diverged.
         before: Accuracy on the old task before finetuning.
         drift: L2 distance of the backbone from its start.
-        tensor_drift: Mean over the backbone's tensors of that distance.
+        tensor_drift: Mean of that distance over the backbone's tensors.
         deciles: Mean absolute change in each tenth of the backbone's weights by magnitude, smallest
             first.
     """
@@ -47,101 +47,58 @@ class Point:
     deciles: tuple[float, ...]
 
 
+Seeds = Mapping[int, Sequence[Point]]  # seed to its points
+
+
 @dataclass(frozen=True)
-class Comparison:
+class Sweep:
     """The measured runs of a protocol at a tier.
 
     Attributes:
-        name: The protocol, with its tier unless that is `cpu`, and what a switch is set to.
-        title: What it is, for people.
+        name: The protocol, followed by its tier unless that is `cpu`, and by the value of a switch.
+        title: A description for readers.
         spec: One of its runs.
-        arms: Arm to seed to its points, by curve and ascending learning rate; in the protocol's
-            order of arms.
-        wanted: Runs that the protocol asks for; with a switch, of the arms that were run.
-        switch: Which of `SWITCHES` was set, empty for none.
+        arms: Arm to seed to its points, by curve and ascending learning rate; arms in the order of
+            the protocol.
+        wanted: Number of runs in the protocol; with a switch, of the arms that were run.
+        switch: The key of `SWITCHES` that was set, empty for none.
     """
 
     name: str
     title: str
     spec: RunSpec
-    arms: Mapping[str, Mapping[int, tuple[Point, ...]]]
+    arms: Mapping[str, Seeds]
     wanted: int
     switch: str = ""
 
     @property
     def measured(self) -> int:
-        """Runs that are measured."""
-        return sum(len(points) for seeds in self.arms.values() for points in seeds.values())
+        """Number of measured runs."""
+        return len(self.points())
+
+    def points(self) -> list[Point]:
+        """All points."""
+        return [p for seeds in self.arms.values() for points in seeds.values() for p in points]
 
 
-def comparisons(results: Iterable[RunResult]) -> list[Comparison]:
-    """All protocols with a sweep and a known first task of which there are records, smoke tests left out."""
-    known = {_key(result.spec): result for result in _of_one_data_set(results)}
-    names = {result.spec.protocol for result in known.values()}
-    found = []
+def sweeps(results: Iterable[RunResult]) -> list[Sweep]:
+    """The sweeps of all protocols that start from a learned task; smoke tests are left out."""
+    measured = {_key(result.spec): result for result in _of_one_data_set(results)}
+    names = {result.spec.protocol for result in measured.values()}
+    made = []
     for name, values in protocol.protocols().items():
-        if name in names:
-            found += [
-                made
-                for tier in values["tier"]
-                if tier != "smoke"
-                for switch in _switches(name, known.values())
-                if (made := _comparison(name, tier, switch, values, known)) is not None
-            ]
-    return found
-
-
-def _switches(name: str, results: Iterable[RunResult]) -> list[str]:
-    """No switch, and those that records of the protocol have."""
-    options = [result.spec.stream.options for result in results if result.spec.protocol == name]
-    return [
-        "",
-        *(
-            switch
-            for switch in SWITCHES
-            if any(
-                str(given.get(switch.split("=")[0])) == switch.split("=")[1] for given in options
-            )
-        ),
-    ]
-
-
-def _comparison(
-    name: str, tier: str, switch: str, values: Mapping[str, Any], known: Mapping[str, RunResult]
-) -> Comparison | None:
-    settled = protocol.at(values, tier)
-    if not (settled["sweep"] and settled["stream"].get("start")):
-        return None
-    settings = {"stream": dict([switch.split("=")])} if switch else {}
-    arms: dict[str, dict[int, tuple[Point, ...]]] = {}
-    wanted, spec = 0, None
-    for arm in settled["strategies"]:
-        specs = suite.specs(
-            Request(stream=name, tier=tier, strategies=(arm,), settings=settings), INSTALLED
-        )
-        swept, seeds = _swept(specs), {}
-        for run in specs:
-            if (result := known.get(_key(run))) is not None:
-                seeds.setdefault(run.seed, []).append(_point(result, run, swept))
-                spec = result.spec
-        wanted += len(specs) if seeds or not switch else 0
-        if seeds:
-            called = arm_name(arm, specs[0].strategy)
-            arms[arm if called in arms else called] = {
-                seed: tuple(sorted(points, key=lambda p: (p.curve, p.lr)))
-                for seed, points in sorted(seeds.items())
-            }
-    if spec is None:
-        return None
-    named = "-".join(
-        [name, *([tier] if tier != "cpu" else []), *([switch.split("=")[1]] if switch else [])]
-    )
-    title = values.get("title", name) + (f"; {SWITCHES[switch]}" if switch else "")
-    return Comparison(named, title, spec, arms, wanted, switch)
+        if name not in names:
+            continue
+        for tier in values["tier"]:
+            for switch in _switches(name, measured.values()):
+                sweep = None if tier == "smoke" else _sweep(name, tier, switch, values, measured)
+                if sweep is not None:
+                    made.append(sweep)
+    return made
 
 
 def arm_name(text: str, parts: Sequence[Part]) -> str:
-    """What an arm is called everywhere: NanoAdam by what it selects, any other by its name in the protocol."""
+    """The name of an arm everywhere: NanoAdam by its selection, any other as in the protocol."""
     if len(parts) != 1 or parts[0].name != "nanoadam":
         return text
     options = parts[0].options
@@ -150,13 +107,82 @@ def arm_name(text: str, parts: Sequence[Part]) -> str:
     return "nanoadam" if options["select"] == "small" else str(options["select"])
 
 
+def best_points(seeds: Seeds) -> list[Point]:
+    """For each seed the point that learns the new task best; a seed without any is left out."""
+    best = []
+    for points in seeds.values():
+        finished = [point for point in points if point.new is not None]
+        if finished:
+            best.append(max(finished, key=lambda point: point.new or 0.0))
+    return best
+
+
+def _switches(name: str, results: Iterable[RunResult]) -> list[str]:
+    """No switch, and those that records of the protocol have."""
+    options = [result.spec.stream.options for result in results if result.spec.protocol == name]
+    present = [""]
+    for switch in SWITCHES:
+        key, value = switch.split("=")
+        if any(str(values.get(key)) == value for values in options):
+            present.append(switch)
+    return present
+
+
+def _sweep(
+    name: str, tier: str, switch: str, values: Mapping[str, Any], measured: Mapping[str, RunResult]
+) -> Sweep | None:
+    """The sweep of a protocol at a tier, or None if it is no sweep or nothing is measured."""
+    settled = protocol.at(values, tier)
+    if not (settled["sweep"] and settled["stream"].get("start")):
+        return None
+    settings = {"stream": dict([switch.split("=")])} if switch else {}
+    arms: dict[str, Seeds] = {}
+    wanted, spec = 0, None
+    for arm in settled["strategies"]:
+        request = Request(stream=name, tier=tier, strategies=(arm,), settings=settings)
+        specs = suite.specs(request, INSTALLED)
+        runs = [(run, measured[_key(run)]) for run in specs if _key(run) in measured]
+        if runs or not switch:
+            wanted += len(specs)
+        if runs:
+            usual = arm_name(arm, specs[0].strategy)
+            arms[arm if usual in arms else usual] = _points_by_seed(runs, _swept(specs))
+            spec = runs[-1][1].spec
+    if spec is None:
+        return None
+    title = values.get("title", name) + (f"; {SWITCHES[switch]}" if switch else "")
+    return Sweep(_name(name, tier, switch), title, spec, arms, wanted, switch)
+
+
+def _name(protocol_name: str, tier: str, switch: str) -> str:
+    parts = [protocol_name]
+    if tier != "cpu":
+        parts.append(tier)
+    if switch:
+        parts.append(switch.split("=")[1])
+    return "-".join(parts)
+
+
+def _points_by_seed(
+    runs: Iterable[tuple[RunSpec, RunResult]], swept: Sequence[tuple[int, str]]
+) -> Seeds:
+    seeds: dict[int, list[Point]] = {}
+    for run, result in runs:
+        seeds.setdefault(run.seed, []).append(_point(result, run, swept))
+    return {
+        seed: tuple(sorted(points, key=lambda point: (point.curve, point.lr)))
+        for seed, points in sorted(seeds.items())
+    }
+
+
 def _point(result: RunResult, run: RunSpec, swept: Sequence[tuple[int, str]]) -> Point:
     values = {name: run.strategy[place].options[name] for place, name in swept}
-    rate = values.pop(RATE, None)
+    swept_rate = values.pop(RATE, None)
+    rate = swept_rate if swept_rate is not None else _rate(run.strategy)
     complete = result.status == "ok"
     last = result.drift[-1] if complete else None
     return Point(
-        lr=float(rate if rate is not None else _rate(run.strategy)),
+        lr=float(rate or 0.0),
         curve=_text(values),
         new=result.evaluation[-1][-1] if complete else None,
         old=result.evaluation[-1][0] if complete else None,
@@ -168,18 +194,20 @@ def _point(result: RunResult, run: RunSpec, swept: Sequence[tuple[int, str]]) ->
 
 
 def _swept(specs: Sequence[RunSpec]) -> list[tuple[int, str]]:
-    """(Place of the part, option) of all that differs between the runs of an arm."""
-    first = specs[0].strategy
-    return [
-        (place, name)
-        for place, part in enumerate(first)
-        for name, value in part.options.items()
-        if any(run.strategy[place].options[name] != value for run in specs)
-    ]
+    """(Place of the part, option) of every option that differs between the runs of an arm."""
+    swept = []
+    for place, part in enumerate(specs[0].strategy):
+        for name in part.options:
+            values = [run.strategy[place].options[name] for run in specs]
+            if any(value != values[0] for value in values):
+                swept.append((place, name))
+    return swept
 
 
 def _rate(parts: Sequence[Part]) -> Option:
-    return next((part.options[RATE] for part in reversed(parts) if RATE in part.options), 0.0)
+    """The learning rate of the last part that has one."""
+    rates = [part.options[RATE] for part in parts if RATE in part.options]
+    return rates[-1] if rates else 0.0
 
 
 def _text(values: Mapping[str, Option]) -> str:
@@ -190,37 +218,30 @@ def _text(values: Mapping[str, Option]) -> str:
 
 
 def _key(spec: RunSpec) -> str:
-    """What a protocol file decides of a run: neither fingerprints nor where the options come from."""
+    """Hash of everything in a run that a protocol file decides.
+
+    Left out are fingerprints, which depend on the machine, and where the options come from.
+    """
     parts = {
         "strategy": [asdict(part) for part in spec.strategy],
         "training": asdict(spec.training),
         "stream": dict(spec.stream.options),
         "model": dict(spec.model.options),
     }
-    return hash_of(
-        [
-            spec.protocol,
-            spec.tier,
-            spec.scenario,
-            spec.stream.name,
-            spec.model.name,
-            spec.seed,
-            parts,
-        ],
-        20,
-    )
+    names = [spec.protocol, spec.tier, spec.scenario, spec.stream.name, spec.model.name]
+    return hash_of([*names, spec.seed, parts], 20)
 
 
 def _of_one_data_set(results: Iterable[RunResult]) -> list[RunResult]:
-    """For each benchmark and tier, the records of the data and weights that have most of them."""
+    """For each protocol and tier, the records of the data and weights that have most records."""
     groups: dict[tuple[str, str], dict[str, list[RunResult]]] = {}
     for result in results:
-        facts = f"{result.spec.data} {result.spec.model.weights}{result.spec.model.pretrained_on}"
-        groups.setdefault((result.spec.protocol, result.spec.tier), {}).setdefault(
-            facts, []
-        ).append(result)
-    return [
-        result
-        for group in groups.values()
-        for result in max(group.items(), key=lambda item: (len(item[1]), item[0]))[1]
-    ]
+        spec = result.spec
+        facts = f"{spec.data} {spec.model.weights}{spec.model.pretrained_on}"
+        by_facts = groups.setdefault((spec.protocol, spec.tier), {})
+        by_facts.setdefault(facts, []).append(result)
+    kept = []
+    for by_facts in groups.values():
+        _, most = max(by_facts.items(), key=lambda item: (len(item[1]), item[0]))
+        kept += most
+    return kept

@@ -1,4 +1,4 @@
-"""What finetuning did to a network: plasticity, forgetting, drift and the geometry of its neurons."""
+"""Effects of finetuning on a network: learning, forgetting, drift and geometry of its neurons."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ MEASURES = {
     "loss_b": "test error on B",
     "steps": "updates until the training error on B is 1 % of the new neurons' mean square",
     "keep_a": "test error on A of the neurons that made up 95 % of the pretrained network",
-    "oldhead_a": "test error on A with the pretrained output weights put back",
+    "oldhead_a": "test error on A with the pretrained output weights restored",
     "drift": "mean squared change of a parameter",
     "drift_kept": "mean squared change of a parameter of the kept neurons",
     "preserved": "largest k for which the k largest neurons are unchanged to 1e-6",
     "unchanged": "share of the kept neurons unchanged to 1e-6",
     "cosine": "mean cosine of a kept neuron |a| w before and after",
     "cosine_least": "least cosine of a kept neuron before and after",
-    "match": "mean over the new teacher neurons of the best cosine with a student neuron of its sign",
+    "match": "mean over new teacher neurons of the best cosine with a student neuron of its sign",
     "flips": "output weights that changed sign",
 }
 
@@ -49,18 +49,18 @@ def measure(
     size = np.abs(a0) * np.linalg.norm(w0, axis=1)
     kept = largest(size, KEPT)
     old, new = (answers(tasks.test, *teacher) for teacher in tasks.teachers)
-    answering = a0 if own else a1
+    answering = a0 if own else a1  # the head that answers A
+    # a row for each neuron: the change of its input weights and of its output weight
     moved = np.concatenate([w1 - w0, (answering - a0)[:, None]], axis=1)
+    drifting = moved[:, :-1] if own else moved  # a new head has no drift
     cosines = _cosines(np.abs(a0)[:, None] * w0, np.abs(answering)[:, None] * w1)[kept]
     return {
         "loss_b": error(w1, a1, tasks.test, new),
         "steps": reached,
         "keep_a": error(w1[kept], answering[kept], tasks.test, old),
         "oldhead_a": error(w1, a0, tasks.test, old),
-        "drift": float(np.mean(moved**2)) if not own else float(np.mean(moved[:, :-1] ** 2)),
-        "drift_kept": float(np.mean(moved[kept] ** 2))
-        if not own
-        else float(np.mean(moved[kept, :-1] ** 2)),
+        "drift": float(np.mean(drifting**2)),
+        "drift_kept": float(np.mean(drifting[kept] ** 2)),
         "preserved": preserved(size, np.abs(moved).max(axis=1)),
         "unchanged": float(np.mean(np.abs(moved[kept]).max(axis=1) <= UNCHANGED)),
         "cosine": float(cosines.mean()),
@@ -72,7 +72,7 @@ def measure(
 
 
 def facts(before: Any, tasks: Tasks) -> dict[str, Any]:
-    """What is known of a pretrained network before it is finetuned."""
+    """The measures of a pretrained network before it is finetuned."""
     weights, head = (np.asarray(part, np.float64) for part in before)
     size = np.abs(head) * np.linalg.norm(weights, axis=1)
     kept = largest(size, KEPT)
@@ -90,14 +90,18 @@ def facts(before: Any, tasks: Tasks) -> dict[str, Any]:
 
 
 def largest(size: np.ndarray, share: float) -> np.ndarray:
-    """The fewest neurons, largest first, whose sizes add up to at least `share` of the whole."""
+    """The fewest neurons, largest first, whose sizes add up to at least `share` of the total."""
     order = np.argsort(-size, kind="stable")
+    # the last term absorbs rounding in the sum
     reached = np.cumsum(size[order]) >= share * size.sum() * (1 - 1e-12)
     return order[: int(np.argmax(reached)) + 1]
 
 
 def preserved(size: np.ndarray, change: np.ndarray) -> int:
-    """Largest k for which the k largest neurons changed by at most `UNCHANGED` in any parameter (Definition 2.1)."""
+    """Largest k for which no parameter of the k largest neurons changed by more than `UNCHANGED`.
+
+    Definition 2.1 of the paper.
+    """
     still = change[np.argsort(-size, kind="stable")] <= UNCHANGED
     return int(np.argmin(still)) if not still.all() else len(still)
 
@@ -113,23 +117,23 @@ def _cosines(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def _match(weights: np.ndarray, head: np.ndarray, tasks: Tasks) -> float | None:
-    """None without a new neuron; -1 for one whose sign no student neuron has."""
+    """Mean over the new teacher neurons of the best cosine with a student neuron of its sign.
+
+    None without a new neuron; a new neuron whose sign no student neuron has counts as -1.
+    """
     best = []
-    for sign, direction in zip(
-        tasks.signs[tasks.neurons :], tasks.directions[tasks.neurons :], strict=True
-    ):
+    signs, directions = tasks.signs[tasks.neurons :], tasks.directions[tasks.neurons :]
+    for sign, direction in zip(signs, directions, strict=True):
         fitting = weights[np.sign(head) == sign]
-        best.append(
-            float(_cosines(fitting, np.broadcast_to(direction, fitting.shape)).max())
-            if len(fitting)
-            else -1.0
-        )
+        cosines = _cosines(fitting, np.broadcast_to(direction, fitting.shape))
+        best.append(float(cosines.max()) if len(fitting) else -1.0)
     return float(np.mean(best)) if best else None
 
 
 def _neurons(weights: np.ndarray, head: np.ndarray) -> list[list[float]]:
-    vectors = np.abs(head)[:, None] * weights
-    return [
-        [*(float(f"{x:.4g}") for x in vector), float(np.sign(a))]
-        for vector, a in zip(vectors, head, strict=True)
-    ]
+    """For each neuron the entries of |a| w and the sign of a, in 4 digits."""
+    rows = []
+    for vector, a in zip(np.abs(head)[:, None] * weights, head, strict=True):
+        entries = [float(f"{x:.4g}") for x in vector]
+        rows.append([*entries, float(np.sign(a))])
+    return rows

@@ -1,12 +1,15 @@
-"""The study as text: a table of the paper's setting for the terminal, a page with every setting and the verdicts."""
+"""The study as text: a short table for the terminal, a page with every setting and the verdicts."""
 
 from __future__ import annotations
 
 import statistics as plain
 from collections.abc import Sequence
 
-from nanocl.studies.claims import Claim, markdown
-from nanocl.studies.teacher_student.claims import absolute
+from nanocl.reporting.formats import pipe_table
+from nanocl.studies.claims import Claim
+from nanocl.studies.claims_page import claims_table
+from nanocl.studies.teacher_student.claims import absolute, teacher_claims
+from nanocl.studies.teacher_student.pictured import pictured
 from nanocl.studies.teacher_student.settings import condition_label, label
 from nanocl.studies.teacher_student.storage import Record
 
@@ -22,7 +25,8 @@ COLUMNS = {
     "sign flips": "flips",
     "steps": "steps",
 }
-PUBLISHED = {
+SHOWN = ("L_B", "A_keep", "A_oldhead", "drift", "k preserved")  # in the terminal
+PUBLISHED = {  # new neurons to arm to loss and distance in Tables 8 and 9
     1: {
         "nano": ("0.0094 ± 0.012", "0.027 ± 0.0040"),
         "gradient": ("0.017 ± 0.015", "0.057 ± 0.032"),
@@ -32,134 +36,152 @@ PUBLISHED = {
         "gradient": ("0.063 ± 0.033", "0.097 ± 0.071"),
     },
 }
+_GENERATED = (
+    "Generated from the records in this results folder, by `python -m nanocl.report` and by "
+    "`python -m nanocl.run --stream teacher-student`; do not edit."
+)
 _LEGEND = """\
-Arms: gd and adam train everything; nano, large, gradient and random train the smallest, largest, steepest and random
-entries of each layer by gradient descent; nano-neuron trains the smallest whole neurons; theorem trains, without its
-output weight, the smallest neuron of the new neuron's sign. The paper's setting is one new neuron in the plane, 20
-hidden neurons of initial deviation 0.22 and 10000 full-batch steps; the mask share of 10 %, a new selection at every
-step, 500 samples and the learning rate of 0.125 on the mean squared error are ours where the paper gives none that
-converges. Every other setting changes what its title says.
+Arms: `gd` and `adam` train everything. `nano`, `large`, `gradient` and `random` train a share of
+the entries of each layer by gradient descent: the smallest, the largest, those with the largest
+gradients, or random ones. `nano-neuron` trains the smallest whole neurons. `theorem` trains the
+input weights of the smallest neuron that has the sign of the new neuron.
 
-Median and quartiles over the seeds. L_B: test error on B (mean square). A_keep: error on A of the neurons that made up
-95 % of the pretrained network. A_oldhead: error on A with the pretrained output weights put back; with own heads it is
-the error on A. drift: mean squared change of a parameter, of all and of the kept neurons. k preserved: the k largest
-neurons are unchanged to 1e-6. cosine: of the kept neurons |a| w before and after. match: best cosine of a new teacher
-neuron with a student neuron of its sign. steps: updates until the training error on B is 1 % of the new neurons' mean
-square, and how many seeds got there. A seed that diverged is left out and counted.
-"""
+The paper's setting has one new neuron in the plane, 20 hidden neurons of initial deviation 0.22 and
+10000 full-batch steps. The mask share of 10 %, a new selection at every step, 500 samples and the
+learning rate of 0.125 on the mean squared error are our choice: the paper gives none, or none that
+converges. Every other setting differs from it as its title says.
+
+Cells are median and quartiles over the seeds; a seed that diverged is left out and counted.
+
+- L_B: test error on B (mean square).
+- A_keep: error on A of the neurons that made up 95 % of the pretrained network.
+- A_oldhead: error on A with the pretrained output weights restored; with own heads this is the
+  error on A.
+- drift: mean squared change of a parameter, for all neurons and for the kept ones.
+- k preserved: the k largest neurons are unchanged to 1e-6.
+- cosine: between |a| w of the kept neurons before and after.
+- match: best cosine of a new teacher neuron with a student neuron of its sign.
+- steps: updates until the training error on B is 1 % of the new neurons' mean square, with the
+  number of seeds that reached it."""
 
 
-def text(settings: Sequence[Record], claims: Sequence[Claim]) -> str:
+def terminal_text(settings: Sequence[Record], claims: Sequence[Claim]) -> str:
     """For the terminal: the first setting, and a verdict for each claim."""
-    lines = []
-    if settings:
-        lines += [
-            f"{label(settings[0]['setting'])}, {len(settings[0]['setting']['seeds'])} seeds, medians:"
-        ]
-        rows = [["arm", *list(COLUMNS)[:4], "k preserved"]]
-        for arm in _arms(settings[0]):
-            rows.append([arm, *(_median(settings[0], arm, COLUMNS[name]) for name in rows[0][1:])])
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines += [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-            for row in rows
-        ]
+    lines = _terminal_table(settings[0]) if settings else []
     for claim in claims:
         lines += ["", f"{claim.claim} ({claim.source.split(': ')[0]})", f"  {claim.verdict}"]
     return "\n".join(lines)
 
 
-def page(
-    settings: Sequence[Record],
-    conditions: Sequence[Record],
-    claims: Sequence[Claim],
-    figures: Sequence[str],
-) -> str:
+def teacher_page(settings: Sequence[Record], conditions: Sequence[Record]) -> str:
     """Markdown: verdicts, figures, every setting."""
+    figures = pictured(settings, conditions).names()
     parts = [
         "# Teacher-student study",
-        "Generated from the records in this folder by `python -m nanocl.run --stream "
-        "teacher-student`; do not edit.",
+        _GENERATED,
         "## Claims",
-        markdown(claims),
+        claims_table(teacher_claims(settings, conditions)),
+        "## Published tables",
+        _published_table(settings),
+        "## Figures",
+        *(f"![{name}.png]({name}.png)" for name in figures),
+        "## Every setting",
+        _LEGEND,
     ]
-    parts += ["## Published tables", _published(settings)]
-    parts += ["## Figures", *(f"![{name}]({name})" for name in figures)]
-    parts += ["## Every setting", _LEGEND]
     for entry in settings:
-        parts += [
-            f"### {label(entry['setting'])[:1].upper()}{label(entry['setting'])[1:]}",
-            _table(entry),
-        ]
-    parts += ["## Theorem 2.2", _conditions(conditions)]
+        title = label(entry["setting"])
+        parts += [f"### {title[:1].upper()}{title[1:]}", _setting_table(entry)]
+    parts += ["## Theorem 2.2", _conditions_table(conditions)]
     return "\n\n".join(part.rstrip() for part in parts if part) + "\n"
+
+
+def _terminal_table(entry: Record) -> list[str]:
+    seeds = len(entry["setting"]["seeds"])
+    rows = [["arm", *SHOWN]]
+    for arm in _arms(entry):
+        rows.append([arm, *(_median(_values(entry, arm, name)) for name in SHOWN)])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [f"{label(entry['setting'])}, {seeds} seeds, medians:"]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        lines.append("  ".join(cells))
+    return lines
+
+
+def _setting_table(entry: Record) -> str:
+    rows = []
+    for arm in _arms(entry):
+        cells = [_quartiles(_values(entry, arm, name), name == "steps") for name in COLUMNS]
+        rows.append((arm, *cells, _diverged(entry, arm)))
+    return pipe_table(("arm", *COLUMNS, "diverged"), rows)
+
+
+def _published_table(settings: Sequence[Record]) -> str:
+    """Tables 8 and 9 of the paper (mean and standard deviation) beside our comparable settings."""
+    header = ("table", "arm", "setting", "loss", "distance", "diverged")
+    rows: list[tuple[str, ...]] = []
+    for extra, arms in PUBLISHED.items():
+        for arm, published in arms.items():
+            rows.append((str(7 + extra), arm, "*as published*", *published, ""))
+            for entry in settings:
+                if _is_comparable(entry, extra):
+                    ours = [_mean_and_deviation(entry, arm, name) for name in ("loss_b", "drift")]
+                    title = label(entry["setting"])
+                    rows.append((str(7 + extra), arm, title, *ours, _diverged(entry, arm)))
+    return pipe_table(header, rows, names=3)
+
+
+def _conditions_table(conditions: Sequence[Record]) -> str:
+    """Medians over the seeds, a row for each network of each condition."""
+    header = ("networks", "epsilon", "distance of the limit", "time until learned", "learned")
+    rows = []
+    for entry in conditions:
+        values = entry["values"]
+        for place in range(len(values["epsilon"][0])):
+            columns = []
+            for name in ("epsilon", "distance", "time"):
+                column = [row[place] for row in values[name]]
+                columns.append([value for value in column if value is not None])
+            learned = f"{len(columns[-1])} of {len(values['epsilon'])}"
+            rows.append((condition_label(entry["condition"]), *map(_median, columns), learned))
+    return pipe_table(header, rows)
 
 
 def _arms(entry: Record) -> list[str]:
     return [name for name in entry["values"] if name != "before"]
 
 
-def _table(entry: Record) -> str:
-    lines = [f"| arm | {' | '.join(COLUMNS)} | diverged |", "|---|" + "---|" * (len(COLUMNS) + 1)]
-    for arm in _arms(entry):
-        cells = [_cell(entry, arm, measure) for measure in COLUMNS.values()]
-        gone = sum(value is None for value in entry["values"][arm]["loss_b"])
-        lines.append(f"| {arm} | {' | '.join(cells)} | {gone or ''} |")
-    return "\n".join(lines)
+def _values(entry: Record, arm: str, column: str) -> list[float]:
+    """The values of the seeds that did not diverge."""
+    values = entry["values"][arm][COLUMNS[column]]
+    return [value for value in values if value is not None]
 
 
-def _cell(entry: Record, arm: str, measure: str) -> str:
-    values = [value for value in entry["values"][arm][measure] if value is not None]
+def _diverged(entry: Record, arm: str) -> str:
+    count = entry["values"][arm]["loss_b"].count(None)
+    return str(count) if count else ""
+
+
+def _quartiles(values: Sequence[float], counted: bool) -> str:
+    """`median [first quartile, third quartile]`, followed by the number of values if `counted`."""
+    count = f" ({len(values)})" if counted else ""
     if len(values) < 2:
-        return "–" if measure != "steps" else f"– ({len(values)})"
+        return f"–{count}"
     low, middle, high = plain.quantiles(values, n=4, method="inclusive")
-    count = f" ({len(values)})" if measure == "steps" else ""
     return f"{middle:.3g} [{low:.3g}, {high:.3g}]{count}"
 
 
-def _median(entry: Record, arm: str, measure: str) -> str:
-    values = [value for value in entry["values"][arm][measure] if value is not None]
+def _median(values: Sequence[float]) -> str:
     return f"{plain.median(values):.3g}" if values else "–"
 
 
-def _published(settings: Sequence[Record]) -> str:
-    """Tables 8 and 9 as the paper prints them, mean and standard deviation, beside every setting like theirs."""
-    lines = ["| table | arm | setting | loss | distance | diverged |", "|---|---|---|---|---|---|"]
-    for extra, arms in PUBLISHED.items():
-        for arm, (loss, distance) in arms.items():
-            lines.append(f"| {7 + extra} | {arm} | *as published* | {loss} | {distance} | |")
-            for entry in settings:
-                setting = entry["setting"]
-                kind = [setting[name] for name in ("extra", "dimension", "heads", "angle")]
-                if kind == [extra, 2, "shared", None]:
-                    ours = [absolute(entry, arm, measure) for measure in ("loss_b", "drift")]
-                    cells = [
-                        "{:.2g} ± {:.2g}".format(*value[:2]) if value else "–" for value in ours
-                    ]
-                    gone = sum(value is None for value in entry["values"][arm]["loss_b"])
-                    lines.append(
-                        f"| {7 + extra} | {arm} | {label(setting)} | {' | '.join(cells)} | {gone or ''} |"
-                    )
-    return "\n".join(lines)
+def _mean_and_deviation(entry: Record, arm: str, measure: str) -> str:
+    value = absolute(entry, arm, measure)
+    return f"{value[0]:.2g} ± {value[1]:.2g}" if value else "–"
 
 
-def _conditions(conditions: Sequence[Record]) -> str:
-    lines = [
-        "| networks | epsilon | distance of the limit | time until learned | learned |",
-        "|---|---|---|---|---|",
-    ]
-    for entry in conditions:
-        values = entry["values"]
-        for place in range(len(values["epsilon"][0])):
-            columns = {
-                name: [row[place] for row in values[name] if row[place] is not None]
-                for name in ("epsilon", "distance", "time")
-            }
-            shown = [
-                f"{plain.median(column):.3g}" if column else "–" for column in columns.values()
-            ]
-            lines.append(
-                f"| {condition_label(entry['condition'])} | {' | '.join(shown)} | "
-                f"{len(columns['time'])} of {len(values['epsilon'])} |"
-            )
-    return "\n".join(lines)
+def _is_comparable(entry: Record, extra: int) -> bool:
+    """Whether a setting has the paper's number of new neurons, dimension, heads and teachers."""
+    setting = entry["setting"]
+    kind = [setting[name] for name in ("extra", "dimension", "heads", "angle")]
+    return kind == [extra, 2, "shared", None]

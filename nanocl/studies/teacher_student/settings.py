@@ -1,10 +1,10 @@
-"""What the study runs, as values: settings of the finetuning experiment and conditions of the theorem."""
+"""The runs of the study: settings of the finetuning experiment, conditions of the theorem."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from nanocl.plugins.catalogue import INSTALLED
 from nanocl.protocols import suite
@@ -18,7 +18,9 @@ ARMS = ("gd", "adam", "nano", "nano-neuron", "theorem", "gradient", "random", "l
 
 @dataclass(frozen=True)
 class Setting:
-    """Pretraining on teacher A and finetuning on teacher B; the defaults are the paper's, where it gives them.
+    """Pretraining on teacher A and finetuning on teacher B.
+
+    The defaults are those of the paper, as far as it gives them.
 
     Attributes:
         dimension, teacher, samples, test_samples, extra, angle: As in
@@ -31,10 +33,10 @@ class Setting:
         share: Share of the entries of each layer (of the neurons, for whole neurons) that a masked
             arm trains.
         interval: Updates from one selection to the next; 0 selects once.
-        optimizer: `gd` or `adam`, of the masked arms.
+        optimizer: `gd` or `adam`, for the masked arms.
         heads: `shared`: teacher B is learned with the output weights of teacher A. `own`: with new
-            ones, trained in every arm without a mask, while those of teacher A are kept.
-        seeds: One student, pair of teachers and set of inputs each.
+            output weights, which every arm trains without a mask; those of teacher A are kept.
+        seeds: Each has its own student, pair of teachers and set of inputs.
 
     Source: Zhou et al., 2025, arXiv:2506.21374, section 2. Their learning rates, 2 and 1, diverge
         on the mean squared error; samples, mask share and interval are not published.
@@ -73,32 +75,35 @@ class Setting:
 
     @property
     def arms(self) -> tuple[str, ...]:
-        """The theorem's arm needs a new neuron and the old output weights."""
-        return (
-            ARMS
-            if self.extra and self.heads == "shared"
-            else tuple(arm for arm in ARMS if arm != "theorem")
-        )
+        """The arms; `theorem` only with a new neuron and the old output weights."""
+        if self.extra and self.heads == "shared":
+            return ARMS
+        return tuple(arm for arm in ARMS if arm != "theorem")
 
     @property
     def digest(self) -> str:
         """Hash of every field, 12 hex digits."""
         return hash_of({"schema": SCHEMA, "setting": asdict(self)})
 
+    @property
+    def words(self) -> str:
+        """A description for readers."""
+        return label(asdict(self))
+
 
 @dataclass(frozen=True)
 class Condition:
-    """Theorem 2.2 with one new neuron, on networks that were built for it or that were pretrained.
+    """Theorem 2.2 with one new neuron, on pretrained networks or on networks built for it.
 
     Attributes:
         dimension, teacher, samples: As in `Setting`.
-        init_scale: Of the networks to be pretrained; None builds networks that meet the assumptions
-            exactly.
-        hidden, pretrain_lr, pretrain_steps: Of the networks to be pretrained.
-        epsilons: Of the networks to be built.
+        init_scale: As in `Setting`, for pretrained networks; None builds networks that meet the
+            assumptions exactly.
+        hidden, pretrain_lr, pretrain_steps: As in `Setting`, for pretrained networks.
+        epsilons: The values of epsilon for which networks are built.
         time_step, time: Euler step and end of the gradient flow of v on half the mean squared
             error.
-        seeds: One network, pair of teachers and set of inputs each.
+        seeds: Each has its own network, pair of teachers and set of inputs.
     """
 
     dimension: int = 2
@@ -118,13 +123,22 @@ class Condition:
         """Hash of every field, 12 hex digits."""
         return hash_of({"schema": SCHEMA, "condition": asdict(self)})
 
+    @property
+    def words(self) -> str:
+        """A description for readers."""
+        return f"theorem, {condition_label(asdict(self))}"
+
+
+Spec = Setting | Condition
+Kind = TypeVar("Kind", Setting, Condition)
+
 
 def plan(tier: str = "cpu", seeds: Sequence[int] = ()) -> tuple[list[Setting], list[Condition]]:
-    """What `benchmarks/teacher-student.toml` asks for in its tables `study`.
+    """The settings and conditions in the tables `study` of `benchmarks/teacher-student.toml`.
 
     Args:
         tier: `smoke`, `cpu` or `paper`.
-        seeds: Instead of the protocol's.
+        seeds: Replace the seeds of the protocol.
 
     Raises:
         UserError: An unknown tier or key, or a value out of its range.
@@ -142,17 +156,17 @@ def plan(tier: str = "cpu", seeds: Sequence[int] = ()) -> tuple[list[Setting], l
 
 
 def label(values: Mapping[str, Any]) -> str:
-    """Where a setting, as a mapping, differs from the paper's: `extra neurons 2, mask share 20 %`."""
+    """How a setting differs from the paper's, such as `extra neurons 2, mask share 20 %`."""
     usual = asdict(Setting())
-    changed = {
-        name: value for name, value in values.items() if name in usual and usual[name] != value
-    }
-    found = [_WORDS[name](value, values) for name, value in changed.items() if name in _WORDS]
-    return ", ".join(found) or "the paper's setting"
+    differences = []
+    for name, value in values.items():
+        if name in usual and usual[name] != value and name in _WORDS:
+            differences.append(_WORDS[name](value, values))
+    return ", ".join(differences) or "the paper's setting"
 
 
 def condition_label(values: Mapping[str, Any]) -> str:
-    """Which networks: `built, dimension 2` or `pretrained from deviation 0.1, dimension 20`."""
+    """The networks: `built, dimension 2` or `pretrained from deviation 0.1, dimension 20`."""
     scale = values["init_scale"]
     kind = "built" if scale is None else f"pretrained from deviation {_deviation(scale, values)}"
     return f"{kind}, dimension {values['dimension']}"
@@ -177,17 +191,13 @@ _WORDS = {
 }
 
 
-def _make(kind: type, values: Mapping[str, Any]) -> Any:
-    known = {field.name for field in fields(kind)}
+def _make(kind: type[Kind], values: Mapping[str, Any]) -> Kind:
+    options = {field.name for field in fields(kind)}
     for name in values:
-        if name not in known:
-            raise UserError(f"the study {NAME} has no option {name!r}{did_you_mean(name, known)}")
-    return kind(
-        **{
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in values.items()
-        }
-    )
+        if name not in options:
+            raise UserError(f"the study {NAME} has no option {name!r}{did_you_mean(name, options)}")
+    plain = {n: tuple(value) if isinstance(value, list) else value for n, value in values.items()}
+    return kind(**plain)  # type: ignore[arg-type]
 
 
 def _check(setting: Setting, **ranges: tuple) -> None:

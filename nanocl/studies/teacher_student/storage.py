@@ -1,129 +1,88 @@
-"""The study's records: one JSON file for each setting and each condition, named by its digest; needs no torch."""
+"""The study's records: one JSON file for each setting and condition, named by its digest."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from nanocl.records import Environment, UserError, files
-from nanocl.studies.teacher_student.settings import (
-    NAME,
-    SCHEMA,
-    Condition,
-    Setting,
-    condition_label,
-    label,
-)
+from nanocl.records import Environment, files, plain
+from nanocl.records.plain import SIZE_LIMIT
+from nanocl.records.store import unwritable
+from nanocl.studies.teacher_student.settings import NAME, SCHEMA, Setting, Spec
 
-SIZE_LIMIT = 64 * 1024
 Record = Mapping[str, Any]
 
 
-def folder(root: Path) -> Path:
-    """Where the study keeps its records and what it draws from them."""
-    return Path(root) / "studies" / NAME
+def folder(results_root: Path) -> Path:
+    """Where the study keeps its records, its page and its figures."""
+    return Path(results_root) / "studies" / NAME
 
 
-def path_of(spec: Setting | Condition, root: Path) -> Path:
-    """Where a record lies: `mask-share-20-9ba81806987b.json`."""
-    words = (
-        label(asdict(spec))
-        if isinstance(spec, Setting)
-        else f"theorem {condition_label(asdict(spec))}"
-    )
-    return (
-        folder(root) / f"{re.sub('[^a-z0-9.]+', '-', words.lower()).strip('-')}-{spec.digest}.json"
-    )
+def path_of(spec: Spec, results_root: Path) -> Path:
+    """The path of a record, such as `mask-share-20-9ba81806987b.json`."""
+    words = re.sub("[^a-z0-9.]+", "-", spec.words.lower()).strip("-")
+    return folder(results_root) / f"{words}-{spec.digest}.json"
 
 
-def record(
-    spec: Setting | Condition, values: Mapping[str, Any], environment: Environment
-) -> Record:
-    """A plain value; floats are rounded to 7 digits, what is not finite is None."""
-    kind = "setting" if isinstance(spec, Setting) else "condition"
-    return {
-        "schema": SCHEMA,
-        "study": NAME,
-        "digest": spec.digest,
-        kind: asdict(spec),
-        "values": _plain(values),
-        "environment": asdict(environment),
-    }
-
-
-def save(spec: Setting | Condition, entry: Record, root: Path) -> Path:
-    """Write one record atomically.
+def save(
+    spec: Spec, values: Mapping[str, Any], environment: Environment, results_root: Path
+) -> Path:
+    """Write one record atomically; floats are rounded to 7 digits, None if they are not finite.
 
     Raises:
         UserError: The folder cannot be written.
         ValueError: The record is too large.
     """
-    text = (
-        "{\n"
-        + ",\n".join(f"{json.dumps(name)}: {_text(value)}" for name, value in entry.items())
-        + "\n}\n"
-    )
-    if len(text.encode()) >= SIZE_LIMIT:
+    entry = {
+        "schema": SCHEMA,
+        "study": NAME,
+        "digest": spec.digest,
+        _kind(spec): asdict(spec),
+        "values": plain.finite(values, _rounded),
+        "environment": asdict(environment),
+    }
+    text = plain.lines(entry, _text) + "\n"
+    size = len(text.encode())
+    if size >= SIZE_LIMIT:
         raise ValueError(
-            f"a record must be smaller than {SIZE_LIMIT} bytes, got {len(text.encode())}; use fewer seeds"
+            f"a record must be smaller than {SIZE_LIMIT} bytes, got {size}; use fewer seeds"
         )
-    return write(path_of(spec, root), text.encode())
-
-
-def write(path: Path, content: bytes) -> Path:
-    """Write a file whole or not at all.
-
-    Raises:
-        UserError: The folder cannot be written.
-    """
     try:
-        files.write(path, content)
+        return files.write(path_of(spec, results_root), text)
     except OSError as error:
-        raise UserError(
-            f"cannot write {str(path)!r} ({error.strerror}); name a folder that can be written with "
-            "--results"
-        ) from error
-    return path
+        raise unwritable(results_root, error) from error
 
 
-def find(spec: Setting | Condition, root: Path) -> Record | None:
-    """The stored record, or None where there is none that can be trusted."""
+def find(spec: Spec, results_root: Path) -> Record | None:
+    """The stored record, or None if there is none or it is damaged."""
     try:
-        entry = json.loads(path_of(spec, root).read_text(encoding="utf-8"))
-        kind = "setting" if isinstance(spec, Setting) else "condition"
-        same = entry["digest"] == spec.digest and entry[kind] == json.loads(
-            json.dumps(asdict(spec))
-        )
-        return entry if same and isinstance(entry["values"], dict) else None
+        entry = plain.read(path_of(spec, results_root))
+        same_spec = entry[_kind(spec)] == plain.finite(asdict(spec))
+        usable = same_spec and entry["digest"] == spec.digest and isinstance(entry["values"], dict)
+        return entry if usable else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def load(specs: Sequence[Setting | Condition], root: Path) -> list[Record]:
-    """The records there are, in the order of `specs`."""
-    return [entry for spec in specs if (entry := find(spec, root)) is not None]
+def load(specs: Sequence[Spec], results_root: Path) -> list[Record]:
+    """The records of those specs that are measured, in their order."""
+    entries = [find(spec, results_root) for spec in specs]
+    return [entry for entry in entries if entry is not None]
+
+
+def _kind(spec: Spec) -> str:
+    return "setting" if isinstance(spec, Setting) else "condition"
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, dict) and value and all(isinstance(item, dict) for item in value.values()):
-        return (
-            "{\n"
-            + ",\n".join(f"  {json.dumps(name)}: {_text(item)}" for name, item in value.items())
-            + "\n}"
-        )
-    return json.dumps(value, allow_nan=False, separators=(",", ":"))
+    """JSON with a line for each key of a mapping of mappings."""
+    if isinstance(value, dict) and value and all(isinstance(v, dict) for v in value.values()):
+        return plain.lines(value, _text)
+    return plain.compact(value)
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _plain(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float):
-        rounded = float(f"{value:.7g}")
-        return rounded if rounded - rounded == 0 else None
-    return value
+def _rounded(value: float) -> float:
+    return float(f"{value:.7g}")

@@ -1,33 +1,39 @@
-"""Theorem 2.2 in numbers: one neuron of the right sign learns the new one, everything else is frozen.
+"""Theorem 2.2 in numbers: one neuron of the right sign learns the new one, the rest is frozen.
 
 With the output weight a frozen, gradient flow of the input weights w moves v = |a| w by dv/dt =
--a^2 slope(v). So the flow of v alone, in its own time, gives the limit, and its time over a^2 is
-the time that gradient flow of w takes.
+-a^2 slope(v). So the flow of v alone, in its own time, gives the limit. Its time divided by a^2 is
+the time of the gradient flow of w.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from functools import partial
 
 import numpy as np
 
-from nanocl.data.teachers import answers
+from nanocl.data.teachers import Tasks, answers
 from nanocl.studies.teacher_student import _kernel
-from nanocl.studies.teacher_student.engine import LEARNED, Network, Start, initial, pretrain
+from nanocl.studies.teacher_student.engine import LEARNED, initial, pretrain
+from nanocl.studies.teacher_student.fitting import TwoLayers
+from nanocl.studies.teacher_student.runs import Start
 from nanocl.studies.teacher_student.settings import Condition
 
 COLUMNS = ("epsilon", "size", "distance", "time", "angle")
+Row = tuple[float, float, float, float | None, float]
 
 
 def compute(condition: Condition, workers: int) -> dict[str, list[list[float | None]]]:
     """For each column a list over seeds of lists over the condition's networks.
 
-    Columns: `epsilon`, the larger a^2 of the smallest neuron of each sign; `size`, |a| ||w|| of the neuron that learns;
-    `distance` of the limit v from the new neuron of the teacher; `time` of gradient flow until the
-    mean squared error is within 1 % of the new neuron's mean square of its limit, None for never;
-    `angle` in degrees between v at the start and the new neuron.
+    Columns:
+        epsilon: The larger a^2 of the smallest neuron of each sign.
+        size: |a| ||w|| of the neuron that learns.
+        distance: Of the limit v from the new neuron of the teacher.
+        time: Of gradient flow until the mean squared error is within 1 % of the new neuron's mean
+            square of its limit, None for never.
+        angle: In degrees between v at the start and the new neuron.
     """
     starts = [
         Start(
@@ -43,23 +49,19 @@ def compute(condition: Condition, workers: int) -> dict[str, list[list[float | N
         )
         for seed in condition.seeds
     ]
-    jobs: list[Callable[[], list[tuple]]] = []
+    jobs: list[Callable[[], list[Row]]] = []
     for start in starts:
         if condition.init_scale is None:
-            jobs.append(
-                lambda start=start: [
-                    _built(start, epsilon, condition) for epsilon in condition.epsilons
-                ]
-            )
+            jobs.append(partial(_built_networks, start, condition))
         else:
-            fresh = initial(start)[0]
-            jobs.append(lambda start=start, fresh=fresh: [_pretrained(start, fresh, condition)])
+            jobs.append(partial(_pretrained_network, start, initial(start)[0], condition))
     with ThreadPoolExecutor(workers) as pool:
-        rows = list(pool.map(lambda job: job(), jobs))
-    return {
-        name: [[row[number] for row in networks] for networks in rows]
-        for number, name in enumerate(COLUMNS)
-    }
+        by_seed = list(pool.map(lambda job: job(), jobs))
+    columns: dict[str, list[list[float | None]]] = {name: [] for name in COLUMNS}
+    for networks in by_seed:
+        for name, values in zip(COLUMNS, zip(*networks, strict=True), strict=True):
+            columns[name].append(list(values))
+    return columns
 
 
 def flow(
@@ -77,17 +79,15 @@ def flow(
         v: Start, shape (d,).
         inputs, targets: Shapes (N, d) and (N,).
         step, time: Euler step and end.
-        extra: Mean square of what is to be learned.
+        extra: Mean square of the outputs to be learned.
 
     Returns:
-        v at the end; time until the mean squared error was within 1 % of `extra` of its value
-        there, None for never.
+        v at the end; time until the mean squared error was within 1 % of `extra` of its final
+        value, None for never.
     """
     features = np.ascontiguousarray(inputs.T)
-    steps, rate = (
-        round(time / step),
-        step / 2,
-    )  # half: the kernel's slope is that of the whole squared error
+    steps = round(time / step)
+    rate = step / 2  # half: the kernel's gradient is that of the whole squared error
     end = np.array(v)
     _kernel.flow(end, features, targets, rate, steps, -1.0)
     last = float(np.mean((np.maximum(inputs @ end, 0) - targets) ** 2))
@@ -95,19 +95,26 @@ def flow(
     return end, reached * step if reached >= 0 else None
 
 
-def _built(start: Start, epsilon: float, condition: Condition) -> tuple:
-    """The teacher itself and two more neurons of size epsilon, alike but for their signs, which answer 0 together."""
+def _built_networks(start: Start, condition: Condition) -> list[Row]:
+    return [_built(start, epsilon, condition) for epsilon in condition.epsilons]
+
+
+def _built(start: Start, epsilon: float, condition: Condition) -> Row:
+    """The teacher itself and two spare neurons of size epsilon.
+
+    The spare neurons differ in their signs alone, so that their outputs cancel.
+    """
     tasks = start.tasks(1)
     away = np.random.default_rng((start.seed, 3)).standard_normal(start.dimension)
     v = epsilon * away / np.linalg.norm(away)
-    other = np.maximum(
-        tasks.train @ v, 0
-    )  # the spare neuron of the wrong sign answers -sign * other
+    # the output of the spare neuron of the wrong sign, without its sign
+    other = np.maximum(tasks.train @ v, 0)
     target = np.maximum(tasks.train @ tasks.directions[-1], 0) + other
     return _row(tasks, v, target, epsilon, epsilon, condition)
 
 
-def _pretrained(start: Start, fresh: Network, condition: Condition) -> tuple:
+def _pretrained_network(start: Start, fresh: TwoLayers, condition: Condition) -> list[Row]:
+    """A pretrained network whose smallest neuron of the new neuron's sign learns."""
     tasks = start.tasks(1)
     weights, head = (part.astype(np.float64) for part in pretrain(start, fresh))
     size = np.abs(head) * np.linalg.norm(weights, axis=1)
@@ -115,23 +122,24 @@ def _pretrained(start: Start, fresh: Network, condition: Condition) -> tuple:
     learns, other = (
         int(np.argmin(np.where(np.sign(head) == s, size, np.inf))) for s in (sign, -sign)
     )
-    rest = np.maximum(tasks.train @ np.delete(weights, learns, axis=0).T, 0) @ np.delete(
-        head, learns
-    )
+    # what the frozen neurons leave to be learned, with the sign of the output weight removed
+    frozen_weights, frozen_head = np.delete(weights, learns, axis=0), np.delete(head, learns)
+    rest = np.maximum(tasks.train @ frozen_weights.T, 0) @ frozen_head
     target = sign * (answers(tasks.train, *tasks.teachers[1]) - rest)
-    return _row(
-        tasks,
-        np.abs(head[learns]) * weights[learns],
-        target,
-        max(head[learns] ** 2, head[other] ** 2),
-        head[learns] ** 2,
-        condition,
-    )
+    start_v = np.abs(head[learns]) * weights[learns]
+    epsilon = max(head[learns] ** 2, head[other] ** 2)
+    return [_row(tasks, start_v, target, epsilon, head[learns] ** 2, condition)]
 
 
 def _row(
-    tasks: Any, v: np.ndarray, target: np.ndarray, epsilon: float, rate: float, condition: Condition
-) -> tuple:
+    tasks: Tasks,
+    v: np.ndarray,
+    target: np.ndarray,
+    epsilon: float,
+    rate: float,
+    condition: Condition,
+) -> Row:
+    """The columns of one network; `rate` is a^2, the speed of the flow of w relative to v."""
     new = tasks.directions[-1]
     end, time = flow(
         v,

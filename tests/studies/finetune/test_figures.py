@@ -1,0 +1,30 @@
+"""The figures of a sweep."""
+
+from dataclasses import replace
+
+from made_sweeps import a_sweep, one_seed
+
+from nanocl.studies.finetune import figures
+from nanocl.studies.finetune.figures import Mark
+
+
+def test_the_figures_are_the_same_bytes_twice_and_bear_a_diverged_run():
+    found = a_sweep()
+    gone = tuple(replace(p, new=None, old=None, drift=None, deciles=()) for p in one_seed())
+    found = replace(
+        found, arms={"adamw": found.arms["adamw"], "large": found.arms["large"], "sgd": {0: gone}}
+    )
+    first = figures.draw(found)
+    assert first == figures.draw(found) and set(first) == {
+        "fronts.png",
+        "learning-rates.png",
+        "drift.png",
+        "change-by-magnitude.png",
+    }
+
+
+def test_a_front_keeps_the_rates_that_no_other_beats_on_both_tasks():
+    places = ((10, 80), (20, 70), (15, 60), (20, 65), (5, 80))
+    rows = [Mark(new, old, 0.0, 0.0) for new, old in places]
+    assert figures.unbeaten(rows) == rows[:2]
+    assert figures.unbeaten(rows[:1] * 2) == rows[:1] * 2
