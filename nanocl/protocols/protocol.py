@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,8 @@ from nanocl.records import SCENARIOS, TIERS, UserError
 from nanocl.records.ranges import did_you_mean, one_of
 
 
-def protocols() -> dict[str, dict[str, Any]]:
+@functools.cache  # the package's own files do not change while a process runs
+def protocols() -> Mapping[str, Mapping[str, Any]]:
     """All protocols that come with nanocl, by name."""
     return {path.stem: read(path) for path in sorted(folder("benchmarks").glob("*.toml"))}
 

@@ -78,7 +78,7 @@ def resolve(
     ]
 
 
-def find(name: str, catalogue: Catalogue) -> tuple[str, dict[str, Any]]:
+def find(name: str, catalogue: Catalogue) -> tuple[str, Mapping[str, Any]]:
     """A protocol by name, alias or file, or a minimal one for a stream family that has none.
 
     Raises:
