@@ -1,0 +1,72 @@
+"""A record has the published form, or is refused with the place of the mistake."""
+
+import dataclasses
+import json
+
+import pytest
+from jsonschema import Draft202012Validator, ValidationError
+from making import a_result
+
+from nanocl import records
+from nanocl.records import schema, store
+
+
+def one_record(root):
+    return store.save(a_result(), root)
+
+
+def test_the_schema_is_valid_and_lists_exactly_the_fields_of_the_records():
+    published = schema.schema()
+    Draft202012Validator.check_schema(published)
+    rules = {
+        "spec": records.RunSpec,
+        "part": records.Part,
+        "drift": records.Drift,
+        "cost": records.Cost,
+        "environment": records.Environment,
+    }
+    for name, kind in rules.items():
+        assert list(published["$defs"][name]["properties"]) == [
+            field.name for field in dataclasses.fields(kind)
+        ], name
+    training = published["$defs"]["spec"]["properties"]["training"]["properties"]
+    assert list(training) == [field.name for field in dataclasses.fields(records.Training)]
+    assert list(published["properties"])[3:] == [
+        field.name for field in dataclasses.fields(records.RunResult)
+    ]
+    assert tuple(published["$defs"]["spec"]["properties"]["tier"]["enum"]) == records.TIERS
+
+
+def test_a_saved_record_fits_the_whole_published_schema(tmp_path):
+    record = json.loads(one_record(tmp_path).read_text())
+    Draft202012Validator(schema.schema()).validate(record)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('"hidden.bias":[0.0,null]', '"hidden.bias":["0",null]', "layer hidden.bias"),
+        ('"hidden.bias":[0.0,null]', '"hidden.bias":[0.0]', "layer hidden.bias"),
+        ('"hidden.bias":[0.0,null]', '"hidden.bias":0.0', "hidden.bias"),
+        ('"deciles":[0.1', '"deciles":["0.1"', "decile"),
+        ("[0.9,0.2,0.1]", '[0.9,0.2,"0.1"]', "evaluation matrix"),
+        ("[0.9,0.2,0.1]", "[0.9,0.2,true]", "evaluation matrix"),
+        ("[0.9,0.2,0.1]", "0.9", "evaluation matrix"),
+        ('"touched":1.0', '"touched":"1.0"', "touched"),
+        ("[0.9,0.2,0.1]", "[0.9,0.2,1.1]", "from 0 to 1"),
+        ("[0.9,0.2,0.1]", "[0.9,0.2,-0.1]", "from 0 to 1"),
+        ('"initial": [0.1', '"initial": [-0.1', "from 0 to 1"),
+        ('"train_seconds":10.0', '"train_seconds":-10.0', "cost/train_seconds"),
+        ('"steps":1000', '"steps":-1', "cost/steps"),
+        (',"release":"official"', "", "release"),
+        ('"release":"official"', '"release":"mine"', "release"),
+    ],
+)
+def test_what_is_no_number_where_numbers_belong_is_refused(tmp_path, old, new, words):
+    path = one_record(tmp_path)
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new, 1))
+    _, (problem,) = store.load_all(tmp_path)
+    assert words in problem.reason
+    with pytest.raises(ValidationError):
+        Draft202012Validator(schema.schema()).validate(json.loads(path.read_text()))
