@@ -8,38 +8,44 @@ import shutil
 import sys
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 
 from nanocl import studies
-from nanocl.cli import listing
+from nanocl.cli import listing, signals
 from nanocl.cli.commandline import Call, call
 from nanocl.engine import local
 from nanocl.plugins.catalogue import Catalogue
 from nanocl.protocols import suite
 from nanocl.protocols.pinning import pin
-from nanocl.records import RunFailure, RunSpec, UserError, probes, store
+from nanocl.records import RunFailure, RunResult, RunSpec, UserError, files, probes, store
+from nanocl.records.reservations import Reservations
 from nanocl.reporting import tables
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run what is not measured yet and print the tables; returns the exit code."""
     try:
-        asked = call(argv)
-        catalogue = Catalogue(asked.plugin_files)
-        if asked.only_list:
-            print(listing.plugins(catalogue))
-            return 0
-        strategies = asked.request.strategies
-        study = None if strategies else studies.find(asked.request.stream, catalogue)
-        return _study(study, asked) if study else _run(asked, catalogue)
+        with signals.as_interrupts():
+            return _call(call(argv))
     except UserError as error:
         print(f"nanocl: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         print(
             "nanocl: interrupted; measured runs are kept and the next call resumes the others",
             file=sys.stderr,
         )
-        return 130
+        return signals.exit_code(interrupt)
+
+
+def _call(asked: Call) -> int:
+    catalogue = Catalogue(asked.plugin_files)
+    if asked.only_list:
+        print(listing.plugins(catalogue))
+        return 0
+    strategies = asked.request.strategies
+    study = None if strategies else studies.find(asked.request.stream, catalogue)
+    return _study(study, asked) if study else _run(asked, catalogue)
 
 
 def _run(asked: Call, catalogue: Catalogue) -> int:
@@ -92,11 +98,11 @@ def _study(study: studies.TrainedStudy, asked: Call) -> int:
                 f"the study of {request.stream} takes no {option}; name strategies with "
                 "--strategy to run them one by one"
             )
-    what = {"tier": request.tier, "seeds": request.seeds}
-    for path in study.damaged(asked.results_root, **what):
+    tier, seeds = request.tier, request.seeds
+    for path in study.damaged(asked.results_root, tier=tier, seeds=seeds):
         print(f"nanocl: ignoring damaged record {path}; re-running", file=sys.stderr)
     if asked.dry_run:
-        parts = study.listing(asked.results_root, **what)
+        parts = study.listing(asked.results_root, tier=tier, seeds=seeds)
         for digest, words, measured in parts:
             print(f"{'measured' if measured else 'to run':<9} {digest}  {words}")
         print(f"{len(parts)} parts of the study, {sum(part[2] for part in parts)} measured")
@@ -105,7 +111,14 @@ def _study(study: studies.TrainedStudy, asked: Call) -> int:
 
     workers = asked.workers or _cores()
     with StudyDisplay(f"study {request.stream}") as display:
-        text = study.run(asked.results_root, workers, display.update, force=asked.force, **what)
+        text = study.run(
+            asked.results_root,
+            workers,
+            display.update,
+            tier=tier,
+            seeds=seeds,
+            force=asked.force,
+        )
     print(text)
     return 0
 
@@ -134,12 +147,14 @@ def _train(
     device = assembly.choose_device(asked.device)
     automatic = 1 if device == "cuda" else _cores() // todo[0].training.threads
     workers = max(1, min(asked.workers or automatic, len(todo)))
+    checkpoints = asked.results_root / ".part"
+    files.sweep(checkpoints)
     context = Context(
         catalogue=catalogue,
         data_root=asked.data_root,
         device=device,
         workers=workers,
-        checkpoints=asked.results_root / ".part",
+        checkpoints=checkpoints,
         probes=probes.folder(asked.results_root) if asked.probe else None,
     )
     try:
@@ -149,15 +164,37 @@ def _train(
             f"a plugin called sys.exit({error.code!r}); it should raise an error that says why"
         ) from error
     run_one = functools.partial(experiment.run_one, context=context)
+    reservations = Reservations(
+        checkpoints, lambda spec: not asked.force and not _missing([spec], asked)
+    )
     failures = []
     with Display(todo, measured=total - len(todo)) as display:
-        for outcome in local.run_all(run_one, todo, workers=workers, on_progress=display.update):
+        for outcome in local.run_all(
+            run_one,
+            todo,
+            workers=workers,
+            on_progress=display.update,
+            reservations=reservations,
+        ):
+            outcome = outcome if asked.probe else _stored(outcome, asked, checkpoints)
             if isinstance(outcome, RunFailure):
                 failures.append(outcome)
-            elif not asked.probe:  # a probe takes time and memory, which no record must show
-                store.save(outcome, asked.results_root)
             display.finish(outcome)
     return failures
+
+
+def _stored(
+    outcome: RunResult | RunFailure, asked: Call, checkpoints: Path
+) -> RunResult | RunFailure:
+    """The outcome; a failure if its record cannot be written, whose checkpoint then stays."""
+    if isinstance(outcome, RunFailure):
+        return outcome
+    try:
+        store.save(outcome, asked.results_root)
+    except ValueError as error:
+        return RunFailure(outcome.spec, f"measured, but not stored: {error}")
+    (checkpoints / f"{outcome.spec.digest}.pt").unlink(missing_ok=True)
+    return outcome
 
 
 def _dry_run(runs: Sequence[RunSpec], asked: Call) -> int:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
-from nanocl.records import Progress, RunFailure, RunResult, RunSpec
+from nanocl.records import Notice, Progress, RunFailure, RunResult, RunSpec
 
 SILENCE = 30.0  # longest time in seconds without a line where there is no terminal
 
@@ -53,9 +53,12 @@ class Display:
     def __exit__(self, *error: object) -> None:
         self.bars.stop()
 
-    def update(self, progress: Progress) -> None:
-        """Show the progress that a worker sent."""
+    def update(self, progress: Progress | Notice) -> None:
+        """Show what a worker sent."""
         spec = self.specs[progress.digest]
+        if isinstance(progress, Notice):
+            self._say(f"{spec.strategy_name} seed {spec.seed}: {progress.text}")
+            return
         if progress.digest not in self.tasks:
             self.tasks[progress.digest] = self.bars.add_task(
                 f"  {spec.strategy_name} seed {spec.seed}", total=1.0, detail=""

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import threading
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.forkserver import ensure_running
 from multiprocessing.process import BaseProcess
-from typing import cast
 
-from nanocl.records import Progress, RunFailure, RunResult, RunSpec
+from nanocl.records import Notice, Progress, RunFailure, RunResult, RunSpec
+from nanocl.records.reservations import Reservations
 
 RunOne = Callable[..., RunResult]
+Message = Progress | Notice | RunResult | RunFailure
 TRIES = 2  # a worker killed for lack of memory may succeed when others have ended
+PAUSE = 1.0  # seconds between looks at runs that other processes measure
+CLOSED = (EOFError, ConnectionResetError, BrokenPipeError)
 
 
 def warm_up() -> None:
@@ -35,7 +41,8 @@ def run_all(
     specs: Sequence[RunSpec],
     *,
     workers: int,
-    on_progress: Callable[[Progress], None] = lambda progress: None,
+    on_progress: Callable[[Progress | Notice], None] = lambda progress: None,
+    reservations: Reservations | None = None,
 ) -> Iterator[RunResult | RunFailure]:
     """Execute runs in `workers` processes.
 
@@ -43,46 +50,104 @@ def run_all(
         run_one: Picklable; called as `run_one(spec, tell=...)` in a worker.
         specs: What to run.
         workers: Processes at a time.
-        on_progress: Called in this process with the progress that the workers send.
+        on_progress: Called in this process with what the workers send while they run.
+        reservations: Runs that other processes measure are left to them.
 
     Yields:
-        One result or failure for each spec, in the order in which they end.
+        One result or failure for each spec that this process ran, in the order in which they end. A
+        reservation is released when the caller asks for the next one.
     """
+    pool = _Pool(run_one)
     waiting = deque((spec, 1) for spec in specs)
-    busy: dict[Connection, tuple[BaseProcess, RunSpec, int]] = {}
-    idle: list[tuple[Connection, BaseProcess]] = []
+    elsewhere: list[RunSpec] = []
     try:
-        while waiting or busy:
-            while waiting and len(busy) < workers:
-                connection, process = idle.pop() if idle else _start(run_one)
+        while waiting or pool.busy or elsewhere:
+            while waiting and len(pool.busy) < workers:
                 spec, attempt = waiting.popleft()
-                connection.send(spec)
-                busy[connection] = (process, spec, attempt)
-            for ready in wait(list(busy)):
-                connection = cast(Connection, ready)
-                message = _receive(connection)
-                if isinstance(message, Progress):
-                    on_progress(message)
+                state = reservations.take(spec) if reservations and attempt == 1 else "taken"
+                if state == "taken":
+                    pool.start(spec, attempt)
+                elif state == "busy":
+                    elsewhere.append(spec)
+            if elsewhere and len(pool.busy) < workers:
+                if not pool.busy:
+                    time.sleep(PAUSE)
+                waiting.extend((spec, 1) for spec in elsewhere)
+                elsewhere.clear()
+            for outcome in pool.outcomes(on_progress, timeout=PAUSE if waiting else None):
+                if isinstance(outcome, _Death) and outcome.attempt < TRIES:
+                    waiting.append((outcome.spec, outcome.attempt + 1))
                     continue
-                process, spec, attempt = busy.pop(connection)
-                if message is not None:
-                    idle.append((connection, process))
-                    yield message
-                    continue
-                process.join()
-                if attempt < TRIES:
-                    waiting.append((spec, attempt + 1))
-                else:
-                    yield RunFailure(
-                        spec,
-                        f"the worker process died {TRIES} times (exit code {process.exitcode}); "
-                        "too little memory is the usual cause: try fewer --workers",
-                    )
+                yield outcome.failure() if isinstance(outcome, _Death) else outcome
+                if reservations:
+                    reservations.release(outcome.spec)
     finally:
-        for connection, process in (*idle, *((c, b[0]) for c, b in busy.items())):
-            connection.close()
-            process.terminate()
+        pool.end()
+        if reservations:
+            reservations.release_all()
+
+
+@dataclass(frozen=True)
+class _Death:
+    """The end of a worker in the middle of a run."""
+
+    spec: RunSpec
+    attempt: int
+    exit_code: int | None
+
+    def failure(self) -> RunFailure:
+        return RunFailure(
+            self.spec,
+            f"the worker process died {TRIES} times (exit code {self.exit_code}); too little "
+            "memory is the usual cause: try fewer --workers",
+        )
+
+
+@dataclass
+class _Pool:
+    """Worker processes: those with a run, and those that wait for one."""
+
+    run_one: RunOne
+    busy: dict[Connection, tuple[BaseProcess, RunSpec, int]] = field(default_factory=dict)
+    idle: list[tuple[Connection, BaseProcess]] = field(default_factory=list)
+
+    def start(self, spec: RunSpec, attempt: int) -> None:
+        """Give a run to an idle worker, or to a new one; an idle worker may have died."""
+        while True:
+            connection, process = self.idle.pop() if self.idle else _start(self.run_one)
+            try:
+                connection.send(spec)
+            except CLOSED:
+                _stop(connection, process)
+                continue
+            self.busy[connection] = (process, spec, attempt)
+            return
+
+    def outcomes(
+        self, on_progress: Callable[[Progress | Notice], None], timeout: float | None
+    ) -> Iterator[RunResult | RunFailure | _Death]:
+        """Wait for the workers; what they report, and who died."""
+        for connection in wait(list(self.busy), timeout):
+            assert isinstance(connection, Connection)
+            message = _receive(connection)
+            if isinstance(message, Progress | Notice):
+                on_progress(message)
+                continue
+            process, spec, attempt = self.busy.pop(connection)
+            if message is not None:
+                self.idle.append((connection, process))
+                yield message
+                continue
             process.join()
+            connection.close()
+            yield _Death(spec, attempt, process.exitcode)
+
+    def end(self) -> None:
+        """End every worker."""
+        for connection, process in self.idle:
+            _stop(connection, process)
+        for connection, (process, _, _) in self.busy.items():
+            _stop(connection, process)
 
 
 @contextmanager
@@ -113,15 +178,23 @@ def _start(run_one: RunOne) -> tuple[Connection, BaseProcess]:
     return ours, process
 
 
+def _stop(connection: Connection, process: BaseProcess) -> None:
+    connection.close()
+    process.terminate()
+    process.join()
+
+
 def _serve(connection: Connection, run_one: RunOne) -> None:
+    """A worker: run what comes, until the other end is closed."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     while True:
         try:
             spec = connection.recv()
-        except EOFError:
+        except CLOSED:
             return
         try:
             answer: RunResult | RunFailure = run_one(spec, tell=connection.send)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, BrokenPipeError, ConnectionResetError):
             return
         except SystemExit as error:
             answer = RunFailure(
@@ -132,11 +205,22 @@ def _serve(connection: Connection, run_one: RunOne) -> None:
             )
         except Exception as error:
             answer = RunFailure(spec, f"{type(error).__name__}: {error}", traceback.format_exc())
-        connection.send(answer)
+        try:
+            connection.send(answer)
+        except CLOSED:
+            return
 
 
-def _receive(connection: Connection) -> Progress | RunResult | RunFailure | None:
+def _end_with_parent() -> None:
+    """End this process when its parent is gone: nobody would store its result."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _receive(connection: Connection) -> Message | None:
     try:
         return connection.recv()
-    except (EOFError, ConnectionResetError):
+    except CLOSED:
         return None

@@ -20,6 +20,7 @@ __all__ = [
     "Drift",
     "Environment",
     "Matrix",
+    "Notice",
     "Option",
     "Part",
     "Progress",
@@ -169,6 +170,14 @@ class Progress:
     epochs: int
     fraction: float
     samples_per_second: float
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What the caller should know of a run that goes on, sent by its worker."""
+
+    digest: str
+    text: str
 
 
 @dataclass(frozen=True)

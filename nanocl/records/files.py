@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import platform
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+TEMPORARY = ".part"
 
 
 @contextmanager
@@ -15,12 +18,12 @@ def replacing(path: Path) -> Iterator[Path]:
 
     After an error in the block `path` is as it was and the temporary file is gone. The name is
     unique, so that several processes can write the same file; permissions follow the umask.
-    Nothing but this function knows the form of the temporary name.
 
     Raises:
         OSError: The file cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.part")
+    owner = f"{_machine()}-{os.getpid()}"
+    temporary = path.with_name(f".{path.name}.{owner}.{uuid.uuid4().hex[:12]}{TEMPORARY}")
     try:
         yield temporary
         with temporary.open("rb+") as file:
@@ -43,3 +46,32 @@ def write(path: Path, content: bytes | str) -> Path:
     with replacing(path) as temporary:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
     return path
+
+
+def sweep(folder: Path) -> list[Path]:
+    """Delete the temporary files in a folder that a dead process of this machine left behind.
+
+    Returns:
+        The deleted files.
+    """
+    swept = []
+    for path in folder.glob(f".*{TEMPORARY}"):
+        node, _, process = path.name.removesuffix(TEMPORARY).split(".")[-2].rpartition("-")
+        if node == _machine() and process.isdigit() and not _is_alive(int(process)):
+            path.unlink(missing_ok=True)
+            swept.append(path)
+    return swept
+
+
+def _machine() -> str:
+    return platform.node().replace(".", "_")
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

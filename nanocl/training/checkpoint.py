@@ -1,15 +1,18 @@
 """What a run needs to resume after a crash, bit for bit.
 
-A checkpoint is written after each experience and removed at the end of the run.
-
-A checkpoint holds tensors and plain values only and is read with `weights_only=True`: a file from
-elsewhere cannot run code. The data order needs no saving, since it depends on seed and experience
-only.
+A checkpoint is one line of JSON (format, digest of the run, versions, SHA-256 of the rest) and the
+state as `torch.save` writes it. It is used only if all of them match. It holds tensors and plain
+values and is read with `weights_only=True`: a file from elsewhere cannot run code. The data order
+needs no saving, since it depends on seed and experience only.
 """
 
 from __future__ import annotations
 
+import hashlib
+import io
+import json
 import random
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -18,16 +21,33 @@ import numpy
 import torch
 from torch import Tensor
 
-from nanocl.records import Drift, files
+from nanocl import __version__
+from nanocl.records import Drift, RunSpec, files
 from nanocl.training.drift import DriftMeter
 from nanocl.training.loop import Learner, Outcome
 from nanocl.training.measure import Meter
 
+SCHEMA = "nanocl-checkpoint/1"
 METER = ("seconds", "steps", "samples", "strategy_bytes")
 
 
-def save(path: Path, learner: Learner, meter: Meter, drift: DriftMeter, outcome: Outcome) -> None:
-    """Write everything atomically."""
+class Unusable(ValueError):
+    """A checkpoint is damaged, of another run, or of other versions."""
+
+
+def path_of(spec: RunSpec, folder: Path) -> Path:
+    """The path of the checkpoint of a run."""
+    return folder / f"{spec.digest}.pt"
+
+
+def save(
+    path: Path, spec: RunSpec, learner: Learner, meter: Meter, drift: DriftMeter, outcome: Outcome
+) -> None:
+    """Write everything atomically.
+
+    Raises:
+        OSError: It cannot be written.
+    """
     clock = {name: value for name, value in vars(learner.clock).items() if isinstance(value, int)}
     meters = {name: getattr(meter, name) for name in METER}
     state = {
@@ -41,14 +61,24 @@ def save(path: Path, learner: Learner, meter: Meter, drift: DriftMeter, outcome:
         "statistics": learner.statistics.kept if learner.statistics else {},
         "random": _rng_state(),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with files.replacing(path) as temporary:
-        torch.save(state, temporary)
+    content = io.BytesIO()
+    torch.save(state, content)
+    header = {**_identity(spec), "sha256": hashlib.sha256(content.getbuffer()).hexdigest()}
+    files.write(path, json.dumps(header).encode() + b"\n" + content.getvalue())
 
 
-def load(path: Path, learner: Learner, meter: Meter, drift: DriftMeter) -> Outcome:
-    """Restore a learner and its instruments; returns what was measured before the checkpoint."""
-    state = torch.load(path, weights_only=True, map_location=learner.device)
+def load(path: Path, spec: RunSpec, learner: Learner, meter: Meter, drift: DriftMeter) -> Outcome:
+    """Restore a learner and its instruments.
+
+    Returns:
+        What was measured before the checkpoint.
+
+    Raises:
+        Unusable: The file is damaged, of another run, or of other versions; nothing was changed.
+        OSError: It cannot be read.
+    """
+    content = _verified(path, spec)
+    state = torch.load(io.BytesIO(content), weights_only=True, map_location=learner.device)
     learner.model.to(learner.device)
     learner.model.load_state_dict(state["model"])
     learner.make_optimizer(reset_optimizer_state=True)
@@ -64,6 +94,26 @@ def load(path: Path, learner: Learner, meter: Meter, drift: DriftMeter) -> Outco
     _set_rng_state(state["random"])
     values = {f.name: state["outcome"][f.name] for f in fields(Outcome)}
     return Outcome(**{**values, "drift": [Drift(**entry) for entry in values["drift"]]})
+
+
+def _identity(spec: RunSpec) -> dict[str, str]:
+    versions = {"nanocl": __version__, "torch": str(torch.__version__)}
+    return {"schema": SCHEMA, "digest": spec.digest, **versions}
+
+
+def _verified(path: Path, spec: RunSpec) -> bytes:
+    line, _, content = path.read_bytes().partition(b"\n")
+    try:
+        header = json.loads(line)
+    except ValueError as error:
+        raise Unusable("it has no readable first line") from error
+    if not isinstance(header, Mapping):
+        raise Unusable("it has no readable first line")
+    expected = {**_identity(spec), "sha256": hashlib.sha256(content).hexdigest()}
+    for name, value in expected.items():
+        if header.get(name) != value:
+            raise Unusable(f"its {name} is {header.get(name)}, expected {value}")
+    return content
 
 
 def _on_cpu(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import torch
 
-from nanocl.records import Cost, Progress, RunResult, RunSpec
+from nanocl.records import Cost, Notice, Progress, RunResult, RunSpec
 from nanocl.streams import Scenario
 from nanocl.training import checkpoint, loop, measure
 from nanocl.training.assembly import build, choose_device
@@ -17,7 +16,7 @@ from nanocl.training.context import Context
 from nanocl.training.drift import DriftMeter
 from nanocl.training.probe import MagnitudeProbe
 
-Tell = Callable[[Progress], None]
+Tell = Callable[[Progress | Notice], None]
 
 
 def run_one(spec: RunSpec, context: Context, tell: Tell | None = None) -> RunResult:
@@ -26,8 +25,16 @@ def run_one(spec: RunSpec, context: Context, tell: Tell | None = None) -> RunRes
     Args:
         spec: What to run.
         context: How to run it.
-        tell: Called from time to time with the progress of the run.
+        tell: Called from time to time with the progress of the run, and with what the caller
+            should know.
+
+    The checkpoint stays where it is: who stores the result deletes it.
     """
+
+    def notify(text: str) -> None:
+        if tell:
+            tell(Notice(spec.digest, text))
+
     torch.set_num_threads(spec.training.threads)
     context = replace(context, device=choose_device(context.device))
     learner, scenario = build(spec, context)
@@ -40,14 +47,22 @@ def run_one(spec: RunSpec, context: Context, tell: Tell | None = None) -> RunRes
     so_far = None
     if path and path.exists():
         try:
-            so_far = checkpoint.load(path, learner, meter, drift)
-        except Exception:  # a damaged checkpoint, or one of another version: start again
-            path.unlink()
-            return run_one(spec, context, tell)
+            so_far = checkpoint.load(path, spec, learner, meter, drift)
+        except Exception as error:
+            path.unlink(missing_ok=True)
+            notify(f"starting again, its checkpoint was not usable: {error}")
+            return run_one(spec, context, tell)  # the failed load may have changed the learner
     probe = MagnitudeProbe()
     if context.probes:
         learner.plugins.append(probe)
-    save = partial(checkpoint.save, path, learner, meter, drift) if path else None
+
+    def save(outcome: loop.Outcome) -> None:
+        if path:
+            try:
+                checkpoint.save(path, spec, learner, meter, drift, outcome)
+            except OSError as error:
+                notify(f"training on without a checkpoint, it cannot be written: {error}")
+
     outcome = loop.train(
         learner,
         scenario,
@@ -59,8 +74,6 @@ def run_one(spec: RunSpec, context: Context, tell: Tell | None = None) -> RunRes
     )
     workers = context.workers
     cost = meter.cost(learner.model, learner.optimizer, learner.strategies, workers=workers)
-    if path:
-        path.unlink(missing_ok=True)
     if context.probes:
         probe.save(context.probes, spec)
     return _result(spec, scenario, learner, outcome, cost, context.device)
@@ -70,7 +83,7 @@ def _checkpoint_of(spec: RunSpec, context: Context) -> Path | None:
     """The file of the run's checkpoint; a probed run has none, since its probe starts at zero."""
     if context.checkpoints is None or context.probes:
         return None
-    return context.checkpoints / f"{spec.digest}.pt"
+    return checkpoint.path_of(spec, context.checkpoints)
 
 
 def _teller(

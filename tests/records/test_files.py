@@ -2,6 +2,8 @@
 
 import os
 import stat
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -55,3 +57,17 @@ def test_concurrent_writers_leave_one_of_their_contents(tmp_path):
         list(pool.map(lambda content: files.write(path, content), contents))
     assert path.read_bytes() in contents
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_temporary_files_of_dead_processes_are_swept_and_those_of_living_ones_stay(tmp_path):
+    code = (
+        "import os, sys; from pathlib import Path; from nanocl.records import files\n"
+        "with files.replacing(Path(sys.argv[1]) / 'a.b.pt') as temporary:\n"
+        "    temporary.write_bytes(b'half'); os._exit(1)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    (left,) = tmp_path.iterdir()
+    with files.replacing(tmp_path / "mine") as temporary:
+        temporary.write_bytes(b"")
+        assert files.sweep(tmp_path) == [left]
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]

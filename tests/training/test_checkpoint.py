@@ -1,11 +1,18 @@
 """An interrupted run resumes from its checkpoint, bit for bit."""
 
+import json
+import random
+from dataclasses import replace
+
 import pytest
 from small_runs import numbers, spec
 
 from nanocl.plugins.catalogue import Catalogue
-from nanocl.training import experiment, loop
+from nanocl.records import Notice
+from nanocl.training import assembly, checkpoint, experiment, loop
 from nanocl.training.context import Context
+from nanocl.training.drift import DriftMeter
+from nanocl.training.measure import Meter
 
 NOISY = '''
 import random
@@ -36,8 +43,8 @@ def test_a_run_that_was_cut_goes_on_bit_for_bit(tmp_path, monkeypatch, strategy)
     whole = experiment.run_one(run, Context())
     save = experiment.checkpoint.save
 
-    def save_then_die(path, learner, meter, drift, outcome):
-        save(path, learner, meter, drift, outcome)
+    def save_then_die(path, spec, learner, meter, drift, outcome):
+        save(path, spec, learner, meter, drift, outcome)
         if len(outcome.evaluation) == 3:
             raise Killed
 
@@ -55,16 +62,90 @@ def test_a_run_that_was_cut_goes_on_bit_for_bit(tmp_path, monkeypatch, strategy)
         ),
     )
     assert numbers(experiment.run_one(run, Context(checkpoints=tmp_path))) == numbers(whole)
-    assert trained == [3, 4] and not list(tmp_path.iterdir())
+    assert trained == [3, 4]
 
 
-def test_a_damaged_checkpoint_is_dropped_and_the_run_begins_again(tmp_path):
-    run = spec()
-    (tmp_path / f"{run.digest}.pt").write_bytes(b"garbage")
-    assert numbers(experiment.run_one(run, Context(checkpoints=tmp_path))) == numbers(
-        experiment.run_one(run, Context())
-    )
-    assert not list(tmp_path.iterdir())
+@pytest.fixture(scope="module")
+def interrupted(tmp_path_factory):
+    """A run, its checkpoint after the last experience, and its numbers."""
+    folder, run = tmp_path_factory.mktemp("checkpoints"), spec("er+nanoadam")
+    result = experiment.run_one(run, Context(checkpoints=folder))
+    return run, checkpoint.path_of(run, folder).read_bytes(), numbers(result)
+
+
+def restored(run, folder):
+    """What loading the checkpoint raises, or the outcome."""
+    learner, _ = assembly.build(run, Context())
+    drift = DriftMeter(learner.model, learner.model.head_parameters())
+    path = checkpoint.path_of(run, folder)
+    return checkpoint.load(path, run, learner, Meter(), drift)
+
+
+def test_no_flipped_bit_of_a_checkpoint_goes_unnoticed(tmp_path, interrupted):
+    run, content, _ = interrupted
+    path, rng = checkpoint.path_of(run, tmp_path), random.Random(0)
+    first_line = content.index(b"\n")
+    places = [rng.randrange(first_line + 1) for _ in range(20)]
+    places += [rng.randrange(len(content)) for _ in range(20)]
+    for place in places:
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << rng.randrange(8)
+        path.write_bytes(damaged)
+        with pytest.raises(checkpoint.Unusable):
+            restored(run, tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", b"[]\n", b"\xff\n"])
+def test_a_file_that_is_no_checkpoint_is_refused(tmp_path, interrupted, content):
+    run, _, _ = interrupted
+    checkpoint.path_of(run, tmp_path).write_bytes(content)
+    with pytest.raises(checkpoint.Unusable):
+        restored(run, tmp_path)
+
+
+def test_the_checkpoint_of_another_run_is_refused_under_this_name(tmp_path, interrupted):
+    run, content, _ = interrupted
+    other = replace(run, seed=1)
+    checkpoint.path_of(other, tmp_path).write_bytes(content)
+    with pytest.raises(checkpoint.Unusable, match=f"digest is {run.digest}"):
+        restored(other, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["nanocl", "torch", "schema"])
+def test_a_checkpoint_of_another_version_is_refused(tmp_path, interrupted, name):
+    run, content, _ = interrupted
+    line, _, state = content.partition(b"\n")
+    header = json.dumps({**json.loads(line), name: "0.0"}).encode()
+    checkpoint.path_of(run, tmp_path).write_bytes(header + b"\n" + state)
+    with pytest.raises(checkpoint.Unusable, match=f"{name} is 0.0"):
+        restored(run, tmp_path)
+
+
+def test_a_run_with_an_unusable_checkpoint_says_so_and_starts_again(tmp_path, interrupted):
+    run, content, whole = interrupted
+    checkpoint.path_of(run, tmp_path).write_bytes(content[:-1])
+    told = []
+    again = experiment.run_one(run, Context(checkpoints=tmp_path), told.append)
+    assert numbers(again) == whole
+    notices = [notice.text for notice in told if isinstance(notice, Notice)]
+    assert len(notices) == 1 and "starting again, its checkpoint was not usable" in notices[0]
+
+
+def test_a_finished_run_keeps_its_checkpoint_until_its_record_is_stored(tmp_path, interrupted):
+    run, content, whole = interrupted
+    checkpoint.path_of(run, tmp_path).write_bytes(content)
+    assert numbers(experiment.run_one(run, Context(checkpoints=tmp_path))) == whole
+    assert checkpoint.path_of(run, tmp_path).read_bytes() == content
+
+
+def test_a_checkpoint_that_cannot_be_written_stops_no_training(tmp_path, interrupted):
+    run, _, whole = interrupted
+    folder = tmp_path / "a file"
+    folder.write_text("not a folder")
+    told = []
+    result = experiment.run_one(run, Context(checkpoints=folder), told.append)
+    assert numbers(result) == whole
+    assert any("training on without a checkpoint" in getattr(one, "text", "") for one in told)
 
 
 def test_random_numbers_of_python_and_numpy_resume_bit_for_bit_and_an_edited_file_changes_nothing(
@@ -78,8 +159,8 @@ def test_random_numbers_of_python_and_numpy_resume_bit_for_bit_and_an_edited_fil
     assert numbers(experiment.run_one(run, Context(catalogue))) == numbers(whole)
     save = experiment.checkpoint.save
 
-    def save_then_die(path, learner, meter, drift, outcome):
-        save(path, learner, meter, drift, outcome)
+    def save_then_die(path, spec, learner, meter, drift, outcome):
+        save(path, spec, learner, meter, drift, outcome)
         raise Killed
 
     monkeypatch.setattr(experiment.checkpoint, "save", save_then_die)
