@@ -1,6 +1,7 @@
 """Runs that only pretend: workers import them by name, which they cannot do from a test file."""
 
 import os
+import time
 from pathlib import Path
 
 from making import a_result
@@ -19,5 +20,8 @@ def run_one(spec, tell):
         if where:
             Path(where).touch()
         os._exit(9)
+    if name == "sleeps":
+        Path(where).write_text(str(os.getpid()))
+        time.sleep(60)
     tell(Progress(spec.digest, 1, 1, 1, 1, 0.5, 1.0))
     return a_result(spec)

@@ -1,4 +1,4 @@
-"""The main door, used as people use it."""
+"""`python -m nanocl.run`, used as people use it."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ from nanocl.protocols.request import Request
 from nanocl.records import Progress, RunFailure
 
 
-def door(*arguments, cwd, **environment):
+def command(*arguments, cwd, **environment):
     return subprocess.run(
         [sys.executable, "-m", "nanocl.run", *arguments],
         cwd=cwd,
@@ -31,8 +31,8 @@ def door(*arguments, cwd, **environment):
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("door")
-    return folder, door("--tier", "smoke", cwd=folder)
+    folder = tmp_path_factory.mktemp("command")
+    return folder, command("--tier", "smoke", cwd=folder)
 
 
 def test_a_first_call_trains_and_prints_three_tables(first):
@@ -45,7 +45,7 @@ def test_a_first_call_trains_and_prints_three_tables(first):
 def test_a_second_call_trains_nothing_and_prints_the_same(first):
     folder, shown = first
     before = sorted(path.stat().st_mtime_ns for path in folder.rglob("*.json"))
-    again = door("--tier", "smoke", cwd=folder)
+    again = command("--tier", "smoke", cwd=folder)
     assert again.stdout.split("runs measured")[0] == shown.stdout.split("runs measured")[0]
     assert "0 of them now" in again.stdout
     assert sorted(path.stat().st_mtime_ns for path in folder.rglob("*.json")) == before
@@ -53,13 +53,13 @@ def test_a_second_call_trains_nothing_and_prints_the_same(first):
 
 def test_a_dry_run_tells_what_is_measured_and_trains_nothing(first):
     folder, _ = first
-    shown = door("--tier", "smoke", "--seeds", "2", "--dry-run", cwd=folder)
+    shown = command("--tier", "smoke", "--seeds", "2", "--dry-run", cwd=folder)
     lines = [line.split()[0] for line in shown.stdout.splitlines()[:-1]]
     assert shown.returncode == 0 and lines.count("measured") == 2 and lines.count("to") == 2
 
 
 def test_a_dry_run_works_without_the_data(tmp_path):
-    shown = door(
+    shown = command(
         "--stream", "split-cifar", "--dry-run", "--data-root", str(tmp_path / "none"), cwd=tmp_path
     )
     assert (
@@ -94,7 +94,7 @@ def test_a_dry_run_works_without_the_data(tmp_path):
     ],
 )
 def test_a_mistake_is_one_clear_line_and_exit_code_2(tmp_path, arguments, words):
-    shown = door("--tier", "smoke", *arguments, cwd=tmp_path)
+    shown = command("--tier", "smoke", *arguments, cwd=tmp_path)
     assert shown.returncode == 2 and words in shown.stderr, shown.stderr
     assert "Traceback" not in shown.stderr and not shown.stdout
 
@@ -106,9 +106,11 @@ def test_a_plugin_file_with_a_mistake_is_one_clear_line_and_exit_code_2(tmp_path
         "from nanocl.strategies import Strategy\n\n\nclass Hooked(Strategy):\n    '''Source: x.'''\n"
         "    def before_bakward(self, strategy, **kwargs):\n        pass\n"
     )
-    shown = door("--plugin", str(broken), "--strategy", "broken", cwd=tmp_path)
+    shown = command("--plugin", str(broken), "--strategy", "broken", cwd=tmp_path)
     assert shown.returncode == 2 and "syntax error in line 1" in shown.stderr
-    shown = door("--plugin", str(hooked), "--strategy", "hooked", "--tier", "smoke", cwd=tmp_path)
+    shown = command(
+        "--plugin", str(hooked), "--strategy", "hooked", "--tier", "smoke", cwd=tmp_path
+    )
     assert shown.returncode == 2 and "did you mean 'before_backward'" in shown.stderr
     assert "Traceback" not in shown.stderr
 
@@ -116,18 +118,20 @@ def test_a_plugin_file_with_a_mistake_is_one_clear_line_and_exit_code_2(tmp_path
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_an_unwritable_results_folder_is_refused_before_training(tmp_path):
     tmp_path.chmod(0o500)
-    shown = door("--tier", "smoke", "--results", str(tmp_path / "results"), cwd=Path.home())
+    shown = command("--tier", "smoke", "--results", str(tmp_path / "results"), cwd=Path.home())
     assert shown.returncode == 2 and "results" in shown.stderr
 
 
 def test_a_results_folder_that_is_a_file_is_refused_before_training(tmp_path):
     (tmp_path / "results").write_text("")
-    shown = door("--tier", "smoke", cwd=tmp_path)
+    shown = command("--tier", "smoke", cwd=tmp_path)
     assert shown.returncode == 2 and "results" in shown.stderr and "Traceback" not in shown.stderr
 
 
 def test_a_diverging_learner_is_shown_and_the_others_go_on(tmp_path):
-    shown = door("--tier", "smoke", "--strategy", "adamw,sgd", "--set", "sgd.lr=1e30", cwd=tmp_path)
+    shown = command(
+        "--tier", "smoke", "--strategy", "adamw,sgd", "--set", "sgd.lr=1e30", cwd=tmp_path
+    )
     assert shown.returncode == 0 and "diverged" in shown.stdout and "adamw" in shown.stdout
 
 
@@ -152,7 +156,7 @@ def test_help_and_list_answer_within_half_a_second_of_the_interpreters_start(tmp
 
 
 def test_no_warning_of_a_dependency_stands_before_the_message_that_matters(tmp_path):
-    shown = door("--strategy", "torch:Nope", cwd=tmp_path, PYTHONWARNINGS="")
+    shown = command("--strategy", "torch:Nope", cwd=tmp_path, PYTHONWARNINGS="")
     assert shown.returncode == 2 and shown.stderr.startswith(
         "nanocl: torch has no optimizer 'Nope'"
     ), shown.stderr
@@ -160,7 +164,7 @@ def test_no_warning_of_a_dependency_stands_before_the_message_that_matters(tmp_p
 
 
 def test_real_cifar_runs_from_the_data_folder(tmp_path, data_root):
-    shown = door(
+    shown = command(
         "--stream",
         "split-cifar",
         "--tier",
@@ -178,7 +182,7 @@ def test_the_study_runs_without_a_strategy_and_a_later_call_goes_on_from_its_rec
     tmp_path, monkeypatch, capsys
 ):
     words = ("--stream", "teacher-student", "--tier", "smoke", "--workers", "1")
-    shown = door(*words, cwd=tmp_path)
+    shown = command(*words, cwd=tmp_path)
     assert shown.returncode == 0, shown.stderr
     for word in (
         "L_B",

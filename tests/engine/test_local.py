@@ -1,5 +1,12 @@
 """Every run comes back once, as a result or a failure, whatever happens in its process."""
 
+import multiprocessing
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import pytest
 from making import a_result, a_spec
 from pretended import run_one
@@ -52,3 +59,72 @@ def test_leaving_early_ends_the_workers():
 
 def test_no_runs_are_no_outcomes():
     assert outcomes() == []
+
+
+def test_an_idle_worker_that_dies_is_replaced(tmp_path):
+    """It ended its run and waits; the next run must not be lost with it."""
+    specs = [a_spec(name, seed) for seed, name in enumerate(["sgd", "adam"])]
+    outcomes = local.run_all(run_one, specs, workers=1)
+    assert next(outcomes) == a_result(specs[0])
+    (worker,) = multiprocessing.active_children()
+    worker.kill()
+    worker.join()
+    assert list(outcomes) == [a_result(specs[1])]
+
+
+def test_workers_end_with_a_parent_that_is_killed(tmp_path):
+    mark = tmp_path / "pid"
+    code = (
+        "import functools; from nanocl.engine import local; from making import a_spec; "
+        "from pretended import run_one\n"
+        f"list(local.run_all(run_one, [a_spec('sleeps@{mark}')], workers=1))"
+    )
+    tests = str(Path(__file__).parents[1])
+    environment = {**os.environ, "PYTHONPATH": f"{tests}:{os.environ.get('PYTHONPATH', '')}"}
+    parent = subprocess.Popen([sys.executable, "-c", code], env=environment)
+    while not mark.exists() or not mark.read_text():
+        assert parent.poll() is None
+        time.sleep(0.05)
+    parent.kill()
+    parent.wait()
+    assert ends(int(mark.read_text()))
+
+
+def ends(process: int) -> bool:
+    """Whether a process is gone within 10 seconds."""
+    for _ in range(200):
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+class Elsewhere:
+    """Reservations of a folder in which another process measures seed 0 for a moment."""
+
+    def __init__(self):
+        self.asked, self.released = 0, []
+
+    def take(self, spec):
+        if spec.seed == 2:
+            return "measured"
+        if spec.seed == 0:
+            self.asked += 1
+            return "busy" if self.asked < 3 else "measured"
+        return "taken"
+
+    def release(self, spec):
+        self.released.append(spec.seed)
+
+    def release_all(self):
+        pass
+
+
+def test_runs_of_other_processes_are_left_to_them(monkeypatch):
+    monkeypatch.setattr(local, "PAUSE", 0.05)
+    specs, elsewhere = [a_spec("sgd", seed) for seed in range(3)], Elsewhere()
+    outcomes = list(local.run_all(run_one, specs, workers=1, reservations=elsewhere))
+    assert outcomes == [a_result(specs[1])]
+    assert elsewhere.released == [1] and elsewhere.asked == 3
