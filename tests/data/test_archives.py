@@ -65,7 +65,7 @@ def test_a_truncated_gzip_file_is_named_and_nothing_is_cached(tmp_path, name):
     whole = path.read_bytes()
     for size in (len(whole) - 1, len(whole) - 12, 5):
         path.write_bytes(whole[:size])
-        with pytest.raises(UserError, match=f"{name} is not a whole gzip file"):
+        with pytest.raises(UserError, match=f"{name} is not a complete gzip file"):
             load("mnist", tmp_path)
     assert cached(tmp_path) == []
 
@@ -185,7 +185,7 @@ def test_a_pickle_that_would_run_a_program_is_refused_unrun(tmp_path, file):
     files[file] = pickle.dumps({**values[file], "filenames": [Harm(tmp_path / "harm")]}, 2)
     write_tar(tmp_path / CIFAR10.archive, CIFAR10.folder, files)
     with pytest.raises(
-        UserError, match=rf"{file} is not a whole pickle .* it asks for (io|_io)\.open"
+        UserError, match=rf"{file} is not a complete pickle .* it contains (io|_io)\.open"
     ):
         load("cifar10", tmp_path)
     assert not (tmp_path / "harm").exists() and cached(tmp_path) == []
@@ -195,9 +195,9 @@ def test_a_pickle_that_would_run_a_program_is_refused_unrun(tmp_path, file):
     ("change", "message"),
     [
         ({"data": np.zeros((10, 3072), np.float32)}, "type 'f4'"),
-        ({"data": np.zeros((10, 3000), np.uint8)}, r"must hold 'data' \(n, 3072\)"),
-        ({"data": "text"}, r"must hold 'data' \(n, 3072\)"),
-        ({"data": np.zeros((9, 3072), np.uint8)}, r"must hold 'data' \(n, 3072\)"),
+        ({"data": np.zeros((10, 3000), np.uint8)}, r"must contain 'data' \(n, 3072\)"),
+        ({"data": "text"}, r"must contain 'data' \(n, 3072\)"),
+        ({"data": np.zeros((9, 3072), np.uint8)}, r"must contain 'data' \(n, 3072\)"),
         ({"labels": [0] * 9 + [10]}, "labels from 0 to 9"),
         ({"labels": [0] * 9 + ["x"]}, "labels from 0 to 9"),
         ({"labels": None}, "n labels under 'labels'"),
@@ -217,7 +217,7 @@ def test_a_truncated_tar_file_is_named_and_nothing_is_cached(tmp_path):
     for size in (len(whole) - 5, len(whole) // 2, 100, 0):
         path.write_bytes(whole[:size])
         with pytest.raises(
-            UserError, match=r"cifar-10-python\.tar\.gz (is not a whole tar file|lacks)"
+            UserError, match=r"cifar-10-python\.tar\.gz (is not a complete tar file|lacks)"
         ):
             load("cifar10", tmp_path)
     assert cached(tmp_path) == []
@@ -278,7 +278,7 @@ def test_a_damaged_matlab_file_is_named(tmp_path, name):
     write_flowers(tmp_path / "flowers-102", packed=False)
     path = tmp_path / "flowers-102" / name
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(UserError, match=f"{name} is not a whole MATLAB file"):
+    with pytest.raises(UserError, match=f"{name} is not a complete MATLAB file"):
         load("flowers102", tmp_path, image_size=8)
 
 

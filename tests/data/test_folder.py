@@ -162,7 +162,7 @@ def test_a_missing_split_or_class_is_named(tmp_path, drop, message):
 
 def test_images_outside_class_folders_are_refused(tmp_path):
     write_folder(tmp_path / "insects", pictures() | {"train/0.png": pictures()["train/ant/0.png"]})
-    with pytest.raises(UserError, match=r"train/0\.png .*lies in no class folder"):
+    with pytest.raises(UserError, match=r"train/0\.png .*is in no class folder"):
         load("insects", tmp_path)
 
 
@@ -171,7 +171,7 @@ def test_a_truncated_image_is_named_and_nothing_is_cached(tmp_path):
     for cut in (len(whole) - 1, len(whole) // 2, 10, 0):
         root = tmp_path / str(cut)
         write_folder(root / "insects", pictures() | {"train/bee/2.png": whole[:cut]})
-        with pytest.raises(UserError, match=r"train/bee/2\.png is not a whole image"):
+        with pytest.raises(UserError, match=r"train/bee/2\.png is not a complete image"):
             load("insects", root)
     assert cached(tmp_path) == []
 
@@ -196,14 +196,14 @@ def test_a_truncated_jpeg_or_webp_is_refused(kind):
         file, kind
     )
     assert decode(file.getvalue(), "it").shape == (3, 32, 32)
-    with pytest.raises(UserError, match=r"^it is not a whole image"):
+    with pytest.raises(UserError, match=r"^it is not a complete image"):
         decode(file.getvalue()[: len(file.getvalue()) // 2], "it")
 
 
 def test_a_truncated_zip_is_named_and_nothing_is_cached(tmp_path):
     archive = write_zip(tmp_path / "insects.zip", pictures())
     archive.write_bytes(archive.read_bytes()[:-100])
-    with pytest.raises(UserError, match=r"insects\.zip is not a whole zip file"):
+    with pytest.raises(UserError, match=r"insects\.zip is not a complete zip file"):
         load("insects", tmp_path)
     assert cached(tmp_path) == []
 

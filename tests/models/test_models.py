@@ -329,7 +329,7 @@ def test_weights_that_do_not_fit_change_nothing_and_say_why(tmp_path):
         load_weights(model, str(path))
     assert same(model.state_dict(), before)
     torch.save({"layers.0.weight": 3}, path)
-    with pytest.raises(UserError, match="must hold named tensors"):
+    with pytest.raises(UserError, match="must contain named tensors"):
         load_weights(model, str(path))
     with pytest.raises(UserError, match=r"no file of weights .*missing.pt"):
         load_weights(model, str(tmp_path / "missing.pt"))
@@ -341,7 +341,7 @@ def test_pretrained_weights_without_network_are_one_clear_error(monkeypatch, tmp
     monkeypatch.setattr(module, "get_dir", lambda: str(tmp_path))
     with pytest.raises(
         UserError,
-        match=r"resnet18-f37072fd.pth does not answer; bring that file, or .*model.weights",
+        match=r"resnet18-f37072fd.pth does not answer; copy them there, or .*model.weights",
     ):
         Torchvision((3, 32, 32), pretrained=True)
 
