@@ -1,8 +1,8 @@
-"""A stream and a learner so small that a run takes a fraction of a second."""
+"""A stream and a learner so small that training takes a fraction of a second."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from avalanche.training.plugins import SupervisedPlugin
@@ -21,7 +21,7 @@ SIDE = 4
 
 
 class SmallBackbone(nn.Sequential):
-    """A linear layer with batch normalisation: weights, a bias, and buffers that training changes."""
+    """A linear layer with batch normalisation: it has weights, biases and running statistics."""
 
     features = 12
 
@@ -37,20 +37,22 @@ def small_stream(
     measure: str = "accuracy",
     seed: int = 0,
 ) -> Scenario:
-    """Noisy 4x4 pictures: two classes an experience, or with `measure="loss"` a linear function of the pixels.
+    """A stream of noisy 4x4 images.
+
+    Each experience has two classes, or with `measure="loss"` two pixels of the image as targets.
 
     Args:
         scenario: `class`, `task` or `domain`.
         experiences: Number of experiences.
-        samples: Training samples per class; as many test samples.
-        measure: `accuracy`, or `loss` for regression (domain-incremental).
-        seed: Of the pictures.
+        samples: Training samples per class, and test samples per class.
+        measure: `accuracy`, or `loss` for regression (domain-incremental only).
+        seed: Seed of the images.
     """
-    chance = torch.Generator().manual_seed(seed)
-    centres = torch.randint(60, 196, (experiences, 2, SIDE * SIDE), generator=chance)
+    generator = torch.Generator().manual_seed(seed)
+    centres = torch.randint(60, 196, (experiences, 2, SIDE * SIDE), generator=generator)
     rows, pictures = 2 * samples, []
     for experience in range(experiences):
-        noise = torch.randint(-50, 50, (2 * rows, SIDE * SIDE), generator=chance)
+        noise = torch.randint(-50, 50, (2 * rows, SIDE * SIDE), generator=generator)
         pictures.append(centres[experience].repeat(rows, 1) + noise)
     stored = torch.cat(pictures).to(torch.uint8).view(-1, 1, SIDE, SIDE)
     prepare = Preparation(scale=torch.tensor([1 / 64.0]), shift=torch.tensor([-2.0]))
@@ -85,7 +87,19 @@ def small_learner(
     backbone: nn.Module | None = None,
     device: str = "cpu",
 ) -> Learner:
-    """A learner for `small_stream`; the optimizer is the strategies' own, or AdamW."""
+    """A learner for a small stream.
+
+    Args:
+        scenario: The stream, from `small_stream`.
+        strategies: Strategies to compose; the first with a method `make_optimizer` makes the
+            optimizer, else it is AdamW.
+        seed: Seed of the initial weights and of the learner.
+        head: Kind of output layer, see `nanocl.records.Training.head`; empty for the usual one of
+            the scenario.
+        epochs, batch_size: Length and mini-batch size of training in each experience.
+        backbone: The network without its output layer; None for `SmallBackbone`.
+        device: Where to train.
+    """
     torch.manual_seed(seed)
     kind = head or ("shared" if scenario.measure == "loss" else HEADS[scenario.kind])
     network = Network(
@@ -106,13 +120,25 @@ def small_learner(
     )
 
 
-def run(learner: Learner, scenario: Scenario, **options: object) -> Outcome:
-    """Train and test the learner on all experiences."""
+def run(
+    learner: Learner,
+    scenario: Scenario,
+    *,
+    after_experience: Callable[[Outcome], None] | None = None,
+) -> Outcome:
+    """Train the learner on all experiences in order, and test it on all of them after each.
+
+    Args:
+        learner: From `small_learner`.
+        scenario: From `small_stream`.
+        after_experience: Called with the measurements so far after each experience.
+    """
     drift = DriftMeter(learner.model, learner.model.head_parameters())
-    return train(learner, scenario, Meter(), drift=drift, **options)
+    return train(learner, scenario, Meter(), drift=drift, after_experience=after_experience)
 
 
 def _targets(own: Tensor, stored: Tensor, experience: int, scenario: str, measure: str) -> Tensor:
+    """Targets of the rows `own`; classes alternate from row to row."""
     if measure == "loss":
         return stored[own].flatten(1)[:, experience : experience + 2].to(torch.float32) / 64 - 2
     position = torch.arange(len(own)) % 2
