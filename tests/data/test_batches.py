@@ -41,7 +41,7 @@ def prepared(**options):
 
 
 def samples(batches):
-    """Every sample handed out, as hashable values."""
+    """Every sample of the mini-batches, as hashable values."""
     return [
         (tuple(x.flatten().tolist()), int(y), int(t))
         for batch in batches
@@ -102,7 +102,7 @@ def test_reordering_by_a_permutation_and_its_inverse_is_the_identity():
 def test_crop_flip_gives_each_image_one_of_its_shifted_and_mirrored_forms():
     stored = images(400, side=12)
     moved = crop_flip(stored, torch.Generator().manual_seed(1))
-    found = Counter()
+    counts = Counter()
     for image, result in zip(stored, moved, strict=True):
         wide = torch.zeros(3, 20, 20, dtype=torch.uint8)
         wide[:, 4:16, 4:16] = image
@@ -116,9 +116,9 @@ def test_crop_flip_gives_each_image_one_of_its_shifted_and_mirrored_forms():
             )
         ]
         assert len(forms) == 1
-        found.update([("down", forms[0][0]), ("right", forms[0][1]), ("mirror", forms[0][2])])
-    assert all(found["down", shift] > 15 and found["right", shift] > 15 for shift in range(9))
-    assert 150 < found["mirror", True] < 250
+        counts.update([("down", forms[0][0]), ("right", forms[0][1]), ("mirror", forms[0][2])])
+    assert all(counts["down", shift] > 15 and counts["right", shift] > 15 for shift in range(9))
+    assert 150 < counts["mirror", True] < 250
 
 
 def test_crop_flip_moves_floats_as_it_moves_bytes():
@@ -140,7 +140,7 @@ def test_only_training_data_is_augmented_and_only_with_a_generator():
     assert not torch.equal(read(True, torch.Generator()), plain)
 
 
-def test_an_epoch_hands_out_every_sample_once_in_an_order_of_its_own():
+def test_an_epoch_has_every_sample_once_in_its_own_order():
     data = dataset(range(20))
     batches = MiniBatches([(data, torch.arange(20))], 6, generator=torch.Generator().manual_seed(0))
     first, second = samples(batches), samples(batches)
@@ -191,7 +191,7 @@ def test_one_seed_gives_one_order():
 
 
 def experiences():
-    """Three experiences of an Avalanche stream on one data set, each with a preparation of its own."""
+    """Three experiences of an Avalanche stream on one data set, each with its own preparation."""
     stored = images(30)
     parts = [
         dataset(range(10 * i, 10 * i + 10), i, stored, prepare=prepared(pad=i)) for i in range(1)

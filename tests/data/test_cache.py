@@ -1,4 +1,4 @@
-"""Decoded copies: made once, found again, thrown away when their source changes."""
+"""Decoded copies are made once, read again, and replaced when their source changes."""
 
 import concurrent.futures
 import json
@@ -10,14 +10,9 @@ import numpy as np
 import pytest
 from pictures import pictures, write_folder, write_zip
 
-from nanocl import data
 from nanocl.data import cache, fingerprint, folder, load
-from nanocl.records import UserError
 
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user-cache"))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture
@@ -139,40 +134,3 @@ def test_processes_that_load_at_once_agree_and_leave_one_whole_copy(tmp_path):
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         assert set(pool.map(one, range(4))) == {fingerprint("insects", tmp_path) + "\n"}
     assert [path.name for path in (tmp_path / ".nanocl").iterdir()] == ["insects.safetensors"]
-
-
-def test_the_room_opens_without_torch_or_image_libraries():
-    code = (
-        "import sys, nanocl.data; print([m for m in ('torch', 'PIL', 'scipy', 'sklearn', 'torchvision') "
-        "if m in sys.modules])"
-    )
-    assert (
-        subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True
-        ).stdout
-        == "[]\n"
-    )
-
-
-def test_the_default_root_follows_the_environment_then_the_folder_then_the_cache(
-    tmp_path, monkeypatch
-):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("NANOCL_DATA_ROOT", raising=False)
-    assert data.default_root() == tmp_path / "user-cache" / "nanocl" / "data"
-    (tmp_path / "data").mkdir()
-    assert data.default_root().absolute() == tmp_path / "data"
-    monkeypatch.setenv("NANOCL_DATA_ROOT", str(tmp_path / "named"))
-    assert data.default_root() == tmp_path / "named"
-
-
-@pytest.mark.parametrize("size", [-1, 2.5, True, "64"])
-def test_an_image_size_that_is_no_number_of_pixels_is_refused(tmp_path, size):
-    with pytest.raises(UserError, match="image_size must be"):
-        load("digits", tmp_path, image_size=size)
-
-
-@pytest.mark.parametrize("name", ["", "..", "a/b", "/etc", ".nanocl", "a\\b"])
-def test_a_name_that_is_a_path_is_refused(tmp_path, name):
-    with pytest.raises(UserError, match="without path separators"):
-        load(name, tmp_path)
