@@ -46,23 +46,18 @@ def decode_all(
         UserError: A file is not a complete image, or sizes differ and `image_size` is 0.
     """
 
-    def one(name: str) -> np.ndarray:
-        return decode(read(name), describe(name), image_size)
+    def decode_some(chunk: Sequence[str]) -> list[np.ndarray]:
+        return [decode(read(name), describe(name), image_size) for name in chunk]
 
-    def some(chunk: Sequence[str]) -> list[np.ndarray]:
-        return [one(name) for name in chunk]
-
-    first = one(names[0])
+    first = decode_some(names[:1])[0]
     images = np.empty((len(names), 3, *first.shape[1:]), np.uint8)
     gray, row = True, 0
     chunks = [names[start : start + CHUNK] for start in range(0, len(names), CHUNK)]
     with ThreadPoolExecutor(THREADS) as pool:
         try:
-            for image in _flat(pool.map(some, chunks)):
+            for image in _flat(pool.map(decode_some, chunks)):
                 if image.shape[1:] != first.shape[1:]:
-                    raise UserError(
-                        _sizes_differ(describe(names[0]), first, describe(names[row]), image)
-                    )
+                    raise _sizes_differ(describe(names[0]), first, describe(names[row]), image)
                 images[row] = image
                 gray, row = gray and len(image) == 1, row + 1
         except BaseException:
@@ -166,8 +161,8 @@ def _check_png(data: bytes) -> None:
         position = end + 4
 
 
-def _sizes_differ(first: str, a: np.ndarray, other: str, b: np.ndarray) -> str:
-    return (
+def _sizes_differ(first: str, a: np.ndarray, other: str, b: np.ndarray) -> UserError:
+    return UserError(
         f"images differ in size and image_size is 0: {first} is {a.shape[2]}x{a.shape[1]}, "
         f"{other} is {b.shape[2]}x{b.shape[1]}; "
         "pass stream.image_size (e.g. --set stream.image_size=64) to resize all"

@@ -48,13 +48,8 @@ def small_stream(
         measure: `accuracy`, or `loss` for regression (domain-incremental only).
         seed: Seed of the images.
     """
-    generator = torch.Generator().manual_seed(seed)
-    centres = torch.randint(60, 196, (experiences, 2, SIDE * SIDE), generator=generator)
-    rows, pictures = 2 * samples, []
-    for experience in range(experiences):
-        noise = torch.randint(-50, 50, (2 * rows, SIDE * SIDE), generator=generator)
-        pictures.append(centres[experience].repeat(rows, 1) + noise)
-    stored = torch.cat(pictures).to(torch.uint8).view(-1, 1, SIDE, SIDE)
+    rows = 2 * samples
+    stored = _images(experiences, rows, seed)
     prepare = Preparation(scale=torch.tensor([1 / 64.0]), shift=torch.tensor([-2.0]))
 
     def part(experience: int, train: bool) -> TensorDataset:
@@ -105,13 +100,9 @@ def small_learner(
     network = Network(
         backbone or SmallBackbone(), outputs=scenario.outputs, classes=scenario.classes, kind=kind
     ).to(device)
-    makers = [strategy for strategy in strategies if hasattr(strategy, "make_optimizer")]
-    optimizer = (
-        makers[0].make_optimizer(network) if makers else torch.optim.AdamW(network.parameters())
-    )
     return Learner(
         model=network,
-        optimizer=optimizer,
+        optimizer=_optimizer(strategies, network),
         strategies=strategies,
         seed=seed,
         measure=scenario.measure,
@@ -135,6 +126,25 @@ def run(
     """
     drift = DriftMeter(learner.model, learner.model.head_parameters())
     return train(learner, scenario, Meter(), drift=drift, after_experience=after_experience)
+
+
+def _images(experiences: int, rows: int, seed: int) -> Tensor:
+    """Stored images: for each experience `rows` for training and `rows` for testing."""
+    generator = torch.Generator().manual_seed(seed)
+    centres = torch.randint(60, 196, (experiences, 2, SIDE * SIDE), generator=generator)
+    images = []
+    for experience in range(experiences):
+        # the centres of the two classes alternate from row to row
+        noise = torch.randint(-50, 50, (2 * rows, SIDE * SIDE), generator=generator)
+        images.append(centres[experience].repeat(rows, 1) + noise)
+    return torch.cat(images).to(torch.uint8).view(-1, 1, SIDE, SIDE)
+
+
+def _optimizer(strategies: Sequence[SupervisedPlugin], network: Network) -> torch.optim.Optimizer:
+    for strategy in strategies:
+        if hasattr(strategy, "make_optimizer"):
+            return strategy.make_optimizer(network)
+    return torch.optim.AdamW(network.parameters())
 
 
 def _targets(own: Tensor, stored: Tensor, experience: int, scenario: str, measure: str) -> Tensor:

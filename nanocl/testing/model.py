@@ -20,7 +20,7 @@ def check_model(
     The model must
 
     - take the input shape and keyword-only options with plain types and defaults;
-    - have a docstring with a line `Source:`, and BibTeX (or nothing) as its `citation`;
+    - have a docstring with a line `Source:`, and a BibTeX `citation` or none;
     - draw its initial weights from torch's global generator only, and share none with another
       instance;
     - return one vector of length `features` per sample, the same in a mini-batch and alone when in
@@ -45,25 +45,33 @@ def check_model(
     name = cls.__name__
     with silence(cls):
         model, same, other = (_make(cls, options, inputs, seed) for seed in (1, 1, 2))
-        claim(
-            same_values(dict(model.state_dict()), dict(same.state_dict())),
-            f"{name}: one seed of torch's global generator must give the same weights",
-        )
-        claim(
-            not any(a is b for a in model.parameters() for b in same.parameters()),
-            f"{name}: two instances must not share parameters",
-        )
-        features = getattr(model, "features", None)
-        claim(isinstance(features, int), f"{name}: features must be an int, got {features!r}")
+        _instances_agree(model, same, name)
         images = torch.randn(6, *inputs, generator=torch.Generator().manual_seed(0))
         _outputs_are_right(model, images, name)
         _gradients_arrive(model, images, name)
-        copied = copy.deepcopy(other)
-        copied.load_state_dict(model.state_dict())
-        claim(
-            same_values(_outputs(copied, images), _outputs(model, images)),
-            f"{name}: a copy that loads the model's state_dict must give the same outputs",
-        )
+        _state_is_complete(model, other, images, name)
+
+
+def _instances_agree(model: nn.Module, same: nn.Module, name: str) -> None:
+    claim(
+        same_values(dict(model.state_dict()), dict(same.state_dict())),
+        f"{name}: one seed of torch's global generator must give the same weights",
+    )
+    claim(
+        not any(a is b for a in model.parameters() for b in same.parameters()),
+        f"{name}: two instances must not share parameters",
+    )
+    features = getattr(model, "features", None)
+    claim(isinstance(features, int), f"{name}: features must be an int, got {features!r}")
+
+
+def _state_is_complete(model: nn.Module, other: nn.Module, images: Tensor, name: str) -> None:
+    copied = copy.deepcopy(other)
+    copied.load_state_dict(model.state_dict())
+    claim(
+        same_values(_outputs(copied, images), _outputs(model, images)),
+        f"{name}: a copy that loads the model's state_dict must give the same outputs",
+    )
 
 
 def _make(

@@ -38,15 +38,13 @@ def check_optimizer(
     - start anew after `optimizer.state` is replaced by an empty mapping, and train a new parameter
       with an empty state: Avalanche does both;
     - call a closure with gradients enabled and return its loss;
-    - reject negative `lr`, `eps` and `weight_decay` and `betas` above 1, if it has these options,
-      by a ValueError that names the value;
-    - print nothing.
+    - reject a negative `lr`, `eps` or `weight_decay`, and `betas` above 1, by a ValueError that
+      names the value, if it has these options; and print nothing.
 
     Args:
         cls: The optimizer's class; its first argument is the parameters.
         options: Its options.
-        reference: A class or function that makes an optimizer from the same arguments, which must
-            take the same steps.
+        reference: Makes, from the same arguments, an optimizer that must take the same steps.
         tolerance: Largest difference from the reference, relative to the largest weight.
 
     Raises:
@@ -56,19 +54,12 @@ def check_optimizer(
         isinstance(cls, type) and issubclass(cls, Optimizer),
         f"{cls!r} must be a class derived from Optimizer",
     )
-    name, make = cls.__name__, partial(cls, **(options or {}))
     with silence(cls):
-        _gradient_is_unchanged(make, name)
-        _state_is_restored(make, name)
-        _groups_keep_their_options(make, name)
-        _added_groups_are_trained(make, name)
-        _missing_gradients_are_skipped(make, name)
-        _cleared_state_starts_anew(make, name)
-        _grown_parameters_are_trained(make, name)
-        _closure_is_called(make, name)
-        _bad_arguments_are_named(cls, dict(options or {}), name)
+        for rule in RULES:
+            rule(partial(cls, **(options or {})), cls.__name__)
+        _bad_arguments_are_named(cls, dict(options or {}))
         if reference:
-            _steps_agree(make, partial(reference, **(options or {})), tolerance, name)
+            _steps_agree(cls, reference, dict(options or {}), tolerance)
 
 
 class _Network(nn.Module):
@@ -254,8 +245,8 @@ def _closure_is_called(make: Make, name: str) -> None:
     )
 
 
-def _bad_arguments_are_named(cls: type, options: dict[str, Any], name: str) -> None:
-    arguments = inspect.signature(cls).parameters
+def _bad_arguments_are_named(cls: type, options: dict[str, Any]) -> None:
+    name, arguments = cls.__name__, inspect.signature(cls).parameters
     for argument, value in BAD.items():
         if argument not in arguments:
             continue
@@ -271,11 +262,23 @@ def _bad_arguments_are_named(cls: type, options: dict[str, Any], name: str) -> N
             claim(False, f"{name}: {argument}={value} must raise ValueError")
 
 
-def _steps_agree(make: Make, reference: Make, tolerance: float, name: str) -> None:
-    steps, expected = _trained(make, 12), _trained(reference, 12)
+RULES = (
+    _gradient_is_unchanged,
+    _state_is_restored,
+    _groups_keep_their_options,
+    _added_groups_are_trained,
+    _missing_gradients_are_skipped,
+    _cleared_state_starts_anew,
+    _grown_parameters_are_trained,
+    _closure_is_called,
+)
+
+
+def _steps_agree(cls: type, reference: Make, options: dict[str, Any], tolerance: float) -> None:
+    steps, expected = (_trained(partial(make, **options), 12) for make in (cls, reference))
     largest = max(float(p.abs().max()) for p in expected)
     agree = [
         torch.allclose(a, b, rtol=0, atol=tolerance * largest)
         for a, b in zip(steps, expected, strict=True)
     ]
-    claim(all(agree), f"{name}: must take the steps of its reference")
+    claim(all(agree), f"{cls.__name__}: must take the steps of its reference")

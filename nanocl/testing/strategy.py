@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from nanocl.records import Part, RunSpec, Training
 from nanocl.strategies import Strategy
 from nanocl.testing._claims import (
     claim,
@@ -32,8 +33,7 @@ def check_strategy(
     The strategy must
 
     - take keyword-only options with plain types and defaults;
-    - have a docstring with a line `Source:`, BibTeX (or nothing) as its `citation`, and valid
-      `scenarios`;
+    - have a docstring with a line `Source:`, a BibTeX `citation` or none, and valid `scenarios`;
     - reject a misspelt hook when a subclass is defined, as `Strategy` does;
     - train every experience of a small stream in each of its scenarios, and give the same
       evaluation matrix and weights when the run is repeated with the same seed;
@@ -115,10 +115,16 @@ def _run(
 
     def save(outcome: Outcome) -> None:
         if path and len(outcome.evaluation) == 2:
-            checkpoint.save(path, learner, meter, drift, outcome)
+            checkpoint.save(path, _spec(cls, scenario), learner, meter, drift, outcome)
 
     with global_seed(1):
         return learner, train(learner, stream, meter, drift=drift, after_experience=save)
+
+
+def _spec(cls: type, scenario: str) -> RunSpec:
+    """The identity of the run in its checkpoint."""
+    stream, model, strategy = Part("small-stream"), Part("small-backbone"), Part(cls.__name__)
+    return RunSpec("testing", "smoke", scenario, stream, model, (strategy,), Training(), seed=0)
 
 
 def _resume(
@@ -128,7 +134,7 @@ def _resume(
     learner = small_learner(stream, [cls(**options)])
     meter, drift = Meter(), DriftMeter(learner.model, learner.model.head_parameters())
     with global_seed(3):
-        so_far = checkpoint.load(path, learner, meter, drift)
+        so_far = checkpoint.load(path, _spec(cls, scenario), learner, meter, drift)
         return learner, train(learner, stream, meter, drift=drift, so_far=so_far)
 
 

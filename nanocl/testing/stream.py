@@ -30,8 +30,7 @@ def check_stream(
     The stream must
 
     - take keyword-only options with plain types and defaults;
-    - have a docstring with a line `Source:`, BibTeX (or nothing) as its `citation`, and valid
-      `scenarios`;
+    - have a docstring with a line `Source:`, a BibTeX `citation` or none, and valid `scenarios`;
     - give the same data in the same order when it is built twice with one seed, without drawing
       from the global generators or printing;
     - give every experience training and test data as a `nanocl.data.batches.TensorDataset`, with
@@ -57,19 +56,25 @@ def check_stream(
     # the first build imports libraries, and some of them draw from the global generators on import
     cls(**(options or {})).build(scenario=scenarios[0], seed=0, data_root=data_root)
     for scenario in scenarios:
-        where = f"{cls.__name__} as a {scenario}-incremental stream"
-        with silence(cls):
-            first = _build(cls, options, scenario, data_root, 1, where)
-            again = _build(cls, options, scenario, data_root, 2, where)
-        claim(first.kind == scenario, f"{where}: kind must be {scenario!r}, got {first.kind!r}")
-        _data_are_tensors(first, where)
-        claim(
-            same_values(_everything(first), _everything(again)),
-            f"{where}: one seed must give the same data twice",
-        )
-        _shape_is_right(first, where)
-        _targets_are_right(first, where)
-        _samples_differ(first, where)
+        _keeps_contract(cls, options, scenario, data_root)
+
+
+def _keeps_contract(
+    cls: type, options: Mapping[str, Any] | None, scenario: str, data_root: Path | None
+) -> None:
+    where = f"{cls.__name__} as a {scenario}-incremental stream"
+    with silence(cls):
+        first = _build(cls, options, scenario, data_root, 1, where)
+        again = _build(cls, options, scenario, data_root, 2, where)
+    claim(first.kind == scenario, f"{where}: kind must be {scenario!r}, got {first.kind!r}")
+    _data_are_tensors(first, where)
+    claim(
+        same_values(_everything(first), _everything(again)),
+        f"{where}: one seed must give the same data twice",
+    )
+    _shape_is_right(first, where)
+    _targets_are_right(first, where)
+    _samples_differ(first, where)
 
 
 def _build(

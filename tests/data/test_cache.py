@@ -95,22 +95,22 @@ def test_writing_to_the_arrays_leaves_the_copy_alone(tmp_path):
 
 
 def test_an_unwritable_root_is_left_alone_and_the_user_cache_is_used(tmp_path, decoded):
-    root = tmp_path / "root"
-    write_zip(root / "insects.zip", pictures())
-    (root / ".nanocl").write_bytes(b"a file where the cache folder would be")
-    assert fingerprint("insects", root) == fingerprint("insects", root)
+    data_root = tmp_path / "root"
+    write_zip(data_root / "insects.zip", pictures())
+    (data_root / ".nanocl").write_bytes(b"a file where the cache folder would be")
+    assert fingerprint("insects", data_root) == fingerprint("insects", data_root)
     assert len(decoded) == 2
     assert len(list((tmp_path / "user-cache" / "nanocl" / "decoded").iterdir())) == 1
 
 
 def test_without_any_place_to_write_the_data_is_still_loaded(tmp_path, monkeypatch):
-    root = tmp_path / "root"
-    write_zip(root / "insects.zip", pictures())
-    (root / ".nanocl").write_bytes(b"")
+    data_root = tmp_path / "root"
+    write_zip(data_root / "insects.zip", pictures())
+    (data_root / ".nanocl").write_bytes(b"")
     (tmp_path / "a-file").write_bytes(b"")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "a-file"))
     with pytest.warns(UserWarning, match="decoded again next time"):
-        assert len(load("insects", root).train_labels) == 8
+        assert len(load("insects", data_root).train_labels) == 8
 
 
 def test_equal_names_in_two_roots_do_not_mix_in_the_user_cache(tmp_path):

@@ -20,14 +20,14 @@ def test_a_folder_gives_the_pixels_and_labels_of_its_files(tmp_path):
     assert data.classes == ("ant", "bee")
     assert (len(data.train_labels), len(data.test_labels)) == (8, 4)
     assert data.train_inputs.dtype == np.uint8 and data.train_labels.dtype == np.int64
-    found = {
+    training = {
         (int(label), image.tobytes())
         for label, image in zip(data.train_labels, data.train_inputs, strict=True)
     }
     for path, content in files.items():
         split, label, _ = path.split("/")
         pixels = np.asarray(Image.open(io.BytesIO(content))).transpose(2, 0, 1).tobytes()
-        assert ((data.classes.index(label), pixels) in found) == (split == "train")
+        assert ((data.classes.index(label), pixels) in training) == (split == "train")
 
 
 def test_other_formats_hidden_files_and_other_splits_are_left_alone(tmp_path):

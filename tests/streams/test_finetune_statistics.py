@@ -73,11 +73,11 @@ def test_an_interrupted_run_with_restored_statistics_resumes_bit_for_bit(
     whole = experiment.run_one(run, Context(data_root=pictures_root))
     save = experiment.checkpoint.save
 
-    def save_then_die(path, learner, meter, drift, outcome):
-        save(path, learner, meter, drift, outcome)
+    def save_then_stop(*arguments):
+        save(*arguments)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(experiment.checkpoint, "save", save_then_die)
+    monkeypatch.setattr(experiment.checkpoint, "save", save_then_stop)
     with pytest.raises(KeyboardInterrupt):
         experiment.run_one(run, Context(data_root=pictures_root, checkpoints=pictures_root))
     monkeypatch.setattr(experiment.checkpoint, "save", save)
