@@ -13,6 +13,7 @@ import threading
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from operator import itemgetter
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -154,7 +155,7 @@ def _check_classes(members: dict[str, list[tuple[str, str]]], where: str) -> Non
                 f"{where} has no images in {split}/; a data set has images "
                 f"({', '.join(EXTENSIONS)}) in train/<class>/ and test/<class>/"
             )
-    train, test = ({label for label, _ in members[split]} for split in SPLITS)
+    train, test = (set(map(itemgetter(0), members[split])) for split in SPLITS)
     for missing, split in ((test - train, "train"), (train - test, "test")):
         if missing:
             raise UserError(

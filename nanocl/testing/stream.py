@@ -99,8 +99,9 @@ def _build(
 
 
 def _everything(scenario: Scenario) -> dict[str, Any]:
+    """All mini-batches of all experiences, by stream and experience."""
     return {
-        f"{stream}/{number}": [list(batch) for batch in _batches(experience.dataset)]
+        f"{stream}/{number}": list(_batches(experience.dataset))
         for stream in scenario.streams
         for number, experience in enumerate(scenario.streams[stream])
     }

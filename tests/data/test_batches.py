@@ -52,7 +52,7 @@ def samples(batches):
 def one_by_one(avalanche_dataset):
     return [
         (tuple(x.flatten().tolist()), int(y), int(t))
-        for x, y, t in (avalanche_dataset[i] for i in range(len(avalanche_dataset)))
+        for x, y, t in map(avalanche_dataset.__getitem__, range(len(avalanche_dataset)))
     ]
 
 
