@@ -56,7 +56,7 @@ def one_by_one(avalanche_dataset):
     ]
 
 
-def test_a_mini_batch_holds_what_reading_one_sample_at_a_time_gives():
+def test_a_mini_batch_has_the_values_of_samples_read_one_at_a_time():
     data = dataset(prepare=prepared(pad=2, order=torch.randperm(100)), train=True, label=3)
     inputs, targets, labels = zip(*MiniBatches([(data, torch.arange(7))], 3), strict=True)
     assert [len(x) for x in inputs] == [3, 3, 1]
@@ -156,7 +156,7 @@ def test_an_epoch_has_every_sample_once_in_its_own_order():
 @pytest.mark.parametrize(
     ("batch_size", "iterations"), [(6, 1), (6, 3), (6, 17), (20, 4), (50, 3), (1, 45)]
 )
-def test_iterations_give_exactly_so_many_full_mini_batches(batch_size, iterations):
+def test_iterations_give_exactly_that_number_of_full_mini_batches(batch_size, iterations):
     batches = MiniBatches(
         [(dataset(range(20)), torch.arange(20))],
         batch_size,

@@ -66,7 +66,7 @@ def test_a_touched_zip_is_decoded_again(tmp_path, decoded):
         lambda copy: b"\xff" * len(copy),
     ],
 )
-def test_a_damaged_copy_is_made_again(tmp_path, decoded, damage):
+def test_a_damaged_copy_is_replaced(tmp_path, decoded, damage):
     write_zip(tmp_path / "insects.zip", pictures())
     before = load("insects", tmp_path).train_inputs.copy()
     copy = tmp_path / ".nanocl" / "insects.safetensors"
@@ -75,7 +75,7 @@ def test_a_damaged_copy_is_made_again(tmp_path, decoded, damage):
     assert len(decoded) == 4
 
 
-def test_the_copy_is_a_safetensors_file_that_says_what_it_is(tmp_path):
+def test_the_copy_is_a_safetensors_file_that_describes_its_data(tmp_path):
     from safetensors import safe_open
 
     write_zip(tmp_path / "insects.zip", pictures())
@@ -86,7 +86,7 @@ def test_the_copy_is_a_safetensors_file_that_says_what_it_is(tmp_path):
         assert np.array_equal(file.get_tensor("test_inputs"), loaded.test_inputs)
 
 
-def test_writing_to_the_arrays_leaves_the_copy_alone(tmp_path):
+def test_writing_to_the_arrays_does_not_change_the_copy(tmp_path):
     write_zip(tmp_path / "insects.zip", pictures())
     first = load("insects", tmp_path)
     before = first.train_inputs.copy()
@@ -94,7 +94,7 @@ def test_writing_to_the_arrays_leaves_the_copy_alone(tmp_path):
     assert np.array_equal(load("insects", tmp_path).train_inputs, before)
 
 
-def test_an_unwritable_root_is_left_alone_and_the_user_cache_is_used(tmp_path, decoded):
+def test_an_unwritable_data_root_is_not_changed_and_the_user_cache_is_used(tmp_path, decoded):
     data_root = tmp_path / "root"
     write_zip(data_root / "insects.zip", pictures())
     (data_root / ".nanocl").write_bytes(b"a file where the cache folder would be")
@@ -120,7 +120,7 @@ def test_equal_names_in_two_roots_do_not_mix_in_the_user_cache(tmp_path):
     assert [len(load("insects", tmp_path / root).train_labels) for root in "abab"] == [8, 10, 8, 10]
 
 
-def test_processes_that_load_at_once_agree_and_leave_one_whole_copy(tmp_path):
+def test_processes_that_load_at_once_agree_and_leave_one_complete_copy(tmp_path):
     write_zip(tmp_path / "insects.zip", pictures(train=200))
     code = (
         "import sys; from nanocl.data import load; print(load('insects', sys.argv[1]).fingerprint)"

@@ -86,7 +86,7 @@ class Harm:
 
 
 @pytest.mark.parametrize("file", ["data_batch_2", "test_batch", "batches.meta"])
-def test_a_pickle_that_would_run_a_program_is_refused_unrun(tmp_path, cached, file):
+def test_a_pickle_that_would_run_a_program_is_refused_and_not_run(tmp_path, cached, file):
     values, files = cifar_files()
     files[file] = pickle.dumps({**values[file], "filenames": [Harm(tmp_path / "harm")]}, 2)
     write_tar(tmp_path / CIFAR10.archive, CIFAR10.folder, files)

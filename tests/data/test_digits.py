@@ -8,7 +8,7 @@ from nanocl.data import load
 pytestmark = pytest.mark.usefixtures("own_cache")
 
 
-def test_digits_are_official_stratified_and_whole(tmp_path):
+def test_digits_are_official_stratified_and_complete(tmp_path):
     from sklearn.datasets import load_digits
 
     data = load("digits", tmp_path / "nowhere")

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("no_network")
 UNREACHABLE = ("http://127.0.0.1:9/",)
 
 
-def test_a_name_look_up_that_hangs_does_not_hold_up_the_message(tmp_path, monkeypatch):
+def test_a_name_look_up_that_hangs_does_not_delay_the_message(tmp_path, monkeypatch):
     hang = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: hang.wait())
     monkeypatch.setattr(download, "PROBE_SECONDS", 0.5)
@@ -37,7 +37,7 @@ def test_probing_all_mirrors_takes_less_than_eight_seconds():
 
 def test_downloading_can_be_switched_off(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        download.urllib.request, "urlopen", lambda *args, **kwargs: pytest.fail("asked the network")
+        download.urllib.request, "urlopen", lambda *args, **kwargs: pytest.fail("used the network")
     )
     with pytest.raises(DataMissing, match="switched off"):
         load("cifar10", tmp_path, download=False)

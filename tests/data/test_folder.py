@@ -30,7 +30,7 @@ def test_a_folder_gives_the_pixels_and_labels_of_its_files(tmp_path):
         assert ((data.classes.index(label), pixels) in training) == (split == "train")
 
 
-def test_other_formats_hidden_files_and_other_splits_are_left_alone(tmp_path):
+def test_other_formats_hidden_files_and_other_splits_are_ignored(tmp_path):
     files = pictures()
     extra = {
         "val/ant/0.png": b"no image",
@@ -67,7 +67,7 @@ def test_grayscale_files_give_one_channel_and_a_mixture_gives_three(tmp_path):
     assert np.array_equal(three.train_inputs, np.repeat(one.train_inputs, 3, axis=1))
 
 
-def test_mixed_sizes_are_refused_until_an_image_size_is_given(tmp_path, cached):
+def test_mixed_sizes_are_refused_without_an_image_size(tmp_path, cached):
     files = pictures() | {"train/bee/1.png": png(np.zeros((6, 9, 3), np.uint8))}
     write_folder(tmp_path / "insects", files)
     with pytest.raises(UserError, match=r"bee/1\.png is 9x6; pass stream\.image_size"):

@@ -39,7 +39,7 @@ def test_the_default_root_follows_the_environment_then_the_folder_then_the_cache
 
 
 @pytest.mark.parametrize("size", [-1, 2.5, True, "64"])
-def test_an_image_size_that_is_no_number_of_pixels_is_refused(tmp_path, size):
+def test_an_image_size_that_is_not_a_number_of_pixels_is_refused(tmp_path, size):
     with pytest.raises(UserError, match="image_size must be"):
         load("digits", tmp_path, image_size=size)
 

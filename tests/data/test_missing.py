@@ -13,7 +13,7 @@ pytestmark = pytest.mark.usefixtures("no_network")
 
 
 @pytest.mark.parametrize("name", list(ARCHIVES))
-def test_missing_data_is_one_quick_message_with_every_place_and_way(tmp_path, name):
+def test_missing_data_gives_one_quick_message_with_every_place_and_remedy(tmp_path, name):
     start = time.monotonic()
     with pytest.raises(DataMissing) as caught:
         load(name, tmp_path)
@@ -36,12 +36,12 @@ def test_missing_data_is_one_quick_message_with_every_place_and_way(tmp_path, na
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_missing_data_root_is_said(tmp_path):
+def test_the_message_says_that_the_data_root_is_missing(tmp_path):
     with pytest.raises(DataMissing, match=r"the data root .*nowhere does not exist"):
         load("mnist", tmp_path / "nowhere")
 
 
-def test_an_incomplete_set_of_idx_files_is_said(tmp_path):
+def test_the_message_names_the_missing_idx_file_of_an_incomplete_set(tmp_path):
     folder = tmp_path / "MNIST/raw"
     folder.mkdir(parents=True)
     for name in ("train-images-idx3-ubyte", "train-labels-idx1-ubyte.gz", "t10k-images-idx3-ubyte"):
@@ -59,7 +59,7 @@ def test_an_incomplete_set_of_idx_files_is_said(tmp_path):
         ("Digits", "digits"),
     ],
 )
-def test_a_misspelt_name_is_asked_about_without_a_download(tmp_path, name, meant):
+def test_a_misspelt_name_is_refused_with_the_nearest_name_and_no_download(tmp_path, name, meant):
     write_folder(tmp_path / "insects", pictures())
     with pytest.raises(
         DataMissing, match=f"no data set '{name}', did you mean '{meant}'"

@@ -1,4 +1,4 @@
-"""Each data set is read from every place where people put it."""
+"""Each data set is read from all of its usual places."""
 
 import os
 import shutil

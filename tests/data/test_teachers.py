@@ -22,7 +22,7 @@ def test_a_new_neuron_lies_at_the_angle_from_its_old_neuron_and_has_its_sign(dim
 
 
 @pytest.mark.parametrize("angle", [30.0, 60.0, 90.0])
-def test_of_two_old_neurons_the_new_one_turns_away_from_the_other(angle):
+def test_a_new_neuron_is_rotated_away_from_the_other_of_two_old_neurons(angle):
     for seed in range(20):
         directions = draw_tasks(seed, dimension=2, extra=1, angle=angle, **SIZES).directions
         assert directions[2] @ directions[0] >= directions[2] @ directions[1] - 1e-9
@@ -37,7 +37,7 @@ def test_teacher_a_and_the_inputs_depend_neither_on_the_extra_neurons_nor_on_the
     assert np.array_equal(plain.train, other.train) and np.array_equal(plain.test, other.test)
 
 
-def test_teachers_answer_as_a_loop_over_neurons_does():
+def test_outputs_of_teachers_agree_with_a_loop_over_neurons():
     generator = np.random.default_rng(0)
     teachers = [draw_teacher(generator, 3, 4) for _ in range(2)]
     inputs = draw_inputs(generator, 5, 4)

@@ -1,4 +1,4 @@
-"""Servers are tried for a short time only."""
+"""Names, feature lengths and servers of networks from collections."""
 
 import http.server
 import socket

@@ -6,7 +6,7 @@ from backbones import seeded
 from nanocl.models.mlp import MLP
 
 
-def test_mlp_is_its_layers_in_turn():
+def test_mlp_applies_its_layers_in_order():
     model = seeded(lambda inputs: MLP(inputs, width=7, depth=3), (2, 3, 3))
     inputs = torch.rand(5, 2, 3, 3)
     values = inputs.reshape(5, 18)

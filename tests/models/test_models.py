@@ -59,7 +59,7 @@ def test_a_backbone_gives_one_vector_per_image_of_any_size(make, inputs):
 
 
 @pytest.mark.parametrize("make", IMAGE_MODELS.values(), ids=IMAGE_MODELS)
-def test_one_seed_gives_one_start_and_another_seed_another(make):
+def test_one_seed_gives_the_same_weights_and_another_seed_different_ones(make):
     first, again, other = (state_of(seeded(make, (3, 32, 32), seed)) for seed in (4, 4, 5))
     assert same(first, again)
     assert not same(first, other)

@@ -7,7 +7,7 @@ from torch.nn import functional
 from nanocl.models.small_cnn import SmallCNN
 
 
-def test_small_cnn_is_convolution_relu_and_pooling_whatever_the_order_and_layout():
+def test_small_cnn_computes_convolution_relu_and_pooling_in_any_order_and_layout():
     model = seeded(SmallCNN, (3, 32, 32))
     values = inputs = torch.rand(2, 3, 32, 32)
     for weight, bias in zip(*[iter(model.state_dict().values())] * 2, strict=True):

@@ -8,7 +8,7 @@ import torch
 from nanocl.records import UserError
 
 
-def test_timm_networks_take_grey_and_colour_images(tmp_path):
+def test_timm_networks_take_grayscale_and_colour_images(tmp_path):
     timm = pytest.importorskip("timm")
     from nanocl.models.timm import Timm
 
@@ -30,7 +30,7 @@ def test_timm_networks_take_grey_and_colour_images(tmp_path):
         Timm((3, 32, 32), architecture="resnet10")
 
 
-def test_timm_without_network_says_so_at_once(monkeypatch, tmp_path):
+def test_timm_without_network_fails_at_once_with_one_clear_error(monkeypatch, tmp_path):
     pytest.importorskip("timm")
     from huggingface_hub import constants
 

@@ -24,7 +24,7 @@ def test_torchvisions_own_files_fit_its_networks(tmp_path):
         )
 
 
-def test_torchvision_features_are_what_its_output_layer_reads_and_grey_images_count_as_colour():
+def test_torchvision_features_are_the_inputs_of_its_output_layer_for_grayscale_images_too():
     ours = seeded(Torchvision, (1, 40, 40)).eval()
     theirs = seeded(lambda inputs: models.resnet18(), None).eval()
     images = torch.rand(2, 1, 40, 40)

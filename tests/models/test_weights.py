@@ -34,7 +34,7 @@ WEIGHTED = {
 
 @pytest.mark.parametrize("form", ["backbone", "network", "data parallel", "nested", "safetensors"])
 @pytest.mark.parametrize(("make", "inputs"), WEIGHTED.values(), ids=WEIGHTED)
-def test_weights_come_back_from_every_form_people_save_them_in(tmp_path, make, inputs, form):
+def test_weights_are_read_from_every_usual_form_of_file(tmp_path, make, inputs, form):
     model = seeded(make, inputs, 1)
     state, file = model.state_dict(), tmp_path / "weights.pt"
     if form == "network":
@@ -88,7 +88,7 @@ def test_a_damaged_file_is_named(tmp_path, name):
             MLP((4,), weights=str(path))
 
 
-def test_weights_that_do_not_fit_change_nothing_and_say_why(tmp_path):
+def test_weights_that_do_not_fit_change_nothing_and_the_error_names_them(tmp_path):
     path = tmp_path / "weights.pt"
     model = MLP((4,), width=5)
     before, state = state_of(model), state_of(MLP((4,), width=6, depth=1))
@@ -107,7 +107,7 @@ def test_weights_that_do_not_fit_change_nothing_and_say_why(tmp_path):
         load_weights(model, str(tmp_path / "missing.pt"))
 
 
-def test_the_output_layer_is_read_from_a_network_of_ours_and_from_other_files(tmp_path):
+def test_the_output_layer_is_read_from_nanocl_networks_and_from_other_files(tmp_path):
     backbone = MLP((4,), width=5)
     network = Network(backbone, outputs=5, kind="own", classes=((0, 1), (2, 3, 4)))
     torch.save(network.state_dict(), tmp_path / "ours.pt")

@@ -86,7 +86,7 @@ def test_the_digest_depends_on_the_weights_and_not_on_the_folder(pictures_root, 
     assert spec(pictures_root, start=1, model=model).digest != here.digest
 
 
-def test_the_public_resnet_20_reaches_what_was_published(data_root):
+def test_the_public_resnet_20_reaches_its_published_accuracy(data_root):
     name = "weights/cifar10_resnets/resnet20-12fca82f.th"
     if not (data_root / name).is_file():
         pytest.skip(f"{name} is not in the data folder")

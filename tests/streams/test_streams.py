@@ -26,7 +26,7 @@ KINDS = [(name, kind) for name, stream in STREAMS.items() for kind in stream.sce
 
 
 @pytest.mark.parametrize(("name", "kind"), KINDS)
-def test_one_seed_gives_one_stream_whatever_the_global_random_state(name, kind):
+def test_one_seed_gives_one_stream_in_any_global_random_state(name, kind):
     torch.manual_seed(1)
     np.random.seed(1)
     first = build(STREAMS[name], kind, 7)

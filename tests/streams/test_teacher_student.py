@@ -77,6 +77,6 @@ def test_avalanche_trains_the_student_on_its_teachers():
 @pytest.mark.parametrize(
     "options", [{"angle": -1.0}, {"angle": 181.0}, {"angle": 30.0, "dimension": 1}]
 )
-def test_an_angle_that_cannot_be_is_refused(options):
+def test_an_angle_out_of_range_is_refused(options):
     with pytest.raises(ValueError, match="angle must be in"):
         TeacherStudent(**options)

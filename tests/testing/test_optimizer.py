@@ -76,6 +76,18 @@ class ClosureIgnoring(Descent):
         return super().step()
 
 
+class FixedParameters(Descent):
+    """Trains only the parameters that it was made with."""
+
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, lr)
+        self.first = {p for group in self.param_groups for p in group["params"]}
+
+    def update(self, p, group):
+        if p in self.first:
+            super().update(p, group)
+
+
 class Unchecked(Descent):
     def __init__(self, params, lr=0.1):
         torch.optim.Optimizer.__init__(self, params, {"lr": lr})
@@ -89,6 +101,7 @@ class Unchecked(Descent):
         (Ungrouped, "a parameter with lr 0 in its group must not change"),
         (GradientFilling, "without a gradient must be skipped"),
         (ClosureIgnoring, "must call the closure"),
+        (FixedParameters, "a group added later must be trained"),
         (Unchecked, "lr=-1.0 must raise ValueError"),
     ],
 )
