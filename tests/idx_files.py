@@ -12,7 +12,11 @@ def idx_bytes(array: np.ndarray) -> bytes:
 
 
 def write_idx(folder: Path, *, packed: bool = True, count: int = 20) -> dict[str, np.ndarray]:
-    """Four idx files of random images, `count` for training and half as many for testing; their arrays by name."""
+    """Write four idx files of random images and labels; half as many for testing as for training.
+
+    Returns:
+        The arrays by file name.
+    """
     random = np.random.default_rng(1)
     folder.mkdir(parents=True)
     arrays = {}

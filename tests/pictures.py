@@ -9,7 +9,7 @@ from PIL import Image
 
 
 def png(pixels: np.ndarray) -> bytes:
-    """A PNG file of (H, W) or (H, W, 3) bytes."""
+    """A PNG file of pixels (H, W) or (H, W, 3)."""
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
     return file.getvalue()
@@ -23,7 +23,7 @@ def pictures(
     train: int = 4,
     test: int = 2,
 ) -> dict[str, bytes]:
-    """Files of an image folder, by path: random pictures, the same on every call."""
+    """The files of an image folder by path: random pictures, the same on every call."""
     random = np.random.default_rng(0)
     shape = size if gray else (*size, 3)
     paths = [
@@ -36,7 +36,7 @@ def pictures(
 
 
 def write_folder(folder: Path, files: dict[str, bytes]) -> Path:
-    """Lay files out below `folder`."""
+    """Write files below `folder`."""
     for path, data in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(data)
@@ -44,7 +44,7 @@ def write_folder(folder: Path, files: dict[str, bytes]) -> Path:
 
 
 def write_zip(archive: Path, files: dict[str, bytes], *, method: int = zipfile.ZIP_STORED) -> Path:
-    """The same in a zip file, in the order given."""
+    """Write files to a zip file, in the order of the dict."""
     archive.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(archive, "w", method) as opened:
         for path, data in files.items():

@@ -1,6 +1,6 @@
-"""The data room: a named data set as arrays, found on disk, decoded once and recognised by its fingerprint.
+"""Data sets as numpy arrays, found on disk by name, decoded once and cached.
 
-Torch-free: pixels come as uint8 (N, C, H, W) numpy arrays.
+Loads no torch. Pixels are uint8 arrays of shape (N, C, H, W).
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from nanocl.data.dataset import DataSet, fingerprint_of
 from nanocl.data.download import download as fetch
 from nanocl.data.images import resized
 from nanocl.data.missing import DataMissing, data_missing
-from nanocl.data.sources import KNOWN, Source, find
+from nanocl.data.sources import STANDARD, Source, find
 from nanocl.data.subsets import parse_names
 from nanocl.records import UserError
 
 __all__ = [
-    "KNOWN",
+    "STANDARD",
     "DataMissing",
     "DataSet",
     "default_root",
@@ -33,7 +33,10 @@ __all__ = [
 
 
 def default_root() -> Path:
-    """Where data is looked for: NANOCL_DATA_ROOT, else ./data if there is one, else the user's cache folder."""
+    """The data root when none is named.
+
+    NANOCL_DATA_ROOT, else ./data if that folder exists, else `data` in the user's cache folder.
+    """
     named = os.environ.get("NANOCL_DATA_ROOT")
     if named:
         return Path(named).expanduser()
@@ -41,76 +44,80 @@ def default_root() -> Path:
 
 
 def load(
-    name: str, root: Path | None = None, *, image_size: int = 0, download: bool = True
+    name: str, data_root: Path | None = None, *, image_size: int = 0, download: bool = True
 ) -> DataSet:
-    """The data set `name` found under `root`.
+    """Load the data set `name` from the data root.
 
     Args:
-        name: `digits`, `mnist`, `fashion-mnist`, `cifar10`, `cifar100`, `flowers102`, or the name
-            of an image folder (see `nanocl.data.folder`) or a zip of one in `root`. The known names
-            are looked for in torchvision's layout first.
-        root: The data root; None for `default_root()`. Decoded copies are kept in its folder
-            `.nanocl` if it is writable, else in the user's cache folder.
-        image_size: Side of the squares that images are centre-cropped and resized to; 0 leaves them
-            as they are.
-        download: Whether a known data set that is missing is downloaded to where torchvision puts
-            it.
+        name: A standard data set (`digits`, `mnist`, `fashion-mnist`, `cifar10`, `cifar100`,
+            `flowers102`), or the name of an image folder (see `nanocl.data.folder`) or of a zip of
+            one. A standard data set is searched in torchvision's layout first.
+        data_root: Folder that holds the data sets; None for `default_root()`. Decoded copies are
+            kept in its subfolder `.nanocl` if that is writable, else in the user's cache folder.
+        image_size: Side of the squares that images are centre-cropped and resized to; 0 keeps
+            their size.
+        download: Whether to download a missing standard data set to torchvision's place for it.
 
     Raises:
-        DataMissing: It is nowhere, and was not downloaded.
-        UserError: What was found is damaged or laid out wrongly; nothing is cached then.
+        DataMissing: The data set is missing and was not downloaded.
+        UserError: A file is damaged or has the wrong layout; nothing is cached in that case.
     """
-    with _one_sentence(name):
-        source, places, identity = _locate(name, root, image_size, download)
-        found = next((data for place in places if (data := cache.read(place, identity))), None)
-        if found is not None:
-            return found
+    with _system_errors_named(name):
+        source, places, identity = _locate(name, data_root, image_size, download)
+        for place in places:
+            copy = cache.read(place, identity)
+            if copy is not None:
+                return copy
         data = _decode(name, source, image_size)
         written = cache.write(places, data, identity)
         return (cache.read(written, identity) if written else None) or data
 
 
-def find_file(name: str, root: Path | None = None) -> Path | None:
-    """A file by its path, or by its path below the data root; None where there is neither."""
-    root = default_root() if root is None else Path(root).expanduser()
-    return next((path for path in (Path(name).expanduser(), root / name) if path.is_file()), None)
+def find_file(name: str, data_root: Path | None = None) -> Path | None:
+    """The file at the path `name`, or at that path below the data root; None if neither exists."""
+    folder = _folder(data_root)
+    return next((path for path in (Path(name).expanduser(), folder / name) if path.is_file()), None)
 
 
 def fingerprint(
-    name: str, root: Path | None = None, *, image_size: int = 0, download: bool = True
+    name: str, data_root: Path | None = None, *, image_size: int = 0, download: bool = True
 ) -> str:
-    """The fingerprint of `load` with these arguments, without reading pixels where it was decoded before.
+    """The fingerprint of the data set that `load` returns; reads no pixels if a copy is cached.
 
     Raises:
-        UserError: As `load` does.
+        DataMissing, UserError: As `load` does.
     """
-    with _one_sentence(name):
-        _, places, identity = _locate(name, root, image_size, download)
-        facts = next((facts for place in places if (facts := cache.facts(place, identity))), None)
-    return (
-        facts["fingerprint"]
-        if facts
-        else load(name, root, image_size=image_size, download=download).fingerprint
-    )
+    with _system_errors_named(name):
+        _, places, identity = _locate(name, data_root, image_size, download)
+        for place in places:
+            facts = cache.facts(place, identity)
+            if facts is not None:
+                return facts["fingerprint"]
+    return load(name, data_root, image_size=image_size, download=download).fingerprint
+
+
+def _folder(data_root: Path | None) -> Path:
+    return default_root() if data_root is None else Path(data_root).expanduser()
 
 
 def _locate(
-    name: str, root: Path | None, image_size: int, download: bool
+    name: str, data_root: Path | None, image_size: int, download: bool
 ) -> tuple[Source, tuple[Path, Path], str]:
+    """The source of a data set, the places of its decoded copy, and the source's identity."""
     if isinstance(image_size, bool) or not isinstance(image_size, int) or image_size < 0:
         raise UserError(
-            f"image_size must be a number of pixels, or 0 for images as they are, got {image_size!r}"
+            f"image_size must be a number of pixels, or 0 to keep the size, got {image_size!r}"
         )
-    root = default_root() if root is None else Path(root).expanduser()
-    source = find(name, root)
+    folder = _folder(data_root)
+    source = find(name, folder)
     if source is None:
         reason = "downloading is switched off"
         if download and name in ARCHIVES:
-            reason = fetch(ARCHIVES[name], root)
-            source = find(name, root)
+            reason = fetch(ARCHIVES[name], folder)
+            source = find(name, folder)
         if source is None:
-            raise data_missing(name, root, reason)
-    return source, cache.locations(name, root, image_size), source.identity()
+            raise data_missing(name, folder, reason)
+    return source, cache.locations(name, folder, image_size), source.identity()
 
 
 def _decode(name: str, source: Source, image_size: int) -> DataSet:
@@ -123,8 +130,8 @@ def _decode(name: str, source: Source, image_size: int) -> DataSet:
 
 
 @contextmanager
-def _one_sentence(name: str) -> Iterator[None]:
-    """Report a file that the system refuses to read as the user's to mend."""
+def _system_errors_named(name: str) -> Iterator[None]:
+    """Report a file that the operating system cannot read as a `UserError` of one sentence."""
     try:
         yield
     except OSError as error:

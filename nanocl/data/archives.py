@@ -1,10 +1,12 @@
-"""The official files, as torchvision names, checks and downloads them (torchvision 0.30 `datasets`), and fingerprints.
+"""Names, checksums and mirrors of the official files, and fingerprints of official data sets.
 
-OFFICIAL_FINGERPRINTS were computed from files known to be the published ones: MNIST from gzip files
-with torchvision's checksums; Fashion-MNIST from Debian's, whose gzip headers lack the file name and
-time, and which have torchvision's checksums once these are put back; digits from scikit-learn 1.9.
-CIFAR-10, CIFAR-100 and Flowers-102 have none here: their exact pixels were not at hand, so they are
-recognised by the checksums of their files only.
+Names, checksums and mirrors are those of torchvision 0.30 (`torchvision.datasets`).
+
+OFFICIAL_FINGERPRINTS were computed from the published files: MNIST from gzip files with
+torchvision's checksums; Fashion-MNIST from Debian's gzip files, which have torchvision's checksums
+after the missing file name and time are restored in their headers; digits from scikit-learn 1.9.
+CIFAR-10, CIFAR-100 and Flowers-102 have no fingerprint here, because we had no official copy of
+their pixels; they are recognised by the checksums of their files only.
 """
 
 from __future__ import annotations
@@ -17,12 +19,12 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Archive:
-    """What torchvision downloads for one data set.
+    """The files that torchvision downloads for one data set.
 
     Attributes:
-        folder: Where it puts the files, relative to the data root.
-        files: File name to MD5.
-        mirrors: Addresses of the folder that holds them, in order of preference.
+        folder: Folder of the files, relative to the data root.
+        files: MD5 checksum of each file, by file name.
+        mirrors: Addresses that serve these files, in order of preference.
     """
 
     folder: str
@@ -80,6 +82,6 @@ OFFICIAL_FINGERPRINTS: Mapping[str, str] = {
 
 
 def md5_of(path: Path) -> str:
-    """MD5 of a file, as a checksum and not for security."""
+    """MD5 checksum of a file; not for security."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

@@ -1,7 +1,7 @@
-"""Whole mini-batches from tensors in memory.
+"""Mini-batches read at once from tensors in memory.
 
-A data set lives once as tensors; an experience is a list of row numbers into it. A mini-batch is
-one indexed read and one conversion, instead of a Python call per sample.
+A data set is stored once as tensors; an experience is a list of row numbers into it. Reading a
+mini-batch is one indexed read and one conversion, instead of a Python call per sample.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from torch.utils.data import Dataset
 
 @dataclass(frozen=True)
 class Preparation:
-    """What turns stored inputs into what a model sees, for a whole mini-batch at once, in the order of the attributes.
+    """Turns a mini-batch of stored inputs into model inputs, step by step in this order.
 
     Attributes:
         augment: `none`, or `crop-flip`: random shift by up to 4 pixels and horizontal flip
             (training only).
         pad: Zero pixels added on each side.
-        order: For each pixel the one it is read from, shape (H * W,) after padding, int64; -1 reads
-            zero.
+        order: For each pixel the number of the pixel it is read from, shape (H * W,) after padding,
+            int64; -1 reads zero.
         scale, shift: Per-channel factors: `x * scale + shift` maps stored values to model inputs,
             shape (C,).
     """
@@ -36,7 +36,7 @@ class Preparation:
     shift: Tensor | None = None
 
     def __call__(self, stored: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Model inputs, float32; random augmentation only where a generator is given."""
+        """Return model inputs as float32; augment only if there is a generator."""
         # pixels move while they are still stored bytes: a quarter of the memory traffic of float32
         if generator is not None and self.augment == "crop-flip":
             stored = crop_flip(stored, generator)
@@ -45,6 +45,7 @@ class Preparation:
         if self.order is not None:
             stored = reorder(stored, self.order)
         values = stored.to(torch.float32)
+        # in place only if the conversion made a copy: stored floats must stay as they are
         if self.scale is not None:
             scale = self.scale.view(1, -1, 1, 1)
             values = values * scale if values is stored else values.mul_(scale)
@@ -58,19 +59,28 @@ def reorder(images: Tensor, order: Tensor) -> Tensor:
     """Read pixel p of each image, shape (N, C, H, W), from its pixel order[p]; -1 reads zero."""
     pixels = images.flatten(2)
     if bool((order < 0).any()):
+        # one zero pixel is appended, and -1 reads that one
         zero = pixels.shape[2]
         pixels, order = functional.pad(pixels, (0, 1)), order.where(order >= 0, zero)
     return pixels.flatten(0, 1).index_select(1, order).view_as(images)
 
 
 def crop_flip(images: Tensor, generator: torch.Generator, padding: int = 4) -> Tensor:
-    """Shift each image by up to `padding` pixels (zeros move in) and mirror half of them; shape (N, C, H, W)."""
+    """Shift each image by up to `padding` pixels, with zeros moving in, and mirror half of them.
+
+    Args:
+        images: Shape (N, C, H, W).
+        generator: Source of the shifts and of the choice of mirrored images.
+        padding: Largest shift in each direction.
+    """
     count, channels, height, width = images.shape
     shifts = torch.randint(0, 2 * padding + 1, (2, count, 1), generator=generator)
     mirrored = torch.rand(count, 1, generator=generator) < 0.5
+    # column and row of the padded image that each output pixel is read from, per image
     columns = torch.arange(width).expand(count, width)
     columns = torch.where(mirrored, width - 1 - columns, columns) + shifts[0]
     rows = torch.arange(height).expand(count, height) + shifts[1]
+    # their number in the flattened padded image, and one gather for the whole mini-batch
     pixels = rows[:, :, None] * (width + 2 * padding) + columns[:, None, :]
     padded = functional.pad(images, (padding,) * 4).flatten(2)
     return padded.gather(2, pixels.view(count, 1, -1).expand(-1, channels, -1)).view_as(images)
@@ -82,11 +92,11 @@ class TensorDataset(Dataset):
     Attributes:
         inputs: Stored inputs of the whole data set, shape (N, ...), uint8 or float32; shared
             between experiences.
-        rows: Which of them belong to this experience, shape (n,), int64.
+        rows: Row numbers of this experience, shape (n,), int64.
         targets: Targets of these rows, shape (n,) int64 class labels, or (n, k) float32 for
             regression.
         task_label: The experience's task label.
-        prepare: Stored values to model inputs.
+        prepare: Turns stored values into model inputs.
         train: Whether random augmentation applies.
     """
 
@@ -110,8 +120,8 @@ class TensorDataset(Dataset):
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, index: int):
-        """One sample as a model sees it, without augmentation: (input, target)."""
+    def __getitem__(self, index: int) -> tuple[Tensor, int | Tensor]:
+        """One sample as (model input, target), without augmentation."""
         target = self.targets[index]
         value = self.prepare(self.inputs[self.rows[index]].unsqueeze(0))[0]
         return value, int(target) if target.ndim == 0 else target
@@ -127,43 +137,44 @@ class TensorDataset(Dataset):
         return inputs, self.targets.index_select(0, index), task_labels
 
 
-def tensor_parts(dataset: object) -> list[tuple[TensorDataset, Tensor]] | None:
-    """The tensor data sets behind an Avalanche data set, each with the rows of it that are used, in order.
+Parts = list[tuple[TensorDataset, Tensor]]
 
-    Follows concatenations and subsets. Returns None when anything else is inside (a data set of
-    another kind, or a transformation added on top), which then takes Avalanche's own path.
+
+def tensor_parts(dataset: object) -> Parts | None:
+    """The tensor data sets behind an Avalanche data set, each with its rows in use, in order.
+
+    Follows concatenations and subsets. Returns None if the data set contains anything else (a data
+    set of another kind, or a transformation on top): Avalanche's own loader must then read it.
     """
     if isinstance(dataset, TensorDataset):
         return [(dataset, torch.arange(len(dataset)))]
     flat = getattr(dataset, "_flat_data", dataset)
-    if _transforms(flat):
-        return None
     children, indices = getattr(flat, "_datasets", None), getattr(flat, "_indices", None)
-    if children is None:
+    if _transforms(flat) or children is None:
         return None
-    parts = [tensor_parts(child) for child in children]
-    if any(part is None for part in parts):
-        return None
-    joined = [pair for part in parts for pair in part]
-    return (
-        joined
-        if indices is None
-        else _subset(joined, torch.as_tensor(list(indices), dtype=torch.int64))
-    )
+    joined: Parts = []
+    for child in children:
+        parts = tensor_parts(child)
+        if parts is None:
+            return None
+        joined += parts
+    if indices is None:
+        return joined
+    return _subset(joined, torch.as_tensor(list(indices), dtype=torch.int64))
 
 
 class MiniBatches:
-    """Iterate over (inputs, targets, task labels) of one or more tensor data sets.
+    """Iterates over (inputs, targets, task labels) of one or more tensor data sets.
 
-    Each pass is one epoch, or exactly `iterations` mini-batches over as many reshuffled passes as
-    it takes.
+    Each pass is one epoch, or exactly `iterations` mini-batches drawn from as many reshuffled
+    epochs as needed.
 
     Attributes:
-        parts: Tensor data sets with the rows used.
+        parts: Tensor data sets with their rows in use.
         batch_size: Samples per mini-batch.
         generator: Source of the order and of augmentation; None for evaluation (in order, no
             augmentation).
-        iterations: Mini-batches per pass, incomplete ones left out; 0 for one epoch, the last one
+        iterations: Mini-batches per pass, all of full size; 0 for one epoch, whose last mini-batch
             may be smaller.
     """
 
@@ -212,6 +223,7 @@ class MiniBatches:
         if len(self.parts) == 1:
             dataset, rows = self.parts[0]
             return list(dataset.batch(rows[chunk], self.generator))
+        # the data set of each sample, then the samples of each data set in one read
         owner = torch.bucketize(chunk, self._starts[1:], right=True)
         pieces = []
         for number, (dataset, rows) in enumerate(self.parts):
@@ -222,15 +234,15 @@ class MiniBatches:
 
 
 def _transforms(flat: object) -> bool:
+    """Whether a transformation of Avalanche applies to the data."""
     groups = [
         getattr(flat, name, None) for name in ("_transform_groups", "_frozen_transform_groups")
     ]
     return any(group is not None and group[group.current_group] is not None for group in groups)
 
 
-def _subset(
-    parts: list[tuple[TensorDataset, Tensor]], index: Tensor
-) -> list[tuple[TensorDataset, Tensor]]:
+def _subset(parts: Parts, index: Tensor) -> Parts:
+    """Samples `index` of the concatenated parts."""
     starts = torch.tensor([0, *(len(rows) for _, rows in parts)]).cumsum(0)
     owner = torch.bucketize(index, starts[1:], right=True)
     return [

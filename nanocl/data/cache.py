@@ -1,4 +1,7 @@
-"""Decoded once: one safetensors file per data set and image size, its facts in the header."""
+"""The cache of decoded data sets.
+
+One safetensors file per data set and image size, with the facts about the data in its header.
+"""
 
 from __future__ import annotations
 
@@ -21,19 +24,26 @@ DTYPES = {"U8": np.uint8, "I64": np.int64}
 
 
 def user_folder() -> Path:
-    """`~/.cache/nanocl`, or where XDG_CACHE_HOME says."""
+    """`$XDG_CACHE_HOME/nanocl`, or `~/.cache/nanocl` where that variable is not set."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nanocl"
 
 
-def locations(name: str, root: Path, image_size: int) -> tuple[Path, Path]:
-    """Where the decoded file may lie: beside the data, or in the user's cache when that is not writable."""
+def locations(name: str, data_root: Path, image_size: int) -> tuple[Path, Path]:
+    """The two places of a decoded copy, in order: in the data root, in the user's cache folder.
+
+    The second is for a data root that is not writable; its name depends on the data root's path.
+    """
     size = f"-{image_size}" if image_size else ""
-    elsewhere = f"{name}{size}-{hash_of(str(root.absolute()), 8)}.safetensors"
-    return root / ".nanocl" / f"{name}{size}.safetensors", user_folder() / "decoded" / elsewhere
+    elsewhere = f"{name}{size}-{hash_of(str(data_root.absolute()), 8)}.safetensors"
+    beside = data_root / ".nanocl" / f"{name}{size}.safetensors"
+    return beside, user_folder() / "decoded" / elsewhere
 
 
 def facts(path: Path, identity: str) -> dict[str, str] | None:
-    """What a decoded file's header says of its data; None if it is missing, damaged or made from another source."""
+    """The facts in the header of a decoded copy.
+
+    None if the copy is missing, damaged or made from another source.
+    """
     try:
         with path.open("rb") as file:
             header = _header(file, identity)
@@ -43,7 +53,7 @@ def facts(path: Path, identity: str) -> dict[str, str] | None:
 
 
 def read(path: Path, identity: str) -> DataSet | None:
-    """The data set in a decoded file, its pixels mapped and read when touched; None as in `facts`."""
+    """The data set in a decoded copy, memory-mapped; None as in `facts`."""
     try:
         with path.open("rb") as file:
             header = _header(file, identity)
@@ -54,18 +64,18 @@ def read(path: Path, identity: str) -> DataSet | None:
     except OSError:
         return None
     arrays = {array: _view(mapped, header["start"], header[array]) for array in ARRAYS}
-    found = header["__metadata__"]
+    stored = header["__metadata__"]
     return DataSet(
         **arrays,
-        classes=tuple(json.loads(found["classes"])),
-        official=json.loads(found["official"]),
-        name=found["name"],
-        fingerprint=found["fingerprint"],
+        classes=tuple(json.loads(stored["classes"])),
+        official=json.loads(stored["official"]),
+        name=stored["name"],
+        fingerprint=stored["fingerprint"],
     )
 
 
 def write(places: tuple[Path, ...], data: DataSet, identity: str) -> Path | None:
-    """Write to the first place that takes it, whole or not at all; None (and a warning) if none does."""
+    """Write a copy, atomically, to the first writable place; None and a warning if none is."""
     for path in places:
         try:
             _write(path, data, identity)
@@ -73,23 +83,25 @@ def write(places: tuple[Path, ...], data: DataSet, identity: str) -> Path | None
         except OSError as error:
             reason = error
     warnings.warn(
-        f"data set {data.name} will be decoded again next time: cannot write {places[-1]} ({reason})",
+        f"data set {data.name} will be decoded again next time: "
+        f"cannot write {places[-1]} ({reason})",
         stacklevel=2,
     )
     return None
 
 
 def _header(file: BinaryIO, identity: str) -> dict[str, Any] | None:
+    """The header of a complete copy of this source, with the position `start` of its arrays."""
     size = os.fstat(file.fileno()).st_size
     length = int.from_bytes(file.read(8), "little")
     try:
         header = json.loads(file.read(length)) if length < size else {}
         end = 8 + length + max(header[array]["data_offsets"][1] for array in ARRAYS)
-        found = header["__metadata__"]
-        whole = (found["schema"], found["source"], end) == (SCHEMA, identity, size)
+        stored = header["__metadata__"]
+        complete = (stored["schema"], stored["source"], end) == (SCHEMA, identity, size)
     except (ValueError, KeyError, TypeError):
         return None
-    return {**header, "start": 8 + length} if whole else None
+    return {**header, "start": 8 + length} if complete else None
 
 
 def _write(path: Path, data: DataSet, identity: str) -> None:
@@ -103,7 +115,7 @@ def _write(path: Path, data: DataSet, identity: str) -> None:
         "official": json.dumps(data.official),
         "classes": json.dumps(data.classes),
     }
-    # a data root that does not exist is not created for a copy
+    # a missing data root is not created for the sake of a copy
     path.parent.mkdir(parents=path.parent.name != ".nanocl", exist_ok=True)
     arrays = {array: np.ascontiguousarray(getattr(data, array)) for array in ARRAYS}
     with files.replacing(path) as temporary:

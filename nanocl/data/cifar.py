@@ -1,7 +1,7 @@
-"""CIFAR-10 and CIFAR-100 as their author publishes them: Python pickles, in a tar file or unpacked.
+"""CIFAR-10 and CIFAR-100 in their author's format: Python pickles, in a tar file or unpacked.
 
-A pickle can run any program, so these are read by an unpickler that knows plain values and arrays
-of bytes only, whether or not their checksums are the official ones.
+A pickle can run any program. These are therefore read by an unpickler that accepts only plain
+values and arrays of bytes, even if the checksums are the official ones.
 
 Source: Krizhevsky, Learning multiple layers of features from tiny images, 2009.
 """
@@ -28,15 +28,15 @@ SHAPE = (3, 32, 32)
 
 @dataclass(frozen=True)
 class Layout:
-    """Names inside one of the two data sets.
+    """File names and keys of one of the two data sets.
 
     Attributes:
-        archive: The tar file's name.
-        folder: The folder in it.
+        archive: Name of the tar file.
+        folder: Name of the folder in the tar file.
         train, test: Batches of each split, in order.
-        meta: The file with the class names.
+        meta: File with the class names.
         labels, names: Keys of labels in a batch and of class names in `meta`.
-        checksums: File name to MD5, of the tar file and of each file in it.
+        checksums: MD5 checksum of the tar file and of each file in it, by file name.
     """
 
     archive: str
@@ -50,6 +50,7 @@ class Layout:
 
     @property
     def files(self) -> tuple[str, ...]:
+        """All files in the folder."""
         return (*self.train, *self.test, self.meta)
 
 
@@ -91,10 +92,11 @@ LAYOUTS = {"cifar10": CIFAR10, "cifar100": CIFAR100}
 
 
 def read_cifar(where: Path, layout: Layout) -> Splits:
-    """The data set in a tar file or an unpacked folder.
+    """Read the data set from a tar file or an unpacked folder.
 
     Raises:
-        UserError: Truncated, damaged, or a pickle that holds more than arrays and plain values.
+        UserError: A file is truncated or damaged, or a pickle contains anything but arrays of
+            bytes and plain values.
     """
     files, official = _from_tar(where, layout) if where.is_file() else _from_folder(where, layout)
     meta = unpickle(files[layout.meta], f"{where}/{layout.meta}")
@@ -105,55 +107,64 @@ def read_cifar(where: Path, layout: Layout) -> Splits:
         or not all(isinstance(name, str) for name in classes)
     ):
         raise UserError(f"{where}/{layout.meta} must list the class names under {layout.names!r}")
-    arrays: list[np.ndarray] = []
-    for batches in (layout.train, layout.test):
+
+    def split(batches: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
         parts = [
             _batch(files[name], f"{where}/{name}", layout.labels, len(classes)) for name in batches
         ]
-        arrays += [np.concatenate(column) for column in zip(*parts, strict=True)]
-    return Splits(*arrays, tuple(classes), official)
+        pixels, labels = zip(*parts, strict=True)
+        return np.concatenate(pixels), np.concatenate(labels)
+
+    return Splits(*split(layout.train), *split(layout.test), tuple(classes), official)
 
 
 def unpickle(data: bytes, described: str) -> Any:
     """Plain values and arrays of bytes from a pickle of Python 2 or 3.
 
+    Args:
+        data: The pickle.
+        described: The file's name in error messages.
+
     Raises:
-        UserError: It is damaged, or names anything else.
+        UserError: The pickle is damaged, or contains anything else.
     """
     try:
         return _PlainUnpickler(io.BytesIO(data), encoding="latin1").load()
     except Exception as error:  # a damaged pickle can fail in any way
         raise UserError(
-            f"{described} is not a whole pickle of plain values and arrays of bytes: {error}"
+            f"{described} is not a complete pickle of plain values and arrays of bytes: {error}"
         ) from error
 
 
 class _PlainUnpickler(pickle.Unpickler):
-    """Builds plain values, and arrays of unsigned bytes through stand-ins of ours."""
+    """Builds plain values, and arrays of unsigned bytes from the stand-ins below."""
 
     def find_class(self, module: str, name: str) -> Any:
         if module in ("numpy.core.multiarray", "numpy._core.multiarray") and name == "_reconstruct":
             return _Bytes
         if (module, name) in _STAND_INS:
             return _STAND_INS[module, name]
-        raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+        raise pickle.UnpicklingError(f"it contains {module}.{name}")
 
 
 class _Type:
-    """In the place of a numpy dtype."""
+    """Stands in for a numpy dtype."""
 
     def __init__(self, code: str, *_: Any) -> None:
         if code != "u1":
             raise pickle.UnpicklingError(
-                f"it holds an array of type {code!r}, not of unsigned bytes"
+                f"it contains an array of type {code!r}, not of unsigned bytes"
             )
 
     def __setstate__(self, state: Any) -> None:
-        """Byte order and alignment, which single bytes have none of."""
+        """Ignore byte order and alignment: single bytes have neither."""
 
 
 class _Bytes:
-    """In the place of a numpy array: pickled as an empty one, whose state then says shape, type, order and bytes."""
+    """Stands in for a numpy array.
+
+    numpy pickles an empty array, followed by a state with the shape, type, order and bytes.
+    """
 
     values: np.ndarray | None = None
 
@@ -163,7 +174,7 @@ class _Bytes:
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         _, shape, kind, fortran, raw = state
         if not isinstance(kind, _Type):
-            raise pickle.UnpicklingError("it holds an array without a type")
+            raise pickle.UnpicklingError("it contains an array without a type")
         # Python 2 wrote bytes as text
         data = raw.encode("latin1") if isinstance(raw, str) else raw
         self.values = np.frombuffer(data, np.uint8).reshape(shape, order="F" if fortran else "C")
@@ -181,6 +192,7 @@ _STAND_INS = {
 
 
 def _batch(data: bytes, described: str, key: str, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Images and labels of one batch, with the labels under `key`."""
     batch = unpickle(data, described)
     pixels, labels = (
         (batch.get("data"), batch.get(key)) if isinstance(batch, dict) else (None, None)
@@ -193,10 +205,11 @@ def _batch(data: bytes, described: str, key: str, classes: int) -> tuple[np.ndar
         or len(labels) != len(values)
     ):
         raise UserError(
-            f"{described} must hold 'data' (n, 3072) of unsigned bytes and n labels under {key!r}"
+            f"{described} must contain 'data' (n, 3072) of unsigned bytes "
+            f"and n labels under {key!r}"
         )
     if not all(isinstance(label, int) and 0 <= label < classes for label in labels):
-        raise UserError(f"{described} must hold labels from 0 to {classes - 1}")
+        raise UserError(f"{described} must contain labels from 0 to {classes - 1}")
     return values.reshape(-1, *SHAPE), np.array(labels, np.int64)
 
 
@@ -216,6 +229,6 @@ def _from_tar(archive: Path, layout: Layout) -> tuple[dict[str, bytes], bool]:
     absent = [name for name in layout.files if name not in files]
     if absent:
         raise UserError(
-            f"{archive} lacks {layout.folder}/{absent[0]}: truncated, or another archive"
+            f"{archive} lacks {layout.folder}/{absent[0]}: truncated, or a different archive"
         )
     return files, md5_of(archive) == layout.checksums[layout.archive]

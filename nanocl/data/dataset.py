@@ -1,4 +1,4 @@
-"""A data set in memory, and the fingerprint that recognises it."""
+"""A data set in memory, and its fingerprint."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Splits:
-    """What a reader decodes: images (N, C, H, W) uint8 and class numbers (N,) int64 of both splits.
+    """Images (N, C, H, W) uint8 and class numbers (N,) int64 of a training and a test split.
 
     Attributes:
-        official: Whether the files read have the checksums of the official ones.
+        official: Whether the files have the checksums of the official ones.
     """
 
     train_inputs: np.ndarray
@@ -29,16 +29,16 @@ class Splits:
 class DataSet(Splits):
     """A named data set with its fingerprint.
 
-    The arrays may be mapped from the cache file: writing to them changes this process's copy only.
+    The arrays may be mapped from a cache file: writing to them changes only this process's copy.
 
     Attributes:
-        name: The name it was asked for by.
-        fingerprint: 16 hex digits over pixels, labels and splits, see `fingerprint_of`.
+        name: The name it was loaded by.
+        fingerprint: 16 hex digits that depend on pixels, labels and splits, see `fingerprint_of`.
         official: Whether it is exactly the published data set. `digits`, `mnist` and
-            `fashion-mnist` are recognised by their fingerprint, whatever they were read from.
-            `cifar10`, `cifar100` and `flowers102` are official only when read from files with the
-            checksums of torchvision's list: their official fingerprints are not recorded here, so
-            that an exact copy in another container counts as other. An official set resized with
+            `fashion-mnist` are recognised by their fingerprint, in any file format. `cifar10`,
+            `cifar100` and `flowers102` are official only when read from files with torchvision's
+            checksums: we have no fingerprint of their official versions, so an exact copy in
+            another file format counts as not official. An official data set resized with
             `image_size` stays official.
     """
 
@@ -46,7 +46,7 @@ class DataSet(Splits):
     fingerprint: str = ""
 
     def facts(self) -> dict[str, Any]:
-        """What a record says of the data, as plain JSON values."""
+        """The description of the data set in a record, as plain JSON values."""
         return {
             "name": self.name,
             "fingerprint": self.fingerprint,
@@ -59,11 +59,12 @@ class DataSet(Splits):
 
 
 def fingerprint_of(splits: Splits) -> str:
-    """16 hex digits that depend on every pixel, label and split, but not on the order of samples or the container.
+    """16 hex digits that depend on every pixel, label and split.
 
-    The hash of the sorted hashes of the samples; a sample is its split, class number, shape and
-    pixels. Pixels are taken as decoded: lossy formats (JPEG, WebP) and resizing may differ in a
-    grey level, and so in the fingerprint, between versions of Pillow.
+    They do not depend on the order of the samples or on the file format: this is the hash of the
+    sorted hashes of the samples, each over the sample's split, class number, shape and decoded
+    pixels. Between versions of Pillow, lossy formats (JPEG, WebP) and resizing may differ by a grey
+    level, and then the fingerprint differs too.
     """
     digests = _digests("train", splits.train_inputs, splits.train_labels)
     digests += _digests("test", splits.test_inputs, splits.test_labels)
@@ -72,7 +73,7 @@ def fingerprint_of(splits: Splits) -> str:
 
 def _digests(split: str, inputs: np.ndarray, labels: np.ndarray) -> list[bytes]:
     shape = "x".join(map(str, inputs.shape[1:]))
-    pixels = memoryview(np.ascontiguousarray(inputs).reshape(len(inputs), -1))
+    pixels = np.ascontiguousarray(inputs).reshape(len(inputs), -1).data
     digests = []
     for number, label in enumerate(labels.tolist()):
         sample = hashlib.blake2b(f"{split} {label} {shape} ".encode(), digest_size=16)

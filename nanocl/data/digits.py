@@ -1,4 +1,4 @@
-"""scikit-learn's bundled digits: the data set that is always there."""
+"""The digits bundled with scikit-learn, which need no download."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ FOLD = 5
 
 
 def read_digits() -> Splits:
-    """1,797 images of 8x8, values 0..16 stretched to 0..255.
+    """1,797 images of 8x8 pixels, with values 0..16 rescaled to 0..255.
 
-    There is no official split: of each class every fifth sample in the file's order is a test
-    sample (355 in all).
+    There is no official split. Every fifth sample of each class, in the order of the file, is a
+    test sample (355 in all).
 
     Source: Alpaydin and Kaynak, Optical recognition of handwritten digits, UCI, 1998 (its test
         part).

@@ -1,4 +1,4 @@
-"""Fetch the official files of a data set that is not there."""
+"""Downloads the official files of a missing data set."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ PROBE_SECONDS = 6
 STALL_SECONDS = 20
 
 
-def download(archive: Archive, root: Path) -> str:
-    """Download the files of `archive` that are not there, each verified by its checksum before it gets its name.
+def download(archive: Archive, data_root: Path) -> str:
+    """Download the missing files of `archive`; a file whose checksum is wrong is deleted.
 
     Returns:
-        Why it failed, after at most `PROBE_SECONDS` if no mirror answers; empty when all files are
-        there.
+        The reason for a failure (within `PROBE_SECONDS` if no mirror answers); empty if all files
+        are present.
     """
     mirror, reason = _answering(archive)
     if not mirror:
         return reason
-    folder = root / archive.folder
+    folder = data_root / archive.folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, md5 in archive.files.items():
@@ -40,20 +40,20 @@ def download(archive: Archive, root: Path) -> str:
 
 
 def _answering(archive: Archive) -> tuple[str, str]:
-    """The first mirror that answers, or the reason why none does.
+    """The first mirror that answers and an empty reason, or no mirror and the reason.
 
-    In threads that may be left behind: a name look-up without network blocks for longer than any
-    socket timeout.
+    Each mirror is tried in a daemon thread, which may outlive this call: without a network a name
+    look-up blocks for longer than any socket timeout.
     """
     answers: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
     for mirror in archive.mirrors:
         threading.Thread(
             target=_probe, args=(mirror, next(iter(archive.files)), answers), daemon=True
         ).start()
-    until, reasons = time.monotonic() + PROBE_SECONDS, []
+    deadline, reasons = time.monotonic() + PROBE_SECONDS, []
     for _ in archive.mirrors:
         try:
-            mirror, reason = answers.get(timeout=max(0.0, until - time.monotonic()))
+            mirror, reason = answers.get(timeout=max(0.0, deadline - time.monotonic()))
         except queue.Empty:
             reasons.append(f"no answer in {PROBE_SECONDS} seconds")
             break
@@ -85,4 +85,4 @@ def _fetch(url: str, path: Path, md5: str) -> None:
             )
             shutil.copyfileobj(response, file, 1 << 20)
         if md5_of(part) != md5:
-            raise ValueError(f"{path.name} has the wrong checksum; it was not kept")
+            raise ValueError(f"{path.name} has the wrong checksum; it was deleted")

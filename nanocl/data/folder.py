@@ -1,10 +1,9 @@
 """Image folders `{train,test}/<class>/*.{png,jpg,jpeg,webp}`, on disk or in a zip.
 
-Images may lie deeper in a class folder. A single folder around train/ and test/ is stepped into.
-Other folders (a `val` split, say) and other files are left alone, and so is everything hidden.
-Classes are numbered in the order of their names, by value where all names are numbers. Samples are
-in the order of their file names, which for data sets exported as numbered files is the original
-order.
+Images may be in subfolders of a class folder. train/ and test/ may be inside one outer folder.
+Other folders (such as a `val` split), other files and hidden files are ignored. Classes are
+numbered in alphabetical order of their names, or by value if all names are numbers. Samples are in
+the order of their file names, which is the original order for data sets exported as numbered files.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ import threading
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from operator import itemgetter
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -27,7 +27,7 @@ SPLITS = ("train", "test")
 
 
 def read_folder(folder: Path, image_size: int) -> Splits:
-    """The image folder `folder`."""
+    """Read the image folder `folder`."""
     names = [path.relative_to(folder).as_posix() for path in walk(folder)]
     return _read(
         names,
@@ -39,25 +39,23 @@ def read_folder(folder: Path, image_size: int) -> Splits:
 
 
 def read_zip(archive: Path, image_size: int) -> Splits:
-    """The image folder in the zip file `archive`."""
+    """Read the image folder in the zip file `archive`."""
     try:
         with zipfile.ZipFile(archive) as opened:
-            names = list(
-                dict.fromkeys(name for name in opened.namelist() if not name.endswith("/"))
-            )
+            files = (name for name in opened.namelist() if not name.endswith("/"))
             return _read(
-                names,
+                list(dict.fromkeys(files)),
                 _member_reader(opened, archive),
                 lambda name: f"{name} in {archive}",
                 str(archive),
                 image_size,
             )
     except zipfile.BadZipFile as error:
-        raise UserError(f"{archive} is not a whole zip file: {error}") from error
+        raise UserError(f"{archive} is not a complete zip file: {error}") from error
 
 
 def class_order(names: Iterable[str]) -> tuple[str, ...]:
-    """Class names in the order of their numbers: by value if all are decimal, else alphabetical."""
+    """Class names sorted by value if all of them are decimal numbers, else alphabetically."""
     names = set(names)
     if all(name.isascii() and name.isdecimal() for name in names):
         return tuple(sorted(names, key=lambda name: (int(name), name)))
@@ -65,9 +63,9 @@ def class_order(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _member_reader(opened: zipfile.ZipFile, archive: Path) -> Callable[[str], bytes]:
-    lock = (
-        threading.Lock()
-    )  # seeking and reading one file object from two threads is slower than taking turns
+    """A function that reads one file of an open zip."""
+    # two threads that seek in one file object are slower than two that alternate
+    lock = threading.Lock()
 
     def read(name: str) -> bytes:
         try:
@@ -92,13 +90,22 @@ def _read(
     where: str,
     image_size: int,
 ) -> Splits:
+    """Read an image folder.
+
+    Args:
+        names: Its files.
+        read: Returns the bytes of one file.
+        describe: Returns the name of one file in error messages.
+        where: The folder's name in error messages.
+        image_size: See `nanocl.data.load`.
+    """
     members = _by_split(names, where)
     classes = class_order(label for label, _ in members["train"])
     _check_classes(members, where)
     number = {label: index for index, label in enumerate(classes)}
     images, grays, labels = {}, [], {}
     for split in SPLITS:
-        ordered = sorted(members[split], key=lambda m: (PurePosixPath(m[1]).name, m[1]))
+        ordered = sorted(members[split], key=_file_name)
         images[split], gray = decode_all([name for _, name in ordered], read, describe, image_size)
         labels[split] = np.array([number[label] for label, _ in ordered], np.int64)
         grays.append(gray)
@@ -112,15 +119,22 @@ def _read(
     return Splits(images["train"], labels["train"], images["test"], labels["test"], classes)
 
 
+def _file_name(member: tuple[str, str]) -> tuple[str, str]:
+    """Sorts members by file name, then by path."""
+    _, path = member
+    return PurePosixPath(path).name, path
+
+
+def _is_hidden(path: tuple[str, ...]) -> bool:
+    return any(part.startswith((".", "__MACOSX")) for part in path)
+
+
 def _by_split(names: list[str], where: str) -> dict[str, list[tuple[str, str]]]:
+    """The images of each split as (class name, path)."""
     parts = {name: PurePosixPath(name).parts for name in names}
-    parts = {
-        name: path
-        for name, path in parts.items()
-        if not any(part.startswith((".", "__MACOSX")) for part in path)
-    }
+    parts = {name: path for name, path in parts.items() if not _is_hidden(path)}
     tops = {path[0] for path in parts.values() if len(path) > 1}
-    skip = 1 if len(tops) == 1 and not tops & set(SPLITS) else 0
+    skip = 1 if len(tops) == 1 and not tops & set(SPLITS) else 0  # one outer folder
     members: dict[str, list[tuple[str, str]]] = {split: [] for split in SPLITS}
     for name, path in parts.items():
         inner = path[skip:]
@@ -128,7 +142,7 @@ def _by_split(names: list[str], where: str) -> dict[str, list[tuple[str, str]]]:
             continue
         if len(inner) == 2:
             raise UserError(
-                f"{name} in {where} lies in no class folder; images belong in {inner[0]}/<class>/"
+                f"{name} in {where} is in no class folder; images belong in {inner[0]}/<class>/"
             )
         members[inner[0]].append((inner[1], name))
     return members
@@ -138,15 +152,15 @@ def _check_classes(members: dict[str, list[tuple[str, str]]], where: str) -> Non
     for split in SPLITS:
         if not members[split]:
             raise UserError(
-                f"{where} has no images in {split}/; a data set has images ({', '.join(EXTENSIONS)}) in "
-                "train/<class>/ and test/<class>/"
+                f"{where} has no images in {split}/; a data set has images "
+                f"({', '.join(EXTENSIONS)}) in train/<class>/ and test/<class>/"
             )
-    train, test = ({label for label, _ in members[split]} for split in SPLITS)
+    train, test = (set(map(itemgetter(0), members[split])) for split in SPLITS)
     for missing, split in ((test - train, "train"), (train - test, "test")):
         if missing:
             raise UserError(
-                f"{where} has no images of class {min(missing)!r} in {split}/; every class needs images in "
-                "train/ and test/"
+                f"{where} has no images of class {min(missing)!r} in {split}/; "
+                "every class needs images in train/ and test/"
             )
 
 

@@ -1,7 +1,7 @@
-"""The idx files of MNIST and its relatives.
+"""The idx files of MNIST and Fashion-MNIST.
 
-Source: LeCun, Cortes and Burges, The MNIST database of handwritten digits, 1998 (the format's own
-page).
+Source: LeCun, Cortes and Burges, The MNIST database of handwritten digits, 1998 (the page that
+describes the format).
 """
 
 from __future__ import annotations
@@ -25,36 +25,48 @@ FILES = (
 
 
 def read_idx(paths: Sequence[Path], classes: tuple[str, ...]) -> Splits:
-    """The data set in four idx files, in the order of `FILES`."""
-    splits = []
-    for images, labels in (paths[:2], paths[2:]):
-        pixels, numbers = read_array(images, 3), read_array(labels, 1).astype(np.int64)
-        if len(pixels) != len(numbers):
-            raise UserError(
-                f"{images} holds {len(pixels)} images, but {labels} holds {len(numbers)} labels"
-            )
-        if len(numbers) == 0 or numbers.max() >= len(classes):
-            raise UserError(
-                f"{labels} must hold labels below {len(classes)}, got {numbers.max(initial=-1)}"
-            )
-        splits += [pixels[:, None], numbers]
-    if splits[0].shape[1:] != splits[2].shape[1:]:
-        raise UserError(f"{paths[0]} and {paths[2]} hold images of different sizes")
-    return Splits(*splits, classes)
+    """Read the data set from four idx files, in the order of `FILES`.
+
+    Raises:
+        UserError: A file is truncated, damaged or of another format, or images and labels differ in
+            number, or the two splits in image size.
+    """
+    train = _split(paths[0], paths[1], len(classes))
+    test = _split(paths[2], paths[3], len(classes))
+    if train[0].shape[1:] != test[0].shape[1:]:
+        raise UserError(f"{paths[0]} and {paths[2]} contain images of different sizes")
+    return Splits(*train, *test, classes)
+
+
+def _split(images: Path, labels: Path, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    pixels, numbers = read_array(images, 3), read_array(labels, 1).astype(np.int64)
+    if len(pixels) != len(numbers):
+        raise UserError(
+            f"{images} contains {len(pixels)} images, but {labels} contains {len(numbers)} labels"
+        )
+    if len(numbers) == 0 or numbers.max() >= classes:
+        raise UserError(
+            f"{labels} must contain labels below {classes}, got {numbers.max(initial=-1)}"
+        )
+    return pixels[:, None], numbers
 
 
 def read_array(path: Path, dimensions: int) -> np.ndarray:
-    """Unsigned bytes of one idx file, gzipped or not."""
+    """The array of unsigned bytes in one idx file, gzipped or not.
+
+    Raises:
+        UserError: The file is truncated, damaged or of another format.
+    """
     try:
         data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise UserError(f"{path} is not a whole gzip file: {error}") from error
+        raise UserError(f"{path} is not a complete gzip file: {error}") from error
+    # two zeros, the type (8: unsigned byte), the number of dimensions; then the big-endian sizes
     start = 4 + 4 * dimensions
     if len(data) < start or data[:4] != bytes((0, 0, 8, dimensions)):
         raise UserError(f"{path} is not an idx file of unsigned bytes in {dimensions} dimensions")
     shape = [int(n) for n in np.frombuffer(data, ">i4", dimensions, 4)]
-    if len(data) != start + np.prod(shape):
-        raise UserError(
-            f"{path} should be {start + np.prod(shape)} bytes, but is {len(data)}: truncated or damaged"
-        )
+    size = start + np.prod(shape)
+    if len(data) != size:
+        raise UserError(f"{path} must have {size} bytes, but has {len(data)}: truncated or damaged")
     return np.frombuffer(data, np.uint8, offset=start).reshape(shape)

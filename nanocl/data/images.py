@@ -1,4 +1,4 @@
-"""Image files to arrays."""
+"""Decodes image files to arrays, and resizes arrays."""
 
 from __future__ import annotations
 
@@ -33,36 +33,31 @@ def decode_all(
     """Decode image files in the given order, in threads.
 
     Args:
-        names: Which files.
-        read: Bytes of one file.
-        describe: A file as error messages name it.
-        image_size: Side of the square every image is cropped and resized to; 0 keeps images, which
-            must then agree.
+        names: The files.
+        read: Returns the bytes of one file.
+        describe: Returns the name of one file in error messages.
+        image_size: Side of the square that each image is cropped and resized to; 0 keeps the size,
+            which must then be the same for all images.
 
     Returns:
         Images (N, 3, H, W) uint8, and whether all of them are grayscale files.
 
     Raises:
-        UserError: A file is not a whole image, or sizes differ and `image_size` is 0.
+        UserError: A file is not a complete image, or sizes differ and `image_size` is 0.
     """
 
-    def one(name: str) -> np.ndarray:
-        return decode(read(name), describe(name), image_size)
+    def decode_some(chunk: Sequence[str]) -> list[np.ndarray]:
+        return [decode(read(name), describe(name), image_size) for name in chunk]
 
-    def some(chunk: Sequence[str]) -> list[np.ndarray]:
-        return [one(name) for name in chunk]
-
-    first = one(names[0])
+    first = decode_some(names[:1])[0]
     images = np.empty((len(names), 3, *first.shape[1:]), np.uint8)
     gray, row = True, 0
     chunks = [names[start : start + CHUNK] for start in range(0, len(names), CHUNK)]
     with ThreadPoolExecutor(THREADS) as pool:
         try:
-            for image in _flat(pool.map(some, chunks)):
+            for image in _flat(pool.map(decode_some, chunks)):
                 if image.shape[1:] != first.shape[1:]:
-                    raise UserError(
-                        _sizes_differ(describe(names[0]), first, describe(names[row]), image)
-                    )
+                    raise _sizes_differ(describe(names[0]), first, describe(names[row]), image)
                 images[row] = image
                 gray, row = gray and len(image) == 1, row + 1
         except BaseException:
@@ -74,8 +69,13 @@ def decode_all(
 def decode(data: bytes, described: str, image_size: int = 0) -> np.ndarray:
     """One image file as (1, H, W) if it is grayscale, else (3, H, W) RGB without transparency.
 
+    Args:
+        data: Content of the file.
+        described: Name of the file in error messages.
+        image_size: See `decode_all`.
+
     Raises:
-        UserError: `data` is not a whole image.
+        UserError: `data` is not a complete image.
     """
     from PIL import Image
 
@@ -91,11 +91,11 @@ def decode(data: bytes, described: str, image_size: int = 0) -> np.ndarray:
         struct.error,
         Image.DecompressionBombError,
     ) as error:
-        raise UserError(f"{described} is not a whole image: {error}") from error
+        raise UserError(f"{described} is not a complete image: {error}") from error
 
 
 def resized(splits: Splits, image_size: int) -> Splits:
-    """All images cropped and resized to squares of `image_size`; the same object where nothing changes."""
+    """Crop and resize all images to squares of `image_size`; return `splits` if nothing changes."""
     if image_size == 0 or splits.train_inputs.shape[2:] == (image_size, image_size):
         return splits
     train, test = (
@@ -117,13 +117,14 @@ def _resize(inputs: np.ndarray, image_size: int) -> np.ndarray:
 
 
 def _plain(image: PilImage) -> PilImage:
+    """The image in 8-bit grayscale or RGB."""
     if image.mode.startswith("I;16"):
         from PIL import Image
 
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.mode in ("I", "F"):
         raise ValueError(
-            f"pixels of mode {image.mode} have no range; 8 or 16 bits per channel are read"
+            f"pixels of mode {image.mode} have no fixed range; use 8 or 16 bits per channel"
         )
     return image.convert("L" if image.mode in GRAY_MODES else "RGB")
 
@@ -132,7 +133,7 @@ def _array(image: PilImage, image_size: int) -> np.ndarray:
     if image_size and image.size != (image_size, image_size):
         side = min(image.size)
         left, top = (image.width - side) // 2, (image.height - side) // 2
-        # Pillow's bilinear filter widens when it shrinks an image, so nothing aliases
+        # Pillow widens its bilinear filter when it shrinks an image, which prevents aliasing
         image = image.crop((left, top, left + side, top + side)).resize(
             (image_size, image_size), BILINEAR
         )
@@ -141,15 +142,17 @@ def _array(image: PilImage, image_size: int) -> np.ndarray:
 
 
 def _check_png(data: bytes) -> None:
-    # Pillow leaves the checksums of pixel chunks unread, and decodes a damaged file without a word
+    """Raise ValueError for a truncated or damaged PNG file.
+
+    Pillow does not read the checksums of pixel chunks, and decodes damaged files silently.
+    """
     if not data.startswith(b"\x89PNG\r\n\x1a\n"):
         return
+    # after the 8 bytes of the signature, each chunk is: length, kind, content, checksum
     position, kind = 8, b""
     while kind != b"IEND":
-        length, kind = (
-            int.from_bytes(data[position : position + 4], "big"),
-            data[position + 4 : position + 8],
-        )
+        length = int.from_bytes(data[position : position + 4], "big")
+        kind = data[position + 4 : position + 8]
         end = position + 8 + length
         if len(data) < end + 4:
             raise ValueError("it ends early")
@@ -158,10 +161,11 @@ def _check_png(data: bytes) -> None:
         position = end + 4
 
 
-def _sizes_differ(first: str, a: np.ndarray, other: str, b: np.ndarray) -> str:
-    return (
-        f"images differ in size and no image_size is given: {first} is {a.shape[2]}x{a.shape[1]}, {other} is "
-        f"{b.shape[2]}x{b.shape[1]}; pass stream.image_size (e.g. --set stream.image_size=64) to resize all"
+def _sizes_differ(first: str, a: np.ndarray, other: str, b: np.ndarray) -> UserError:
+    return UserError(
+        f"images differ in size and image_size is 0: {first} is {a.shape[2]}x{a.shape[1]}, "
+        f"{other} is {b.shape[2]}x{b.shape[1]}; "
+        "pass stream.image_size (e.g. --set stream.image_size=64) to resize all"
     )
 
 

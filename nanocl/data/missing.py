@@ -1,4 +1,4 @@
-"""What is said when a data set is nowhere."""
+"""The error for a missing data set: the places searched, and how to provide it."""
 
 from __future__ import annotations
 
@@ -7,37 +7,49 @@ from pathlib import Path
 from nanocl.data.archives import ARCHIVES
 from nanocl.data.cifar import LAYOUTS
 from nanocl.data.idx import FILES
-from nanocl.data.sources import IDX_CLASSES, KNOWN, official_places
+from nanocl.data.sources import IDX_CLASSES, STANDARD, official_places
 from nanocl.records import UserError
 from nanocl.records.ranges import nearest
 
 
 class DataMissing(UserError):
-    """A data set that is nowhere to be found; the message says where it was looked for and how to provide it."""
+    """A data set is missing; the message lists the places searched and how to provide it."""
 
 
-def data_missing(name: str, root: Path, download: str) -> DataMissing:
-    """The error for `name`, with the reason why it was not downloaded."""
+def data_missing(name: str, data_root: Path, reason: str) -> DataMissing:
+    """The error for the data set `name`.
+
+    Args:
+        name: The data set.
+        data_root: The data root, which need not exist.
+        reason: Why it was not downloaded.
+    """
+    note = "" if data_root.is_dir() else f" (the data root {data_root} does not exist)"
     images = [
-        f"{root / name}/{{train,test}}/<class>/*.{{png,jpg,jpeg,webp}}",
-        f"{root / name}.zip, a zip of that",
+        f"  {data_root / name}/{{train,test}}/<class>/*.{{png,jpg,jpeg,webp}}",
+        f"  {data_root / name}.zip, a zip of such a folder",
     ]
-    found = "" if root.is_dir() else f" (the data root {root} does not exist)"
-    if name in KNOWN:
-        lines = [f"data set {name!r} was not found{found}; looked for"]
-        lines += [f"  {place}/{_files(name, place)}" for place in official_places(name, root)]
-        lines += [*(f"  {place}" for place in images), f"it was not downloaded: {download}"]
-    else:
-        lines = [f"there is no data set {name!r}{found}{_did_you_mean(name, root)}", "looked for"]
-        lines += [
-            *(f"  {place}" for place in images),
-            f"data sets known by name: {', '.join(KNOWN)}",
+    if name in STANDARD:
+        places = official_places(name, data_root)
+        lines = [
+            f"data set {name!r} was not found{note}; searched",
+            *(f"  {place}/{_files(name, place)}" for place in places),
+            *images,
+            f"it was not downloaded: {reason}",
         ]
-    lines += ["to provide it, do one of these:", *(f"  {way}" for way in _ways(name, root))]
+    else:
+        lines = [
+            f"there is no data set {name!r}{note}{_did_you_mean(name, data_root)}",
+            "searched",
+            *images,
+            f"standard data sets: {', '.join(STANDARD)}",
+        ]
+    lines += ["to provide it, do one of these:", *(f"  {way}" for way in _ways(name, data_root))]
     return DataMissing("\n".join(lines))
 
 
 def _files(name: str, place: Path) -> str:
+    """The official files that a folder should contain."""
     if name in LAYOUTS:
         return f"{{{LAYOUTS[name].archive} or {LAYOUTS[name].folder}/}}"
     if name not in IDX_CLASSES:
@@ -51,26 +63,27 @@ def _files(name: str, place: Path) -> str:
     return f"{{train,t10k}}-{{images-idx3,labels-idx1}}-ubyte[.gz]{partly}"
 
 
-def _ways(name: str, root: Path) -> list[str]:
-    ways = ["name the folder that has it with --data-root or NANOCL_DATA_ROOT"]
-    if name in ARCHIVES:
-        archive = ARCHIVES[name]
+def _ways(name: str, data_root: Path) -> list[str]:
+    """Ways to provide the data set."""
+    ways = ["name the folder that contains it with --data-root or NANOCL_DATA_ROOT"]
+    archive = ARCHIVES.get(name)
+    if archive:
         ways += [
-            f"put {', '.join(archive.files)} from {archive.mirrors[0]} (torchvision's archives) into "
-            f"{root / archive.folder}"
+            f"put {', '.join(archive.files)} from {archive.mirrors[0]} (torchvision's archives) "
+            f"into {data_root / archive.folder}"
         ]
-    ways += [f"put an image folder or a zip of one at {root / name} or {root / name}.zip"]
+    ways += [f"put an image folder or a zip of one at {data_root / name} or {data_root / name}.zip"]
     if name == "fashion-mnist":
         ways += ["on Debian or Ubuntu: apt-get install dataset-fashion-mnist"]
-    return (
-        [*ways, "call again with a network connection, and it is downloaded"]
-        if name in ARCHIVES
-        else ways
-    )
+    if archive:
+        ways += ["run again with a network connection, to download it"]
+    return ways
 
 
-def _did_you_mean(name: str, root: Path) -> str:
-    present = [path.name.removesuffix(".zip") for path in root.iterdir()] if root.is_dir() else []
-    names = {known.lower(): known for known in (*present, *KNOWN) if not known.startswith(".")}
+def _did_you_mean(name: str, data_root: Path) -> str:
+    titles: list[str] = []
+    if data_root.is_dir():
+        titles = [path.name.removesuffix(".zip") for path in data_root.iterdir()]
+    names = {title.lower(): title for title in (*titles, *STANDARD) if not title.startswith(".")}
     near = nearest(name.lower(), names)
     return f", did you mean {names[near]!r}?" if near else ""

@@ -1,4 +1,4 @@
-"""Where a data set may lie."""
+"""Finds the files of a data set on disk."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nanocl.data.dataset import Splits
 from nanocl.data.flowers import IDS, LABELS, TAR, read_flowers
 from nanocl.records import UserError, hash_of
 
-KNOWN = ("digits", *ARCHIVES)
+STANDARD = ("digits", *ARCHIVES)
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 IDX_CLASSES = {
     "mnist": tuple(str(digit) for digit in range(10)),
@@ -39,9 +39,9 @@ class Source:
     """Files that hold a data set.
 
     Attributes:
-        read: Decodes them, given the image size.
-        paths: Files and folders read; their names, sizes and times tell whether a decoded copy is
-            still true.
+        read: Decodes them; its argument is the image size.
+        paths: Files and folders read; a cached copy is valid while their names, sizes and times
+            stay the same.
         release: Identity of a source that is not a file.
     """
 
@@ -50,36 +50,49 @@ class Source:
     release: str = ""
 
     def identity(self) -> str:
-        """Changes when a file behind the source does."""
-        return hash_of([self.release, [fact for path in self.paths for fact in _facts(path)]], 32)
+        """A hash that changes when a file of the source changes."""
+        facts = [fact for path in self.paths for fact in _facts(path)]
+        return hash_of([self.release, facts], 32)
 
 
-def find(name: str, root: Path) -> Source | None:
-    """The first source of the data set that is there: official files, then an image folder or zip of its name."""
+def find(name: str, data_root: Path) -> Source | None:
+    """The first source of the data set that exists; None if none does.
+
+    Official files come first, then an image folder of its name, then a zip of one.
+
+    Raises:
+        UserError: The name is empty, hidden or a path.
+    """
     if not name or name != Path(name).name or name.startswith(".") or "\\" in name:
         raise UserError(
-            f"a data set is named like a folder in the data root, without path separators, got {name!r}"
+            "a data set is named like a folder in the data root, without path separators, "
+            f"got {name!r}"
         )
     if name == "digits":
         return Source(
             lambda image_size: digits.read_digits(),
             release=f"scikit-learn {version('scikit-learn')}",
         )
-    candidates = (_official(name, place) for place in official_places(name, root))
-    return next((source for source in candidates if source), None) or _images(name, root)
+    candidates = (_official(name, place) for place in official_places(name, data_root))
+    return next((source for source in candidates if source), None) or _images(name, data_root)
 
 
-def official_places(name: str, root: Path) -> list[Path]:
-    """Folders searched for the official files, in order: torchvision's, the same inside `root/name`, `root/name`."""
+def official_places(name: str, data_root: Path) -> list[Path]:
+    """Folders searched for the official files, in order.
+
+    torchvision's folder in the data root, the same folder in `data_root/name`, `data_root/name`
+    itself, and for Fashion-MNIST the folder of Debian's package.
+    """
     if name not in ARCHIVES:
         return []
-    folders = [base / ARCHIVES[name].folder for base in (root, root / name)]
-    return list(
-        dict.fromkeys([*folders, root / name, *([DEBIAN] if name == "fashion-mnist" else [])])
-    )
+    own = data_root / name
+    folders = [base / ARCHIVES[name].folder for base in (data_root, own)]
+    debian = [DEBIAN] if name == "fashion-mnist" else []
+    return list(dict.fromkeys([*folders, own, *debian]))
 
 
 def _official(name: str, place: Path) -> Source | None:
+    """The official files in a folder; None if they are incomplete."""
     if name in IDX_CLASSES:
         return _idx(place, IDX_CLASSES[name])
     if name in LAYOUTS:
@@ -92,16 +105,16 @@ def _official(name: str, place: Path) -> Source | None:
 
 
 def _idx(place: Path, classes: tuple[str, ...]) -> Source | None:
-    found = [
-        next((p for p in (place / file, place / f"{file}.gz") if p.is_file()), None)
-        for file in idx.FILES
-    ]
-    paths = tuple(path for path in found if path)
-    return (
-        Source(lambda image_size: idx.read_idx(paths, classes), paths)
-        if len(paths) == len(found)
-        else None
-    )
+    candidates = [_plain_or_gzipped(place / file) for file in idx.FILES]
+    paths = tuple(path for path in candidates if path)
+    if len(paths) < len(idx.FILES):
+        return None
+    return Source(lambda image_size: idx.read_idx(paths, classes), paths)
+
+
+def _plain_or_gzipped(path: Path) -> Path | None:
+    gzipped = path.with_name(f"{path.name}.gz")
+    return next((file for file in (path, gzipped) if file.is_file()), None)
 
 
 def _cifar(name: str, place: Path) -> Source | None:
@@ -110,23 +123,23 @@ def _cifar(name: str, place: Path) -> Source | None:
     paths = tuple(unpacked / file for file in layout.files)
     if all(path.is_file() for path in paths):
         return Source(lambda image_size: read_cifar(unpacked, layout), paths)
-    return (
-        Source(lambda image_size: read_cifar(archive, layout), (archive,))
-        if archive.is_file()
-        else None
-    )
+    if archive.is_file():
+        return Source(lambda image_size: read_cifar(archive, layout), (archive,))
+    return None
 
 
-def _images(name: str, root: Path) -> Source | None:
-    directory, archive = root / name, root / f"{name}.zip"
-    if directory.is_dir() and (
-        name not in KNOWN or any((directory / split).is_dir() for split in folder.SPLITS)
-    ):
+def _images(name: str, data_root: Path) -> Source | None:
+    """An image folder or a zip of one."""
+    directory, archive = data_root / name, data_root / f"{name}.zip"
+    has_split = any((directory / split).is_dir() for split in folder.SPLITS)
+    # the folder of a standard data set may hold official files instead of images
+    if directory.is_dir() and (name not in STANDARD or has_split):
         return Source(partial(folder.read_folder, directory), (directory,))
     return Source(partial(folder.read_zip, archive), (archive,)) if archive.is_file() else None
 
 
 def _facts(path: Path) -> Iterator[tuple[str, int, int]]:
+    """Name, size and modification time of a file, or of all files in a folder."""
     for file in folder.walk(path) if path.is_dir() else [path]:
         status = file.stat()
         yield file.relative_to(path.parent).as_posix(), status.st_size, status.st_mtime_ns

@@ -1,4 +1,4 @@
-"""Names of data sets with some of their classes, as people write them: `cifar10[0-4]`."""
+"""Parses names of data sets with a range of classes, such as `cifar10[0-4]`."""
 
 from __future__ import annotations
 
@@ -10,20 +10,23 @@ _FORM = re.compile(r"(?P<name>[^\[\]]+)(\[(?P<first>\d+)-(?P<last>\d+)\])?")
 
 
 def parse_names(text: str) -> list[tuple[str, range | None]]:
-    """The comma-separated data sets of `text`, each with the class numbers asked for, None for all.
+    """The comma-separated data sets in `text`, each with its class numbers; None means all classes.
 
     Raises:
-        UserError: Not of the form `name` or `name[first-last]`, or no name at all.
+        UserError: An item does not have the form `name` or `name[first-last]`, or there is none.
     """
     names = []
     for item in filter(None, (part.strip() for part in text.split(","))):
-        found = _FORM.fullmatch(item)
-        limits = found and found["first"] and (int(found["first"]), int(found["last"]))
-        if not found or (limits and limits[0] > limits[1]):
+        match = _FORM.fullmatch(item)
+        classes = None
+        if match and match["first"]:
+            classes = range(int(match["first"]), int(match["last"]) + 1)
+        if not match or (classes is not None and not classes):
             raise UserError(
-                f"a data set is named as cifar10 or, with some of its classes, cifar10[0-4]; got {item!r}"
+                "a data set must have the form cifar10, or cifar10[0-4] for some of its classes; "
+                f"got {item!r}"
             )
-        names.append((found["name"], range(limits[0], limits[1] + 1) if limits else None))
+        names.append((match["name"], classes))
     if not names:
         raise UserError(f"at least one data set must be named, got {text!r}")
     return names

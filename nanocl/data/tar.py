@@ -1,4 +1,4 @@
-"""Named members of a tar file, read in one pass."""
+"""Reads some members of a tar file in one pass."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ from nanocl.records import UserError
 
 
 def read_members(archive: Path, wanted: Callable[[PurePosixPath], bool]) -> dict[str, bytes]:
-    """The files in a tar (compressed or not) whose path is wanted, by file name. Nothing is written to disk.
+    """Contents of some files in a tar file (compressed or not), by file name; writes nothing.
+
+    Args:
+        archive: The tar file.
+        wanted: Whether to read the file at a path.
 
     Raises:
-        UserError: The file is truncated or damaged.
+        UserError: The tar file is truncated or damaged.
     """
     files: dict[str, bytes] = {}
     place = "at its start"
@@ -23,14 +27,17 @@ def read_members(archive: Path, wanted: Callable[[PurePosixPath], bool]) -> dict
             for member in tar:
                 place = f"at {member.name}"
                 path = PurePosixPath(member.name)
-                if member.isfile() and wanted(path):
-                    files[path.name] = tar.extractfile(member).read()
+                reader = tar.extractfile(member) if member.isfile() and wanted(path) else None
+                if reader is not None:
+                    files[path.name] = reader.read()
                 place = f"after {member.name}"
-            # the checksum stands at the very end
+            # gzip checks its checksum only when the end of the file is read
             while tar.fileobj.read(1 << 20):
                 pass
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        raise UserError(f"{archive} is not a whole tar file, it breaks {place}: {error}") from error
+        raise UserError(
+            f"{archive} is not a complete tar file, it is damaged {place}: {error}"
+        ) from error
     return files

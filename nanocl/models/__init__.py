@@ -1,8 +1,9 @@
-"""One backbone a file: inputs to a flat vector of features. The output layer is added by `nanocl.training.heads`.
+"""One backbone per file: a network from inputs to a flat vector of features.
 
-A model file holds one public class derived from `torch.nn.Module`. Its first argument is the input
-shape (channels, height, width) or (features,); its keyword-only arguments with defaults are its
-options. It has an attribute `features`, the length of the vector it returns per sample, and a class
-attribute `citation`. It may bring its output layer by a method `make_head(outputs) ->
-torch.nn.Linear`.
+A model file contains one public class derived from `torch.nn.Module`. Its first argument is the
+input shape (channels, height, width) or (features,); its keyword-only arguments, all with defaults,
+are its options. An instance has the attribute `features`, the length of the vector that it returns
+for each sample. The class attributes are `citation`, BibTeX of the source, and `version` (default
+1), which rises when a corrected formula changes numbers. `nanocl.training.heads` adds the output
+layer; a model with its own one has a method `make_head(outputs) -> torch.nn.Linear`.
 """

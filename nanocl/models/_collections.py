@@ -1,4 +1,4 @@
-"""What networks from collections such as torchvision's have in common."""
+"""Functions for networks from collections such as torchvision and timm."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from nanocl.records import UserError
 from nanocl.records.ranges import nearest
 
 
-def check_name(collection: str, architecture: str, known: Iterable[str]) -> None:
-    """Check that a collection has a network of that name.
+def check_name(collection: str, architecture: str, architectures: Iterable[str]) -> None:
+    """Check that `architecture` is one of a collection's `architectures`.
 
     Raises:
-        UserError: With the nearest name.
+        UserError: It is not; with the nearest name.
     """
-    names = list(known)
+    names = list(architectures)
     if architecture not in names:
         near = nearest(architecture, names)
         hint = f"; did you mean {near!r}?" if near else ""
@@ -29,29 +29,31 @@ def check_name(collection: str, architecture: str, known: Iterable[str]) -> None
 
 
 def features_of(network: nn.Module, inputs: tuple[int, ...], name: str) -> int:
-    """Length of the feature vector that a network makes of one image; random state and running means stay as they are.
+    """Length of the feature vector that a network returns for one image.
+
+    Changes neither the random state nor the network's running statistics.
 
     Raises:
-        UserError: The network cannot take such an image, or does not answer with one vector for it.
+        UserError: The network cannot take such an image, or does not return one vector for it.
     """
     network.eval()
     try:
         with torch.no_grad():
-            answer = network(torch.zeros(1, *inputs))
+            vectors = network(torch.zeros(1, *inputs))
     except (RuntimeError, ValueError, AssertionError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(f"{name} cannot take inputs of shape {tuple(inputs)}: {reason}") from error
     finally:
         network.train()
-    if answer.ndim != 2:
+    if vectors.ndim != 2:
         raise UserError(
-            f"{name} must give one feature vector per image, got shape {tuple(answer.shape)}"
+            f"{name} must return one feature vector per image, got shape {tuple(vectors.shape)}"
         )
-    return answer.shape[1]
+    return vectors.shape[1]
 
 
 def answers(url: str, seconds: float = 6.0) -> bool:
-    """Whether a server hands out `url`; known after `seconds` at most."""
+    """Whether a server answers a request for `url` within `seconds`."""
     replies: queue.SimpleQueue[bool] = queue.SimpleQueue()
 
     def ask() -> None:
@@ -61,8 +63,8 @@ def answers(url: str, seconds: float = 6.0) -> bool:
         except (OSError, HTTPException, ValueError):
             replies.put(False)
 
-    # in a thread that may be left behind: a name look-up without network outlasts any socket
-    # timeout
+    # in a daemon thread, which may outlive this call: without a network a name look-up blocks for
+    # longer than any socket timeout
     threading.Thread(target=ask, daemon=True).start()
     try:
         return replies.get(timeout=seconds)

@@ -1,4 +1,4 @@
-"""Start a backbone from a file of weights: a state dict read without unpickling, or safetensors."""
+"""Reads files of weights, safetensors or state dicts without unpickling, into backbones."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ OUTPUT_LAYERS = (
 
 
 def load_weights(model: nn.Module, weights: str) -> None:
-    """Copy the state dict in the file `weights` into a backbone; an empty name leaves it as it is.
+    """Copy the state dict in the file `weights` into a backbone; do nothing if the name is empty.
 
-    Of a whole network of ours only the backbone is taken. Prefixes that wrappers leave are taken
-    off, and entries of an output layer (`OUTPUT_LAYERS`) that the backbone has not are left out.
+    From a file with a complete nanocl network only the backbone is read. Prefixes that wrappers add
+    to names are removed, and entries of an output layer (`OUTPUT_LAYERS`) are ignored unless the
+    backbone has them.
 
     Raises:
         UserError: The file is missing, cannot be read without unpickling, or does not fit the
@@ -43,31 +44,36 @@ def load_weights(model: nn.Module, weights: str) -> None:
 
 
 def output_layer(weights: str, label: int = 0) -> dict[str, Tensor] | None:
-    """The output layer in a file of weights, as `weight` and `bias`; None where there is none.
+    """The output layer in a file of weights, as `weight` and `bias`; None if there is none.
 
-    A network of ours has a head for each task label, any other file one for label 0.
+    A nanocl network has one for each task label, any other file one for label 0.
     """
     state = {
         name.removeprefix("module.").removeprefix("network."): value
         for name, value in read_state(weights).items()
     }
-    found = [
+    layers = [
         name
         for name, value in state.items()
         if name.split(".")[0] in OUTPUT_LAYERS and name.endswith(".weight") and value.ndim == 2
     ]
     own = f"head.{label}.weight"
-    if own not in found and (label or not found):
+    if own not in layers and (label or not layers):
         return None
-    stem = (own if own in found else found[-1]).removesuffix("weight")
+    stem = (own if own in layers else layers[-1]).removesuffix("weight")
     return {name: state[stem + name] for name in ("weight", "bias") if stem + name in state}
 
 
 def fit(model: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
-    """Copy `state` into `model`, all entries or none; `source` names it in errors.
+    """Copy `state` into `model`, all entries or none.
+
+    Args:
+        model: The network.
+        state: Tensors by name; entries of an output layer are ignored unless the model has them.
+        source: Name of the state in errors.
 
     Raises:
-        UserError: An entry is missing, left over or of another shape.
+        UserError: An entry is missing, unknown or of another shape.
     """
     wanted = model.state_dict()
     state = {
@@ -75,20 +81,7 @@ def fit(model: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
         for name, value in state.items()
         if name in wanted or name.split(".")[0] not in OUTPUT_LAYERS
     }
-    # a counter that files from before PyTorch 0.4.1 lack and no forward pass with a fixed momentum
-    # reads
-    missing = [n for n in wanted if n not in state and not n.endswith("num_batches_tracked")]
-    surplus = [n for n in state if n not in wanted]
-    misshapen = [
-        f"{n} {tuple(state[n].shape)} instead of {tuple(wanted[n].shape)}"
-        for n in wanted
-        if n in state and state[n].shape != wanted[n].shape
-    ]
-    faults = [
-        f"{what} {', '.join(names[:3])}{' ...' if len(names) > 3 else ''}"
-        for what, names in (("lacks", missing), ("has unknown", surplus), ("has", misshapen))
-        if names
-    ]
+    faults = _faults(state, wanted)
     if faults:
         raise UserError(
             f"weights {source} do not fit {type(model).__name__}: the file {'; it '.join(faults)}"
@@ -96,11 +89,30 @@ def fit(model: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
     model.load_state_dict(dict(state), strict=False)
 
 
+def _faults(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[str]:
+    """Why a state does not fit, as parts of a sentence; empty if it fits."""
+    # files from before PyTorch 0.4.1 lack this counter, which is used only without a fixed momentum
+    missing = [n for n in wanted if n not in state and not n.endswith("num_batches_tracked")]
+    surplus = [n for n in state if n not in wanted]
+    misshapen = [
+        f"{n} {tuple(state[n].shape)} instead of {tuple(wanted[n].shape)}"
+        for n in wanted
+        if n in state and state[n].shape != wanted[n].shape
+    ]
+    return [
+        f"{fault} {', '.join(names[:3])}{' ...' if len(names) > 3 else ''}"
+        for fault, names in (("lacks", missing), ("has unknown", surplus), ("has", misshapen))
+        if names
+    ]
+
+
 def read_state(weights: str) -> dict[str, Tensor]:
-    """The tensors in a `.safetensors` file, or in a file of `torch.save` read with `weights_only=True`.
+    """The tensors in a `.safetensors` file or in a file written by `torch.save`, by name.
+
+    The latter is read with `weights_only=True`, which refuses to unpickle anything else.
 
     Raises:
-        UserError: The file is missing, damaged, or holds anything but named tensors.
+        UserError: The file is missing or damaged, or contains anything but named tensors.
     """
     path = Path(weights).expanduser()
     if not path.is_file():
@@ -119,7 +131,7 @@ def read_state(weights: str) -> dict[str, Tensor]:
     if not isinstance(state, Mapping) or not all(
         isinstance(value, Tensor) for value in state.values()
     ):
-        raise UserError(f"weights {weights} must hold named tensors, got {type(state).__name__}")
+        raise UserError(f"weights {weights} must contain named tensors, got {type(state).__name__}")
     return dict(state)
 
 
@@ -132,6 +144,7 @@ def _read(path: Path) -> object:
 
 
 def _short(name: str, wanted: Mapping[str, Tensor]) -> str:
+    """The name without the prefixes of wrappers, unless the model has it with them."""
     for prefix in ("module.", "backbone.", "network."):
         if name not in wanted:
             name = name.removeprefix(prefix)

@@ -1,4 +1,4 @@
-"""The residual networks made for CIFAR."""
+"""The residual networks for CIFAR."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from nanocl.models._weights import load_weights
 
 
 class ResNet32(nn.Module):
-    """6n + 1 convolutions in three groups of 16, 32 and 64 channels, then the mean of each channel; n = 5 here.
+    """Residual network of 6n + 1 convolutions, then the mean of each channel; n = 5 by default.
 
-    Shortcuts have no parameters (option A): where a group starts, they take every second pixel and
-    pad with zero channels. The paper does not say where the zeros stand; here on both sides, as in
-    the public CIFAR-10 weights of akamaster/pytorch_resnet_cifar10, which `weights` reads.
+    The convolutions form three groups of 16, 32 and 64 channels. Shortcuts have no parameters
+    (option A): between groups they take every second pixel and add channels of zeros. The paper
+    does not say where these channels go; here half of them come first and half last, as in the
+    public CIFAR-10 weights of akamaster/pytorch_resnet_cifar10, which `weights` reads.
 
     Args:
         inputs: (channels, height, width).
-        depth: Layers with the output layer: 20, 32, 44, 56, ... (6n + 2).
+        depth: Number of layers including the output layer, 6n + 2: 20, 32, 44, 56, ...
         weights: File with a state dict to start from.
 
     Source: He, Zhang, Ren and Sun, 2016, arXiv:1512.03385, section 4.2.
@@ -34,6 +35,7 @@ class ResNet32(nn.Module):
   eprint = {1512.03385},
   archiveprefix = {arXiv}
 }"""
+    version: ClassVar[int] = 1
 
     def __init__(self, inputs: tuple[int, ...], *, depth: int = 32, weights: str = "") -> None:
         super().__init__()
@@ -72,8 +74,9 @@ class _Block(nn.Module):
     def forward(self, values: Tensor) -> Tensor:
         change = self.bn2(self.conv2(functional.relu(self.bn1(self.conv1(values)))))
         if self.margin:
-            kept = values[:, :, :: self.stride, :: self.stride]
-            values = functional.pad(kept, (0, 0, 0, 0, self.margin, self.margin))
+            # option A of section 4.2: every second pixel, and channels of zeros on both sides
+            values = values[:, :, :: self.stride, :: self.stride]
+            values = functional.pad(values, (0, 0, 0, 0, self.margin, self.margin))
         return functional.relu(change + values)
 
 

@@ -11,11 +11,11 @@ from nanocl.models._weights import load_weights
 
 
 class SlimResNet18(nn.Module):
-    """ResNet-18 for small images with `width`, 2, 4 and 8 times `width` channels, then the mean of each channel.
+    """ResNet-18 for small images; its four groups have 1, 2, 4 and 8 times `width` channels.
 
-    The first layer is a 3x3 convolution without pooling. Width 64 is the ResNet-18 usual on CIFAR.
-    The mean is taken over the whole map, where the authors' code takes it over the 4x4 that 32x32
-    images leave.
+    The first layer is a 3x3 convolution without pooling, and the last step is the mean of each
+    channel. Width 64 is the usual ResNet-18 for CIFAR. The mean is over the whole map; the authors'
+    code takes 4x4 pixels, the size of the map for 32x32 images.
 
     Args:
         inputs: (channels, height, width).
@@ -23,8 +23,7 @@ class SlimResNet18(nn.Module):
         weights: File with a state dict to start from.
 
     Source: Lopez-Paz and Ranzato, 2017, arXiv:1706.08840, section 5 ("a smaller version of ResNet18
-        with three times
-    less feature maps across all layers").
+        with three times less feature maps across all layers").
     """
 
     citation: ClassVar[str] = """@inproceedings{lopezpaz2017gradient,
@@ -36,6 +35,7 @@ class SlimResNet18(nn.Module):
   eprint = {1706.08840},
   archiveprefix = {arXiv}
 }"""
+    version: ClassVar[int] = 1
 
     def __init__(self, inputs: tuple[int, ...], *, width: int = 20, weights: str = "") -> None:
         super().__init__()
@@ -45,14 +45,10 @@ class SlimResNet18(nn.Module):
             raise ValueError(f"width must be at least 1, got {width}")
         self.conv1 = nn.Conv2d(inputs[0], width, 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
-        self.layer1 = nn.Sequential(_Block(width, width, 1), _Block(width, width, 1))
-        self.layer2 = nn.Sequential(_Block(width, 2 * width, 2), _Block(2 * width, 2 * width, 1))
-        self.layer3 = nn.Sequential(
-            _Block(2 * width, 4 * width, 2), _Block(4 * width, 4 * width, 1)
-        )
-        self.layer4 = nn.Sequential(
-            _Block(4 * width, 8 * width, 2), _Block(8 * width, 8 * width, 1)
-        )
+        self.layer1 = _group(width, width, stride=1)
+        self.layer2 = _group(width, 2 * width, stride=2)
+        self.layer3 = _group(2 * width, 4 * width, stride=2)
+        self.layer4 = _group(4 * width, 8 * width, stride=2)
         self.features = 8 * width
         load_weights(self, weights)
 
@@ -77,3 +73,7 @@ class _Block(nn.Module):
     def forward(self, values: Tensor) -> Tensor:
         change = self.bn2(self.conv2(functional.relu(self.bn1(self.conv1(values)))))
         return functional.relu(change + self.shortcut(values))
+
+
+def _group(before: int, after: int, *, stride: int) -> nn.Sequential:
+    return nn.Sequential(_Block(before, after, stride), _Block(after, after, 1))

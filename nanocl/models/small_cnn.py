@@ -1,4 +1,4 @@
-"""A convolutional network small enough for a CPU."""
+"""A small convolutional network for training on a CPU."""
 
 from __future__ import annotations
 
@@ -16,17 +16,16 @@ NORMS = ("none", "batch", "group")
 
 
 class SmallCNN(nn.Module):
-    """Three blocks of 3x3 convolution, 2x2 max pooling and ReLU, the last one twice as wide, flattened.
+    """Three blocks of 3x3 convolution, 2x2 max pooling and ReLU; the last one is twice as wide.
 
     Args:
-        inputs: (channels, height, width), sides of at least 8.
-        width: Channels of the first two blocks, at least 1; with `norm` group a multiple of 8.
+        inputs: (channels, height, width); height and width at least 8.
+        width: Channels of the first two blocks, at least 1; a multiple of 8 if `norm` is `group`.
         norm: `none`, or `batch` or `group` (8 groups) normalisation after each convolution.
         weights: File with a state dict to start from.
 
-    Source: ours, in the manner of Simonyan and Zisserman, 2015, arXiv:1409.1556, section 2.1 (3x3
-        convolutions and
-    2x2 max pooling).
+    Source: our own network, with the layers of Simonyan and Zisserman, 2015, arXiv:1409.1556,
+        section 2.1 (3x3 convolutions and 2x2 max pooling).
     """
 
     citation: ClassVar[str] = """@inproceedings{simonyan2015very,
@@ -37,6 +36,7 @@ class SmallCNN(nn.Module):
   eprint = {1409.1556},
   archiveprefix = {arXiv}
 }"""
+    version: ClassVar[int] = 1
 
     def __init__(
         self, inputs: tuple[int, ...], *, width: int = 32, norm: str = "none", weights: str = ""
@@ -44,13 +44,13 @@ class SmallCNN(nn.Module):
         super().__init__()
         if len(inputs) != 3 or min(inputs[1:]) < 8:
             raise ValueError(
-                f"inputs must be (channels, height, width) with sides of at least 8, got {tuple(inputs)}"
+                "inputs must be (channels, height, width) with sides of at least 8, "
+                f"got {tuple(inputs)}"
             )
         one_of("norm", norm, NORMS)
         if width < 1 or (norm == "group" and width % 8):
-            raise ValueError(
-                f"width must be {'a multiple of 8' if norm == 'group' else 'at least 1'}, got {width}"
-            )
+            expected = "a multiple of 8" if norm == "group" else "at least 1"
+            raise ValueError(f"width must be {expected}, got {width}")
         channels, height, length = inputs
         widths = (channels, width, width, 2 * width)
         self.blocks = nn.Sequential(
@@ -60,8 +60,8 @@ class SmallCNN(nn.Module):
         load_weights(self, weights)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        # twice as fast as the default layout on a CPU; the weights keep theirs, which optimizers
-        # may flatten
+        # twice as fast as the default layout on a CPU; the weights keep the default layout, because
+        # optimizers may flatten them
         return self.blocks(inputs.contiguous(memory_format=torch.channels_last)).flatten(1)
 
 

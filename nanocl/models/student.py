@@ -1,4 +1,4 @@
-"""The network that learns from a teacher."""
+"""The student network of the teacher-student stream."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from torch import Tensor, nn
 
 
 class Student(nn.Module):
-    """Hidden layer max(0, W x) of a two-layer network without biases; its output layer is `make_head`.
+    """Hidden layer max(0, W x) of a two-layer network without biases.
 
-    The network starts symmetric, so that it answers 0: neuron i + hidden/2 has the input weights of
-    neuron i and the opposite output weight. All weights are normal with standard deviation
-    `init_scale / sqrt(hidden)`.
+    `make_head` returns the output layer. The initial weights are symmetric, so that the network's
+    output is 0: neuron i + hidden/2 has the input weights of neuron i and the opposite output
+    weight. All weights are normal with standard deviation `init_scale / sqrt(hidden)`.
 
     Args:
         inputs: (features,).
-        hidden: Neurons, even, at least 2.
-        init_scale: Above 0; 1 is the paper's start.
+        hidden: Number of neurons, even, at least 2.
+        init_scale: Scale of the initial weights, above 0; the paper uses 1.
 
-    Source: Zhou et al., 2025, arXiv:2506.21374, section 2. That the input weights are doubled too
-        is inferred from the
-    scheme of Chizat, Oyallon and Bach, 2019, arXiv:1812.07956, which the paper names.
+    Source: Zhou et al., 2025, arXiv:2506.21374, section 2. The paper does not say that input
+        weights are duplicated too; this follows from the scheme of Chizat, Oyallon and Bach, 2019,
+        arXiv:1812.07956, which it cites.
     """
 
     citation: ClassVar[str] = """@inproceedings{zhou2025pay,
@@ -33,6 +33,7 @@ class Student(nn.Module):
   eprint = {2506.21374},
   archiveprefix = {arXiv}
 }"""
+    version: ClassVar[int] = 1
 
     def __init__(
         self, inputs: tuple[int, ...], *, hidden: int = 20, init_scale: float = 1.0
@@ -59,5 +60,6 @@ class Student(nn.Module):
 
     @torch.no_grad()
     def _start(self, weight: Tensor, mirror: int) -> None:
+        """Draw half of the rows; the other half is their copy times `mirror`."""
         half = torch.randn(self.features // 2, weight.shape[1]) * self.deviation
         weight.copy_(torch.cat([half, mirror * half]))

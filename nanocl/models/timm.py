@@ -1,9 +1,9 @@
-"""The networks of timm, PyTorch Image Models."""
+"""The networks of timm (PyTorch Image Models)."""
 
 from __future__ import annotations
 
 from importlib.util import find_spec
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -13,12 +13,12 @@ from nanocl.records import UserError
 
 
 class Timm(nn.Module):
-    """A network of timm without its output layer; timm itself fits the first layer to one channel.
+    """A network of timm without its output layer; timm adapts the first layer to the channels.
 
     Args:
         inputs: (channels, height, width).
-        architecture: Its name there, as in `timm:vit_tiny_patch16_224`; a tag of its weights may
-            follow after a dot.
+        architecture: Its name in timm, as in `timm:vit_tiny_patch16_224`; the tag of its pretrained
+            weights may follow after a dot.
         pretrained: Start from timm's weights, downloaded at first use.
         weights: File with a state dict to start from instead.
 
@@ -35,6 +35,7 @@ class Timm(nn.Module):
   doi = {10.5281/zenodo.4414861},
   howpublished = {https://github.com/huggingface/pytorch-image-models}
 }"""
+    version: ClassVar[int] = 1
 
     def __init__(
         self,
@@ -69,12 +70,16 @@ def _build(architecture: str, inputs: tuple[int, ...], pretrained: bool) -> nn.M
     check_name("timm", architecture.split(".")[0], timm.list_models())
     if pretrained:
         _go_offline_without_network()
-    fixed = {"pretrained": pretrained, "num_classes": 0, "in_chans": inputs[0]}
+    options: dict[str, Any] = {
+        "pretrained": pretrained,
+        "num_classes": 0,
+        "in_chans": inputs[0],
+    }
     try:
         try:
-            return timm.create_model(architecture, **fixed, img_size=inputs[1:])
-        except TypeError:  # only networks built for one size of image take it
-            return timm.create_model(architecture, **fixed)
+            return timm.create_model(architecture, **options, img_size=inputs[1:])
+        except TypeError:  # only networks for a fixed image size have this option
+            return timm.create_model(architecture, **options)
     except (OSError, RuntimeError, ValueError, AssertionError) as error:
         doing = "get the pretrained weights of" if pretrained else "build"
         hint = "; give a state dict with model.weights=FILE instead" if pretrained else ""
@@ -84,7 +89,10 @@ def _build(architecture: str, inputs: tuple[int, ...], pretrained: bool) -> nn.M
 
 
 def _go_offline_without_network() -> None:
-    """Let the hub's client look in its cache only, where it would try the network for most of a minute."""
+    """Restrict the hub's client to its cache if the hub does not answer.
+
+    Otherwise the client would retry for most of a minute.
+    """
     from huggingface_hub import constants
 
     if not constants.HF_HUB_OFFLINE and not answers(constants.ENDPOINT):

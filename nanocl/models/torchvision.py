@@ -15,11 +15,11 @@ from nanocl.records import UserError
 
 
 class Torchvision(nn.Module):
-    """A classification network of torchvision without its last layer; images with one channel are repeated to three.
+    """A classification network of torchvision without its last layer.
 
     Args:
-        inputs: (channels, height, width), 1 or 3 channels.
-        architecture: Its name there, as in `torchvision:resnet18`.
+        inputs: (channels, height, width), 1 or 3 channels; a single channel is repeated to three.
+        architecture: Its name in torchvision, as in `torchvision:resnet18`.
         pretrained: Start from torchvision's default ImageNet weights, downloaded at first use.
         weights: File with a state dict to start from instead.
 
@@ -32,6 +32,7 @@ class Torchvision(nn.Module):
   year = {2016},
   howpublished = {https://github.com/pytorch/vision}
 }"""
+    version: ClassVar[int] = 1
 
     def __init__(
         self,
@@ -66,10 +67,11 @@ def _build(architecture: str, inputs: tuple[int, ...], pretrained: bool) -> nn.M
         file = Path(get_dir(), "checkpoints", weights.url.rsplit("/", 1)[1])
         if not file.exists() and not answers(weights.url):
             raise UserError(
-                f"the pretrained weights of torchvision:{architecture} are not in {file} and {weights.url} "
-                "does not answer; bring that file, or give a state dict with model.weights=FILE"
+                f"the pretrained weights of torchvision:{architecture} are not in {file} and "
+                f"{weights.url} does not answer; copy them there, or give a state dict with "
+                "model.weights=FILE"
             )
-    # vision transformers alone are built for one size of image
+    # only vision transformers are built for a fixed image size
     size = {"image_size": inputs[1]} if architecture.startswith("vit_") else {}
     try:
         return models.get_model(architecture, weights=weights, **size)
@@ -80,14 +82,15 @@ def _build(architecture: str, inputs: tuple[int, ...], pretrained: bool) -> nn.M
 
 
 def _cut(network: nn.Module) -> None:
-    """Take away the last layer with parameters, and the auxiliary outputs of Inception networks."""
+    """Remove the last layer with parameters, and the auxiliary outputs of Inception networks."""
     for name in ("aux1", "aux2", "AuxLogits"):
         if getattr(network, name, None) is not None:
             setattr(network, name, None)
-            network.aux_logits = False
-    last = [
+            # torch's stub allows tensors and modules only
+            network.aux_logits = False  # type: ignore[assignment]
+    layers = [
         name
         for name, module in network.named_modules()
         if isinstance(module, nn.Linear | nn.Conv2d)
-    ][-1]
-    network.set_submodule(last, nn.Identity())
+    ]
+    network.set_submodule(layers[-1], nn.Identity())

@@ -1,4 +1,4 @@
-"""One stream family a file: what a learner meets, as an Avalanche scenario."""
+"""One stream per file: the experiences that a learner meets, as an Avalanche scenario."""
 
 from __future__ import annotations
 
@@ -21,38 +21,50 @@ from nanocl.records.ranges import one_of
 
 
 class Stream:
-    """A family of streams. A subclass takes keyword-only options with defaults and implements `build`.
+    """Base class of streams: options, a citation and the scenarios a stream supports.
 
-    An option called `data` (or `datasets`, comma-separated) names the data sets it reads, so that
-    their fingerprints can enter the spec before anything is trained.
+    A subclass takes keyword-only options with defaults and implements `build`. An option called
+    `data` (or `datasets`, comma-separated) names the data sets it reads; their fingerprints become
+    part of the spec before training.
 
     Attributes:
-        scenarios: Which of `class`, `task`, `domain` make sense for it.
-        citation: BibTeX of its source.
+        citation: BibTeX of the stream's source.
+        scenarios: Which of `class`, `task`, `domain` it supports.
+        version: Rises when a correction changes the data or their order: older records then no
+            longer count as measured.
     """
 
-    scenarios: ClassVar[tuple[str, ...]] = ("class", "task", "domain")
     citation: ClassVar[str] = ""
+    scenarios: ClassVar[tuple[str, ...]] = ("class", "task", "domain")
+    version: ClassVar[int] = 1
 
     def build(self, *, scenario: str, seed: int, data_root: Path | None) -> Scenario:
-        """The stream of one seed: equal arguments give equal data in equal order."""
+        """The stream of one seed: equal arguments give equal data in the same order.
+
+        Args:
+            scenario: `class`, `task` or `domain`.
+            seed: Seed of everything random.
+            data_root: Folder that holds the data sets; None for `nanocl.data.default_root()`.
+        """
         raise NotImplementedError(f"{type(self).__name__} must implement build")
 
 
 class Scenario(CLScenario):
-    """An Avalanche scenario (`train_stream`, `validation_stream`, `test_stream`) and what a learner must know of it.
+    """An Avalanche scenario with the facts that a learner needs.
+
+    Its streams are `train_stream`, `test_stream` and optionally `validation_stream`.
 
     Attributes:
         kind: `class`, `task` or `domain`.
         inputs: Shape of one prepared input, without the batch dimension.
         outputs: Number of classes in the whole stream, or of regression outputs.
-        classes: For each experience, its class labels (empty for regression).
+        classes: Class labels of each experience (empty for regression).
         measure: `accuracy`, or `loss` for regression (mean squared error).
         data: Facts of each data set used, for the record.
-        heads: For each task label, the class labels of its head; shorter than `classes` where a
-            head comes back.
-        start: Experiences at the beginning that are tested and not trained: the model knows them
-            from its weights.
+        heads: Class labels of the head of each task label; shorter than `classes` if experiences
+            share a head.
+        start: Number of experiences at the beginning that are tested but not trained, because the
+            model's initial weights were trained on them.
         norm_statistics: Running statistics of normalisation layers (see
             `nanocl.training.normalisation`).
         precision: Type of the weights, `fp32` or `bf16`.
@@ -83,8 +95,12 @@ def make_scenario(
 ) -> Scenario:
     """Join the tensor data sets of each experience into an Avalanche scenario.
 
-    Task labels travel in every scenario so that bookkeeping stays simple; only task-incremental
-    heads read them.
+    Samples have task labels in every scenario; only task-incremental heads read them.
+
+    Args:
+        kind: `class`, `task` or `domain`.
+        train, test, validation: One data set per experience.
+        inputs, outputs, measure, data: See `Scenario`.
 
     Raises:
         ValueError: An unknown `kind`.
@@ -94,12 +110,12 @@ def make_scenario(
     streams = {"train": [wrap(d) for d in train], "test": [wrap(d) for d in test]}
     if validation:
         streams["validation"] = [wrap(d) for d in validation]
-    benchmark = with_task_labels(benchmark_from_datasets(**streams))
+    labelled = with_task_labels(benchmark_from_datasets(**streams))
     classes: tuple[tuple[int, ...], ...] = tuple(() for _ in train)
     if measure == "accuracy":
-        benchmark = _with_classes(benchmark)
-        classes = tuple(tuple(e.classes_in_this_experience) for e in benchmark.train_stream)
-    scenario = Scenario(list(benchmark.streams.values()))
+        labelled = _with_classes(labelled)
+        classes = tuple(tuple(e.classes_in_this_experience) for e in labelled.train_stream)
+    scenario = Scenario(list(labelled.streams.values()))
     scenario.kind, scenario.inputs, scenario.outputs = kind, tuple(inputs), outputs
     scenario.classes, scenario.measure, scenario.data = classes, measure, data
     heads = {dataset.task_label: members for dataset, members in zip(train, classes, strict=True)}
@@ -107,19 +123,19 @@ def make_scenario(
     return scenario
 
 
-def _with_classes(benchmark: CLScenario) -> CLScenario:
-    benchmark = with_classes_timeline(benchmark)
-    for experience in (e for stream in benchmark.streams.values() for e in stream):
+def _with_classes(scenario: CLScenario) -> CLScenario:
+    """The scenario with the present, past and future classes of each experience, sorted."""
+    scenario = with_classes_timeline(scenario)
+    for experience in (e for stream in scenario.streams.values() for e in stream):
         for name in (
             "classes_in_this_experience",
             "previous_classes",
             "classes_seen_so_far",
             "future_classes",
         ):
-            # Avalanche promises lists, and its multi-head layer fails on the sets that it makes
-            # itself
+            # Avalanche documents lists but sets them to sets, which its multi-head layer rejects
             setattr(experience, name, sorted(int(label) for label in getattr(experience, name)))
-    return benchmark
+    return scenario
 
 
 def _classification(dataset: TensorDataset) -> AvalancheDataset:

@@ -1,4 +1,4 @@
-"""Image data sets as tensors: which samples a stream uses, and how they become model inputs."""
+"""Image data sets as tensors: the samples that a stream uses, and their preparation."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ from nanocl.streams import Scenario, make_scenario
 
 Statistics = tuple[tuple[float, ...], tuple[float, ...]]
 
-# Mean and standard deviation per channel of the training images in [0, 1], as people use them with
-# these data sets.
+# The usual mean and standard deviation per channel of the training images in [0, 1].
 PUBLISHED: Mapping[str, Statistics] = MappingProxyType(
     {
         "mnist": ((0.1307,), (0.3081,)),
@@ -39,11 +38,10 @@ class Selection:
         data: Name of the data set.
         validation: Share of each class's training samples held out as the validation stream, in [0,
             1).
-        samples, test_samples: Samples per class at most, chosen by seed; 0 takes all.
-        normalise: `none`: inputs in [0, 1]. `standard`: zero mean and unit variance per channel,
-            with the published constants of a known data set, else those of its training images.
-            `imagenet`: the constants that pretrained networks expect. Padding counts: with
-            `standard` it is the padded images that are normalised.
+        samples, test_samples: Largest number of samples per class, chosen by seed; 0 takes all.
+        normalise: `none`: inputs in [0, 1]. `standard`: zero mean and unit variance per channel of
+            the padded images, with the published constants of the data set if there are any, else
+            those of its training images. `imagenet`: the constants that pretrained networks expect.
         pad: Black pixels added on each side.
         augment: `none` or `crop-flip` (training only).
         image_size: Side to which images are resized; 0 keeps their size.
@@ -65,19 +63,22 @@ class Selection:
         for name in ("samples", "test_samples", "pad", "image_size"):
             at_least(name, getattr(self, name), 0)
 
-    def read(self, root: Path | None, seed: int) -> Images:
+    def read(self, data_root: Path | None, seed: int) -> Images:
         """Load the data set and draw the samples of this seed."""
-        source = data.load(self.data, root, image_size=self.image_size)
+        source = data.load(self.data, data_root, image_size=self.image_size)
         train, validation = draw(source.train_labels, self.samples, self.validation, seed=(seed, 1))
         test, _ = draw(source.test_labels, self.test_samples, 0.0, seed=(seed, 2))
+        # (x / 255 - mean) / deviation as one multiplication and one addition
         mean, deviation = self._statistics(source.train_inputs)
-        scale, shift = (
-            1 / (255 * torch.tensor(deviation)),
-            -torch.tensor(mean) / torch.tensor(deviation),
-        )
+        scale = 1 / (255 * torch.tensor(deviation))
+        shift = -torch.tensor(mean) / torch.tensor(deviation)
+        stored = torch.from_numpy(source.train_inputs)
         return Images(
-            inputs={part: torch.from_numpy(source.train_inputs) for part in ("train", "validation")}
-            | {"test": torch.from_numpy(source.test_inputs)},
+            inputs={
+                "train": stored,
+                "validation": stored,
+                "test": torch.from_numpy(source.test_inputs),
+            },
             labels={
                 "train": source.train_labels[train],
                 "validation": source.train_labels[validation],
@@ -93,30 +94,31 @@ class Selection:
         )
 
     def _statistics(self, images: np.ndarray) -> Statistics:
+        """Mean and standard deviation per channel that inputs are normalised with."""
         channels, height, width = images.shape[1:]
         if self.normalise == "none":
             return (0.0,) * channels, (1.0,) * channels
         if self.normalise == "imagenet":
-            return (
-                IMAGENET
-                if channels == 3
-                else tuple((float(np.mean(v)),) * channels for v in IMAGENET)
-            )
-        mean, deviation = PUBLISHED.get(self.data) or measured(images)
+            if channels == 3:
+                return IMAGENET
+            mean, deviation = (float(np.mean(values)) for values in IMAGENET)
+            return (mean,) * channels, (deviation,) * channels
+        means, deviations = PUBLISHED.get(self.data) or measured(images)
         filled = height * width / ((height + 2 * self.pad) * (width + 2 * self.pad))
-        return padded(mean, deviation, filled)
+        return padded(means, deviations, filled)
 
 
 @dataclass(frozen=True)
 class Images:
-    """A data set as a stream uses it; `inputs`, `labels` and `rows` are keyed `train`, `validation` and `test`.
+    """The samples of a data set that a stream uses.
 
     Attributes:
-        inputs: All stored images, shape (N, C, H, W), uint8.
+        inputs: All stored images, shape (N, C, H, W), uint8; keyed, as the next two attributes are,
+            by `train`, `validation` and `test`.
         labels: Class of each row in use.
         rows: Row numbers in use.
         classes: Number of classes.
-        facts: For the record.
+        facts: Description of the data set for the record.
         pad, augment, scale, shift: See `nanocl.data.batches.Preparation`.
     """
 
@@ -144,38 +146,52 @@ class Images:
         outputs: int,
         orders: Sequence[Tensor | None] | None = None,
     ) -> Scenario:
-        """One experience for each mapping of the classes in it to their targets, with its own order of pixels."""
+        """A scenario with one experience for each mapping in `targets`.
+
+        Args:
+            kind: `class`, `task` or `domain`.
+            targets: For each experience, the target of each of its classes.
+            outputs: Number of targets in the whole scenario.
+            orders: For each experience, its order of pixels (see
+                `nanocl.data.batches.Preparation`); None keeps the order.
+        """
         orders = orders or [None] * len(targets)
-        parts = {
-            part: [
+
+        def experiences(part: str) -> list[TensorDataset]:
+            return [
                 self.experience(part, target, order=order, label=label)
                 for label, (target, order) in enumerate(zip(targets, orders, strict=True))
             ]
-            for part in ("train", "validation", "test")
-            if len(self.rows[part])
-        }
+
         return make_scenario(
-            kind=kind, inputs=self.shape, outputs=outputs, data=(self.facts,), **parts
+            kind=kind,
+            train=experiences("train"),
+            validation=experiences("validation") if len(self.rows["validation"]) else (),
+            test=experiences("test"),
+            inputs=self.shape,
+            outputs=outputs,
+            data=(self.facts,),
         )
 
     def repeated(self, kind: str, orders: Sequence[Tensor | None]) -> Scenario:
-        """All classes in every experience, each with its own order of pixels.
+        """A scenario with all classes in every experience, each with its own order of pixels.
 
-        Targets are the class labels, or label + classes * experience where experiences bring
-        classes of their own.
+        Targets are the class labels in domain-incremental scenarios, else label + classes *
+        experience.
         """
         step = 0 if kind == "domain" else self.classes
-        targets = [
-            {label: label + step * i for label in range(self.classes)} for i in range(len(orders))
-        ]
-        return self.scenario(
-            kind, targets, outputs=self.classes + step * (len(orders) - 1), orders=orders
-        )
+        targets = [self._shifted(step * number) for number in range(len(orders))]
+        outputs = self.classes + step * (len(orders) - 1)
+        return self.scenario(kind, targets, outputs=outputs, orders=orders)
+
+    def _shifted(self, offset: int) -> dict[int, int]:
+        return {label: label + offset for label in range(self.classes)}
 
     def experience(
         self, part: str, targets: Mapping[int, int], *, order: Tensor | None = None, label: int = 0
     ) -> TensorDataset:
         """The samples of `part` whose classes have a target."""
+        # the target of each class, -1 for a class without one
         lookup = np.full(self.classes, -1, dtype=np.int64)
         lookup[list(targets)] = list(targets.values())
         answers = lookup[self.labels[part]]
@@ -196,10 +212,19 @@ class Images:
 def draw(
     labels: np.ndarray, most: int, held_out: float, *, seed: tuple[int, ...]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Row numbers to use and to hold out, ascending: at most `most` of each class (0 for all), split by share.
+    """Draw the rows to use and the rows to hold out.
+
+    Args:
+        labels: Class of each row.
+        most: Largest number of rows per class, before the split; 0 for all.
+        held_out: Share of the rows of each class to hold out, in [0, 1).
+        seed: Seed of the draw.
+
+    Returns:
+        Row numbers to use and to hold out, each ascending.
 
     Raises:
-        ValueError: A class would keep no samples, or none would be held out.
+        ValueError: A class would have no rows to use, or none to hold out.
     """
     generator = np.random.default_rng(seed)
     used, held = [], []
@@ -208,8 +233,8 @@ def draw(
         cut = round(held_out * len(rows))
         if held_out and not 0 < cut < len(rows):
             raise ValueError(
-                f"validation must hold out some and leave some of each class, got {held_out} of "
-                f"{len(rows)} samples of class {label}"
+                f"validation must hold out some samples of each class and leave some to train on, "
+                f"got {held_out} of {len(rows)} samples of class {label}"
             )
         held.append(rows[:cut])
         used.append(rows[cut:])
@@ -217,10 +242,14 @@ def draw(
 
 
 def measured(images: np.ndarray) -> Statistics:
-    """Mean and standard deviation of each channel of uint8 images, in units of 255; exact, from the histogram."""
+    """Mean and standard deviation of each channel of uint8 images, in units of 255.
+
+    Exact, because they are computed from the histogram. A deviation of 0 is replaced by 1.
+    """
     counts = np.stack(
         [np.bincount(images[:, c].reshape(-1), minlength=256) for c in range(images.shape[1])]
     )
+    # E[x] and the square root of E[x^2] - E[x]^2
     levels = np.arange(256) / 255
     mean = counts @ levels / counts.sum(1)
     deviation = np.sqrt(counts @ levels**2 / counts.sum(1) - mean**2)
@@ -228,7 +257,8 @@ def measured(images: np.ndarray) -> Statistics:
 
 
 def padded(mean: Sequence[float], deviation: Sequence[float], filled: float) -> Statistics:
-    """Statistics of images of which only the share `filled` is image and the rest is black."""
+    """Mean and standard deviation after black padding; `filled` is the image's share of pixels."""
+    # E[x] and E[x^2] shrink by the factor `filled`, because padding adds zeros
     square = [filled * (m * m + d * d) for m, d in zip(mean, deviation, strict=True)]
     means = tuple(filled * m for m in mean)
     return means, tuple((s - m * m) ** 0.5 for s, m in zip(square, means, strict=True))

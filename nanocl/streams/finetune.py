@@ -1,7 +1,8 @@
-"""A sequence of data sets for one backbone with a head each."""
+"""Fine-tuning on a sequence of data sets, each with its own head."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -9,35 +10,37 @@ from typing import ClassVar
 import numpy as np
 
 from nanocl.data import parse_names
+from nanocl.data.batches import TensorDataset
 from nanocl.records import UserError
 from nanocl.records.ranges import at_least, one_of
 from nanocl.streams import Scenario, Stream, make_scenario
 from nanocl.streams._images import Images, Selection, draw
 
-PARTS = ("train", "validation", "test")
+Head = tuple[str, range | None]  # a data set and some of its classes, None for all
 
 
 class Finetune(Stream):
-    """Each experience is a data set, or some classes of one, with its own head; a repeated name brings its head back.
+    """Each experience is a data set with its own head; a repeated data set reuses its head.
 
     Args:
-        datasets: Comma-separated names in order, each once or more; `cifar10[0-4]` takes classes 0
-            to 4.
-        start: Experiences at the beginning that are tested but not trained, because the model's
-            weights already know them; their heads come from the same file (`model.weights`,
-            `model.pretrain`).
-        samples, test_samples: Samples of each data set at most, chosen by seed; 0 takes all.
+        datasets: Comma-separated names in order, possibly repeated; `cifar10[0-4]` takes classes 0
+            to 4 only.
+        start: Number of experiences at the beginning that are tested but not trained, because the
+            model's weights were trained on them; their heads come from the same file
+            (`model.weights`, `model.pretrain`).
+        samples, test_samples: Largest number of samples of each data set, chosen by seed; 0 takes
+            all.
         validation: Share of each class's training samples held out, in [0, 1).
         image_size: Side to which images are resized.
         normalise, augment: See `nanocl.streams._images.Selection`.
         norm_statistics: Running statistics of normalisation layers. `update`: they follow the
-            training data. `freeze`: they are used in training too and stay. `restore`: each
-            experience is tested with those it was trained with.
-        precision: Weights in `fp32` or `bf16`.
+            training data. `freeze`: they never change, and training uses them too. `restore`: each
+            experience is tested with its statistics at the end of its training.
+        precision: Type of the weights, `fp32` or `bf16`.
 
     Source: Zhou, Jacobs, Gadhikar and Burkholz, 2025, arXiv:2506.21374, Table 4 (CIFAR-10,
         Flowers-102, CIFAR-10 again with its saved head). Departures: small images, limits on
-        samples, and the two switches.
+        samples, `norm_statistics` and `precision`.
     """
 
     scenarios: ClassVar[tuple[str, ...]] = ("task",)
@@ -68,8 +71,8 @@ class Finetune(Stream):
         self.start = at_least("start", start, 0)
         if self.start >= len(self.datasets):
             raise UserError(
-                f"start must be below the {len(self.datasets)} data sets, so that one is left to train on, "
-                f"got {start}"
+                f"start must be below the {len(self.datasets)} data sets, "
+                f"so that one is left to train on, got {start}"
             )
         self.samples = at_least("samples", samples, 0)
         self.test_samples = at_least("test_samples", test_samples, 0)
@@ -88,56 +91,47 @@ class Finetune(Stream):
     def build(self, *, scenario: str, seed: int, data_root: Path | None) -> Scenario:
         heads = list(dict.fromkeys(self.datasets))
         images = {head: self._read(*head, seed, data_root) for head in heads}
-        shape = max(found.shape for found in images.values())
-        images = {head: _with_channels(found, shape, head[0]) for head, found in images.items()}
-        targets, first = {}, 0
-        for head in heads:
-            classes = head[1] or range(images[head].classes)
-            targets[head] = {label: first + place for place, label in enumerate(classes)}
-            first += len(targets[head])
-        parts = {
-            part: [
-                images[name].experience(part, targets[name], label=heads.index(name))
-                for name in self.datasets
+        shape = max(entry.shape for entry in images.values())
+        images = {head: _with_channels(entry, shape, head[0]) for head, entry in images.items()}
+        targets = _targets(images)
+
+        def experiences(part: str) -> list[TensorDataset]:
+            return [
+                images[head].experience(part, targets[head], label=heads.index(head))
+                for head in self.datasets
             ]
-            for part in PARTS
-            if part != "validation" or self.selection.validation
-        }
+
+        facts = {entry.facts["name"]: entry.facts for entry in images.values()}
         made = make_scenario(
             kind=scenario,
+            train=experiences("train"),
+            validation=experiences("validation") if self.selection.validation else (),
+            test=experiences("test"),
             inputs=shape,
-            outputs=first,
-            **parts,
-            data=tuple({found.facts["name"]: found.facts for found in images.values()}.values()),
+            outputs=sum(map(len, targets.values())),
+            data=tuple(facts.values()),
         )
-        made.heads = tuple(
-            tuple(targets[head].values()) for head in heads
-        )  # few samples may lack a class
-        made.start, made.norm_statistics, made.precision = (
-            self.start,
-            self.norm_statistics,
-            self.precision,
-        )
+        # every class of the data set, even if a small sample lacks one
+        made.heads = tuple(tuple(targets[head].values()) for head in heads)
+        made.start, made.norm_statistics = self.start, self.norm_statistics
+        made.precision = self.precision
         return made
 
-    def _read(self, name: str, classes: range | None, seed: int, root: Path | None) -> Images:
-        """A data set with the rows in use: of the classes asked for, at most as many as asked for."""
-        whole = replace(self.selection, data=name, validation=0.0).read(root, seed)
+    def _read(self, name: str, classes: range | None, seed: int, data_root: Path | None) -> Images:
+        """The rows in use of a data set: at most `samples` and `test_samples` of its `classes`."""
+        whole = replace(self.selection, data=name, validation=0.0).read(data_root, seed)
         if classes and classes[-1] >= whole.classes:
             raise UserError(
-                f"{name} has classes 0 to {whole.classes - 1}, got {name}[{classes[0]}-{classes[-1]}]"
+                f"{name} has classes 0 to {whole.classes - 1}, "
+                f"got {name}[{classes[0]}-{classes[-1]}]"
             )
         labels, rows = {}, {}
         for part, most in (("train", self.samples), ("test", self.test_samples)):
-            known = (
-                np.isin(whole.labels[part], classes)
-                if classes
-                else np.ones(len(whole.labels[part]), dtype=bool)
-            )
-            chosen = np.random.default_rng((seed, len(part))).permutation(np.flatnonzero(known))[
-                : most or None
-            ]
-            chosen = np.sort(chosen)
+            candidates = np.arange(len(whole.labels[part]))
+            if classes:
+                candidates = np.flatnonzero(np.isin(whole.labels[part], classes))
+            generator = np.random.default_rng((seed, len(part)))
+            chosen = np.sort(generator.permutation(candidates)[: most or None])
             labels[part], rows[part] = whole.labels[part][chosen], whole.rows[part][chosen]
         train, held = draw(labels["train"], 0, self.selection.validation, seed=(seed, 3))
         for values in (labels, rows):
@@ -145,18 +139,25 @@ class Finetune(Stream):
         return replace(whole, labels=labels, rows=rows)
 
 
+def _targets(images: Mapping[Head, Images]) -> dict[Head, dict[int, int]]:
+    """For each head, the target of each of its classes; targets are counted over all heads."""
+    targets: dict[Head, dict[int, int]] = {}
+    first = 0
+    for head, entry in images.items():
+        classes = head[1] or range(entry.classes)
+        targets[head] = {label: first + place for place, label in enumerate(classes)}
+        first += len(classes)
+    return targets
+
+
 def _with_channels(images: Images, shape: tuple[int, ...], name: str) -> Images:
-    """Gray images as the colour images of the other data sets; everything else must agree."""
+    """Grayscale images with as many channels as `shape`; the image size must agree."""
     if images.shape[1:] != shape[1:]:
         raise UserError(
-            f"the data sets differ in image size, {images.shape[1:]} of {name} and {shape[1:]}: pass "
-            "stream.image_size (such as --set stream.image_size=32)"
+            f"the data sets differ in image size, {images.shape[1:]} of {name} and {shape[1:]}: "
+            "pass stream.image_size (such as --set stream.image_size=32)"
         )
     if images.shape[0] == shape[0]:
         return images
-    return replace(
-        images,
-        inputs={
-            part: stored.expand(-1, shape[0], -1, -1) for part, stored in images.inputs.items()
-        },
-    )
+    inputs = {part: stored.expand(-1, shape[0], -1, -1) for part, stored in images.inputs.items()}
+    return replace(images, inputs=inputs)

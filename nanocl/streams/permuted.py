@@ -1,4 +1,4 @@
-"""One image data set again and again, its pixels in another order each time."""
+"""One image data set repeated, with the pixels in a different order each time."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from nanocl.records.ranges import at_least, one_of
 from nanocl.streams import Scenario, Stream
@@ -14,28 +15,28 @@ from nanocl.streams._images import Selection
 
 
 class Permuted(Stream):
-    """Every experience shows all images with their pixels (after padding) in a fixed random order of its own.
+    """Every experience has all images, with the pixels in its own fixed random order.
 
-    Domain-incremental targets are the class labels. In the class- and task-incremental forms
-    experience i of a data set with C classes asks for label + C * i, so that each order of the
-    pixels brings classes of its own.
+    The order is applied after padding. Domain-incremental targets are the class labels. In the
+    class- and task-incremental scenarios the targets of experience i of a data set with C classes
+    are label + C * i, so that each order of the pixels has its own classes.
 
     Args:
         data: Name of the data set.
         experiences: Number of experiences.
-        first: `identity`: the first experience shows the images as they are. `random`: it is
-            permuted like the others.
+        first: `identity`: the first experience is not permuted. `random`: it is permuted like the
+            others.
         validation, samples, test_samples, normalise, pad, image_size: See
             `nanocl.streams._images.Selection`.
 
-    Source: Goodfellow, Mirza, Xiao, Courville and Bengio, 2013, arXiv:1312.6211; with ten
-        experiences as van de Ven
-    and Tolias, 2019, arXiv:1904.07734.
+    Source: Goodfellow, Mirza, Xiao, Courville and Bengio, 2013, arXiv:1312.6211; ten experiences as
+        in van de Ven and Tolias, 2019, arXiv:1904.07734.
     """
 
     citation: ClassVar[str] = """@misc{goodfellow2013empirical,
   title = {An Empirical Investigation of Catastrophic Forgetting in Gradient-Based Neural Networks},
-  author = {Goodfellow, Ian J. and Mirza, Mehdi and Xiao, Da and Courville, Aaron and Bengio, Yoshua},
+  author = {Goodfellow, Ian J. and Mirza, Mehdi and Xiao, Da and Courville, Aaron and
+    Bengio, Yoshua},
   year = {2013},
   eprint = {1312.6211},
   archiveprefix = {arXiv}
@@ -69,7 +70,9 @@ class Permuted(Stream):
     def build(self, *, scenario: str, seed: int, data_root: Path | None) -> Scenario:
         images = self.selection.read(data_root, seed)
         pixels, generator = images.shape[1] * images.shape[2], np.random.default_rng(seed)
-        orders = [torch.from_numpy(generator.permutation(pixels)) for _ in range(self.experiences)]
+        orders: list[Tensor | None] = [
+            torch.from_numpy(generator.permutation(pixels)) for _ in range(self.experiences)
+        ]
         if self.first == "identity":
             orders = [None, *orders[:-1]]
         return images.repeated(scenario, orders)

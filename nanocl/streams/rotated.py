@@ -1,4 +1,4 @@
-"""One image data set again and again, turned by another angle each time."""
+"""One image data set repeated, rotated by a different angle each time."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ from nanocl.streams._images import Selection
 
 
 class Rotated(Stream):
-    """Every experience shows all images (after padding) turned counter-clockwise by a fixed angle of its own.
+    """Every experience has all images, rotated counter-clockwise by its own fixed angle.
 
-    A pixel takes the value of the nearest pixel of the upright image, and what turns in from
-    outside is black. Targets are those of the stream `permuted`: the class labels, or label + C * i
-    in the class- and task-incremental forms.
+    Images are rotated after padding. A pixel takes the value of the nearest pixel of the original
+    image, or black outside it. Targets are those of the stream `permuted`: the class labels, or
+    label + C * i in the class- and task-incremental scenarios.
 
     Args:
         data: Name of the data set.
         experiences: Number of experiences, at least 2.
         max_angle: Largest angle in degrees, in (0, 360).
-        angles: `even`: from 0 to `max_angle` in equal steps. `seed`: experience i gets a random
-            angle from the i-th of equal parts of that range, as in the authors' code.
+        angles: `even`: from 0 to `max_angle` in equal steps. `seed`: the range is divided into as
+            many equal parts as experiences, and experience i has a random angle from the i-th part,
+            as in the authors' code.
         validation, samples, test_samples, normalise, pad, image_size: See
             `nanocl.streams._images.Selection`.
 
@@ -75,12 +76,11 @@ class Rotated(Stream):
     def build(self, *, scenario: str, seed: int, data_root: Path | None) -> Scenario:
         images = self.selection.read(data_root, seed)
         _, height, width = images.shape
-        return images.repeated(
-            scenario, [rotation(height, width, angle) for angle in self.degrees(seed)]
-        )
+        orders = [rotation(height, width, angle) for angle in self.degrees(seed)]
+        return images.repeated(scenario, orders)
 
     def degrees(self, seed: int) -> list[float]:
-        """The angle of each experience."""
+        """The angle of each experience, in degrees."""
         if self.angles == "even":
             return np.linspace(0, self.max_angle, self.experiences).tolist()
         parts = np.arange(self.experiences) + np.random.default_rng(seed).random(self.experiences)
@@ -88,18 +88,23 @@ class Rotated(Stream):
 
 
 def rotation(height: int, width: int, degrees: float) -> Tensor:
-    """For each pixel of an image turned counter-clockwise about its centre, the pixel it shows; -1 for none.
+    """For each pixel of a rotated image, the number of the original pixel it shows.
+
+    The rotation is counter-clockwise about the centre.
 
     Returns:
-        Pixel numbers (row * width + column), shape (height * width,), int64.
+        Pixel numbers (row * width + column), shape (height * width,), int64; -1 outside the
+            original image.
     """
     turn = radians(degrees)
+    # coordinates of the pixels' centres, relative to the centre of the image
     down, right = torch.meshgrid(
         torch.arange(height) + 0.5 - height / 2,
         torch.arange(width) + 0.5 - width / 2,
         indexing="ij",
     )
-    # the nudge keeps a quarter turn, whose cosine is not quite 0, from falling off the edge
+    # the inverse rotation of these coordinates; 1e-4 keeps points of a quarter turn, whose computed
+    # cosine is not exactly 0, inside the image
     column = torch.floor(cos(turn) * right - sin(turn) * down + width / 2 + 1e-4).long()
     row = torch.floor(sin(turn) * right + cos(turn) * down + height / 2 + 1e-4).long()
     inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)

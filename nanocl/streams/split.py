@@ -13,22 +13,21 @@ from nanocl.streams._images import Selection
 
 
 class Split(Stream):
-    """Each experience brings its own classes; their numbers differ by one where the classes do not divide evenly.
+    """The classes of a data set, divided among the experiences as evenly as possible.
 
     Class- and task-incremental targets are the data set's class labels. In the domain-incremental
-    form the target is the position of the class within its experience, so that every experience
-    asks the same question.
+    scenario the target is the position of the class within its experience, so that all experiences
+    have the same targets.
 
     Args:
         data: Name of the data set.
         experiences: Number of experiences, at most the number of classes.
-        class_order: `seed`: a permutation drawn from the seed. `natural`: 0, 1, 2, ...
+        class_order: `seed`: a random permutation that depends on the seed. `natural`: 0, 1, 2, ...
         validation, samples, test_samples, normalise, pad, augment, image_size: See
             `nanocl.streams._images.Selection`.
 
     Source: Zenke, Poole and Ganguli, 2017, arXiv:1703.04200, section 5 (Split-MNIST); the three
-        scenarios are those
-    of van de Ven and Tolias, 2019, arXiv:1904.07734.
+        scenarios are those of van de Ven and Tolias, 2019, arXiv:1904.07734.
     """
 
     citation: ClassVar[str] = """@inproceedings{zenke2017continual,
@@ -71,23 +70,16 @@ class Split(Stream):
         images = self.selection.read(data_root, seed)
         if self.experiences > images.classes:
             raise ValueError(
-                f"experiences must be at most the {images.classes} classes of {self.selection.data}, "
-                f"got {self.experiences}"
+                f"experiences must be at most the {images.classes} classes "
+                f"of {self.selection.data}, got {self.experiences}"
             )
-        groups = [
-            group.tolist()
-            for group in np.array_split(self._order(images.classes, seed), self.experiences)
-        ]
+        order = self._order(images.classes, seed)
+        groups = [group.tolist() for group in np.array_split(order, self.experiences)]
         if scenario == "domain":
-            targets = [
-                {label: position for position, label in enumerate(group)} for group in groups
-            ]
+            targets = [dict(zip(group, range(len(group)), strict=True)) for group in groups]
             return images.scenario(scenario, targets, outputs=len(groups[0]))
-        return images.scenario(
-            scenario,
-            [{label: label for label in group} for group in groups],
-            outputs=images.classes,
-        )
+        targets = [dict(zip(group, group, strict=True)) for group in groups]
+        return images.scenario(scenario, targets, outputs=images.classes)
 
     def _order(self, classes: int, seed: int) -> np.ndarray:
         if self.class_order == "natural":

@@ -1,4 +1,4 @@
-"""Regression on a small random network, then on the same network with neurons added."""
+"""Regression on a small random network, then on the same network with more neurons."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from nanocl.streams import Scenario, Stream, make_scenario
 
 
 class TeacherStudent(Stream):
-    """Two experiences: the answers of teacher A, then those of teacher B, which is A with extra neurons.
+    """Two experiences: the outputs of teacher A, then those of teacher B.
 
-    A teacher is f(x) = sum_i a_i max(0, w_i . x) with a_i drawn from {-1, +1} and w_i a random
-    direction of length 1; inputs are standard normal, the same ones in both experiences. Teacher A
-    and the inputs of a seed do not depend on `extra`.
+    Teacher B is teacher A with extra neurons. A teacher is f(x) = sum_i a_i max(0, w_i . x) with
+    random a_i in {-1, +1} and w_i a random direction of length 1. Inputs are standard normal and
+    the same in both experiences. Teacher A and the inputs of a seed do not depend on `extra`.
 
     Args:
         dimension: Length of an input, at least 1.
-        teacher: Neurons of teacher A, at least 1.
-        extra: Neurons added for teacher B, at least 0.
-        samples, test_samples: Inputs for training and testing, at least 1.
-        angle: Degrees in [0, 180] from each new neuron to a neuron of teacher A (the first new one
-            to the first, ...) whose sign it takes: how similar the tasks are. It is turned away
-            from the other neurons of teacher A, so that with two of them its neuron is the nearest
-            up to 90 degrees. None draws it as teacher A was drawn.
+        teacher: Number of neurons of teacher A, at least 1.
+        extra: Number of neurons that teacher B has in addition, at least 0.
+        samples, test_samples: Number of inputs for training and testing, at least 1.
+        angle: Similarity of the tasks: the angle in degrees, in [0, 180], between the i-th new
+            neuron and the i-th neuron of teacher A, whose sign the new one has. The new neuron is
+            rotated away from the other neurons of teacher A; if teacher A has two, its i-th neuron
+            stays the nearest one up to 90 degrees. None draws new neurons independently.
 
-    Source: Zhou et al., 2025, arXiv:2506.21374, section 2. The numbers of samples are not published
-        and are ours.
+    Source: Zhou et al., 2025, arXiv:2506.21374, section 2. The paper does not state the numbers of
+        samples; these are ours.
     """
 
     scenarios: ClassVar[tuple[str, ...]] = ("domain",)
@@ -55,15 +55,15 @@ class TeacherStudent(Stream):
         test_samples: int = 4000,
         angle: float | None = None,
     ) -> None:
-        self.dimension, self.teacher = (
-            at_least("dimension", dimension, 1),
-            at_least("teacher", teacher, 1),
-        )
-        self.extra, self.samples = at_least("extra", extra, 0), at_least("samples", samples, 1)
+        self.dimension = at_least("dimension", dimension, 1)
+        self.teacher = at_least("teacher", teacher, 1)
+        self.extra = at_least("extra", extra, 0)
+        self.samples = at_least("samples", samples, 1)
         self.test_samples = at_least("test_samples", test_samples, 1)
         if angle is not None and not (0 <= angle <= 180 and dimension > 1):
             raise ValueError(
-                f"angle must be in [0, 180] and dimension at least 2 with it, got {angle} and {dimension}"
+                "angle must be in [0, 180], and dimension at least 2 if angle is set, "
+                f"got {angle} and {dimension}"
             )
         self.angle = angle
 
@@ -71,18 +71,19 @@ class TeacherStudent(Stream):
         if scenario != "domain":
             raise ValueError(f"scenario must be domain for a regression stream, got {scenario!r}")
         tasks = self.tasks(seed)
-        parts = {"train": tasks.train, "test": tasks.test}
+
+        def experiences(inputs: np.ndarray) -> list[TensorDataset]:
+            return [
+                _experience(inputs, teacher, label) for label, teacher in enumerate(tasks.teachers)
+            ]
+
         return make_scenario(
             kind=scenario,
+            train=experiences(tasks.train),
+            test=experiences(tasks.test),
             inputs=(self.dimension,),
             outputs=1,
             measure="loss",
-            **{
-                part: [
-                    _experience(x, teacher, label) for label, teacher in enumerate(tasks.teachers)
-                ]
-                for part, x in parts.items()
-            },
         )
 
     def tasks(self, seed: int) -> Tasks:

@@ -1,7 +1,19 @@
-"""Conformance checks for anybody's plugins: one call each, failing with one sentence.
+"""Conformance checks for plugins of any package.
 
-from nanocl.testing import check_strategy
-check_strategy(MyStrategy)
+One call checks a class against its contract. It returns nothing if the class conforms, and
+otherwise raises `NotConforming`, whose message states the broken rule in one sentence:
+
+    from nanocl.testing import check_strategy
+
+    def test_my_strategy_keeps_the_contract():
+        check_strategy(MyStrategy)
+
+`small_stream`, `small_learner` and `run` train a learner in a fraction of a second, for a plugin's
+own tests:
+
+    stream = small_stream("task")
+    outcome = run(small_learner(stream, [MyStrategy(strength=2.0)]), stream)
+    assert outcome.evaluation[-1][0] > 0.9
 """
 
 from nanocl.testing._claims import NotConforming

@@ -1,4 +1,4 @@
-"""What every check uses: one sentence on failure, what a class declares, what it must leave alone."""
+"""Claims that several checks share: the declaration of a class, silence, the global generators."""
 
 from __future__ import annotations
 
@@ -13,95 +13,110 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nanocl.records import SCENARIOS
+
 PLAIN = {"bool", "int", "float", "str", "None"}
 
 
 class NotConforming(AssertionError):
-    """A plugin breaks its contract; the message says how, in one sentence."""
+    """A plugin breaks its contract; the message states the broken rule in one sentence."""
 
 
 def claim(holds: bool, sentence: str) -> None:
-    """Raise `NotConforming` with the sentence unless it holds."""
+    """Raise `NotConforming` with the sentence unless the claim holds."""
     if not holds:
         raise NotConforming(sentence)
 
 
 def declared(cls: type, *, positional: int = 0) -> None:
-    """Options with defaults and plain types, a docstring with `Source:`, BibTeX as the citation.
+    """Claim that a class declares its options, source, citation and version correctly.
+
+    Options are keyword-only, with plain types and plain defaults. The docstring has a line
+    `Source:`. The citation is BibTeX or empty. The version, if declared, is an integer from 1.
 
     Args:
         cls: A plugin class.
-        positional: Arguments before the options (a model takes the input shape).
+        positional: Number of arguments before the options (1 for a model: the input shape).
     """
-    options = list(inspect.signature(cls).parameters.values())[positional:]
-    for option in options:
-        described = hasattr(cls, "options_of") or hasattr(cls, "optimizer_class")
-        if option.kind is option.VAR_KEYWORD and described:
-            continue  # further options come from a library or an optimizer's signature
-        label = f"{cls.__name__}: the option {option.name!r}"
-        claim(option.kind is option.KEYWORD_ONLY, f"{label} must be keyword-only")
-        claim(option.default is not option.empty, f"{label} needs a default")
-        types = {name.strip() for name in _annotation(option).split("|")}
-        claim(
-            types <= PLAIN,
-            f"{label} must have a type made of {', '.join(sorted(PLAIN))}, got {_annotation(option)}",
-        )
-        claim(
-            isinstance(option.default, bool | int | float | str | type(None)),
-            f"{label} must have a plain default, got {option.default!r}",
-        )
-    claim(
-        "Source:" in (inspect.getdoc(cls) or ""),
-        f"{cls.__name__}: the docstring needs a line 'Source:'",
-    )
+    name = cls.__name__
+    for option in list(inspect.signature(cls).parameters.values())[positional:]:
+        has_further = hasattr(cls, "options_of") or hasattr(cls, "optimizer_class")
+        if option.kind is option.VAR_KEYWORD and has_further:
+            continue  # these options come from a library or from an optimizer's signature
+        _option_is_plain(option, f"{name}: the option {option.name!r}")
+    claim("Source:" in (inspect.getdoc(cls) or ""), f"{name}: the docstring needs a line 'Source:'")
     citation = getattr(cls, "citation", "")
     claim(
         isinstance(citation, str) and (not citation or citation.lstrip().startswith("@")),
-        f"{cls.__name__}: citation must be BibTeX, got {citation!r}",
+        f"{name}: citation must be BibTeX, got {citation!r}",
+    )
+    version = getattr(cls, "version", 1)
+    claim(
+        type(version) is int and version >= 1,
+        f"{name}: version must be an integer from 1, got {version!r}",
+    )
+
+
+def _option_is_plain(option: inspect.Parameter, label: str) -> None:
+    claim(option.kind is option.KEYWORD_ONLY, f"{label} must be keyword-only")
+    claim(option.default is not option.empty, f"{label} needs a default")
+    annotation = _annotation(option)
+    types = {name.strip() for name in annotation.split("|")}
+    claim(
+        types <= PLAIN,
+        f"{label} must have a type made of {', '.join(sorted(PLAIN))}, got {annotation}",
+    )
+    claim(
+        isinstance(option.default, bool | int | float | str | type(None)),
+        f"{label} must have a plain default, got {option.default!r}",
     )
 
 
 def scenarios_of(cls: type) -> tuple[str, ...]:
-    """The scenarios a class declares, checked."""
-    known = ("class", "task", "domain")
-    found = getattr(cls, "scenarios", ())
+    """The scenarios that a class declares, after a claim that they are valid."""
+    scenarios = getattr(cls, "scenarios", ())
     claim(
-        isinstance(found, tuple) and bool(found) and set(found) <= set(known),
-        f"{cls.__name__}: scenarios must be a tuple of some of {', '.join(known)}, got {found!r}",
+        isinstance(scenarios, tuple) and bool(scenarios) and set(scenarios) <= set(SCENARIOS),
+        f"{cls.__name__}: scenarios must be a tuple of some of {', '.join(SCENARIOS)}, "
+        f"got {scenarios!r}",
     )
-    return found
+    return scenarios
 
 
 @contextlib.contextmanager
 def silence(cls: type) -> Iterator[None]:
-    """Claim that nothing is printed inside."""
-    shown = io.StringIO()
-    with contextlib.redirect_stdout(shown), contextlib.redirect_stderr(shown):
+    """Claim that the code in this context prints nothing."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
         yield
     claim(
-        not shown.getvalue(),
-        f"{cls.__name__}: nothing may be printed, got {shown.getvalue()[:80]!r}",
+        not printed.getvalue(),
+        f"{cls.__name__}: nothing may be printed, got {printed.getvalue()[:80]!r}",
     )
 
 
 @contextlib.contextmanager
-def global_chance(mark: int) -> Iterator[dict[str, Any]]:
-    """Seed the global generators with `mark` inside; yields a dict that holds their states at the end."""
-    kept, after = _states(), {}
-    random.seed(mark)
-    np.random.seed(mark)
-    torch.manual_seed(mark)
+def global_seed(seed: int) -> Iterator[dict[str, Any]]:
+    """Seed the global generators in this context, and restore them afterwards.
+
+    Yields:
+        A dict that holds the generators' states at the end of the context once it is left.
+    """
+    before, after = _states(), dict[str, Any]()
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
     try:
         yield after
         after.update(_states())
     finally:
-        random.setstate(kept["random"])
-        np.random.set_state(kept["numpy"])
-        torch.set_rng_state(kept["torch"])
+        random.setstate(before["random"])
+        np.random.set_state(before["numpy"])
+        torch.set_rng_state(before["torch"])
 
 
 def same_values(a: Any, b: Any) -> bool:
-    """Whether two nested values are equal, tensors bit for bit."""
+    """Whether two nested values are equal; tensors are compared bit for bit, NaN equals NaN."""
     if isinstance(a, Tensor) and isinstance(b, Tensor):
         return (
             a.dtype == b.dtype
@@ -126,5 +141,7 @@ def _states() -> dict[str, Any]:
 
 
 def _annotation(option: inspect.Parameter) -> str:
-    given = option.annotation
-    return given if isinstance(given, str) else getattr(given, "__name__", str(given))
+    annotation = option.annotation
+    if isinstance(annotation, str):
+        return annotation
+    return getattr(annotation, "__name__", str(annotation))

@@ -1,8 +1,8 @@
-"""A stream and a learner so small that a run takes a fraction of a second."""
+"""A stream and a learner so small that training takes a fraction of a second."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from avalanche.training.plugins import SupervisedPlugin
@@ -21,7 +21,7 @@ SIDE = 4
 
 
 class SmallBackbone(nn.Sequential):
-    """A linear layer with batch normalisation: weights, a bias, and buffers that training changes."""
+    """A linear layer with batch normalisation: it has weights, biases and running statistics."""
 
     features = 12
 
@@ -37,22 +37,19 @@ def small_stream(
     measure: str = "accuracy",
     seed: int = 0,
 ) -> Scenario:
-    """Noisy 4x4 pictures: two classes an experience, or with `measure="loss"` a linear function of the pixels.
+    """A stream of noisy 4x4 images.
+
+    Each experience has two classes, or with `measure="loss"` two pixels of the image as targets.
 
     Args:
         scenario: `class`, `task` or `domain`.
         experiences: Number of experiences.
-        samples: Training samples per class; as many test samples.
-        measure: `accuracy`, or `loss` for regression (domain-incremental).
-        seed: Of the pictures.
+        samples: Training samples per class, and test samples per class.
+        measure: `accuracy`, or `loss` for regression (domain-incremental only).
+        seed: Seed of the images.
     """
-    chance = torch.Generator().manual_seed(seed)
-    centres = torch.randint(60, 196, (experiences, 2, SIDE * SIDE), generator=chance)
-    rows, pictures = 2 * samples, []
-    for experience in range(experiences):
-        noise = torch.randint(-50, 50, (2 * rows, SIDE * SIDE), generator=chance)
-        pictures.append(centres[experience].repeat(rows, 1) + noise)
-    stored = torch.cat(pictures).to(torch.uint8).view(-1, 1, SIDE, SIDE)
+    rows = 2 * samples
+    stored = _images(experiences, rows, seed)
     prepare = Preparation(scale=torch.tensor([1 / 64.0]), shift=torch.tensor([-2.0]))
 
     def part(experience: int, train: bool) -> TensorDataset:
@@ -85,19 +82,27 @@ def small_learner(
     backbone: nn.Module | None = None,
     device: str = "cpu",
 ) -> Learner:
-    """A learner for `small_stream`; the optimizer is the strategies' own, or AdamW."""
+    """A learner for a small stream.
+
+    Args:
+        scenario: The stream, from `small_stream`.
+        strategies: Strategies to compose; the first with a method `make_optimizer` makes the
+            optimizer, else it is AdamW.
+        seed: Seed of the initial weights and of the learner.
+        head: Kind of output layer, see `nanocl.records.Training.head`; empty for the usual one of
+            the scenario.
+        epochs, batch_size: Length and mini-batch size of training in each experience.
+        backbone: The network without its output layer; None for `SmallBackbone`.
+        device: Where to train.
+    """
     torch.manual_seed(seed)
     kind = head or ("shared" if scenario.measure == "loss" else HEADS[scenario.kind])
     network = Network(
         backbone or SmallBackbone(), outputs=scenario.outputs, classes=scenario.classes, kind=kind
     ).to(device)
-    makers = [strategy for strategy in strategies if hasattr(strategy, "make_optimizer")]
-    optimizer = (
-        makers[0].make_optimizer(network) if makers else torch.optim.AdamW(network.parameters())
-    )
     return Learner(
         model=network,
-        optimizer=optimizer,
+        optimizer=_optimizer(strategies, network),
         strategies=strategies,
         seed=seed,
         measure=scenario.measure,
@@ -106,13 +111,44 @@ def small_learner(
     )
 
 
-def run(learner: Learner, scenario: Scenario, **options: object) -> Outcome:
-    """Train and test the learner on all experiences."""
+def run(
+    learner: Learner,
+    scenario: Scenario,
+    *,
+    after_experience: Callable[[Outcome], None] | None = None,
+) -> Outcome:
+    """Train the learner on all experiences in order, and test it on all of them after each.
+
+    Args:
+        learner: From `small_learner`.
+        scenario: From `small_stream`.
+        after_experience: Called with the measurements so far after each experience.
+    """
     drift = DriftMeter(learner.model, learner.model.head_parameters())
-    return train(learner, scenario, Meter(), drift=drift, **options)
+    return train(learner, scenario, Meter(), drift=drift, after_experience=after_experience)
+
+
+def _images(experiences: int, rows: int, seed: int) -> Tensor:
+    """Stored images: for each experience `rows` for training and `rows` for testing."""
+    generator = torch.Generator().manual_seed(seed)
+    centres = torch.randint(60, 196, (experiences, 2, SIDE * SIDE), generator=generator)
+    images = []
+    for experience in range(experiences):
+        # the centres of the two classes alternate from row to row
+        noise = torch.randint(-50, 50, (2 * rows, SIDE * SIDE), generator=generator)
+        images.append(centres[experience].repeat(rows, 1) + noise)
+    return torch.cat(images).to(torch.uint8).view(-1, 1, SIDE, SIDE)
+
+
+def _optimizer(strategies: Sequence[SupervisedPlugin], network: Network) -> torch.optim.Optimizer:
+    for strategy in strategies:
+        if hasattr(strategy, "make_optimizer"):
+            return strategy.make_optimizer(network)
+    return torch.optim.AdamW(network.parameters())
 
 
 def _targets(own: Tensor, stored: Tensor, experience: int, scenario: str, measure: str) -> Tensor:
+    """Targets of the rows `own`; classes alternate from row to row."""
     if measure == "loss":
         return stored[own].flatten(1)[:, experience : experience + 2].to(torch.float32) / 64 - 2
     position = torch.arange(len(own)) % 2

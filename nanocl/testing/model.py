@@ -1,4 +1,4 @@
-"""Conformance of a model."""
+"""Conformance check of models."""
 
 from __future__ import annotations
 
@@ -9,21 +9,33 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nanocl.testing._claims import claim, declared, global_chance, same_values, silence
+from nanocl.testing._claims import claim, declared, global_seed, same_values, silence
 
 
 def check_model(
     cls: type, options: Mapping[str, Any] | None = None, *, inputs: tuple[int, ...] = (3, 32, 32)
 ) -> None:
-    """Claim that a model keeps the plugin contract.
+    """Check that a model keeps the plugin contract.
+
+    The model must
+
+    - take the input shape and keyword-only options with plain types and defaults;
+    - have a docstring with a line `Source:`, and a BibTeX `citation` or none;
+    - draw its initial weights from torch's global generator only, and share none with another
+      instance;
+    - return one vector of length `features` per sample, the same in a mini-batch and alone when in
+      eval mode;
+    - pass a gradient to every trainable parameter;
+    - give the same outputs as a copy that loads its `state_dict`;
+    - print nothing.
 
     Args:
-        cls: The model's class; its first argument is the input shape.
-        options: Its options; small ones make the check quick.
-        inputs: Shape of one input.
+        cls: The model's class, derived from `torch.nn.Module`.
+        options: Its options; a small network makes the check fast.
+        inputs: Shape of one input, without the batch dimension.
 
     Raises:
-        NotConforming: The first claim that does not hold, in one sentence.
+        NotConforming: The model breaks a rule; the message states the first broken one.
     """
     claim(
         isinstance(cls, type) and issubclass(cls, nn.Module),
@@ -32,56 +44,64 @@ def check_model(
     declared(cls, positional=1)
     name = cls.__name__
     with silence(cls):
-        model, same, other = (_make(cls, options, inputs, mark) for mark in (1, 1, 2))
-        claim(
-            same_values(dict(model.state_dict()), dict(same.state_dict())),
-            f"{name}: one seed of torch's global generator must give the same weights",
-        )
-        claim(
-            not any(a is b for a in model.parameters() for b in same.parameters()),
-            f"{name}: two instances must not share parameters",
-        )
-        features = getattr(model, "features", None)
-        claim(isinstance(features, int), f"{name}: features must be an int, got {features!r}")
+        model, same, other = (_make(cls, options, inputs, seed) for seed in (1, 1, 2))
+        _instances_agree(model, same, name)
         images = torch.randn(6, *inputs, generator=torch.Generator().manual_seed(0))
         _outputs_are_right(model, images, name)
         _gradients_arrive(model, images, name)
-        copied = copy.deepcopy(other)
-        copied.load_state_dict(model.state_dict())
-        claim(
-            same_values(_answer(copied, images), _answer(model, images)),
-            f"{name}: a copy with the model's state_dict must give what the model gives",
-        )
+        _state_is_complete(model, other, images, name)
+
+
+def _instances_agree(model: nn.Module, same: nn.Module, name: str) -> None:
+    claim(
+        same_values(dict(model.state_dict()), dict(same.state_dict())),
+        f"{name}: one seed of torch's global generator must give the same weights",
+    )
+    claim(
+        not any(a is b for a in model.parameters() for b in same.parameters()),
+        f"{name}: two instances must not share parameters",
+    )
+    features = getattr(model, "features", None)
+    claim(isinstance(features, int), f"{name}: features must be an int, got {features!r}")
+
+
+def _state_is_complete(model: nn.Module, other: nn.Module, images: Tensor, name: str) -> None:
+    copied = copy.deepcopy(other)
+    copied.load_state_dict(model.state_dict())
+    claim(
+        same_values(_outputs(copied, images), _outputs(model, images)),
+        f"{name}: a copy that loads the model's state_dict must give the same outputs",
+    )
 
 
 def _make(
-    cls: type, options: Mapping[str, Any] | None, inputs: tuple[int, ...], mark: int
+    cls: type, options: Mapping[str, Any] | None, inputs: tuple[int, ...], seed: int
 ) -> nn.Module:
-    with global_chance(mark):
+    with global_seed(seed):
         return cls(inputs, **(options or {}))
 
 
-def _answer(model: nn.Module, images: Tensor) -> Tensor:
+def _outputs(model: nn.Module, images: Tensor) -> Tensor:
     with torch.no_grad():
         return model.eval()(images)
 
 
 def _outputs_are_right(model: nn.Module, images: Tensor, name: str) -> None:
-    answer = _answer(model, images)
+    together = _outputs(model, images)
     claim(
-        tuple(answer.shape) == (len(images), model.features),
+        tuple(together.shape) == (len(images), model.features),
         f"{name}: {len(images)} inputs must give the shape ({len(images)}, {model.features}), "
-        f"got {tuple(answer.shape)}",
+        f"got {tuple(together.shape)}",
     )
-    alone = torch.cat([_answer(model, image[None]) for image in images])
+    alone = torch.cat([_outputs(model, image[None]) for image in images])
     claim(
-        torch.allclose(alone, answer, rtol=1e-3, atol=1e-4 * float(answer.abs().max())),
-        f"{name}: in eval mode a sample must give the same alone and in a mini-batch",
+        torch.allclose(alone, together, rtol=1e-3, atol=1e-4 * float(together.abs().max())),
+        f"{name}: in eval mode a sample must give the same output alone and in a mini-batch",
     )
 
 
 def _gradients_arrive(model: nn.Module, images: Tensor, name: str) -> None:
-    with global_chance(1):
+    with global_seed(1):
         model.train()(images).square().sum().backward()
     missing = [label for label, p in model.named_parameters() if p.requires_grad and p.grad is None]
     claim(

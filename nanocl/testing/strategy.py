@@ -1,4 +1,4 @@
-"""Conformance of a strategy."""
+"""Conformance check of strategies."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from nanocl.records import Part, RunSpec, Training
 from nanocl.strategies import Strategy
 from nanocl.testing._claims import (
     claim,
     declared,
-    global_chance,
+    global_seed,
     same_values,
     scenarios_of,
     silence,
@@ -27,15 +28,27 @@ from nanocl.training.measure import Meter
 def check_strategy(
     cls: type, options: Mapping[str, Any] | None = None, *, regression: bool = False
 ) -> None:
-    """Claim that a strategy keeps the plugin contract; takes about a second.
+    """Check that a strategy keeps the plugin contract; takes about a second.
+
+    The strategy must
+
+    - take keyword-only options with plain types and defaults;
+    - have a docstring with a line `Source:`, a BibTeX `citation` or none, and valid `scenarios`;
+    - reject a misspelt hook when a subclass is defined, as `Strategy` does;
+    - train every experience of a small stream in each of its scenarios, and give the same
+      evaluation matrix and weights when the run is repeated with the same seed;
+    - resume from a checkpoint with the same result: `state_dict` must contain everything that
+      carries over to the next experience;
+    - share no state with other instances or with its class;
+    - leave the seeds of the global generators alone, and print nothing.
 
     Args:
-        cls: The strategy's class.
-        options: Its options for the runs, where the defaults are not the interesting case.
-        regression: Whether it is run on a regression stream too.
+        cls: The strategy's class, derived from `nanocl.strategies.Strategy`.
+        options: Its options for the runs; pass them if the defaults leave code unused.
+        regression: Whether to train on a regression stream as well.
 
     Raises:
-        NotConforming: The first claim that does not hold, in one sentence.
+        NotConforming: The strategy breaks a rule; the message states the first broken one.
     """
     options = dict(options or {})
     claim(
@@ -45,12 +58,13 @@ def check_strategy(
     declared(cls)
     _misspelt_hooks_are_errors(cls)
     kinds = [(scenario, "accuracy") for scenario in scenarios_of(cls)]
-    for scenario, measure in kinds + ([("domain", "loss")] if regression else []):
+    regressions = [("domain", "loss")] if regression else []
+    for scenario, measure in kinds + regressions:
         where = f"{cls.__name__} in a {scenario}-incremental stream"
         with silence(cls):
             _runs_repeat_and_resume(cls, options, scenario, measure, where)
     _instances_share_nothing(cls, options, kinds[0][0])
-    _global_chance_is_not_seeded(cls, options, kinds[0][0])
+    _global_generators_are_not_seeded(cls, options, kinds[0][0])
 
 
 def _misspelt_hooks_are_errors(cls: type) -> None:
@@ -87,8 +101,8 @@ def _runs_repeat_and_resume(
         resumed_learner, resumed = _resume(cls, options, scenario, measure, path)
         claim(
             _equal(outcome, resumed, learner, resumed_learner),
-            f"{where}: a run that stops at an experience boundary and goes on from its checkpoint must give the "
-            f"same matrix; state_dict() must cover what is carried over",
+            f"{where}: a run that resumes from a checkpoint between two experiences must give the "
+            "same matrix; state_dict() must contain everything that carries over",
         )
 
 
@@ -101,10 +115,16 @@ def _run(
 
     def save(outcome: Outcome) -> None:
         if path and len(outcome.evaluation) == 2:
-            checkpoint.save(path, learner, meter, drift, outcome)
+            checkpoint.save(path, _spec(cls, scenario), learner, meter, drift, outcome)
 
-    with global_chance(1):
+    with global_seed(1):
         return learner, train(learner, stream, meter, drift=drift, after_experience=save)
+
+
+def _spec(cls: type, scenario: str) -> RunSpec:
+    """The identity of the run in its checkpoint."""
+    stream, model, strategy = Part("small-stream"), Part("small-backbone"), Part(cls.__name__)
+    return RunSpec("testing", "smoke", scenario, stream, model, (strategy,), Training(), seed=0)
 
 
 def _resume(
@@ -113,8 +133,8 @@ def _resume(
     stream = small_stream(scenario, measure=measure)
     learner = small_learner(stream, [cls(**options)])
     meter, drift = Meter(), DriftMeter(learner.model, learner.model.head_parameters())
-    with global_chance(3):
-        so_far = checkpoint.load(path, learner, meter, drift)
+    with global_seed(3):
+        so_far = checkpoint.load(path, _spec(cls, scenario), learner, meter, drift)
         return learner, train(learner, stream, meter, drift=drift, so_far=so_far)
 
 
@@ -123,11 +143,11 @@ def _instances_share_nothing(cls: type, options: dict[str, Any], scenario: str) 
     used, idle = cls(**options), cls(**options)
     before = copy.deepcopy(idle.state_dict())
     shared = copy.deepcopy({name: value for name, value in vars(cls).items() if _is_data(value)})
-    with silence(cls), global_chance(1):
+    with silence(cls), global_seed(1):
         run(small_learner(stream, [used]), stream)
     claim(
         same_values(before, idle.state_dict()),
-        f"{cls.__name__}: training one instance must not change another",
+        f"{cls.__name__}: training one instance must not change another instance",
     )
     claim(
         all(same_values(value, vars(cls)[name]) for name, value in shared.items()),
@@ -135,18 +155,20 @@ def _instances_share_nothing(cls: type, options: dict[str, Any], scenario: str) 
     )
 
 
-def _global_chance_is_not_seeded(cls: type, options: dict[str, Any], scenario: str) -> None:
+def _global_generators_are_not_seeded(cls: type, options: dict[str, Any], scenario: str) -> None:
+    # two runs from different states must also end in different states
     states = []
-    for mark in (1, 2):
+    for seed in (1, 2):
         stream = small_stream(scenario)
         learner = small_learner(stream, [cls(**options)])
-        with silence(cls), global_chance(mark) as after:
+        with silence(cls), global_seed(seed) as after:
             run(learner, stream)
         states.append(after)
     for name in states[0]:
         claim(
             not same_values(states[0][name], states[1][name]),
-            f"{cls.__name__}: the global generator of {name} must not be seeded; use a generator of your own",
+            f"{cls.__name__}: the global generator of {name} must not be seeded; "
+            "use a generator of the strategy",
         )
 
 

@@ -41,7 +41,7 @@ def prepared(**options):
 
 
 def samples(batches):
-    """Every sample handed out, as hashable values."""
+    """Every sample of the mini-batches, as hashable values."""
     return [
         (tuple(x.flatten().tolist()), int(y), int(t))
         for batch in batches
@@ -52,11 +52,11 @@ def samples(batches):
 def one_by_one(avalanche_dataset):
     return [
         (tuple(x.flatten().tolist()), int(y), int(t))
-        for x, y, t in (avalanche_dataset[i] for i in range(len(avalanche_dataset)))
+        for x, y, t in map(avalanche_dataset.__getitem__, range(len(avalanche_dataset)))
     ]
 
 
-def test_a_mini_batch_holds_what_reading_one_sample_at_a_time_gives():
+def test_a_mini_batch_has_the_values_of_samples_read_one_at_a_time():
     data = dataset(prepare=prepared(pad=2, order=torch.randperm(100)), train=True, label=3)
     inputs, targets, labels = zip(*MiniBatches([(data, torch.arange(7))], 3), strict=True)
     assert [len(x) for x in inputs] == [3, 3, 1]
@@ -102,7 +102,7 @@ def test_reordering_by_a_permutation_and_its_inverse_is_the_identity():
 def test_crop_flip_gives_each_image_one_of_its_shifted_and_mirrored_forms():
     stored = images(400, side=12)
     moved = crop_flip(stored, torch.Generator().manual_seed(1))
-    found = Counter()
+    counts = Counter()
     for image, result in zip(stored, moved, strict=True):
         wide = torch.zeros(3, 20, 20, dtype=torch.uint8)
         wide[:, 4:16, 4:16] = image
@@ -116,9 +116,9 @@ def test_crop_flip_gives_each_image_one_of_its_shifted_and_mirrored_forms():
             )
         ]
         assert len(forms) == 1
-        found.update([("down", forms[0][0]), ("right", forms[0][1]), ("mirror", forms[0][2])])
-    assert all(found["down", shift] > 15 and found["right", shift] > 15 for shift in range(9))
-    assert 150 < found["mirror", True] < 250
+        counts.update([("down", forms[0][0]), ("right", forms[0][1]), ("mirror", forms[0][2])])
+    assert all(counts["down", shift] > 15 and counts["right", shift] > 15 for shift in range(9))
+    assert 150 < counts["mirror", True] < 250
 
 
 def test_crop_flip_moves_floats_as_it_moves_bytes():
@@ -140,7 +140,7 @@ def test_only_training_data_is_augmented_and_only_with_a_generator():
     assert not torch.equal(read(True, torch.Generator()), plain)
 
 
-def test_an_epoch_hands_out_every_sample_once_in_an_order_of_its_own():
+def test_an_epoch_has_every_sample_once_in_its_own_order():
     data = dataset(range(20))
     batches = MiniBatches([(data, torch.arange(20))], 6, generator=torch.Generator().manual_seed(0))
     first, second = samples(batches), samples(batches)
@@ -156,7 +156,7 @@ def test_an_epoch_hands_out_every_sample_once_in_an_order_of_its_own():
 @pytest.mark.parametrize(
     ("batch_size", "iterations"), [(6, 1), (6, 3), (6, 17), (20, 4), (50, 3), (1, 45)]
 )
-def test_iterations_give_exactly_so_many_full_mini_batches(batch_size, iterations):
+def test_iterations_give_exactly_that_number_of_full_mini_batches(batch_size, iterations):
     batches = MiniBatches(
         [(dataset(range(20)), torch.arange(20))],
         batch_size,
@@ -191,7 +191,7 @@ def test_one_seed_gives_one_order():
 
 
 def experiences():
-    """Three experiences of an Avalanche stream on one data set, each with a preparation of its own."""
+    """Three experiences of an Avalanche stream on one data set, each with its own preparation."""
     stored = images(30)
     parts = [
         dataset(range(10 * i, 10 * i + 10), i, stored, prepare=prepared(pad=i)) for i in range(1)

@@ -1,4 +1,4 @@
-"""Decoded copies: made once, found again, thrown away when their source changes."""
+"""Decoded copies are made once, read again, and replaced when their source changes."""
 
 import concurrent.futures
 import json
@@ -10,14 +10,9 @@ import numpy as np
 import pytest
 from pictures import pictures, write_folder, write_zip
 
-from nanocl import data
 from nanocl.data import cache, fingerprint, folder, load
-from nanocl.records import UserError
 
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user-cache"))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture
@@ -71,7 +66,7 @@ def test_a_touched_zip_is_decoded_again(tmp_path, decoded):
         lambda copy: b"\xff" * len(copy),
     ],
 )
-def test_a_damaged_copy_is_made_again(tmp_path, decoded, damage):
+def test_a_damaged_copy_is_replaced(tmp_path, decoded, damage):
     write_zip(tmp_path / "insects.zip", pictures())
     before = load("insects", tmp_path).train_inputs.copy()
     copy = tmp_path / ".nanocl" / "insects.safetensors"
@@ -80,7 +75,7 @@ def test_a_damaged_copy_is_made_again(tmp_path, decoded, damage):
     assert len(decoded) == 4
 
 
-def test_the_copy_is_a_safetensors_file_that_says_what_it_is(tmp_path):
+def test_the_copy_is_a_safetensors_file_that_describes_its_data(tmp_path):
     from safetensors import safe_open
 
     write_zip(tmp_path / "insects.zip", pictures())
@@ -91,7 +86,7 @@ def test_the_copy_is_a_safetensors_file_that_says_what_it_is(tmp_path):
         assert np.array_equal(file.get_tensor("test_inputs"), loaded.test_inputs)
 
 
-def test_writing_to_the_arrays_leaves_the_copy_alone(tmp_path):
+def test_writing_to_the_arrays_does_not_change_the_copy(tmp_path):
     write_zip(tmp_path / "insects.zip", pictures())
     first = load("insects", tmp_path)
     before = first.train_inputs.copy()
@@ -99,23 +94,23 @@ def test_writing_to_the_arrays_leaves_the_copy_alone(tmp_path):
     assert np.array_equal(load("insects", tmp_path).train_inputs, before)
 
 
-def test_an_unwritable_root_is_left_alone_and_the_user_cache_is_used(tmp_path, decoded):
-    root = tmp_path / "root"
-    write_zip(root / "insects.zip", pictures())
-    (root / ".nanocl").write_bytes(b"a file where the cache folder would be")
-    assert fingerprint("insects", root) == fingerprint("insects", root)
+def test_an_unwritable_data_root_is_not_changed_and_the_user_cache_is_used(tmp_path, decoded):
+    data_root = tmp_path / "root"
+    write_zip(data_root / "insects.zip", pictures())
+    (data_root / ".nanocl").write_bytes(b"a file where the cache folder would be")
+    assert fingerprint("insects", data_root) == fingerprint("insects", data_root)
     assert len(decoded) == 2
     assert len(list((tmp_path / "user-cache" / "nanocl" / "decoded").iterdir())) == 1
 
 
 def test_without_any_place_to_write_the_data_is_still_loaded(tmp_path, monkeypatch):
-    root = tmp_path / "root"
-    write_zip(root / "insects.zip", pictures())
-    (root / ".nanocl").write_bytes(b"")
+    data_root = tmp_path / "root"
+    write_zip(data_root / "insects.zip", pictures())
+    (data_root / ".nanocl").write_bytes(b"")
     (tmp_path / "a-file").write_bytes(b"")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "a-file"))
     with pytest.warns(UserWarning, match="decoded again next time"):
-        assert len(load("insects", root).train_labels) == 8
+        assert len(load("insects", data_root).train_labels) == 8
 
 
 def test_equal_names_in_two_roots_do_not_mix_in_the_user_cache(tmp_path):
@@ -125,7 +120,7 @@ def test_equal_names_in_two_roots_do_not_mix_in_the_user_cache(tmp_path):
     assert [len(load("insects", tmp_path / root).train_labels) for root in "abab"] == [8, 10, 8, 10]
 
 
-def test_processes_that_load_at_once_agree_and_leave_one_whole_copy(tmp_path):
+def test_processes_that_load_at_once_agree_and_leave_one_complete_copy(tmp_path):
     write_zip(tmp_path / "insects.zip", pictures(train=200))
     code = (
         "import sys; from nanocl.data import load; print(load('insects', sys.argv[1]).fingerprint)"
@@ -139,40 +134,3 @@ def test_processes_that_load_at_once_agree_and_leave_one_whole_copy(tmp_path):
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         assert set(pool.map(one, range(4))) == {fingerprint("insects", tmp_path) + "\n"}
     assert [path.name for path in (tmp_path / ".nanocl").iterdir()] == ["insects.safetensors"]
-
-
-def test_the_room_opens_without_torch_or_image_libraries():
-    code = (
-        "import sys, nanocl.data; print([m for m in ('torch', 'PIL', 'scipy', 'sklearn', 'torchvision') "
-        "if m in sys.modules])"
-    )
-    assert (
-        subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True
-        ).stdout
-        == "[]\n"
-    )
-
-
-def test_the_default_root_follows_the_environment_then_the_folder_then_the_cache(
-    tmp_path, monkeypatch
-):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("NANOCL_DATA_ROOT", raising=False)
-    assert data.default_root() == tmp_path / "user-cache" / "nanocl" / "data"
-    (tmp_path / "data").mkdir()
-    assert data.default_root().absolute() == tmp_path / "data"
-    monkeypatch.setenv("NANOCL_DATA_ROOT", str(tmp_path / "named"))
-    assert data.default_root() == tmp_path / "named"
-
-
-@pytest.mark.parametrize("size", [-1, 2.5, True, "64"])
-def test_an_image_size_that_is_no_number_of_pixels_is_refused(tmp_path, size):
-    with pytest.raises(UserError, match="image_size must be"):
-        load("digits", tmp_path, image_size=size)
-
-
-@pytest.mark.parametrize("name", ["", "..", "a/b", "/etc", ".nanocl", "a\\b"])
-def test_a_name_that_is_a_path_is_refused(tmp_path, name):
-    with pytest.raises(UserError, match="without path separators"):
-        load(name, tmp_path)

@@ -43,7 +43,7 @@ def test_fashion_mnist_of_debian_is_official(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("name", "classes"), [("cifar10", 10), ("cifar100", 100)])
-def test_the_zipped_cifar_is_whole_and_other_than_the_official_one(data_root, name, classes):
+def test_the_zipped_cifar_is_complete_and_not_the_official_one(data_root, name, classes):
     need(data_root / f"{name}.zip")
     data = load(name, data_root)
     assert (data.train_inputs.shape, data.test_inputs.shape) == (

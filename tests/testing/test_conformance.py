@@ -1,4 +1,4 @@
-"""Everything the registry finds keeps the contract."""
+"""Every plugin in the catalogue keeps its contract."""
 
 import pytest
 import torch
@@ -41,7 +41,7 @@ OPTIMIZERS = [
 ]
 
 
-# the fronts of other libraries are checked with those libraries' own tests
+# the plugins of whole libraries are checked in tests/libraries
 @pytest.mark.parametrize(
     "name", [name for name, p in Catalogue().plugins("strategies").items() if not p.is_library]
 )
@@ -83,6 +83,22 @@ def test_a_model_keeps_the_contract(name):
 )
 def test_an_optimizer_keeps_the_contract(cls, options):
     check_optimizer(cls, options)
+
+
+PLUGINS = [
+    (kind, name)
+    for kind in ("strategies", "streams", "models")
+    for name in Catalogue().plugins(kind)
+]
+
+
+@pytest.mark.parametrize(("kind", "name"), PLUGINS)
+def test_a_class_has_the_version_that_the_catalogue_declares(kind, name):
+    """The catalogue adds the version of a strategy's optimizer, from 1 for both."""
+    plugin = Catalogue().plugin(kind, name)
+    cls = catalogue.load(plugin)
+    optimizer = getattr(cls, "optimizer_class", None)
+    assert plugin.version == cls.version + getattr(optimizer, "version", 1) - 1
 
 
 def test_full_selection_takes_the_steps_of_adamw():
