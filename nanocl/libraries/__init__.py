@@ -1,1 +1,1 @@
-"""What is known of the optimizers of other packages: options, checks, how to group parameters for them."""
+"""Optimizers of other packages: their options, checks and parameter groups."""

@@ -1,7 +1,8 @@
-"""Which parameters an optimizer treats apart: norms and head, which sparse ones train densely."""
+"""Parameter groups: the normalisation and output layers that sparse optimizers train densely."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from torch import nn
@@ -18,28 +19,37 @@ NORMS = (
 
 
 def dense_groups(model: nn.Module, dense: str, lr: float) -> list[dict[str, Any]]:
-    """Two parameter groups: the sparse rest, and norms and head with density 1 and their own learning rate.
+    """Two parameter groups: the sparse layers, and the dense ones with density 1 and `lr`.
 
-    Every parameter is in one of them, frozen ones too, so that Avalanche finds each where it is and
-    adds none.
+    Frozen parameters are in a group too: Avalanche adds no parameter that it finds in one.
     """
     return layer_groups(model, dense, {"density": 1.0, "lr": lr})
 
 
 def layer_groups(model: nn.Module, layers: str, options: dict[str, Any]) -> list[dict[str, Any]]:
-    """Two parameter groups: the rest, and with these options norms, head, both or none."""
+    """Two parameter groups: the layers named by `layers` with these options, and all others.
+
+    Args:
+        model: The model.
+        layers: One of `DENSE`.
+        options: Options of the group of the named layers.
+
+    Returns:
+        The group of the other layers, then that of the named layers; empty groups are left out.
+    """
     chosen = norm_parameters(model) if "norms" in layers else set()
     if "head" in layers:
         chosen |= head_parameters(model)
+    named = list(model.named_parameters())
     groups = [
-        {"params": [p for name, p in model.named_parameters() if name not in chosen]},
-        {"params": [p for name, p in model.named_parameters() if name in chosen], **options},
+        {"params": [p for name, p in named if name not in chosen]},
+        {"params": [p for name, p in named if name in chosen], **options},
     ]
     return [group for group in groups if group["params"]]
 
 
 def norm_parameters(model: nn.Module) -> set[str]:
-    """Names of the parameters of normalisation layers, found by type."""
+    """Names of the parameters of normalisation layers, which are recognised by type."""
     return {
         f"{path}.{name}" if path else name
         for path, module in model.named_modules()
@@ -49,13 +59,17 @@ def norm_parameters(model: nn.Module) -> set[str]:
 
 
 def head_parameters(model: nn.Module) -> set[str]:
-    """Names of the parameters of the output layer: what the model says, else its last linear layer."""
-    if hasattr(model, "head_parameters"):
-        return set(model.head_parameters())
+    """Names of the output layer's parameters.
+
+    The model may name them in a method `head_parameters`; without one, the output layer is the last
+    linear layer.
+    """
+    names: Callable[[], set[str]] | None = getattr(model, "head_parameters", None)
+    if names is not None:
+        return set(names())
     linear = [path for path, module in model.named_modules() if isinstance(module, nn.Linear)]
     if not linear:
         return set()
-    return {
-        f"{linear[-1]}.{name}" if linear[-1] else name
-        for name, _ in model.get_submodule(linear[-1]).named_parameters()
-    }
+    last = linear[-1]
+    parameters = model.get_submodule(last).named_parameters()
+    return {f"{last}.{name}" if last else name for name, _ in parameters}

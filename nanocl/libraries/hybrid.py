@@ -1,16 +1,16 @@
-"""Optimizers that treat the weight matrices inside a network apart from everything else."""
+"""Optimizers that treat hidden weight matrices in one way and all other parameters in another."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
 from torch.optim import Optimizer
 
 from nanocl.libraries.groups import head_parameters
-from nanocl.libraries.signature import Given, Options
+from nanocl.libraries.signature import Options, OptionValues
 from nanocl.records.ranges import number
 
 INPUT: Options = {"input_layer": (("bool",), False)}
@@ -24,16 +24,18 @@ ADAMW: Options = {
 
 
 def matrices_of(model: nn.Module, *, input_layer: bool, convolutions: bool) -> set[str]:
-    """Names of the weights inside a network: of no embedding, normalisation, output layer, and no bias.
+    """Names of the hidden weight matrices.
+
+    Embeddings, normalisation layers, the output layer and biases are none of them.
 
     Args:
         model: The network.
-        input_layer: Whether the weight of its first layer is one of them. The first layer of a
-            network that begins with an embedding is that, and never one of them.
-        convolutions: Whether kernels are, which have more than two dimensions.
+        input_layer: Whether the weight of the first layer counts. If the network begins with an
+            embedding, that is its first layer and never counts.
+        convolutions: Whether the kernels of convolutions count.
 
     Raises:
-        ValueError: There is none.
+        ValueError: The network has no such weight.
     """
     layers = [
         (module, f"{path}.{name}" if path else name, p)
@@ -42,12 +44,12 @@ def matrices_of(model: nn.Module, *, input_layer: bool, convolutions: bool) -> s
         if "weight" in name and p.ndim > 1
     ]
     inner = layers if input_layer else layers[1:]
-    found = {
+    matrices = {
         name
         for module, name, p in inner
         if not isinstance(module, nn.Embedding) and (convolutions or p.ndim == 2)
     } - head_parameters(model)
-    if not found:
+    if not matrices:
         kind = "weight matrix or convolution" if convolutions else "weight matrix of two dimensions"
         where = (
             "before its output layer" if input_layer else "between its first and its output layer"
@@ -56,7 +58,7 @@ def matrices_of(model: nn.Module, *, input_layer: bool, convolutions: bool) -> s
             f"the network must have a {kind} {where}, got none; "
             "the other strategies train any network"
         )
-    return found
+    return matrices
 
 
 def with_adamw(
@@ -79,19 +81,18 @@ def with_adamw(
 def muon_groups(
     optimizer: type[Optimizer], model: nn.Module, arguments: dict[str, Any], extra: dict[str, Any]
 ) -> Optimizer:
-    """pytorch-optimizer's family of Muon: matrices and convolutions, and what goes to its own AdamW."""
+    """Optimizers like pytorch-optimizer's Muon: matrices and convolutions; its AdamW for others."""
     matrices, others = _split(
         model, matrices_of(model, input_layer=extra["input_layer"], convolutions=True)
     )
-    return optimizer(
-        [{"params": matrices, "use_muon": True}, {"params": others, "use_muon": False}], **arguments
-    )
+    groups = [{"params": matrices, "use_muon": True}, {"params": others, "use_muon": False}]
+    return optimizer(groups, **arguments)
 
 
 def projected_groups(
     optimizer: type[Optimizer], model: nn.Module, arguments: dict[str, Any], extra: dict[str, Any]
 ) -> Optimizer:
-    """pytorch-optimizer's family of GaLore: matrices with a rank, everything else without (plain Adam)."""
+    """Optimizers like pytorch-optimizer's GaLore: matrices with a rank; plain Adam for others."""
     matrices, others = _split(model, matrices_of(model, input_layer=True, convolutions=False))
     return optimizer([{"params": matrices, **extra}, {"params": others}], **arguments)
 
@@ -106,30 +107,28 @@ def projection(*, rank: int, scale: float, kind: str) -> Options:
     }
 
 
-def check_projection(options: Given) -> None:
-    """Raises ValueError for ranks and intervals below 1, which the library takes."""
-    number("rank", options["rank"], 1)
-    number("update_proj_gap", options["update_proj_gap"], 1)
+def check_projection(options: OptionValues) -> None:
+    """Raise ValueError for a rank or an interval below 1; the library accepts them."""
+    for name in ("rank", "update_proj_gap"):
+        number(name, cast(int, options[name]), 1)  # the type that `projection` declares
 
 
 class Hybrid(Optimizer):
     """Several optimizers as one: one state, one list of groups.
 
-    The members lend their `step` only: groups and state live here, where Avalanche replaces them
-    and where `state_dict` and `load_state_dict` look for them. The key `member` of a group says
-    whose it is.
+    The members only lend their `step`. Groups and state are attributes of the hybrid, where
+    Avalanche replaces them and where `state_dict` and `load_state_dict` look for them. The key
+    `member` of a group is the number of its optimizer.
     """
 
     def __init__(self, *members: Optimizer) -> None:
         self.members = members
-        super().__init__(
-            [
-                {**group, "member": i}
-                for i, member in enumerate(members)
-                for group in member.param_groups
-            ],
-            {},
-        )
+        groups = [
+            {**group, "member": i}
+            for i, member in enumerate(members)
+            for group in member.param_groups
+        ]
+        super().__init__(groups, {})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -140,7 +139,7 @@ class Hybrid(Optimizer):
                 loss = closure()
         for i, member in enumerate(self.members):
             member.state = self.state
-            member.param_groups = [group for group in self.param_groups if group["member"] == i]
+            member.param_groups = [g for g in self.param_groups if g["member"] == i]
             member.step()
         return loss
 

@@ -13,7 +13,8 @@ from torch.optim import Optimizer
 from nanocl.plugins.signature import Options, numbered
 from nanocl.records import Option
 
-Given = Mapping[str, Option]
+OptionValues = Mapping[str, Option]
+TYPES = ("bool", "int", "float", "str")
 
 
 def required(optimizer: type[Optimizer]) -> set[str]:
@@ -23,37 +24,35 @@ def required(optimizer: type[Optimizer]) -> set[str]:
 
 
 def signature_options(optimizer: type[Optimizer]) -> Options:
-    """Arguments with plain types; a tuple such as `betas` becomes `beta1`, `beta2`.
+    """Arguments of plain types; a tuple such as `betas` becomes `beta1`, `beta2`.
 
-    What has no plain type (functions, data types, infinities) is left at its default.
+    An argument of another type (a function, a dtype, infinity) is no option: it keeps its default.
     """
     options: Options = {}
     for argument in _arguments(optimizer):
-        text, default = _annotation(argument), argument.default
+        annotation, default = _annotation(argument), argument.default
         if argument.name == "lr" and default is argument.empty:
             options["lr"] = (("None", "float"), None)
         elif isinstance(default, tuple):
-            entry = re.sub("tuple|list", "", text)
-            options |= {
-                name: _types(entry, value)
-                for name, value in zip(_names(argument), default, strict=True)
-            }
+            entry = re.sub("tuple|list", "", annotation)
+            names = zip(_names(argument), default, strict=True)
+            options |= {name: _types(entry, value) for name, value in names}
         else:
-            options[argument.name] = _types(text, default)
-    return {name: found for name, found in options.items() if found[0]}
+            options[argument.name] = _types(annotation, default)
+    return {name: (types, default) for name, (types, default) in options.items() if types}
 
 
-def arguments_of(optimizer: type[Optimizer], options: Given) -> dict[str, Any]:
+def arguments_of(optimizer: type[Optimizer], options: OptionValues) -> dict[str, Any]:
     """The inverse of `signature_options`: keyword arguments from options.
 
     Raises:
-        ValueError: The optimizer has no default learning rate and none is given.
+        ValueError: The optimizer has no default learning rate and the options give none.
     """
     arguments: dict[str, Any] = {}
     for argument in _arguments(optimizer):
         several = isinstance(argument.default, tuple)
         names = _names(argument) if several else [argument.name]
-        if all(name in options for name in names):
+        if set(names) <= set(options):
             values = [options[name] for name in names]
             arguments[argument.name] = tuple(values) if several else values[0]
         if argument.name == "lr" and argument.default is argument.empty and options["lr"] is None:
@@ -70,20 +69,17 @@ def _names(argument: inspect.Parameter) -> list[str]:
 
 
 def _annotation(argument: inspect.Parameter) -> str:
-    if argument.annotation is argument.empty:
+    annotation = argument.annotation
+    if annotation is argument.empty:
         return ""
-    return (
-        argument.annotation.__name__
-        if isinstance(argument.annotation, type)
-        else str(argument.annotation)
-    )
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation)
 
 
 def _types(annotation: str, default: Any) -> tuple[tuple[str, ...], Option]:
-    named = [
-        name for name in ("bool", "int", "float", "str") if re.search(rf"\b{name}\b", annotation)
-    ]
-    none = ("None",) if default is None or "None" in annotation or "Optional" in annotation else ()
+    """The plain types of an argument and its default; no types if it has another type."""
+    named = [name for name in TYPES if re.search(rf"\b{name}\b", annotation)]
+    optional = default is None or "None" in annotation or "Optional" in annotation
+    none = ("None",) if optional else ()
     if default is None:
         nested = re.search("callable|tuple|list|dict|dtype|sequence", annotation, re.IGNORECASE)
         return ((*none, *named) if named and not nested else (), None)
@@ -91,8 +87,7 @@ def _types(annotation: str, default: Any) -> tuple[tuple[str, ...], Option]:
         return (*none, "float"), float(default)
     if type(default) is int and not annotation:
         return ("int", "float"), default  # in a signature without types, `weight_decay=0` means 0.0
-    if type(default) not in (bool, int, float, str) or (
-        type(default) is float and not math.isfinite(default)
-    ):
+    is_finite = type(default) is not float or math.isfinite(default)
+    if type(default) not in (bool, int, float, str) or not is_finite:
         return (), None
     return (*none, type(default).__name__), default

@@ -6,38 +6,33 @@ from typing import ClassVar
 
 import torch
 
-from nanocl.libraries.hybrid import ADAMW, INPUT, with_adamw
-from nanocl.libraries.library import Library, Way
 from nanocl.libraries.signature import Options
+from nanocl.libraries.torch import LIBRARY
 from nanocl.records import Option
 from nanocl.strategies import Strategy
 
-LIBRARY = Library(
-    "torch",
-    "torch.optim",
-    "torch",
-    ways={"Muon": Way(with_adamw, extra=INPUT | ADAMW), "LBFGS": Way(needs_closure=True)},
-    refused={"SparseAdam": "takes sparse gradients only, which no model here has; use torch:Adam"},
-)
-
 
 class Torch(Strategy):
-    """Any optimizer of torch.optim, as in `torch:Muon`; its options are those of its signature.
+    """Any optimizer of torch.optim, as in `torch:Muon`.
 
-    Tuples are taken apart (`betas` is `beta1`, `beta2`). Checked against the papers with torch
-    2.15: Adam, AdamW and Muon agree. Adafactor agrees where the mean square of a matrix's gradient
-    is above its `eps1` (None: the precision of the dtype, 1.2e-7 for float32; the paper has 1e-30)
-    and, below it, takes steps of full length where the paper would take shorter ones; it factors
-    the last two dimensions of a convolution, which saves next to nothing.
+    The options are those of the optimizer's signature; a tuple is split (`betas` into `beta1` and
+    `beta2`).
+
+    Checked against the papers with torch 2.15: Adam, AdamW and Muon agree. Adafactor agrees where
+    the mean square of a matrix's gradient is above its `eps1` (None: the precision of the dtype,
+    1.2e-7 for float32; the paper has 1e-30). Below it, its steps have full length where the paper's
+    would be shorter. It factors the last two dimensions of a convolution, which saves next to
+    nothing.
 
     Args:
-        optimizer: Its name there.
-        input_layer: Muon: whether the first layer's weight is orthogonalised too; its author leaves
-            it to AdamW.
-        adamw_lr, adamw_beta1, adamw_beta2, adamw_eps, adamw_weight_decay: Muon: the AdamW of
-            everything that is no hidden weight matrix (first and output layer, norms, biases,
-            convolutions), with its author's defaults. `pytorch-optimizer:Muon` takes convolutions
-            as well.
+        optimizer: Name of the class in torch.optim.
+        options: Options of that class. Muon has these in addition:
+            `input_layer`: whether the first layer's weight is orthogonalised too; its author leaves
+            that weight to AdamW.
+            `adamw_lr`, `adamw_beta1`, `adamw_beta2`, `adamw_eps`, `adamw_weight_decay`: AdamW of
+            all parameters that are no hidden weight matrix (first and output layer, norms, biases,
+            convolutions), with its author's defaults. `pytorch-optimizer:Muon` orthogonalises
+            convolutions as well.
 
     Source: Paszke et al., 2019, arXiv:1912.01703; Muon: Jordan et al., 2024,
         https://kellerjordan.github.io/posts/muon.
@@ -45,9 +40,12 @@ class Torch(Strategy):
 
     citation: ClassVar[str] = """@inproceedings{paszke2019pytorch,
   title = {{PyTorch}: An Imperative Style, High-Performance Deep Learning Library},
-  author = {Paszke, Adam and Gross, Sam and Massa, Francisco and Lerer, Adam and Bradbury, James and Chanan, Gregory and
-    Killeen, Trevor and Lin, Zeming and Gimelshein, Natalia and Antiga, Luca and Desmaison, Alban and K{\\"o}pf,
-    Andreas and Yang, Edward and DeVito, Zachary and Raison, Martin and Tejani, Alykhan and Chilamkurthy, Sasank and
+  author = {Paszke, Adam and Gross, Sam and Massa, Francisco and Lerer, Adam and
+    Bradbury, James and Chanan, Gregory and
+    Killeen, Trevor and Lin, Zeming and Gimelshein, Natalia and Antiga, Luca and
+    Desmaison, Alban and K{\\"o}pf,
+    Andreas and Yang, Edward and DeVito, Zachary and Raison, Martin and Tejani, Alykhan and
+    Chilamkurthy, Sasank and
     Steiner, Benoit and Fang, Lu and Bai, Junjie and Chintala, Soumith},
   booktitle = {Advances in Neural Information Processing Systems},
   volume = {32},
@@ -83,7 +81,8 @@ class Torch(Strategy):
 }""",
         "Muon": """@misc{jordan2024muon,
   title = {Muon: An optimizer for hidden layers in neural networks},
-  author = {Jordan, Keller and Jin, Yuchen and Boza, Vlado and You, Jiacheng and Cesista, Franz and Newhouse, Laker and
+  author = {Jordan, Keller and Jin, Yuchen and Boza, Vlado and You, Jiacheng and
+    Cesista, Franz and Newhouse, Laker and
     Bernstein, Jeremy},
   year = {2024},
   url = {https://kellerjordan.github.io/posts/muon/}

@@ -91,7 +91,7 @@ def test_every_optimizer_of_a_library_is_built_or_refused_in_one_sentence(librar
     part = complete(library)
     module = importlib.import_module(Catalogue().plugin("strategies", library).module)
     built = 0
-    for name in module.LIBRARY._classes():
+    for name in module.LIBRARY.optimizers():
         given = (
             {"lr": 0.1, "momentum": 0.9}
             if library == "bitsandbytes" and name.startswith("SGD")
