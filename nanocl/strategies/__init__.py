@@ -1,4 +1,4 @@
-"""One continual-learning strategy a file. The file name is its name on the command line."""
+"""Continual-learning strategies, one a file; the file name is the name on the command line."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ _PLAIN = (bool, int, float, str, type(None), Tensor)
 
 
 class Strategy(SupervisedPlugin):
-    """An Avalanche plugin with options, a citation, the scenarios it supports and a state that can be saved.
+    """An Avalanche plugin with options, a citation, scenarios and a state that can be saved.
 
-    A subclass takes keyword-only options with defaults, and implements any of Avalanche's hooks
-    (`before_backward(self, strategy, **kwargs)`, ...). A method that looks like a hook and is none
-    is an error when the class is made: Avalanche would never call it. It may bring the learner's
-    optimizer by a method `make_optimizer(self, model) -> torch.optim.Optimizer`; without one in the
-    composition the learner gets AdamW.
+    A subclass takes keyword-only options with defaults and implements any of Avalanche's hooks
+    (`before_backward(self, strategy, **kwargs)`, ...). A misspelt hook raises TypeError when the
+    class is defined, because Avalanche would silently never call it. A subclass may define the
+    learner's optimizer in a method `make_optimizer(self, model) -> torch.optim.Optimizer`; if no
+    strategy of a composition has one, the learner uses AdamW.
 
     Attributes:
         citation: BibTeX of the method's source.
-        scenarios: Which of `class`, `task`, `domain` it may run in.
-        version: Rises when a corrected formula changes numbers: older records then no longer count
-            as measured.
+        scenarios: Those of `class`, `task`, `domain` that it supports.
+        version: Raised when a corrected formula changes numbers, so that older records no longer
+            count as measured.
     """
 
     citation: ClassVar[str] = ""
@@ -45,15 +45,15 @@ class Strategy(SupervisedPlugin):
     def state_dict(self) -> dict[str, Any]:
         """Every attribute that is a tensor, a plain value, or a dict, list or tuple of those.
 
-        Not what hangs on the graph of a backward pass: it belongs to one mini-batch.
+        Tensors with a graph for a backward pass are left out: they belong to one mini-batch.
         """
         return {
             name: copy.deepcopy(value) for name, value in vars(self).items() if _is_plain(value)
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Set the attributes that `state_dict` gave."""
-        vars(self).update(copy.deepcopy(state))
+        """Set the attributes that `state_dict` returned."""
+        self.__dict__.update(copy.deepcopy(state))
 
 
 def _is_plain(value: Any) -> bool:

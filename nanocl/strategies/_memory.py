@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
 import torch
+from avalanche.benchmarks.utils import AvalancheDataset
 from torch import Tensor
 
 from nanocl.data.batches import Preparation, TensorDataset, tensor_parts
 
 
 class Memory:
-    """Samples as they are stored in their data set, with what makes inputs of them.
+    """Samples as their data set stores them, and how stored values become inputs.
 
     Attributes:
         size: Samples in all, or per class of each experience.
-        experiences, met, groups: Experiences, samples and classes (of an experience each) met so
-            far.
+        per_class: Whether `size` is for each class of each experience.
+        selection: `balanced` or `reservoir`.
+        experiences, met: Experiences and samples seen so far.
+        groups: Groups seen so far. A group is one class of one experience.
         inputs, targets: Stored values and targets of the samples, shapes (n, ...).
         labels: Task labels, shape (n,).
-        group: Which class of which experience each sample is of, shape (n,).
-        source: Position among `preparations` of each sample, shape (n,).
-        preparations: Different ways in which stored values become inputs, as plain values.
+        group: Number of each sample's group, shape (n,).
+        source: Number of each sample's entry in `preparations`, shape (n,).
+        preparations: Fields of `Preparation`, one entry for each kind of input.
     """
 
     def __init__(self, size: int, *, per_class: bool = False, selection: str = "balanced") -> None:
@@ -38,7 +42,10 @@ class Memory:
     def batch(
         self, index: Tensor, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Samples `index`, in any order, as (inputs, targets, task labels), augmented as they were when new."""
+        """The samples `index` as (inputs, targets, task labels), sorted by their preparation.
+
+        Augmented as in their own experience, if a generator is given.
+        """
         index = index[self.source[index].sort(stable=True).indices]
         sources, counts = self.source[index].unique_consecutive(return_counts=True)
         stored = self.inputs.index_select(0, index).split(counts.tolist())
@@ -48,8 +55,8 @@ class Memory:
         ]
         return torch.cat(inputs), self.targets[index], self.labels[index]
 
-    def add(self, dataset, seed: int) -> None:
-        """Take in samples of an experience's data set, and give up others for them.
+    def add(self, dataset: TensorDataset | AvalancheDataset, seed: int) -> None:
+        """Add samples of an experience's data set, and remove others to make space.
 
         Raises:
             ValueError: The data set is not made of tensors in memory.
@@ -57,13 +64,14 @@ class Memory:
         parts = tensor_parts(dataset)
         if parts is None:
             raise ValueError(
-                f"replay needs a stream of nanocl.data.batches.TensorDataset, got {type(dataset).__name__}"
+                "replay needs a stream of nanocl.data.batches.TensorDataset, got "
+                f"{type(dataset).__name__}"
             )
-        chance = torch.Generator().manual_seed(seed)
+        generator = torch.Generator().manual_seed(seed)
         targets = torch.cat([part.targets[rows] for part, rows in parts])
         group = self._group(targets)
         choose = self._reservoir if self.selection == "reservoir" else self._balanced
-        kept, taken = choose(group, chance)
+        kept, taken = choose(group, generator)
         self._store(parts, targets, group, kept, taken)
         self.experiences += 1
         self.met += len(targets)
@@ -73,30 +81,36 @@ class Memory:
         return dict(vars(self))
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Inverse of `state_dict`; samples return to main memory wherever they were loaded to."""
-        vars(self).update({name: _home(value) for name, value in state.items()})
-        self.preparations = [
-            {name: _home(value) for name, value in p.items()} for p in self.preparations
-        ]
+        """Inverse of `state_dict`; tensors move to the CPU, whatever device they were loaded to."""
+        self.__dict__.update(_on_cpu(state))
+        self.preparations = [_on_cpu(preparation) for preparation in self.preparations]
 
     def _group(self, targets: Tensor) -> Tensor:
-        """Number of each new sample's class in its experience; an experience of regression is one class."""
+        """Number of each new sample's group; an experience of regression is one group."""
         if targets.is_floating_point():
             targets = torch.zeros(len(targets), dtype=torch.int64)
         classes, position = targets.unique(return_inverse=True)
         first, self.groups = self.groups, self.groups + len(classes)
         return first + position
 
-    def _balanced(self, group: Tensor, chance: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Rows of the memory to keep and new rows to take."""
+    def _balanced(self, group: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """An equal share for each group.
+
+        Args:
+            group: Groups of the new samples.
+            generator: Draws the samples.
+
+        Returns:
+            Rows of the memory to keep, and rows of the new samples to add.
+        """
 
         def share(number: int) -> int:
+            # the shares add up to `size`: the first size % groups groups have one sample more
             return self.size if self.per_class else -(-(self.size - number) // self.groups)
 
-        shuffled = torch.randperm(len(group), generator=chance)
+        shuffled = torch.randperm(len(group), generator=generator)
         first = self.groups - len(group.unique())
-        # the memory is in random order within a class: what its share no longer covers is a random
-        # part
+        # the memory is in random order within a group, so that its first rows are a random sample
         kept = [
             (self.group == number).nonzero().squeeze(1)[: share(number)] for number in range(first)
         ]
@@ -106,17 +120,21 @@ class Memory:
         ]
         return torch.cat([shuffled[:0], *kept]), torch.cat(taken)
 
-    def _reservoir(self, group: Tensor, chance: torch.Generator) -> tuple[Tensor, Tensor]:
-        """The same after Vitter: the n-th sample met takes a random place among n, if the memory has that place."""
-        shuffled = torch.randperm(len(group), generator=chance)
+    def _reservoir(self, group: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Reservoir sampling; arguments and result as in `_balanced`.
+
+        Source: Vitter, 1985, doi:10.1145/3147.3165, Algorithm R.
+        """
+        shuffled = torch.randperm(len(group), generator=generator)
         number = torch.arange(self.met, self.met + len(group))
-        place = (
-            torch.rand(len(group), generator=chance, dtype=torch.float64) * (number + 1)
-        ).long()
+        # the n-th sample (from 0) replaces slot j, uniform in 0..n, if the memory has that slot
+        uniform = torch.rand(len(group), generator=generator, dtype=torch.float64)
+        place = (uniform * (number + 1)).long()
+        # while the memory is not full, the n-th sample fills slot n
         place = torch.where(number < self.size, number, place)
-        slots = [-1 - row for row in range(len(self))] + [0] * (
-            min(self.size, self.met + len(group)) - len(self)
-        )
+        # in `slots`, -1 - row is a row of the memory, other values are rows of the new samples
+        empty = min(self.size, self.met + len(group)) - len(self)
+        slots = [-1 - row for row in range(len(self))] + [0] * empty
         for row, slot in zip(shuffled.tolist(), place.tolist(), strict=True):
             if slot < self.size:
                 slots[slot] = row
@@ -131,6 +149,7 @@ class Memory:
         kept: Tensor,
         taken: Tensor,
     ) -> None:
+        """Replace the columns by their rows `kept`, followed by the new rows `taken`."""
         columns: dict[str, list[Tensor]] = {
             name: [getattr(self, name)[kept]] if len(self) else []
             for name in ("inputs", "targets", "labels", "group", "source")
@@ -148,11 +167,12 @@ class Memory:
             setattr(self, name, torch.cat(pieces))
 
     def _source(self, part: TensorDataset) -> int:
+        """Number of the data set's preparation, which is added if it is new."""
         values = {field.name: getattr(part.prepare, field.name) for field in fields(part.prepare)}
         if not part.train:
             values["augment"] = "none"
-        for number, known in enumerate(self.preparations):
-            if all(_equal(values[name], known[name]) for name in values):
+        for number, stored in enumerate(self.preparations):
+            if all(_equal(values[name], stored[name]) for name in values):
                 return number
         self.preparations.append(values)
         return len(self.preparations) - 1
@@ -164,5 +184,7 @@ def _equal(a: Any, b: Any) -> bool:
     return type(a) is type(b) and a == b
 
 
-def _home(value: Any) -> Any:
-    return value.cpu() if isinstance(value, Tensor) else value
+def _on_cpu(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: value.cpu() if isinstance(value, Tensor) else value for name, value in values.items()
+    }

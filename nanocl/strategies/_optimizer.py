@@ -1,4 +1,4 @@
-"""What a strategy needs whose options are those of its optimizer."""
+"""Strategies whose options are those of their optimizer: checks and parameter groups."""
 
 from __future__ import annotations
 

@@ -1,28 +1,32 @@
 """Sums over samples of squared gradients, without a backward pass for each sample.
 
-What enters and leaves each layer is recorded in one forward pass of the mini-batch. A backward pass
-to the layers' outputs gives every sample's own gradient there, and the layer alone turns it into
-the gradient of its parameters: for a linear layer the sum of squares is one matrix product, for
-others `torch.func` maps over the samples.
+One forward pass of a mini-batch records the inputs and outputs of each layer. One backward pass to
+the layers' outputs gives the gradient of every sample there. Each layer turns it into the gradient
+of its parameters: for a linear layer the sum of squares is one matrix product; for other layers
+`torch.func` maps over the samples.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from functools import reduce
+from typing import Any, cast
 
 import torch
 from avalanche.models import avalanche_forward
 from torch import Tensor, nn
 from torch.func import functional_call, vjp, vmap
 from torch.nn import functional
+from torch.utils.hooks import RemovableHandle
 
-LARGEST = 2**23  # numbers held at once when gradients of single samples must exist
+LARGEST = 2**23  # entries of the gradients of single samples that are in memory at once
 
 
 @dataclass
 class _Call:
+    """One call of a layer; `patches` caches the unfolded input of a convolution by first row."""
+
     arguments: tuple
     named: dict[str, Any]
     output: Tensor
@@ -31,7 +35,7 @@ class _Call:
 
 @dataclass
 class _Layer:
-    """A module, its parameters (own name to name in the model), and its calls in one forward pass."""
+    """A module, its parameters (own name to name in the model), its calls in a forward pass."""
 
     module: nn.Module
     names: dict[str, str]
@@ -48,7 +52,7 @@ def squared_gradients(
     """Add to `total` the sum over samples and roots of the squared gradient of `outputs . root`.
 
     Args:
-        model: In eval mode: no sample may change what another one gives.
+        model: In evaluation mode, so that the output of a sample depends on that sample only.
         inputs, labels: A mini-batch and its task labels.
         roots: From the outputs, shape (N, outputs), to vectors of that shape.
         total: Parameter name to the sum so far; changed in place.
@@ -66,14 +70,14 @@ def squared_gradients(
         for name in layer.names.values()
     ]
     outputs = [call.output for layer in called for call in layer.calls]
+    ends = [*outputs, *silent]
     for root in roots(scores.detach()):
-        gradients = torch.autograd.grad(
-            scores, outputs + silent, root, retain_graph=True, allow_unused=True
-        )
+        # J' v up to the outputs of the layers; each layer completes it
+        gradients = torch.autograd.grad(scores, ends, root, retain_graph=True, allow_unused=True)
         if any(gradient is not None for gradient in gradients[len(outputs) :]):
             raise ValueError(
-                f"the exact Fisher needs layers that are called themselves, got {type(model).__name__}; "
-                f"use fisher='batched'"
+                "the exact Fisher needs every parameter to be used by a call of its own layer, got "
+                f"{type(model).__name__}; use fisher='batched'"
             )
         arrived = iter(gradients)
         for layer in called:
@@ -81,42 +85,40 @@ def squared_gradients(
 
 
 def _layers(model: nn.Module, wanted: Iterable[str]) -> list[_Layer]:
-    """The outermost modules that own a parameter themselves; each answers for all parameters below it."""
+    """The outermost modules that own a parameter, each with all parameters below it."""
     layers: list[_Layer] = []
     paths: list[str] = []
     for path, module in model.named_modules():
         if any(path.startswith(f"{above}.") or above == "" for above in paths):
             continue
         if next(module.parameters(recurse=False), None) is not None:
-            full = {
-                name: f"{path}.{name}" if path else name for name, _ in module.named_parameters()
-            }
-            layers.append(
-                _Layer(module, {name: long for name, long in full.items() if long in wanted})
-            )
+            own = [name for name, _ in module.named_parameters()]
+            full = {name: f"{path}.{name}" if path else name for name in own}
+            names = {name: long for name, long in full.items() if long in wanted}
+            layers.append(_Layer(module, names))
             paths.append(path)
     owners = [id(p) for layer in layers for p in layer.module.parameters()]
     if len(set(owners)) != len(owners):
         raise ValueError(
-            f"the exact Fisher needs parameters that belong to one layer each, got shared ones in "
+            "the exact Fisher needs parameters that belong to one layer each, got shared ones in "
             f"{type(model).__name__}; use fisher='batched'"
         )
     return [layer for layer in layers if layer.names]
 
 
 def _record(model: nn.Module, layers: list[_Layer], inputs: Tensor, labels: Tensor) -> Tensor:
-    """The model's outputs; notes every call of the layers."""
+    """The model's outputs; appends every call of a layer to its `calls`."""
 
-    def note(layer: _Layer):
-        def hook(module, arguments, named, output):
+    def watch(layer: _Layer) -> RemovableHandle:
+        def hook(module: nn.Module, arguments: tuple, named: dict[str, Any], output: Any) -> Any:
             first = output[0] if isinstance(output, tuple) else output
             layer.calls.append(_Call(arguments, named, first))
-            # the copy goes on: an operation in place behind the layer must not reach what is noted
+            # the model goes on with a copy: an in-place operation must not change the record
             return (first.clone(), *output[1:]) if isinstance(output, tuple) else first.clone()
 
         return layer.module.register_forward_hook(hook, with_kwargs=True)
 
-    handles = [note(layer) for layer in layers]
+    handles = [watch(layer) for layer in layers]
     try:
         return avalanche_forward(model, inputs, labels)
     finally:
@@ -125,6 +127,7 @@ def _record(model: nn.Module, layers: list[_Layer], inputs: Tensor, labels: Tens
 
 
 def _add(layer: _Layer, deltas: list[Tensor | None], total: dict[str, Tensor]) -> None:
+    """Add a layer's squared gradients; `deltas` are the gradients at the outputs of its calls."""
     used = [
         (call, delta) for call, delta in zip(layer.calls, deltas, strict=True) if delta is not None
     ]
@@ -136,10 +139,13 @@ def _add(layer: _Layer, deltas: list[Tensor | None], total: dict[str, Tensor]) -
     for start in range(0, len(used[0][1]) if used else 0, count):
         gradients = [each(layer, call, delta, slice(start, start + count)) for call, delta in used]
         for name, long in layer.names.items():
-            total[long] += sum(g[name] for g in gradients).square_().sum(0)
+            # a layer called twice: the gradient of a sample is the sum over calls, then squared
+            of_samples = reduce(torch.add, [g[name] for g in gradients])
+            total[long] += of_samples.square().sum(0)
 
 
 def _add_linear(layer: _Layer, call: _Call, delta: Tensor, total: dict[str, Tensor]) -> None:
+    # the gradient of a sample is delta x', so the sum of its squares is (delta^2)' (x^2)
     squares = delta.square()
     if "weight" in layer.names:
         total[layer.names["weight"]].addmm_(squares.T, call.arguments[0].detach().square())
@@ -148,7 +154,7 @@ def _add_linear(layer: _Layer, call: _Call, delta: Tensor, total: dict[str, Tens
 
 
 def _each(layer: _Layer, call: _Call, delta: Tensor, rows: slice) -> dict[str, Tensor]:
-    """The gradient of each sample, shape (n, *parameter)."""
+    """The gradient of each sample, shape (n, *parameter), by `torch.func`."""
     values = {
         name: p.detach() for name, p in layer.module.named_parameters() if name in layer.names
     }
@@ -176,15 +182,17 @@ def _is_plain_convolution(module: nn.Module) -> bool:
 
 
 def _each_convolution(layer: _Layer, call: _Call, delta: Tensor, rows: slice) -> dict[str, Tensor]:
-    # one matrix product a sample: several times faster than the grouped convolution that vmap makes
-    # of it
-    module, delta = layer.module, delta[rows]
+    """As `_each`, with one matrix product a sample: delta times the unfolded patches of its input.
+
+    Several times faster than the grouped convolution that vmap would use.
+    """
+    module, delta = cast(nn.Conv2d, layer.module), delta[rows]
     if rows.start not in call.patches:  # they are the same for every root
         call.patches[rows.start] = functional.unfold(
             call.arguments[0].detach()[rows],
             module.kernel_size,
             module.dilation,
-            module.padding,
+            cast(tuple[int, int], module.padding),
             module.stride,
         ).transpose(1, 2)
     weight = torch.bmm(delta.flatten(2), call.patches[rows.start]).view(

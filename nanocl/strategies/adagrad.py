@@ -11,7 +11,7 @@ from nanocl.strategies import Strategy
 
 
 class Adagrad(Strategy):
-    """Gradient descent with a step that shrinks where gradients have been large (torch.optim.Adagrad).
+    """Adagrad: smaller steps where past gradients were large (torch.optim.Adagrad).
 
     Args:
         lr: Learning rate, above 0.
@@ -32,6 +32,8 @@ class Adagrad(Strategy):
   year = {2011}
 }"""
 
+    optimizer_class = torch.optim.Adagrad
+
     def __init__(
         self,
         *,
@@ -47,7 +49,7 @@ class Adagrad(Strategy):
         self.weight_decay = number("weight_decay", weight_decay, 0)
 
     def make_optimizer(self, model: torch.nn.Module) -> torch.optim.Optimizer:
-        return torch.optim.Adagrad(
+        return self.optimizer_class(
             model.parameters(),
             lr=self.lr,
             lr_decay=self.lr_decay,

@@ -31,6 +31,8 @@ class Adam(Strategy):
   archiveprefix = {arXiv}
 }"""
 
+    optimizer_class = torch.optim.Adam
+
     def __init__(
         self,
         *,
@@ -48,7 +50,7 @@ class Adam(Strategy):
         self.weight_decay = number("weight_decay", weight_decay, 0)
 
     def make_optimizer(self, model: torch.nn.Module) -> torch.optim.Optimizer:
-        return torch.optim.Adam(
+        return self.optimizer_class(
             model.parameters(),
             lr=self.lr,
             betas=(self.beta1, self.beta2),

@@ -11,14 +11,13 @@ from nanocl.strategies import Strategy
 
 
 class AdamW(Strategy):
-    """Adam with decoupled weight decay (torch.optim.AdamW): what every learner gets that brings no optimizer.
+    """Adam with decoupled weight decay (torch.optim.AdamW), the default optimizer of a learner.
 
     Args:
         lr: Learning rate, above 0.
         beta1, beta2: Decay of the first and the second moment, in [0, 1).
         eps: Added to the root of the second moment, at least 0.
-        weight_decay: Each step shrinks every weight by the factor 1 - lr * weight_decay; at least
-            0.
+        weight_decay: At least 0; each step multiplies every weight by 1 - lr * weight_decay.
 
     Source: Loshchilov and Hutter, 2019, arXiv:1711.05101, Algorithm 2.
     """
@@ -31,6 +30,8 @@ class AdamW(Strategy):
   eprint = {1711.05101},
   archiveprefix = {arXiv}
 }"""
+
+    optimizer_class = torch.optim.AdamW
 
     def __init__(
         self,
@@ -49,7 +50,7 @@ class AdamW(Strategy):
         self.weight_decay = number("weight_decay", weight_decay, 0)
 
     def make_optimizer(self, model: torch.nn.Module) -> torch.optim.Optimizer:
-        return torch.optim.AdamW(
+        return self.optimizer_class(
             model.parameters(),
             lr=self.lr,
             betas=(self.beta1, self.beta2),

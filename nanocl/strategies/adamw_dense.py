@@ -1,4 +1,4 @@
-"""AdamW with a learning rate of its own for the layers that sparse optimizers train densely."""
+"""AdamW with a separate learning rate for the layers that sparse optimizers train densely."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ from nanocl.strategies import Strategy
 
 
 class AdamWDense(Strategy):
-    """AdamW with another learning rate for normalisation layers and output layer: a control of sparse optimizers.
+    """AdamW with its own learning rate for normalisation and output layers.
 
-    Those train these layers densely at their own, larger learning rate; this one does so as well,
-    and every other weight as AdamW does.
+    A control for sparse optimizers, which train these layers densely with a larger learning rate.
 
     Args:
         lr: Learning rate of all other weights, above 0.
         dense_lr: Learning rate of the dense layers, at least 0.
-        dense: Which layers those are: `norms+head`, `norms`, `head` or `none`.
-        beta1, beta2, eps, weight_decay: As those of `adamw`.
+        dense: Which layers are dense: `norms+head`, `norms`, `head` or `none`.
+        beta1, beta2, eps, weight_decay: As in `adamw`.
 
     Source: Loshchilov and Hutter, 2019, arXiv:1711.05101, Algorithm 2; the split is that of
         NanoAdam, Zhou et al., 2025, arXiv:2506.21374, appendix J.

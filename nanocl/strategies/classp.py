@@ -1,4 +1,4 @@
-"""CLASSP: Adagrad of any power on the weights whose gradient passes a threshold."""
+"""CLASSP: Adagrad of any power on the weights whose gradient exceeds a threshold."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nanocl.strategies._optimizer import checked
 
 
 class CLASSP(Strategy):
-    """Step where the squared gradient passes a threshold, less after large past gradients.
+    """Update weights whose squared gradient exceeds a threshold, less after large past gradients.
 
     Args:
         dense_lr: Learning rate of the dense layers; None is `lr`.
@@ -29,7 +29,8 @@ class CLASSP(Strategy):
     """
 
     citation: ClassVar[str] = """@misc{ludwig2024classp,
-  title = {{CLASSP}: a Biologically-Inspired Approach to Continual Learning through Adjustment Suppression and Sparsity
+  title = {{CLASSP}: a Biologically-Inspired Approach to Continual Learning through Adjustment
+    Suppression and Sparsity
     Promotion},
   author = {Ludwig, Oswaldo},
   year = {2024},

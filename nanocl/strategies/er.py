@@ -2,43 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any, ClassVar
+from collections.abc import Iterator
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader
 
-from nanocl.data.batches import MiniBatches
-from nanocl.records.ranges import number, one_of
+from nanocl.data.batches import MiniBatches, TensorDataset
+from nanocl.records.ranges import at_least, one_of
 from nanocl.strategies import Strategy
 from nanocl.strategies._memory import Memory
 
 
 class ER(Strategy):
-    """Experience replay: each mini-batch is joined by one from a memory of samples of past experiences.
+    """Experience replay: add a mini-batch of stored past samples to each mini-batch.
 
     Args:
         memory_size: Samples in the memory, at least 1; per class of each experience if `per_class`.
         per_class: Whether `memory_size` is the size for each class; the memory then grows with the
             stream.
         selection: `balanced`: an equal share, drawn at random, for every class of every past
-            experience. `reservoir`: every sample met so far is in the memory with the same chance.
-        replay_batch_size: Samples replayed with each mini-batch, at most the memory; 0 takes the
-            mini-batch size.
-        balance: How the loss weighs them. `mean`: every sample of the joined mini-batch counts the
-            same. `experience`: at the k-th experience the new samples count 1/k and the replayed
-            ones 1 - 1/k.
+            experience. `reservoir`: every past sample is in the memory with the same probability.
+        replay_batch_size: Samples replayed with each mini-batch, at least 1 and at most the memory
+            size; 0 is the mini-batch size.
+        balance: Weights of the loss. `mean`: all samples of the joined mini-batch have the same
+            weight. `experience`: in the k-th experience the loss of the new samples has the weight
+            1/k, that of the replayed ones 1 - 1/k.
 
     Source: Chaudhry et al., 2019, arXiv:1902.10486 (reservoir: their Algorithm 2, after Vitter,
         1985); `experience` with `per_class` as van de Ven, Tuytelaars and Tolias, 2022,
         doi:10.1038/s42256-022-00568-3. Departures: the memory is filled at the end of each
-        experience, so that only past experiences are replayed; it is replayed in reshuffled passes,
-        not drawn with replacement.
+        experience, so that only past experiences are replayed; it is replayed in reshuffled passes
+        instead of draws with replacement.
     """
 
     citation: ClassVar[str] = """@misc{chaudhry2019tiny,
   title = {On Tiny Episodic Memories in Continual Learning},
-  author = {Chaudhry, Arslan and Rohrbach, Marcus and Elhoseiny, Mohamed and Ajanthan, Thalaiyasingam and
+  author = {Chaudhry, Arslan and Rohrbach, Marcus and Elhoseiny, Mohamed and
+    Ajanthan, Thalaiyasingam and
     Dokania, Puneet K. and Torr, Philip H. S. and Ranzato, Marc'Aurelio},
   year = {2019},
   eprint = {1902.10486},
@@ -55,11 +57,11 @@ class ER(Strategy):
         balance: str = "mean",
     ) -> None:
         super().__init__()
-        number("memory_size", memory_size, 1)
+        at_least("memory_size", memory_size, 1)
         one_of("selection", selection, ("balanced", "reservoir"))
         if per_class and selection == "reservoir":
             raise ValueError("selection must be balanced with per_class=True, got 'reservoir'")
-        self.replay_batch_size = number("replay_batch_size", replay_batch_size, 0)
+        self.replay_batch_size = at_least("replay_batch_size", replay_batch_size, 0)
         self.balance = one_of("balance", balance, ("mean", "experience"))
         self.memory = Memory(memory_size, per_class=per_class, selection=selection)
         self.loader: _Joined | None = None
@@ -69,8 +71,10 @@ class ER(Strategy):
         if not len(self.memory):
             return
         order = torch.Generator().manual_seed(_seed(strategy, self.memory.experiences) + 1)
+        # of a data set, MiniBatches uses the method `batch` only
+        stored = cast(TensorDataset, self.memory)
         replay = MiniBatches(
-            [(self.memory, torch.arange(len(self.memory)))],
+            [(stored, torch.arange(len(self.memory)))],
             self.replay_batch_size or strategy.train_mb_size,
             generator=order,
             iterations=2**62,
@@ -80,14 +84,15 @@ class ER(Strategy):
     def before_backward(self, strategy: Any, **kwargs: Any) -> None:
         if self.loader is None or self.balance == "mean":
             return
-        # the loss holds the mean over both; what is missing to the weights wanted is added
+        # the loss is the mean over both, with weight new / both for the new samples; add the
+        # difference to weight 1/k for the new samples and 1 - 1/k for the replayed ones
         new, both = self.loader.new, len(strategy.mb_y)
-        wanted = 1 / (self.memory.experiences + 1)
+        weight = 1 / (self.memory.experiences + 1)
         output, target, criterion = strategy.mb_output, strategy.mb_y, strategy._criterion
         strategy.loss = (
             strategy.loss
-            + (wanted - new / both) * criterion(output[:new], target[:new])
-            + (new / both - wanted) * criterion(output[new:], target[new:])
+            + (weight - new / both) * criterion(output[:new], target[:new])
+            + (new / both - weight) * criterion(output[new:], target[new:])
         )
 
     def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
@@ -106,10 +111,10 @@ class _Joined:
     """Mini-batches of the stream, each followed by a replayed one.
 
     Attributes:
-        new: How many samples of the current mini-batch come from the stream; they stand first.
+        new: Number of samples of the current mini-batch that are from the stream; they come first.
     """
 
-    def __init__(self, stream: Iterable[list[Tensor]], replay: Iterator[list[Tensor]]) -> None:
+    def __init__(self, stream: MiniBatches | DataLoader, replay: Iterator[list[Tensor]]) -> None:
         self.stream, self.replay, self.new = stream, replay, 0
 
     def __len__(self) -> int:
@@ -122,5 +127,5 @@ class _Joined:
 
 
 def _seed(strategy: Any, experience: int) -> int:
-    # its own source of chance: the data order stays what it is without replay
+    # an own generator, so that the data order is the same as without replay
     return (getattr(strategy, "seed", 0) * 1_000_003 + experience) * 2 + 7_919

@@ -11,15 +11,15 @@ from nanocl.strategies import Strategy
 
 
 class Joint(Strategy):
-    """Train on the data of all experiences so far: what is possible when nothing has to be remembered.
+    """Train on the data of all experiences so far, as an upper bound without forgetting.
 
     Args:
-        when: `each`: at every experience, from the weights of the last. `end`: only at the last
-            experience of the stream; until then the model stays untrained, and the last row of the
-            evaluation matrix is what counts.
+        when: `each`: train at every experience, starting from the weights after the previous one.
+            `end`: train at the last experience of the stream only. The model is untrained before,
+            so only the last row of the evaluation matrix is meaningful.
 
-    Source: the usual upper bound; `end` is "joint" of van de Ven, Tuytelaars and Tolias, 2022,
-        doi:10.1038/s42256-022-00568-3, `each` what their code calls "cummulative".
+    Source: the usual upper bound. `end` is "joint" in van de Ven, Tuytelaars and Tolias, 2022,
+        doi:10.1038/s42256-022-00568-3; `each` is "cummulative" in their code.
     """
 
     citation: ClassVar[str] = """@article{vandeven2022three,
@@ -42,9 +42,8 @@ class Joint(Strategy):
         if strategy.experience.current_experience not in self.met:
             self.met.append(strategy.experience.current_experience)
         if len(self.met) > 1:
-            strategy.adapted_dataset = AvalancheDataset(
-                [stream[i].dataset.train() for i in self.met]
-            )
+            met = [stream[i].dataset.train() for i in self.met]
+            strategy.adapted_dataset = AvalancheDataset(met)
 
     def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         if self.when == "end" and len(self.met) < len(strategy.experience.origin_stream):

@@ -16,15 +16,15 @@ from nanocl.strategies import Strategy
 
 
 class LwF(Strategy):
-    """Learning without forgetting: on the new inputs, answer for old classes as the model did before.
+    """Learning without forgetting: keep the old model's predictions for old classes on new inputs.
 
-    The penalty is `strength` times the divergence of the softened answers of the model from those
-    of its copy at the end of the last experience, over old classes only; with a head per task label
-    it is summed over the old heads.
+    The penalty is `strength` times the divergence between the softened predictions of the model and
+    of its copy from the end of the previous experience. It covers old classes only; with a head for
+    each task label it is summed over the old heads.
 
     Args:
         strength: At least 0 (lambda_o in the paper).
-        temperature: Both scores are divided by it before the softmax; above 0.
+        temperature: Above 0; the scores of both models are divided by it before the softmax.
 
     Source: Li and Hoiem, 2017, arXiv:1606.09282, equations 1 to 3. Departures: the Kullback-Leibler
         divergence instead of the cross-entropy, which has the same gradient and is 0 at agreement;
@@ -55,13 +55,14 @@ class LwF(Strategy):
         self.features: Tensor | None = None
 
     def before_train_dataset_adaptation(self, strategy: Any, **kwargs: Any) -> None:
-        if self.loaded:  # the run goes on from a checkpoint
+        if self.loaded:  # the run resumes from a checkpoint
             self.teacher = _frozen(strategy.model)
             self.teacher.load_state_dict(self.loaded)
             self.loaded = {}
 
     def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         if self.teacher is not None and _has_heads(strategy.model):
+            # the features of a mini-batch serve all old heads: one forward pass of the backbone
             self.handle = strategy.model.backbone.register_forward_hook(self._keep)
 
     def before_backward(self, strategy: Any, **kwargs: Any) -> None:
@@ -69,8 +70,9 @@ class LwF(Strategy):
             return
         distances = [
             self._distance(now, before, strategy.mb_y.is_floating_point())
-            for now, before in self._answers(strategy)
+            for now, before in self._answers(strategy, self.teacher)
         ]
+        # equation 1: L_new + lambda_o L_old, summed over the old heads
         strategy.loss = strategy.loss + self.strength * torch.stack(distances).sum()
 
     def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
@@ -84,40 +86,41 @@ class LwF(Strategy):
         self.labels = sorted({*self.labels, *getattr(strategy.experience, "task_labels", ())})
 
     def state_dict(self) -> dict[str, Any]:
-        held = self.loaded if self.teacher is None else self.teacher.state_dict()
-        return {
-            **super().state_dict(),
-            "loaded": {name: value.clone() for name, value in held.items()},
-        }
+        weights = self.loaded if self.teacher is None else self.teacher.state_dict()
+        copies = {name: value.clone() for name, value in weights.items()}
+        return {**super().state_dict(), "loaded": copies}
 
     def _keep(self, module: nn.Module, inputs: tuple, output: Tensor) -> None:
         if module.training:
             self.features = output
 
-    def _answers(self, strategy: Any) -> Iterator[tuple[Tensor, Tensor]]:
+    def _answers(self, strategy: Any, teacher: Any) -> Iterator[tuple[Tensor, Tensor]]:
         """Scores of the model and of its earlier copy on old classes; one pair a head."""
         if _has_heads(strategy.model):
-            before = self.teacher.backbone(strategy.mb_x)
+            before = teacher.backbone(strategy.mb_x)
             for label in self.labels:
-                own = self.teacher.groups[label]
+                own = teacher.groups[label]
                 yield (
                     strategy.model.answer(self.features, label)[:, own],
-                    self.teacher.answer(before, label)[:, own],
+                    teacher.answer(before, label)[:, own],
                 )
             return
+        # a model of Avalanche with several heads
         if isinstance(strategy.model, MultiTaskModule) and not hasattr(strategy.model, "kind"):
             for label in self.labels:
                 labels = torch.full_like(strategy.mb_task_id, label)
-                before = self.teacher(strategy.mb_x, labels)
+                before = teacher(strategy.mb_x, labels)
                 yield strategy.model(strategy.mb_x, labels)[:, : before.shape[1]], before
             return
         columns = self.classes or slice(None)
-        before = avalanche_forward(self.teacher, strategy.mb_x, strategy.mb_task_id)
+        before = avalanche_forward(teacher, strategy.mb_x, strategy.mb_task_id)
         yield strategy.mb_output[:, columns], before[:, columns]
 
     def _distance(self, now: Tensor, before: Tensor, regression: bool) -> Tensor:
         if regression:
             return functional.mse_loss(now, before)
+        # equations 2 and 3: -sum y'_o log y'^_o with y' = softmax(scores / T), minus the entropy of
+        # y'_o, which does not depend on the model
         return functional.kl_div(
             (now / self.temperature).log_softmax(1),
             (before / self.temperature).log_softmax(1),
@@ -127,12 +130,12 @@ class LwF(Strategy):
 
 
 def _has_heads(model: nn.Module) -> bool:
-    """Whether the answer depends on the task label (see nanocl.training.heads.Network)."""
+    """Whether the output depends on the task label (see nanocl.training.heads.Network)."""
     return getattr(model, "kind", "") in ("own", "masked")
 
 
 def _frozen(model: nn.Module) -> nn.Module:
-    """A copy that does not learn."""
+    """A copy in evaluation mode, without gradients."""
     copied = copy.deepcopy(model).eval().requires_grad_(False)
     copied.zero_grad(set_to_none=True)
     return copied

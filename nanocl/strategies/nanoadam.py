@@ -14,7 +14,7 @@ from nanocl.strategies._optimizer import Sparse
 
 
 class NanoAdam(Strategy):
-    """Adam on the smallest weights of each layer; all others keep every bit.
+    """Adam on the smallest weights of each layer; other weights do not change at all.
 
     Normalisation layers and the output layer are trained densely, as in the paper.
 

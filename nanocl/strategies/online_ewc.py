@@ -6,25 +6,23 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from nanocl.records.ranges import number, one_of
+from nanocl.records.ranges import at_least, number, one_of
 from nanocl.strategies import Strategy
 from nanocl.strategies._fisher import KINDS, estimate
 from nanocl.strategies._penalty import fit, half_square, snapshot
 
 
 class OnlineEWC(Strategy):
-    """Online EWC: one running Fisher that fades, and a pull towards the weights after the last experience.
+    """Online EWC: one decaying Fisher, and a penalty around the weights of the last experience.
 
-    After each experience `F <- decay * F + F_new` and `w* <- w`; the penalty is `strength / 2 * F
-    (w - w*)^2`.
+    After each experience `F <- decay * F + F_new` and `w* <- w`; the penalty is
+    `strength / 2 * F (w - w*)^2`.
 
     Args:
         strength: At least 0.
-        decay: What is kept of the running Fisher at each experience (gamma in the papers), in [0,
-            1].
+        decay: Factor of the running Fisher at each experience (gamma in the papers), in [0, 1].
         fisher: `exact`, `sampled`, `empirical` or `batched`; see `ewc`.
-        samples: Samples that the Fisher is measured on after each experience, chosen at random; 0
-            for all.
+        samples: Random samples for the Fisher after each experience; 0 for all.
 
     Source: Schwarz et al., 2018, arXiv:1805.06370, section 3.2, and Huszar, 2018, arXiv:1712.03847
         for the single anchor. Departures: the decay is applied when the new Fisher is added, not
@@ -33,7 +31,8 @@ class OnlineEWC(Strategy):
 
     citation: ClassVar[str] = """@inproceedings{schwarz2018progress,
   title = {Progress \\& Compress: A scalable framework for continual learning},
-  author = {Schwarz, Jonathan and Luketina, Jelena and Czarnecki, Wojciech M. and Grabska-Barwinska, Agnieszka and
+  author = {Schwarz, Jonathan and Luketina, Jelena and Czarnecki, Wojciech M. and
+    Grabska-Barwinska, Agnieszka and
     Teh, Yee Whye and Pascanu, Razvan and Hadsell, Raia},
   booktitle = {Proceedings of the 35th International Conference on Machine Learning},
   year = {2018},
@@ -53,25 +52,25 @@ class OnlineEWC(Strategy):
         self.strength = number("strength", strength, 0)
         self.decay = number("decay", decay, 0, 1)
         self.fisher = one_of("fisher", fisher, KINDS)
-        self.samples = number("samples", samples, 0)
+        self.samples = at_least("samples", samples, 0)
         self.experiences = 0
         self.importance: dict[str, Tensor] = {}
         self.anchor: dict[str, Tensor] = {}
 
     def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
-        self.importance, self.anchor = (
-            fit(self.importance, strategy.model),
-            fit(self.anchor, strategy.model),
-        )
+        self.importance = fit(self.importance, strategy.model)
+        self.anchor = fit(self.anchor, strategy.model)
 
     def before_backward(self, strategy: Any, **kwargs: Any) -> None:
         if self.importance and self.strength:
+            # L + strength / 2 F (w - w*)^2
             penalty = half_square(strategy.model, self.importance, self.anchor)
             strategy.loss = strategy.loss + self.strength * penalty
 
     def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         self.experiences += 1
         new = estimate(strategy, self.fisher, self.samples, self.experiences)
+        # F <- decay F + F_new
         self.importance = {
             name: value + self.decay * self.importance[name] if name in self.importance else value
             for name, value in new.items()

@@ -38,7 +38,7 @@ class PaFi(Strategy):
 }"""
 
     optimizer_class = optim.PaFi
-    hidden_options = ("chunk_size",)  # how the state is stored; it changes no number
+    hidden_options = ("chunk_size",)  # the layout of the state; it changes no number
 
     def __init__(
         self, *, dense_lr: float | None = None, dense: str = "norms+head", **options: Option

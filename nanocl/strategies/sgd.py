@@ -11,13 +11,13 @@ from nanocl.strategies import Strategy
 
 
 class SGD(Strategy):
-    """Stochastic gradient descent, with momentum if wanted (torch.optim.SGD).
+    """Stochastic gradient descent, optionally with momentum (torch.optim.SGD).
 
     Args:
         lr: Learning rate, above 0.
-        momentum: Share of the last update kept, in [0, 1).
+        momentum: Factor of the previous update, in [0, 1).
         weight_decay: L2 penalty, at least 0.
-        nesterov: Nesterov's momentum; needs a momentum above 0.
+        nesterov: Whether the momentum is Nesterov's; needs a momentum above 0.
 
     Source: Robbins and Monro, 1951, doi:10.1214/aoms/1177729586; momentum as in Sutskever et al.,
         2013.
@@ -33,6 +33,8 @@ class SGD(Strategy):
   year = {1951},
   doi = {10.1214/aoms/1177729586}
 }"""
+
+    optimizer_class = torch.optim.SGD
 
     def __init__(
         self,
@@ -51,7 +53,7 @@ class SGD(Strategy):
         self.nesterov = nesterov
 
     def make_optimizer(self, model: torch.nn.Module) -> torch.optim.Optimizer:
-        return torch.optim.SGD(
+        return self.optimizer_class(
             model.parameters(),
             lr=self.lr,
             momentum=self.momentum,

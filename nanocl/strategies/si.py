@@ -13,20 +13,20 @@ from nanocl.strategies._penalty import fit, half_square, snapshot, zeros
 
 
 class SI(Strategy):
-    """Synaptic intelligence: a quadratic pull by what each weight did for the loss on its way.
+    """Synaptic intelligence: penalise changes of the weights that reduced the loss.
 
-    While training, each step adds `-gradient * (change of the weight)` to the weight's path
-    integral, with the gradient before the step and the change that the optimizer really made. After
-    the experience `omega <- max(0, omega + path / (total change^2 + xi))`; the penalty is `strength
-    * omega (w - w*)^2`.
+    Each training step adds `-gradient * (change of the weight)` to the weight's path integral, with
+    the gradient before the step and the change that the optimizer made. After the experience
+    `omega <- max(0, omega + path / (total change^2 + xi))`. The penalty is
+    `strength * omega (w - w*)^2`.
 
     Args:
         strength: At least 0 (c in the paper).
-        xi: Damping, above 0: what a weight that hardly moved is divided by.
+        xi: Damping, above 0; bounds the importance of weights that hardly moved.
 
-    Source: Zenke, Poole and Ganguli, 2017, arXiv:1703.04200, equations 3 to 5, with the gradient
-        free of this penalty and omega not below zero, as in the authors' code. Departures:
-        penalties of other strategies in a composition are part of the gradient.
+    Source: Zenke, Poole and Ganguli, 2017, arXiv:1703.04200, equations 3 to 5. As in the authors'
+        code, the gradient excludes this penalty and omega is at least 0. Departure: the gradient
+        includes the penalties of other strategies in a composition.
     """
 
     citation: ClassVar[str] = """@inproceedings{zenke2017continual,
@@ -47,20 +47,20 @@ class SI(Strategy):
         self.path: dict[str, Tensor] = {}
         self.gradient: dict[str, Tensor] = {}
         self.weight: dict[str, Tensor] = {}
-        self.held: list[str] = []
+        self.updated: list[str] = []
 
     def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         self.anchor, self.path = snapshot(strategy.model), zeros(strategy.model)
         self.gradient, self.weight = zeros(strategy.model), zeros(strategy.model)
         if self.omega:
-            # a layer that came since has none yet
+            # zeros for layers that were added since
             self.omega = {**zeros(strategy.model), **fit(self.omega, strategy.model)}
 
     def before_backward(self, strategy: Any, **kwargs: Any) -> None:
         if self.omega and self.strength:
-            strategy.loss = strategy.loss + 2 * self.strength * half_square(
-                strategy.model, self.omega, self.anchor
-            )
+            # equation 4: L + c sum omega (w - w*)^2
+            penalty = half_square(strategy.model, self.omega, self.anchor)
+            strategy.loss = strategy.loss + 2 * self.strength * penalty
 
     def before_update(self, strategy: Any, **kwargs: Any) -> None:
         used = {
@@ -68,26 +68,28 @@ class SI(Strategy):
             for name, p in strategy.model.named_parameters()
             if p.grad is not None and name in self.path
         }
-        self.held = list(used)
+        self.updated = list(used)
         gradient, weight = self._of(self.gradient), self._of(self.weight)
-        # copies: an optimizer may use the gradient as scratch space, and it moves the weights in
-        # place
+        # copies, because an optimizer may overwrite the gradient and changes weights in place
         torch._foreach_copy_(gradient, [p.grad for p in used.values()])
         torch._foreach_copy_(weight, [p.detach() for p in used.values()])
+        # without the gradient of this penalty, 2 c omega (w - w*)
         if self.omega and self.strength:
             offsets = torch._foreach_sub(weight, self._of(self.anchor))
             torch._foreach_addcmul_(gradient, offsets, self._of(self.omega), -2 * self.strength)
 
     def after_update(self, strategy: Any, **kwargs: Any) -> None:
         weight, after = self._of(self.weight), dict(strategy.model.named_parameters())
-        torch._foreach_sub_(weight, [after[name].detach() for name in self.held])
+        # equation 3: path += -g (w_after - w_before) = g (w_before - w_after)
+        torch._foreach_sub_(weight, [after[name].detach() for name in self.updated])
         torch._foreach_addcmul_(self._of(self.path), self._of(self.gradient), weight)
 
     def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         for name, weight in snapshot(strategy.model).items():
+            # equation 5: omega += path / ((w - w*)^2 + xi)
             gained = self.path[name] / ((weight - self.anchor[name]).square() + self.xi)
             self.omega[name] = (self.omega.get(name, 0.0) + gained).clamp_(min=0.0)
-        self.path, self.gradient, self.weight, self.held = {}, {}, {}, []
+        self.path, self.gradient, self.weight, self.updated = {}, {}, {}, []
 
     def _of(self, values: dict[str, Tensor]) -> list[Tensor]:
-        return [values[name] for name in self.held]
+        return [values[name] for name in self.updated]

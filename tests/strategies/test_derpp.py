@@ -86,7 +86,7 @@ def test_every_sample_has_the_same_chance_to_stay():
     rounds, kept = 600, torch.zeros(60)
     for seed in range(rounds):
         derpp = DERpp(memory_size=12)
-        derpp.chance = torch.Generator().manual_seed(seed)
+        derpp.generator = torch.Generator().manual_seed(seed)
         for start in range(0, 60, 10):
             batch = torch.arange(start, start + 10)
             derpp._add([batch] * 4)
@@ -127,10 +127,10 @@ def test_it_remembers_what_training_without_it_forgets():
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"memory_size": 0}, r"memory_size must be in \[1, inf\), got 0"),
+        ({"memory_size": 0}, r"memory_size must be at least 1, got 0"),
         ({"alpha": -1.0}, "alpha must be in .*-1.0"),
         ({"beta": -0.5}, "beta must be in .*-0.5"),
-        ({"replay_batch_size": -1}, "replay_batch_size must be in .*-1"),
+        ({"replay_batch_size": -1}, "replay_batch_size must be at least 0, got -1"),
     ],
 )
 def test_an_option_out_of_range_is_named_with_its_value(options, said):

@@ -109,7 +109,7 @@ def test_a_model_without_a_layer_to_adapt_is_an_error():
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"rank": 0}, r"rank must be in \[1, inf\), got 0"),
+        ({"rank": 0}, r"rank must be at least 1, got 0"),
         ({"alpha": 0.0}, r"alpha must be in \(0, inf\), got 0.0"),
         ({"dense": "all"}, "dense must be one of .*'all'"),
         ({"seed": -1}, "seed must be .*-1"),
