@@ -1,8 +1,8 @@
-"""The parameters of well-known transformers, made from the numbers of their configs: no weights, no torch.
+"""Names and shapes of the parameters of well-known transformers, from their configs.
 
-The keys of a config are those of the `config.json` files that Hugging Face's transformers writes,
-so that a file of that kind gives an architecture too. Names and shapes are those of transformers'
-classes, ViT's those of timm.
+A config has the keys of the `config.json` files of Hugging Face's transformers, so such a file
+works too. Names and shapes are those of transformers' classes; those of ViT are timm's. Needs
+neither torch nor weights.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from nanocl.records.ranges import one_of
 
 # Sources: Dosovitskiy et al., 2021, arXiv:2010.11929, table 1; Devlin et al., 2019,
 # arXiv:1810.04805, section 3; Zhang et al., 2022, arXiv:2205.01068, table 1; Touvron et al., 2023,
-# arXiv:2307.09288; the model card of Llama 3.2. Sizes that papers leave out (vocabularies,
+# arXiv:2307.09288; the model card of Llama 3.2. Sizes that the papers do not give (vocabularies,
 # positions, widths of hidden layers) are those of the published config files.
 BUNDLED: Mapping[str, Mapping[str, Any]] = {
     "vit-l-16": {
@@ -84,9 +84,9 @@ class Weight:
     """One parameter of an architecture.
 
     Attributes:
-        role: `norm`, `head` (output layer), `embedding`, `input` (the first layer, if it is none),
-            `frozen` (not trained), or `body` for all others. An output layer that shares the
-            embedding's matrix is no parameter of its own.
+        role: `norm`, `head` (output layer), `embedding`, `input` (a first layer that is no
+            embedding), `frozen` (not trained), or `body` for all others. An output layer that
+            shares the embedding's matrix is not listed again.
     """
 
     name: str
@@ -99,13 +99,15 @@ class Weight:
         return math.prod(self.shape)
 
     def is_matrix(self, *, input_layer: bool = False, convolutions: bool = False) -> bool:
-        """Whether a run gives it to an optimizer of matrices, such as Muon: hidden ones, and which of the others."""
+        """Whether it is a hidden weight matrix, which a run gives to optimizers such as Muon.
+
+        Args:
+            input_layer: Whether the weight of the input layer counts.
+            convolutions: Whether the kernels of convolutions count.
+        """
         inside = self.role == "body" or (input_layer and self.role == "input")
-        return (
-            inside
-            and "weight" in self.name
-            and (len(self.shape) == 2 or (convolutions and len(self.shape) > 2))
-        )
+        dimensions = len(self.shape) == 2 or (convolutions and len(self.shape) > 2)
+        return inside and "weight" in self.name and dimensions
 
 
 def from_file(path: str, outputs: int = 0) -> tuple[Weight, ...]:
@@ -119,7 +121,7 @@ def from_file(path: str, outputs: int = 0) -> tuple[Weight, ...]:
     except OSError as error:
         raise UserError(f"the config {path!r} cannot be read ({error.strerror})") from error
     except ValueError as error:
-        raise UserError(f"the config {path!r} is no valid JSON: {error}") from error
+        raise UserError(f"the config {path!r} is not valid JSON: {error}") from error
     if not isinstance(config, dict):
         raise UserError(f"the config {path!r} must hold a JSON object, got {type(config).__name__}")
     return from_config(config, outputs)
@@ -129,15 +131,14 @@ def from_config(config: Mapping[str, Any], outputs: int = 0) -> tuple[Weight, ..
     """The parameters of the architecture that a config describes.
 
     Args:
-        config: `model_type` and the sizes, in the words of transformers' configs.
-        outputs: Classes of a classifier on top; 0 is the architecture as it was published: a
-            language model's own output layer, ViT's 1000 classes, and nothing on top of BERT's
-            pooler.
+        config: `model_type` and the sizes, with the keys of transformers' configs.
+        outputs: Classes of a classifier on top. 0 is the published architecture: a language model
+            with its own output layer, ViT with 1000 classes, BERT with its pooler only.
 
     Raises:
-        UserError: The kind is unknown, or a size is missing or no whole number above 0.
+        UserError: The model type is unknown, or a size is missing or no whole number above 0.
     """
-    kind = one_of("model_type", config.get("model_type"), tuple(FAMILIES), UserError)
+    kind = one_of("model_type", str(config.get("model_type")), tuple(FAMILIES), UserError)
     return tuple(FAMILIES[kind](config, outputs))
 
 
@@ -169,7 +170,7 @@ def _opt(config: Mapping[str, Any], outputs: int) -> Iterator[Weight]:
     width, wide = _size(config, "hidden_size"), _size(config, "ffn_dim")
     narrow = _size(config, "word_embed_proj_dim", width)
     yield Weight("decoder.embed_tokens.weight", (_size(config, "vocab_size"), narrow), "embedding")
-    # transformers' OPTLearnedPositionalEmbedding keeps two positions in front of the first
+    # transformers' OPTLearnedPositionalEmbedding has two unused positions before the first
     positions = _size(config, "max_position_embeddings") + 2
     yield Weight("decoder.embed_positions.weight", (positions, width), "embedding")
     if narrow != width:
@@ -217,11 +218,8 @@ def _llama(config: Mapping[str, Any], outputs: int) -> Iterator[Weight]:
 
 
 def _timm_vit(config: Mapping[str, Any], outputs: int) -> Iterator[Weight]:
-    width, wide, patch = (
-        _size(config, "hidden_size"),
-        _size(config, "intermediate_size"),
-        _size(config, "patch_size"),
-    )
+    width, wide = _size(config, "hidden_size"), _size(config, "intermediate_size")
+    patch = _size(config, "patch_size")
     patches = (_size(config, "image_size") // patch) ** 2
     yield Weight("cls_token", (1, 1, width), "embedding")
     yield Weight("pos_embed", (1, patches + 1, width), "embedding")
@@ -253,7 +251,8 @@ def _size(config: Mapping[str, Any], name: str, default: int | None = None) -> i
     value = default if config.get(name) is None else config[name]
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise UserError(
-            f"{name} in a config of {config['model_type']} must be a whole number above 0, got {value!r}"
+            f"{name} in a config of {config['model_type']} must be a whole number above 0, "
+            f"got {value!r}"
         )
     return value
 
@@ -276,7 +275,7 @@ def _norm(name: str, width: int, *, bias: bool = True) -> Iterator[Weight]:
 
 
 def _on_top(config: Mapping[str, Any], width: int, outputs: int, *, tied: bool) -> Iterator[Weight]:
-    """What a decoder ends with: a classifier if asked for, else the layer that names the next token."""
+    """The last layer of a decoder: a classifier, or the prediction of the next token."""
     if outputs:
         yield from _linear("score", width, outputs, bias=False, role="head")
     elif not tied:

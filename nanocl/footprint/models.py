@@ -1,4 +1,4 @@
-"""The parameters of anything that can be named as a model: bundled transformers, config files, and model plugins."""
+"""The parameters of a model by name: bundled transformers, config files and model plugins."""
 
 from __future__ import annotations
 
@@ -28,40 +28,38 @@ def weights_of(
     """The parameters of a model by its name, each in its own shape.
 
     Args:
-        model: `llama-2-7b` and the like (`BUNDLED`), `transformers:CONFIG.json`, or a model as
-            `nanocl.run` takes it, such as `torchvision:resnet18` or `mlp`; these get one linear
-            output layer, as in a run.
-        inputs: Shape of an input of a model plugin; by default 224 x 224 colour images for a
-            collection such as torchvision, 32 x 32 ones for the others.
-        outputs: Classes; 0 is 1000 for a collection and 10 for other plugins, and what
-            `architectures.from_config` says for transformers.
+        model: A name of `BUNDLED` such as `llama-2-7b`; `transformers:CONFIG.json`; or a model of
+            `nanocl.run` such as `torchvision:resnet18` or `mlp`, which has one linear output layer,
+            as in a run.
+        inputs: Shape of an input of a model plugin; by default a colour image of 224 x 224 pixels
+            for a collection such as torchvision, of 32 x 32 for others.
+        outputs: Classes; 0 is 1000 for a collection and 10 for other plugins; see
+            `architectures.from_config` for transformers.
         options: Options of a model plugin.
         catalogue: All plugins.
 
     Raises:
-        UserError: An unknown name or option, with what was perhaps meant, or a model that cannot be
-            built.
+        UserError: An unknown name or option, with the nearest one, or a model that cannot be built.
     """
-    if model in BUNDLED or model.startswith("transformers:"):
-        if options or inputs:
-            raise UserError(
-                f"{model} takes neither --set model.OPTION nor --inputs: its config decides"
-            )
-        if model in BUNDLED:
-            return architectures.from_config(BUNDLED[model], outputs)
+    is_file = model.startswith("transformers:")
+    if (model in BUNDLED or is_file) and (options or inputs):
+        raise UserError(
+            f"{model} takes neither --set model.OPTION nor --inputs: its config decides"
+        )
+    if is_file:
         return architectures.from_file(model.partition(":")[2], outputs)
-    known = {*catalogue.plugins("models"), *BUNDLED, "transformers"}
-    if model.split(":")[0] not in known:
-        raise UnknownPlugin(f"unknown model {model!r}{did_you_mean(model, sorted(known))}")
-    collection = ":" in model
-    inputs = inputs or (3, *(224 if collection else 32,) * 2)
-    return of_modules(
-        **_on_meta(model, inputs, outputs or (1000 if collection else 10), options or {}, catalogue)
-    )
+    if model in BUNDLED:
+        return architectures.from_config(BUNDLED[model], outputs)
+    names = {*catalogue.plugins("models"), *BUNDLED, "transformers"}
+    if model.split(":")[0] not in names:
+        raise UnknownPlugin(f"unknown model {model!r}{did_you_mean(model, sorted(names))}")
+    side, classes = (224, 1000) if ":" in model else (32, 10)
+    shape = inputs or (3, side, side)
+    return of_modules(**_on_meta(model, shape, outputs or classes, options or {}, catalogue))
 
 
 def of_modules(backbone: nn.Module, head: nn.Module) -> tuple[Weight, ...]:
-    """The parameters of a backbone and its output layer, their roles found by the types of the layers."""
+    """The parameters of a backbone and its output layer, with roles by the types of the layers."""
     roles = _roles(backbone)
     named = [
         (f"backbone.{name}", p, roles.get(p, "body")) for name, p in backbone.named_parameters()
@@ -92,36 +90,32 @@ def build(
     options: Mapping[str, Any],
     catalogue: Catalogue = INSTALLED,
 ) -> dict[str, nn.Module]:
-    """`backbone` and `head` of a model plugin, without the weights of any file.
+    """`backbone` and `head` of a model plugin with random weights.
 
     Raises:
-        UserError: An unknown name or option, or a backbone that does not take such inputs.
+        UserError: An unknown name or option, or inputs of a shape that the backbone cannot take.
     """
-    # weights from a file change no size, and they might have to be downloaded
-    given = {
-        name: value for name, value in options.items() if name not in ("pretrained", "weights")
-    }
-    part = catalogue.complete("models", model, given)
+    # weights from a file change no size and might need a download
+    files = ("pretrained", "weights")
+    sizes = {name: value for name, value in options.items() if name not in files}
+    part = catalogue.complete("models", model, sizes)
     try:
         backbone = catalogue.make("models", part, inputs)
     except UserError:
         raise
     except (ValueError, RuntimeError) as error:
         raise UserError(
-            f"cannot build {model}: {error}; the shape of its inputs is set with --inputs"
+            f"cannot build {model}: {error}; set the shape of its inputs with --inputs"
         ) from error
     make = getattr(backbone, "make_head", None)
-    return {
-        "backbone": backbone,
-        "head": make(outputs) if make else nn.Linear(backbone.features, outputs),
-    }
+    head = make(outputs) if make else nn.Linear(backbone.features, outputs)
+    return {"backbone": backbone, "head": head}
 
 
 def _on_meta(*call: Any) -> dict[str, nn.Module]:
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # torchvision warns of its initial values, which nobody sees here
+        # torchvision warns about initial values, which do not matter here
+        warnings.simplefilter("ignore")
         try:
             with torch.device("meta"):
                 return build(*call)

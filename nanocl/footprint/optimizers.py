@@ -1,9 +1,8 @@
-"""Optimizers by the names people use, and how many bytes of state each keeps; Avalanche is not loaded for it."""
+"""Optimizers by name, and how many bytes of state each keeps; does not load Avalanche."""
 
 from __future__ import annotations
 
 import ast
-import importlib
 import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -13,57 +12,39 @@ import torch
 from nanocl import footprint, optim
 from nanocl.footprint import StateBytes
 from nanocl.footprint.architectures import Weight
-from nanocl.plugins.catalogue import INSTALLED, Catalogue, UnknownOption, UnknownPlugin
+from nanocl.libraries.hybrid import muon_groups, projected_groups, with_adamw
+from nanocl.libraries.packages import LIBRARIES
+from nanocl.plugins.catalogue import INSTALLED, Catalogue, UnknownOption, UnknownPlugin, load
 from nanocl.plugins.declaration import Plugin
 from nanocl.records import Option, UserError
 from nanocl.records.ranges import did_you_mean, one_of
 
-LIBRARIES = {
-    "torch": "torch.optim",
-    "pytorch-optimizer": "pytorch_optimizer",
-    "torchao": "torchao.optim",
-    "bitsandbytes": "bitsandbytes.optim",
-}
 SHORTHANDS: Mapping[str, tuple[str, Mapping[str, Option]]] = {
     "sgd-momentum": ("sgd", {"momentum": 0.9})
 }
-NAMESAKES = {"LoRA": "LowRankAdamW"}
 EIGHT_BIT = "adamw8bit"
-HYBRIDS = ("torch:Muon", "pytorch-optimizer:SpectralSphere")
-MUONS = tuple(f"pytorch-optimizer:{name}" for name in ("Muon", "AdaMuon", "AdaGO", "NorMuon"))
-PROJECTIONS: Mapping[str, Mapping[str, Option]] = {
-    f"pytorch-optimizer:{name}": {
-        "rank": rank,
-        "update_proj_gap": 200,
-        "scale": scale,
-        "projection_type": kind,
-    }
-    for name, rank, scale, kind in (
-        ("GaLore", 128, 0.25, "std"),
-        ("Fira", 128, 0.25, "std"),
-        ("APOLLO", 256, 1.0, "random"),
-    )
-}
 DENSE = {"norms+head": ("norm", "head"), "norms": ("norm",), "head": ("head",), "none": ()}
+MODULES = {"optim": optim, "torch.optim": torch.optim}  # as strategies write them
+WORDS = {"true": True, "false": False, "none": None}
 
 
 def names(catalogue: Catalogue = INSTALLED) -> list[str]:
     """Every name that `resolve` takes; `torch:` stands for any optimizer of that library."""
-    return sorted([*_strategies(catalogue), *SHORTHANDS, EIGHT_BIT]) + [
-        f"{library}:" for library in LIBRARIES
-    ]
+    libraries = [f"{library}:" for library in LIBRARIES]
+    return [*sorted([*_strategies(catalogue), *SHORTHANDS, EIGHT_BIT]), *libraries]
 
 
 def resolve(
-    name: str, given: Mapping[str, Any], dtype: torch.dtype, catalogue: Catalogue = INSTALLED
+    name: str, values: Mapping[str, Any], dtype: torch.dtype, catalogue: Catalogue = INSTALLED
 ) -> tuple[StateBytes, dict[str, Any]]:
-    """How many bytes of state an optimizer keeps for a weight in `dtype`, and its options in full.
+    """How many bytes of state an optimizer keeps for a weight, and all its options.
 
     Args:
-        name: A strategy that brings an optimizer, with that strategy's options; a shorthand; or an
-            optimizer of a library, such as `torch:RMSprop`, with the arguments of its constructor.
-        given: Options by name, as text or plain values.
-        dtype: Of the weights.
+        name: A strategy that names its optimizer class, with that strategy's options; a shorthand;
+            or an optimizer of a library, such as `torch:RMSprop`, with the arguments of its
+            constructor.
+        values: Options by name, as text or plain values.
+        dtype: Type of the weights.
         catalogue: All plugins.
 
     Raises:
@@ -71,125 +52,120 @@ def resolve(
             installed.
     """
     if name == EIGHT_BIT:
-        _known_options(name, given, ())
+        _check_options(name, values, ())
         return footprint.adamw8bit(dtype), {}
     if ":" in name and name.split(":")[0] in LIBRARIES:
-        return _resolve_library(name, given, dtype)
+        return _resolve_library(name, values, dtype)
     name, fixed = SHORTHANDS.get(name, (name, {}))
-    strategies = _strategies(catalogue)
-    if name not in strategies and name in catalogue.plugins("strategies"):
-        raise UserError(
-            f"the strategy {name!r} has no optimizer whose bytes can be told from the shapes of weights "
-            f"alone; known are {', '.join(sorted(names(catalogue)))}"
-        )
-    if name not in strategies:
-        raise UnknownPlugin(f"unknown optimizer {name!r}{did_you_mean(name, names(catalogue))}")
-    optimizer = strategies[name]
-    options = dict(catalogue.complete("strategies", name, {**fixed, **given}).options)
-    dense, low_rank = _dense(name, options), optimizer is optim.LowRankAdamW
+    plugin = _strategy(name, catalogue)
+    optimizer = _optimizer_class(plugin)
+    options = dict(catalogue.complete("strategies", name, {**fixed, **values}).options)
+    arguments = _arguments(optimizer, options)
+    dense = _dense_roles(name, options)
 
     def group_of(weight: Weight) -> dict[str, Any]:
-        if weight.role in dense:
-            return {"rank": None} if low_rank else {"density": 1.0}
-        adapted = weight.is_matrix(input_layer=True, convolutions=True)
-        return {"rank": 0} if low_rank and not adapted else {}
+        return _group_of(weight, optimizer, dense)
 
-    return footprint.state_bytes_of(
-        optimizer, _for_constructor(optimizer, options), dtype, group_of
-    ), options
+    return footprint.state_bytes_of(optimizer, arguments, dtype, group_of), options
 
 
-def _strategies(catalogue: Catalogue) -> dict[str, type[torch.optim.Optimizer]]:
-    """Strategies whose optimizer is known: it has the strategy's class name, in our room of optimizers or torch's."""
-    found = {name: _namesake(plugin) for name, plugin in catalogue.plugins("strategies").items()}
-    return {name: optimizer for name, optimizer in found.items() if optimizer is not None}
+def _strategies(catalogue: Catalogue) -> dict[str, Plugin]:
+    """The strategies that name their optimizer class."""
+    plugins = catalogue.plugins("strategies")
+    return {name: plugin for name, plugin in plugins.items() if plugin.optimizer}
 
 
-def _namesake(plugin: Plugin) -> type[torch.optim.Optimizer] | None:
-    if not plugin.brings_optimizer or plugin.is_library:
-        return None
-    name = NAMESAKES.get(plugin.class_name, plugin.class_name)
-    return getattr(optim, name, None) or getattr(torch.optim, name, None)
+def _strategy(name: str, catalogue: Catalogue) -> Plugin:
+    strategies = _strategies(catalogue)
+    if name in strategies:
+        return strategies[name]
+    if name in catalogue.plugins("strategies"):
+        raise UserError(
+            f"the strategy {name!r} has no optimizer whose state size follows from parameter "
+            f"shapes; use one of {', '.join(sorted(names(catalogue)))}"
+        )
+    raise UnknownPlugin(f"unknown optimizer {name!r}{did_you_mean(name, names(catalogue))}")
 
 
-def _dense(name: str, options: Mapping[str, Any]) -> tuple[str, ...]:
+def _optimizer_class(plugin: Plugin) -> type[torch.optim.Optimizer]:
+    module, _, name = plugin.optimizer.rpartition(".")
+    # our own strategies need no import, which would load Avalanche
+    if plugin.module.startswith("nanocl.") and module in MODULES:
+        return getattr(MODULES[module], name)
+    return vars(load(plugin))["optimizer_class"]
+
+
+def _arguments(optimizer: type, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The strategy's options that its optimizer takes, with both betas in one tuple."""
+    parameters = inspect.signature(optimizer).parameters
+    arguments = {name: value for name, value in options.items() if name in parameters}
+    if "beta1" in options and "betas" in parameters:
+        arguments["betas"] = (options["beta1"], options["beta2"])
+    return arguments
+
+
+def _dense_roles(name: str, options: Mapping[str, Any]) -> tuple[str, ...]:
     dense = str(options.get("dense", "none"))
     return DENSE[one_of(f"{name}.dense", dense, tuple(DENSE), UserError)]
 
 
-def _for_constructor(optimizer: type, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The strategy's options that its optimizer takes, the two betas in one."""
-    taken = inspect.signature(optimizer).parameters
-    found = {name: value for name, value in options.items() if name in taken}
-    if "beta1" in options and "betas" in taken:
-        found["betas"] = (options["beta1"], options["beta2"])
-    return found
-
-
-def _of_library(library: str, wanted: str) -> type[torch.optim.Optimizer]:
-    try:
-        module = importlib.import_module(LIBRARIES[library])
-    except ImportError as error:
-        raise UserError(
-            f"{library}:{wanted} needs the package {library}; install it with: "
-            f"pip install 'nanocl[{library}]'"
-        ) from error
-    known = {
-        name: value
-        for name, value in vars(module).items()
-        if isinstance(value, type)
-        and issubclass(value, torch.optim.Optimizer)
-        and value is not torch.optim.Optimizer
-    }
-    if wanted not in known:
-        raise UnknownPlugin(f"unknown optimizer '{library}:{wanted}'{did_you_mean(wanted, known)}")
-    return known[wanted]
+def _group_of(weight: Weight, optimizer: type, dense: tuple[str, ...]) -> dict[str, Any]:
+    """Options of the weight's group: a sparse optimizer has a density, a low-rank one a rank."""
+    parameters = inspect.signature(optimizer).parameters
+    if "density" in parameters:
+        return {"density": 1.0} if weight.role in dense else {}
+    if "rank" not in parameters:
+        return {}
+    if weight.role in dense:
+        return {"rank": None}
+    # weights that are neither dense nor get an adapter are frozen
+    return {} if weight.is_matrix(input_layer=True, convolutions=True) else {"rank": 0}
 
 
 def _resolve_library(
-    name: str, given: Mapping[str, Any], dtype: torch.dtype
+    name: str, values: Mapping[str, Any], dtype: torch.dtype
 ) -> tuple[StateBytes, dict[str, Any]]:
-    """An optimizer of a library, the weights divided as in a run between one of matrices and another or none."""
-    optimizer = _of_library(*name.split(":", 1))
-    extra = (
-        {"input_layer": False} if name in (*HYBRIDS, *MUONS) else dict(PROJECTIONS.get(name, {}))
-    )
-    taken = [
-        parameter for parameter in inspect.signature(optimizer).parameters if parameter != "params"
-    ]
-    _known_options(name, given, (*taken, *extra))
-    options = {**extra, **{option: _literal(value) for option, value in given.items()}}
-    own = {option: value for option, value in options.items() if option not in extra}
+    """An optimizer of a library, with the weights in the same parameter groups as in a run."""
+    library, _, text = name.partition(":")
+    optimizer, way = LIBRARIES[library].optimizer(text), LIBRARIES[library].way(text)
+    extra = {option: default for option, (_, default) in way.extra.items()}
+    parameters = [p for p in inspect.signature(optimizer).parameters if p != "params"]
+    _check_options(name, values, (*parameters, *extra))
+    options = {**extra, **{option: _literal(value) for option, value in values.items()}}
+    arguments = {option: value for option, value in options.items() if option not in extra}
     wide = options.get("input_layer", False)
-    if name in HYBRIDS:
-        inside = footprint.state_bytes_of(optimizer, own, dtype)
-        outside = footprint.state_bytes_of(torch.optim.AdamW, {}, dtype)
-        return lambda weight: (inside if weight.is_matrix(input_layer=wide) else outside)(
-            weight
-        ), options
 
     def group_of(weight: Weight) -> dict[str, Any]:
-        if name in MUONS:
+        if way.make is muon_groups:
             return {"use_muon": weight.is_matrix(input_layer=wide, convolutions=True)}
-        return (
-            {option: options[option] for option in extra}
-            if weight.is_matrix(input_layer=True)
-            else {}
-        )
+        if way.make is projected_groups and weight.is_matrix(input_layer=True):
+            return {option: options[option] for option in extra}
+        return {}
 
-    return footprint.state_bytes_of(optimizer, own, dtype, group_of), options
+    inside = footprint.state_bytes_of(optimizer, arguments, dtype, group_of)
+    if way.make is not with_adamw:
+        return inside, options
+    outside = footprint.state_bytes_of(torch.optim.AdamW, {}, dtype)
+
+    def state_bytes(weight: Weight) -> int:
+        return (inside if weight.is_matrix(input_layer=wide) else outside)(weight)
+
+    return state_bytes, options
 
 
-def _known_options(name: str, given: Iterable[str], known: Iterable[str]) -> None:
-    for option in given:
-        if option not in known:
-            raise UnknownOption(f"{name} has no option {option!r}{did_you_mean(option, known)}")
+def _check_options(name: str, options: Iterable[str], declared: Iterable[str]) -> None:
+    declared = tuple(declared)
+    for option in options:
+        if option not in declared:
+            raise UnknownOption(f"{name} has no option {option!r}{did_you_mean(option, declared)}")
 
 
 def _literal(value: Any) -> Any:
-    words = {"true": True, "false": False, "none": None}
-    if not isinstance(value, str) or value.lower() in words:
-        return words.get(value.lower()) if isinstance(value, str) else value
+    """The Python value of a text; a text that is no literal stays a text."""
+    if not isinstance(value, str):
+        return value
+    if value.lower() in WORDS:
+        return WORDS[value.lower()]
     try:
         return ast.literal_eval(value)
     except (ValueError, SyntaxError):

@@ -1,10 +1,10 @@
-"""Optimizer state as the paper on NanoAdam accounts for it, and as its own settings need it.
+"""Optimizer state in the accounting of the NanoAdam paper, and with the settings of its runs.
 
-Source: Zhou, Jacobs, Gadhikar and Burkholz, NeurIPS 2025, arXiv:2506.21374, its section on memory.
-It counts the state of S parameters with moments of 2 bytes and gives GiB, written GB, for S of
-Llama-2-7B: AdamW 25.1, AdamW-8bit 12.55, MicroAdam 5.65, NanoAdam 0.3765. That takes NanoAdam at
-density 1 % and with all layers sparse; the paper's runs on GLUE, commonsense and GSM8K start at 10
-%, with dense output layer and norms (appendices B and J).
+Source: Zhou, Jacobs, Gadhikar and Burkholz, NeurIPS 2025, arXiv:2506.21374, section on memory. It
+counts the state of S parameters with moments of 2 bytes. For Llama-2-7B it gives these GiB, written
+GB: AdamW 25.1, AdamW-8bit 12.55, MicroAdam 5.65, NanoAdam 0.3765. There NanoAdam has density 1 %
+and all layers are sparse. The paper's runs on GLUE, commonsense and GSM8K start at 10 %, with dense
+output layer and norms (appendices B and J).
 """
 
 from __future__ import annotations
@@ -22,10 +22,12 @@ class Account:
     """One optimizer in the paper's accounting.
 
     Attributes:
-        formula: Bytes, in words.
-        bytes: The paper's formula, for all parameters of the architecture.
-        run_formula: Bytes as the paper ran it; D is the entries of the dense layers.
-        run_bytes: The same, for this architecture.
+        optimizer: Its name, with the setting.
+        formula: The paper's formula for the bytes; S is the number of parameters.
+        bytes: Its value for this architecture.
+        run_formula: The formula with the settings of the paper's runs; D is the number of entries
+            of the dense layers.
+        run_bytes: Its value for this architecture.
     """
 
     optimizer: str
@@ -36,9 +38,10 @@ class Account:
 
 
 def accounts(weights: Iterable[Weight]) -> list[Account]:
-    """The paper's optimizers on these weights. Indices of 64 bits are the variant that it names first."""
+    """The paper's optimizers on these weights; it also mentions indices of 64 bits."""
     weights = tuple(weights)
     total, full = every(weights), dense(weights)
+    # for each step of the window, k S indices and k S values of 2 bytes each
     window = 4 * WINDOW * DENSITY
     return [
         Account("AdamW", "4 S", 4 * total, "4 S", 4 * total),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nanocl.plugins.optimizers import optimizer_of
+from nanocl.plugins.optimizers import name_of, optimizer_of
 from nanocl.plugins.signature import TYPES, Options, fits, initializer, literal, plain_options
 from nanocl.records import SCENARIOS, UserError
 
@@ -80,6 +80,7 @@ class Plugin:
         scenarios: The scenarios it supports.
         version: Version of its algorithm, that of its optimizer included.
         brings_optimizer: Whether it has a method `make_optimizer`.
+        optimizer: Its `optimizer_class` as it is written there, such as `optim.NanoAdam`.
         is_library: Whether it has a class method `options_of`, see `Catalogue.complete`.
     """
 
@@ -96,6 +97,7 @@ class Plugin:
     scenarios: tuple[str, ...] = SCENARIOS
     version: int = 1
     brings_optimizer: bool = False
+    optimizer: str = ""
     is_library: bool = False
 
 
@@ -155,6 +157,7 @@ def parse(
         scenarios=constants.get("scenarios", SCENARIOS),
         version=own_version + inner_version - 1,  # both only ever rise
         brings_optimizer="make_optimizer" in methods,
+        optimizer=name_of(node),
         is_library="options_of" in methods,
     )
 

@@ -11,6 +11,16 @@ PACKAGE = Path(__file__).parent.parent
 ATTRIBUTE = "optimizer_class"
 
 
+def name_of(node: ast.ClassDef) -> str:
+    """The optimizer class that a strategy names, such as `optim.NanoAdam`; '' without one."""
+    for item in node.body:
+        target = item.targets[0] if isinstance(item, ast.Assign) else getattr(item, "target", None)
+        value = getattr(item, "value", None)
+        if isinstance(target, ast.Name) and target.id == ATTRIBUTE and value is not None:
+            return ast.unparse(value)
+    return ""
+
+
 def optimizer_of(node: ast.ClassDef, tree: ast.Module, path: Path) -> ast.ClassDef | None:
     """The class behind `optimizer_class = optim.NanoAdam` in a strategy.
 
@@ -19,16 +29,12 @@ def optimizer_of(node: ast.ClassDef, tree: ast.Module, path: Path) -> ast.ClassD
     Returns:
         Its syntax tree; None without such a line, or for a class of another package.
     """
-    for item in node.body:
-        target = item.targets[0] if isinstance(item, ast.Assign) else getattr(item, "target", None)
-        if not isinstance(target, ast.Name) or target.id != ATTRIBUTE:
-            continue
-        value = getattr(item, "value", None)
-        name = value.attr if isinstance(value, ast.Attribute) else getattr(value, "id", "")
-        here = _class_in(tree, name)
-        # a strategy may be called like its optimizer
-        return here if here is not None and here is not node else _own(name)
-    return None
+    name = name_of(node).rpartition(".")[2]
+    if not name:
+        return None
+    here = _class_in(tree, name)
+    # a strategy may be called like its optimizer
+    return here if here is not None and here is not node else _own(name)
 
 
 @functools.cache  # the package's own files do not change while a process runs
