@@ -63,7 +63,7 @@ def test_each_step_takes_the_projected_gradient_of_mini_batch_and_memory():
     for experience in scenario.train_stream:
         learner.train(experience, eval_streams=[])
     model, projected = small_learner(scenario, head="all", backbone=plain()).model, 0
-    for (inputs, targets, labels), drawn, weights, found in steps:
+    for (inputs, targets, labels), drawn, weights, actual in steps:
         model.load_state_dict(weights)
         loss = nn.functional.cross_entropy(model(inputs, labels), targets)
         g = torch.cat([v.flatten() for v in torch.autograd.grad(loss, list(model.parameters()))])
@@ -76,7 +76,9 @@ def test_each_step_takes_the_projected_gradient_of_mini_batch_and_memory():
             if g @ r < 0:
                 g, projected = g - (g @ r) / (r @ r) * r, projected + 1
                 assert abs((g @ r).item()) < 1e-4 * (g.norm() * r.norm()).item() + 1e-6
-        torch.testing.assert_close(torch.cat([v.flatten() for v in found]), g, rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(
+            torch.cat([v.flatten() for v in actual]), g, rtol=1e-4, atol=1e-6
+        )
     assert 0 < projected < len(steps)
 
 
@@ -104,12 +106,12 @@ def test_it_forgets_less_than_training_without_it():
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"memory_size": 0}, r"memory_size must be at least 1, got 0"),
         ({"replay_batch_size": -1}, "replay_batch_size must be at least 0, got -1"),
     ],
 )
-def test_an_option_out_of_range_is_named_with_its_value(options, said):
-    with pytest.raises(ValueError, match=said):
+def test_an_option_out_of_range_is_named_with_its_value(options, message):
+    with pytest.raises(ValueError, match=message):
         AGEM(**options)

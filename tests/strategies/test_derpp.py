@@ -1,4 +1,4 @@
-"""Dark experience replay: what the reservoir holds, and what a replayed mini-batch adds to the loss."""
+"""Dark experience replay: the content of the reservoir, and the terms added to the loss."""
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ from nanocl.training.heads import CLOSED
 
 
 class Watch(Strategy):
-    """Note each step's mini-batch, what was drawn, the weights before it, the answers and the loss."""
+    """Record of each step the mini-batch, the drawn samples, weights, scores, loss, gradient."""
 
     def __init__(self, derpp):
         super().__init__()
@@ -20,21 +20,11 @@ class Watch(Strategy):
 
     def after_backward(self, strategy, **kwargs):
         weights = {name: value.clone() for name, value in strategy.model.state_dict().items()}
-        gradient = (
-            strategy.model.head.weight.grad.clone()
-            if isinstance(strategy.model.head, nn.Linear)
-            else None
-        )
-        self.steps.append(
-            (
-                strategy.mbatch,
-                [[v.clone() for v in batch] for batch in self.derpp.drawn],
-                weights,
-                strategy.mb_output.detach().clone(),
-                strategy.loss.item(),
-                gradient,
-            )
-        )
+        head = strategy.model.head
+        gradient = head.weight.grad.clone() if isinstance(head, nn.Linear) else None
+        output, loss = strategy.mb_output.detach().clone(), strategy.loss.item()
+        drawn = [list(map(torch.clone, batch)) for batch in self.derpp.drawn]
+        self.steps.append((strategy.mbatch, drawn, weights, output, loss, gradient))
 
 
 def plain():
@@ -68,21 +58,20 @@ def test_loss_and_gradient_are_equation_6_of_the_paper():
         torch.testing.assert_close(torch.autograd.grad(expected, model.head.weight)[0], gradient)
 
 
-def test_what_is_replayed_are_samples_with_the_answers_given_when_they_were_met():
+def test_replayed_samples_have_the_scores_of_the_model_that_saw_them_first():
     _, steps = watched(memory_size=20)
     met = {}
     for (inputs, targets, labels), drawn, _, output, *_ in steps:
         for batch in drawn:
             for picture, target, label, score in zip(*batch, strict=True):
-                wanted, known, scores = met[picture.numpy().tobytes()]
-                assert (target, label) == (wanted, known) and any(
-                    torch.equal(score, one) for one in scores
-                )
+                *expected, scores = met[picture.numpy().tobytes()]
+                assert [target, label] == expected
+                assert any(torch.equal(score, one) for one in scores)
         for picture, target, label, score in zip(inputs, targets, labels, output, strict=True):
             met.setdefault(picture.numpy().tobytes(), (target, label, []))[2].append(score)
 
 
-def test_every_sample_has_the_same_chance_to_stay():
+def test_every_sample_stays_with_the_same_probability():
     rounds, kept = 600, torch.zeros(60)
     for seed in range(rounds):
         derpp = DERpp(memory_size=12)
@@ -93,9 +82,8 @@ def test_every_sample_has_the_same_chance_to_stay():
         assert len(derpp.stored[0].unique()) == 12
         kept[derpp.stored[0]] += 1
     expected = rounds * 12 / 60
-    statistic = (
-        (kept - expected) ** 2 / (expected * 0.8)
-    ).sum()  # about chi-squared with 59 degrees of freedom
+    # about chi-squared with 59 degrees of freedom
+    statistic = ((kept - expected) ** 2 / (expected * 0.8)).sum()
     assert 30 < statistic < 100
 
 
@@ -105,7 +93,7 @@ def test_scores_of_classes_that_were_closed_do_not_count():
     assert all(loss < 100 for *_, loss, _ in steps)  # one closed score alone would add thousands
 
 
-def test_without_either_weight_it_is_training_without_memory():
+def test_with_both_weights_0_it_is_training_without_memory():
     scenario = small_stream()
     alone = run(small_learner(scenario, [SGD()], head="all"), scenario)
     beside = run(small_learner(scenario, [DERpp(alpha=0.0, beta=0.0), SGD()], head="all"), scenario)
@@ -114,18 +102,17 @@ def test_without_either_weight_it_is_training_without_memory():
 
 def test_it_remembers_what_training_without_it_forgets():
     scenario = small_stream()
-    bare, replayed = (
-        run(
-            small_learner(scenario, [*strategies, SGD(lr=0.1)], backbone=plain(), epochs=10),
-            scenario,
-        )
-        for strategies in ([], [DERpp(memory_size=30)])
-    )
+
+    def outcome(*strategies):
+        parts = [*strategies, SGD(lr=0.1)]
+        return run(small_learner(scenario, parts, backbone=plain(), epochs=10), scenario)
+
+    bare, replayed = outcome(), outcome(DERpp(memory_size=30))
     assert max(bare.evaluation[-1][:2]) < 0.1 and min(replayed.evaluation[-1]) > 0.5
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"memory_size": 0}, r"memory_size must be at least 1, got 0"),
         ({"alpha": -1.0}, "alpha must be in .*-1.0"),
@@ -133,6 +120,6 @@ def test_it_remembers_what_training_without_it_forgets():
         ({"replay_batch_size": -1}, "replay_batch_size must be at least 0, got -1"),
     ],
 )
-def test_an_option_out_of_range_is_named_with_its_value(options, said):
-    with pytest.raises(ValueError, match=said):
+def test_an_option_out_of_range_is_named_with_its_value(options, message):
+    with pytest.raises(ValueError, match=message):
         DERpp(**options)

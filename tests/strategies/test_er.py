@@ -18,7 +18,7 @@ from nanocl.testing import run, small_learner, small_stream
 
 
 class Watch(Strategy):
-    """Note every mini-batch that reaches the model, and its loss."""
+    """Record every mini-batch that reaches the model, and its loss."""
 
     def __init__(self):
         super().__init__()
@@ -195,7 +195,7 @@ def test_a_replay_pass_shows_every_stored_sample_before_any_comes_again():
 
 
 @pytest.mark.parametrize("balance", ["mean", "experience"])
-def test_the_loss_weighs_new_and_replayed_samples_as_told(balance):
+def test_the_loss_weighs_new_and_replayed_samples_as_balance_says(balance):
     scenario, watch = small_stream(), Watch()
     er = ER(memory_size=10, replay_batch_size=5, balance=balance)
     learner = small_learner(scenario, [er, watch])
@@ -214,11 +214,11 @@ def test_the_loss_weighs_new_and_replayed_samples_as_told(balance):
 
 
 def test_the_weighted_loss_has_the_weighted_gradient():
-    scenario, found = small_stream(), []
+    scenario, actual = small_stream(), []
 
     class Gradients(Strategy):
         def after_backward(self, strategy, **kwargs):
-            found.append(
+            actual.append(
                 (
                     strategy.mbatch,
                     {n: v.clone() for n, v in strategy.model.state_dict().items()},
@@ -230,7 +230,7 @@ def test_the_weighted_loss_has_the_weighted_gradient():
     learner = small_learner(scenario, [er, Gradients(), SGD()], backbone=plain())
     for experience in scenario.train_stream:
         learner.train(experience, eval_streams=[])
-    (inputs, targets, labels), state, gradient = found[-1]
+    (inputs, targets, labels), state, gradient = actual[-1]
     model = small_learner(scenario, backbone=plain()).model
     model.load_state_dict(state)
     output = model(inputs, labels)
@@ -273,7 +273,7 @@ def test_replay_beats_naive_training_on_real_digits(data_root):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"memory_size": 0}, r"memory_size must be at least 1, got 0"),
         ({"selection": "herding"}, "selection must be one of balanced, reservoir, got 'herding'"),
@@ -285,8 +285,8 @@ def test_replay_beats_naive_training_on_real_digits(data_root):
         ({"balance": "half"}, "balance must be one of mean, experience, got 'half'"),
     ],
 )
-def test_an_option_out_of_range_is_named_with_its_value(options, said):
-    with pytest.raises(ValueError, match=said):
+def test_an_option_out_of_range_is_named_with_its_value(options, message):
+    with pytest.raises(ValueError, match=message):
         ER(**options)
 
 

@@ -1,4 +1,4 @@
-"""Our strategies are Avalanche plugins: they work in its own templates, on its models that grow and its data sets."""
+"""Our strategies work in Avalanche's own templates, on its growing models and its data sets."""
 
 import pytest
 import torch
@@ -26,7 +26,7 @@ from nanocl.testing import small_stream
 
 
 class Growing(nn.Module):
-    """A head that gets columns as classes come."""
+    """An output layer that gets columns for new classes."""
 
     def __init__(self):
         super().__init__()
@@ -56,12 +56,12 @@ STRATEGIES = {
 
 
 def avalanche_stream():
-    """Data sets that know nothing of us: Avalanche reads them sample by sample."""
-    chance, made = torch.Generator().manual_seed(0), []
+    """Data sets of Avalanche, which reads them sample by sample."""
+    generator, made = torch.Generator().manual_seed(0), []
     for number in range(3):
         targets = 2 * number + torch.arange(24) % 2
         pictures = TensorDataset(
-            torch.randn(24, 1, 4, 4, generator=chance) + targets.view(-1, 1, 1, 1), targets
+            torch.randn(24, 1, 4, 4, generator=generator) + targets.view(-1, 1, 1, 1), targets
         )
         labels = [
             DataAttribute(targets.tolist(), "targets"),
@@ -117,14 +117,14 @@ def test_the_fisher_is_the_same_from_avalanches_data_and_from_ours():
             DataAttribute(labels.tolist(), "targets_task_labels", use_in_getitem=True),
         ],
     )
-    found = [
+    fishers = [
         diagonal_fisher(model, data, kind="exact", samples=7, seed=3) for data in (ours, theirs)
     ]
-    for name, value in found[0].items():
-        torch.testing.assert_close(value, found[1][name])
+    for name, value in fishers[0].items():
+        torch.testing.assert_close(value, fishers[1][name])
 
 
-def test_replay_names_data_it_cannot_hold():
+def test_replay_of_other_data_sets_is_an_error_that_names_theirs():
     with pytest.raises(
         ValueError, match=r"replay needs a stream of nanocl.data.batches.TensorDataset"
     ):

@@ -107,7 +107,7 @@ def test_a_model_without_a_layer_to_adapt_is_an_error():
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"rank": 0}, r"rank must be at least 1, got 0"),
         ({"alpha": 0.0}, r"alpha must be in \(0, inf\), got 0.0"),
@@ -116,8 +116,8 @@ def test_a_model_without_a_layer_to_adapt_is_an_error():
         ({"lr": 0.0}, r"lr must be in \(0, inf\), got 0.0"),
     ],
 )
-def test_an_option_out_of_range_is_named(options, said):
-    with pytest.raises(ValueError, match=said):
+def test_an_option_out_of_range_is_named(options, message):
+    with pytest.raises(ValueError, match=message):
         LoRA(**options)
 
 

@@ -1,4 +1,4 @@
-"""LwF answers for old classes as the model did before, and for nothing else."""
+"""LwF keeps the predictions for old classes, and of nothing else."""
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ from nanocl.testing import run, small_learner, small_stream
 
 
 class Watch(Strategy):
-    """Note inputs, model and total loss of each mini-batch, before its backward pass."""
+    """Record inputs, model and total loss of each mini-batch, before its backward pass."""
 
     def __init__(self):
         super().__init__()
@@ -36,11 +36,12 @@ def plain():
 
 
 def distilled(now, before, temperature):
-    """Cross-entropy of the softened answers, written out."""
-    wanted = (before / temperature).exp()
-    wanted = wanted / wanted.sum(1, keepdim=True)
-    given = (now / temperature).exp()
-    return -(wanted * (given / given.sum(1, keepdim=True)).log()).sum(1).mean()
+    """Cross-entropy of the softened predictions, written out."""
+    old = (before / temperature).exp()
+    old = old / old.sum(1, keepdim=True)
+    new = (now / temperature).exp()
+    new = new / new.sum(1, keepdim=True)
+    return -(old * new.log()).sum(1).mean()
 
 
 @pytest.mark.parametrize("kind", ["class", "task", "masked", "domain"])
@@ -76,11 +77,11 @@ def test_the_gradient_is_that_of_the_distillation_written_by_hand(kind):
             student(inputs, torch.full_like(labels, task))[:, columns], before, 3.0
         )
     expected = torch.autograd.grad(loss, list(student.parameters()), allow_unused=True)
-    for found, wanted in zip(gradients, expected, strict=True):
-        torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-6)
+    for gradient, wanted in zip(gradients, expected, strict=True):
+        torch.testing.assert_close(gradient, wanted, rtol=1e-4, atol=1e-6)
 
 
-def test_the_first_experience_is_as_without():
+def test_the_first_experience_is_the_same_without_lwf():
     scenario = small_stream()
     with_lwf, without = (
         run(small_learner(scenario, s), scenario) for s in ([LwF(strength=5.0)], [])
@@ -88,7 +89,7 @@ def test_the_first_experience_is_as_without():
     assert with_lwf.evaluation[0] == without.evaluation[0]
 
 
-def test_old_answers_move_less_with_distillation():
+def test_old_predictions_move_less_with_distillation():
     moved = []
     for strength in (0.0, 10.0):
         scenario = small_stream("task")
@@ -125,12 +126,12 @@ def test_regression_keeps_old_outputs():
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"strength": -1.0}, "strength must be in .*-1.0"),
         ({"temperature": 0.0}, "temperature must be in .*0.0"),
     ],
 )
-def test_an_option_out_of_range_is_named_with_its_value(options, said):
-    with pytest.raises(ValueError, match=said):
+def test_an_option_out_of_range_is_named_with_its_value(options, message):
+    with pytest.raises(ValueError, match=message):
         LwF(**options)

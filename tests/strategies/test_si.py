@@ -12,7 +12,7 @@ from nanocl.testing import run, small_learner, small_stream
 
 
 class Diary(Strategy):
-    """Note the loss's own gradient and the weights around each step, by a second forward pass."""
+    """Record the loss's own gradient and the weights around each step, by a second forward pass."""
 
     def __init__(self):
         super().__init__()
@@ -137,14 +137,14 @@ def test_between_experiences_only_omega_and_anchor_are_kept():
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"strength": -1.0}, "strength must be in .*-1.0"),
         ({"xi": 0.0}, r"xi must be in \(0, inf\), got 0.0"),
     ],
 )
-def test_an_option_out_of_range_is_named_with_its_value(options, said):
-    with pytest.raises(ValueError, match=said):
+def test_an_option_out_of_range_is_named_with_its_value(options, message):
+    with pytest.raises(ValueError, match=message):
         SI(**options)
 
 
