@@ -4,17 +4,12 @@ import copy
 
 import pytest
 import torch
+from library_runs import make
 from torch import nn
 
-from nanocl.plugins.catalogue import Catalogue
 from nanocl.strategies import Strategy
 from nanocl.strategies.ewc import EWC
 from nanocl.testing import small_learner, small_stream
-
-
-def make(name, **given):
-    pytest.importorskip("pytorch_optimizer")
-    return Catalogue().make("strategies", Catalogue().complete("strategies", name, given))
 
 
 class Watch(Strategy):
@@ -27,12 +22,15 @@ class Watch(Strategy):
         self.loss = strategy.loss.item()
 
     def after_training_iteration(self, strategy, **kwargs) -> None:
-        assert strategy.loss.item() == self.loss, "what is reported is the loss of the first pass"
+        assert strategy.loss.item() == self.loss, "the reported loss is that of the first pass"
 
 
 @pytest.mark.parametrize("adaptive", [False, True])
 def test_sam_descends_from_where_loss_and_penalty_are_worst_nearby(adaptive):
-    """Foret et al., 2021, arXiv:2010.01412, Algorithm 1; adaptive: Kwon et al., 2021, arXiv:2102.11600, equation 4."""
+    """Foret et al., 2021, arXiv:2010.01412, Algorithm 1.
+
+    Adaptive: Kwon et al., 2021, arXiv:2102.11600, equation 4.
+    """
     stream, ewc, watch = small_stream("domain", experiences=2), EWC(strength=50.0), Watch()
     sam = make("pytorch-optimizer:SAM:SGD", lr=0.1, rho=0.5, adaptive=adaptive)
     learner = small_learner(stream, [ewc, sam, watch])
@@ -62,11 +60,9 @@ def test_sam_descends_from_where_loss_and_penalty_are_worst_nearby(adaptive):
     assert int(learner.model.backbone[2].num_batches_tracked) == 2 * 2 * 3, "one count a mini-batch"
 
 
-def test_a_second_set_of_weights_is_what_is_evaluated():
-    stream, strategy = (
-        small_stream("domain", experiences=1),
-        make("pytorch-optimizer:ScheduleFreeSGD", lr=0.5),
-    )
+def test_the_second_set_of_weights_is_evaluated():
+    stream = small_stream("domain", experiences=1)
+    strategy = make("pytorch-optimizer:ScheduleFreeSGD", lr=0.5)
     learner, seen = small_learner(stream, [strategy]), []
     learner.train(stream.train_stream[0], eval_streams=[])
     trained = learner.model.head.weight.detach().clone()
@@ -83,11 +79,9 @@ def test_a_second_set_of_weights_is_what_is_evaluated():
 
 
 def test_a_closure_that_a_step_evaluates_several_times_sees_the_same_mini_batch():
-    """LBFGS without a line search and one iteration is a gradient step of length min(1, 1 / |g|_1) * lr."""
+    """One iteration of LBFGS without line search: a gradient step of length min(1, 1/|g|_1) lr."""
     stream, watch = small_stream("domain", experiences=1), Watch()
-    strategy = Catalogue().make(
-        "strategies", Catalogue().complete("strategies", "torch:LBFGS", {"lr": 0.1, "max_iter": 1})
-    )
+    strategy = make("torch:LBFGS", lr=0.1, max_iter=1)
     learner = small_learner(stream, [strategy, watch], epochs=1, batch_size=24)
     learner.train(stream.train_stream[0], eval_streams=[])
     scale = 0.1 * min(1.0, 1 / sum(float(g.abs().sum()) for g in watch.gradient))
