@@ -1,4 +1,4 @@
-"""The door prints bytes and the paper's accounting, and answers a mistake with one line."""
+"""The memory command prints bytes and the paper's accounting; a mistake is one line."""
 
 import csv
 import io
@@ -11,14 +11,15 @@ import pytest
 
 from nanocl import memory
 from nanocl.footprint import models
+from nanocl.records import UserError
 
 
 def run(capsys: pytest.CaptureFixture, *argv: str) -> tuple[int, str, str]:
-    """Exit code, output and messages of the door."""
+    """Exit code, output and messages of the command."""
     try:
         code = memory.main(argv)
-    except SystemExit as leaving:
-        code = leaving.code
+    except SystemExit as stop:
+        code = stop.code
     captured = capsys.readouterr()
     return code, captured.out, captured.err
 
@@ -29,36 +30,21 @@ def lines(text: str) -> dict[tuple[str, ...], dict[str, str]]:
     return {(line["accounting"], line["optimizer"], line["options"]): line for line in read}
 
 
-def test_the_door_prints_the_exact_bytes_beside_the_paper_accounting(capsys):
-    code, text, _ = run(
-        capsys,
-        "--model",
-        "llama-2-7b",
-        "--dtype",
-        "bfloat16",
-        "--format",
-        "csv",
-        "--optimizer",
-        "adamw,nanoadam",
-        "--set",
-        "nanoadam.density=0.01,0.1",
-        "--set",
-        "nanoadam.state_dtype=bfloat16",
-    )
-    found = lines(text)
+def test_exact_bytes_are_printed_beside_the_paper_accounting(capsys):
+    command = "--model llama-2-7b --dtype bfloat16 --format csv --optimizer adamw,nanoadam"
+    settings = "--set nanoadam.density=0.01,0.1 --set nanoadam.state_dtype=bfloat16"
+    code, text, _ = run(capsys, *command.split(), *settings.split())
+    printed = lines(text)
     every = 6_738_415_616
     tensors = len(models.weights_of("llama-2-7b"))
-    assert code == 0 and len(found) == 3 + 10
-    assert int(found["exact", "adamw", ""]["state_bytes"]) == 4 * every + 4 * tensors
-    assert int(found["paper", "NanoAdam, int16 indices", "6 k S"]["state_bytes"]) == round(
-        0.06 * every
-    )
-    exact = {
-        density: int(
-            found["exact", "nanoadam", f"density={density} state_dtype=bfloat16"]["state_bytes"]
-        )
-        for density in ("0.01", "0.1")
-    }
+    assert code == 0 and len(printed) == 3 + 10
+    assert int(printed["exact", "adamw", ""]["state_bytes"]) == 4 * every + 4 * tensors
+    nanoadam = printed["paper", "NanoAdam, int16 indices", "6 k S"]
+    assert int(nanoadam["state_bytes"]) == round(0.06 * every)
+    exact = {}
+    for density in ("0.01", "0.1"):
+        options = f"density={density} state_dtype=bfloat16"
+        exact[density] = int(printed["exact", "nanoadam", options]["state_bytes"])
     dense = 4 * (32000 * 4096 + 65 * 4096)
     assert math.isclose((exact["0.1"] - dense) / (every - dense / 4), 0.8, rel_tol=1e-3)
     assert math.isclose((exact["0.01"] - dense) / (every - dense / 4), 0.08, rel_tol=5e-3)
@@ -117,30 +103,15 @@ def test_a_mistake_in_the_call_is_one_line_and_exit_code_2(capsys, argv, message
     assert err.startswith("nanocl: ") and message in err
 
 
-def test_a_model_of_the_callers_own_is_counted(capsys, tmp_path: Path):
+def test_a_model_in_a_plugin_file_is_counted(capsys, tmp_path: Path):
     path = tmp_path / "tiny.py"
     path.write_text(
         'from torch import nn\n\n\nclass Tiny(nn.Module):\n    """Tiny."""\n\n'
         "    def __init__(self, inputs, *, width: int = 3):\n        super().__init__()\n"
         "        self.layer, self.features = nn.Linear(inputs[0], width), width\n"
     )
-    code, text, _ = run(
-        capsys,
-        "--model",
-        "tiny",
-        "--plugin",
-        str(path),
-        "--inputs",
-        "5",
-        "--outputs",
-        "2",
-        "--set",
-        "model.width=4",
-        "--optimizer",
-        "adam",
-        "--format",
-        "csv",
-    )
+    command = "--model tiny --inputs 5 --outputs 2 --set model.width=4 --optimizer adam"
+    code, text, _ = run(capsys, *command.split(), "--plugin", str(path), "--format", "csv")
     assert code == 0
     assert lines(text)["exact", "adam", ""]["parameters"] == str(5 * 4 + 4 + 4 * 2 + 2)
 
@@ -156,7 +127,7 @@ def test_help_needs_no_torch():
     assert shown.stdout.strip() == "[]"
 
 
-def test_the_door_counts_without_avalanche():
+def test_counting_loads_no_avalanche():
     code = (
         "import sys, nanocl.memory\n"
         "nanocl.memory.main(['--model', 'bert-base', '--optimizer', 'nanoadam,torch:Adafactor'])\n"
@@ -164,3 +135,24 @@ def test_the_door_counts_without_avalanche():
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.splitlines()[-1] == "False"
+
+
+def test_the_command_line_becomes_plain_values():
+    command = "--optimizer adam,lora,adam --set lora.rank=4,8 --set torch:Adam.betas=(0.8,0.9)"
+    with pytest.raises(UserError, match="'torch:Adam' is neither `model` nor one of"):
+        memory.call(command.split())
+    call = memory.call([*command.split()[:4], "--inputs", "3x4x4", "--outputs", "2"])
+    assert call == memory.Call(
+        model="llama-2-7b",
+        optimizers=("adam", "lora"),
+        settings={"lora": {"rank": ["4", "8"]}},
+        inputs=(3, 4, 4),
+        outputs=2,
+    )
+
+
+def test_a_tuple_is_one_value_of_a_setting():
+    assert memory.settings(["torch:Adam.betas=(0.8, 0.9)", "lora.rank=4, 8"]) == {
+        "torch:Adam": {"betas": ["(0.8, 0.9)"]},
+        "lora": {"rank": ["4", "8"]},
+    }
