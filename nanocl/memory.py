@@ -25,7 +25,7 @@ models:
 
 optimizers:
   sgd, sgd-momentum, adam, adamw, adagrad, adamw8bit, microadam, nanoadam, ...
-  torch:NAME, pytorch-optimizer:NAME, torchao:NAME, bitsandbytes:NAME    any of these packages
+  torch:NAME, pytorch-optimizer:NAME, torchao:NAME, bitsandbytes:NAME    any optimizer there
 
 examples:
   python -m nanocl.memory --model llama-2-7b --dtype bfloat16
@@ -74,8 +74,8 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Count and print; returns the exit code."""
     try:
-        asked = call(argv)
-        print(_report(asked, Catalogue(asked.plugin_files)), end="")
+        command = call(argv)
+        print(_report(command, Catalogue(command.plugin_files)), end="")
         return 0
     except UserError as error:
         print(f"nanocl: {error}", file=sys.stderr)
@@ -121,6 +121,13 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    _add_subject(p)
+    _add_output(p)
+    p.add_argument("--version", action="version", version=f"nanocl {__version__}")
+    return p
+
+
+def _add_subject(p: argparse.ArgumentParser) -> None:
     p.add_argument("--model", default="llama-2-7b", metavar="NAME", help="default: llama-2-7b")
     p.add_argument(
         "--optimizer", default=OPTIMIZERS, metavar="A,B,C", help=f"default: {OPTIMIZERS}"
@@ -146,6 +153,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--outputs", type=int, default=0, metavar="N", help="classes of the output layer"
     )
+
+
+def _add_output(p: argparse.ArgumentParser) -> None:
     p.add_argument("--format", default="text", choices=FORMATS, help="default: text")
     p.add_argument(
         "--plugin",
@@ -155,8 +165,6 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="a file with your own model or strategy; can be repeated",
     )
-    p.add_argument("--version", action="version", version=f"nanocl {__version__}")
-    return p
 
 
 def shape(text: str) -> tuple[int, ...]:
@@ -191,23 +199,25 @@ def settings(texts: Sequence[str]) -> dict[str, dict[str, list[str]]]:
     return parts
 
 
-def _report(asked: Call, catalogue: Catalogue) -> str:
+def _report(command: Call, catalogue: Catalogue) -> str:
     from nanocl.footprint import models, paper, tables  # here, because they load torch
 
-    options = asked.settings.get("model", {})
+    options = command.settings.get("model", {})
     weights = models.weights_of(
-        asked.model,
-        inputs=asked.inputs,
-        outputs=asked.outputs,
+        command.model,
+        inputs=command.inputs,
+        outputs=command.outputs,
         options={option: ",".join(values) for option, values in options.items()},
         catalogue=catalogue,
     )
-    needed = tables.requirements(weights, asked.optimizers, asked.settings, asked.dtype, catalogue)
-    if asked.format == "csv":
-        return tables.as_csv(asked.model, needed, paper.accounts(weights), asked.dtype)
-    exact = tables.exact_table(asked.model, weights, needed, asked.dtype)
+    needed = tables.requirements(
+        weights, command.optimizers, command.settings, command.dtype, catalogue
+    )
+    if command.format == "csv":
+        return tables.as_csv(command.model, needed, paper.accounts(weights), command.dtype)
+    exact = tables.exact_table(command.model, weights, needed, command.dtype)
     return "\n".join(
-        _written(table, asked.format) for table in (exact, tables.paper_table(weights))
+        _written(table, command.format) for table in (exact, tables.paper_table(weights))
     )
 
 

@@ -1,7 +1,7 @@
 """Bytes of weights, gradients and optimizer state in training, exact and without allocating them.
 
-An optimizer that describes its state by `bytes_of(param, group)`, as those of `nanocl.optim` do, is
-asked. Any other optimizer takes two steps on meta tensors, which have a shape and no data.
+An optimizer may describe its state by a static method `bytes_of(param, group)`, as those of
+`nanocl.optim` do. Any other takes two steps on meta tensors, which have a shape and no data.
 """
 
 from __future__ import annotations

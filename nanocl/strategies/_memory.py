@@ -44,7 +44,7 @@ class Memory:
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The samples `index` as (inputs, targets, task labels), sorted by their preparation.
 
-        Augmented as in their own experience, if a generator is given.
+        With a generator, augmented as in their own experience.
         """
         index = index[self.source[index].sort(stable=True).indices]
         sources, counts = self.source[index].unique_consecutive(return_counts=True)
@@ -138,8 +138,8 @@ class Memory:
         for row, slot in zip(shuffled.tolist(), place.tolist(), strict=True):
             if slot < self.size:
                 slots[slot] = row
-        held = torch.tensor(slots, dtype=torch.int64)
-        return -1 - held[held < 0], held[held >= 0]
+        rows = torch.tensor(slots, dtype=torch.int64)
+        return -1 - rows[rows < 0], rows[rows >= 0]
 
     def _store(
         self,

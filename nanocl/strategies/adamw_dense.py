@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import torch
 
-from nanocl.libraries.groups import DENSE, dense_groups
+from nanocl.libraries.groups import DENSE, layer_groups
 from nanocl.records.ranges import number, one_of
 from nanocl.strategies import Strategy
 
@@ -56,10 +56,7 @@ class AdamWDense(Strategy):
         self.weight_decay = number("weight_decay", weight_decay, 0)
 
     def make_optimizer(self, model: torch.nn.Module) -> torch.optim.Optimizer:
-        groups = [
-            {name: value for name, value in group.items() if name != "density"}
-            for group in dense_groups(model, self.dense, self.dense_lr)
-        ]
+        groups = layer_groups(model, self.dense, {"lr": self.dense_lr})
         return torch.optim.AdamW(
             groups,
             lr=self.lr,

@@ -25,8 +25,7 @@ class CautiousAdamW(Strategy):
     citation: ClassVar[str] = """@misc{chen2025cautious,
   title = {Cautious Weight Decay},
   author = {Chen, Lizhang and Li, Jonathan and Liang, Kaizhao and Su, Baiyu and Xie, Cong and
-    Pierse, Nuo Wang and
-    Liang, Chen and Lao, Ni and Liu, Qiang},
+    Pierse, Nuo Wang and Liang, Chen and Lao, Ni and Liu, Qiang},
   year = {2025},
   eprint = {2510.12402},
   archiveprefix = {arXiv}

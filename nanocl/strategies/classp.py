@@ -30,8 +30,7 @@ class CLASSP(Strategy):
 
     citation: ClassVar[str] = """@misc{ludwig2024classp,
   title = {{CLASSP}: a Biologically-Inspired Approach to Continual Learning through Adjustment
-    Suppression and Sparsity
-    Promotion},
+    Suppression and Sparsity Promotion},
   author = {Ludwig, Oswaldo},
   year = {2024},
   eprint = {2405.09637},

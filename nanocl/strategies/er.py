@@ -39,9 +39,8 @@ class ER(Strategy):
 
     citation: ClassVar[str] = """@misc{chaudhry2019tiny,
   title = {On Tiny Episodic Memories in Continual Learning},
-  author = {Chaudhry, Arslan and Rohrbach, Marcus and Elhoseiny, Mohamed and
-    Ajanthan, Thalaiyasingam and
-    Dokania, Puneet K. and Torr, Philip H. S. and Ranzato, Marc'Aurelio},
+  author = {Chaudhry, Arslan and Rohrbach, Marcus and Elhoseiny, Mohamed and Ajanthan,
+    Thalaiyasingam and Dokania, Puneet K. and Torr, Philip H. S. and Ranzato, Marc'Aurelio},
   year = {2019},
   eprint = {1902.10486},
   archiveprefix = {arXiv}

@@ -35,10 +35,9 @@ class EWC(Strategy):
     citation: ClassVar[str] = """@article{kirkpatrick2017overcoming,
   title = {Overcoming catastrophic forgetting in neural networks},
   author = {Kirkpatrick, James and Pascanu, Razvan and Rabinowitz, Neil and Veness, Joel and
-    Desjardins, Guillaume and
-    Rusu, Andrei A. and Milan, Kieran and Quan, John and Ramalho, Tiago and
-    Grabska-Barwinska, Agnieszka and
-    Hassabis, Demis and Clopath, Claudia and Kumaran, Dharshan and Hadsell, Raia},
+    Desjardins, Guillaume and Rusu, Andrei A. and Milan, Kieran and Quan, John and Ramalho, Tiago
+    and Grabska-Barwinska, Agnieszka and Hassabis, Demis and Clopath, Claudia and Kumaran, Dharshan
+    and Hadsell, Raia},
   journal = {Proceedings of the National Academy of Sciences},
   volume = {114},
   number = {13},

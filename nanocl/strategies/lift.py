@@ -27,11 +27,9 @@ class LIFT(Strategy):
 
     citation: ClassVar[str] = """@inproceedings{liu2025lift,
   title = {{LIFT} the Veil for the Truth: Principal Weights Emerge after Rank Reduction for
-    Reasoning-Focused
-    Supervised Fine-Tuning},
-  author = {Liu, Zihang and Pang, Tianyu and Balabanov, Oleg and Yang, Chaoqun and
-    Huang, Tianjin and Yin, Lu and
-    Yang, Yaoqing and Liu, Shiwei},
+    Reasoning-Focused Supervised Fine-Tuning},
+  author = {Liu, Zihang and Pang, Tianyu and Balabanov, Oleg and Yang, Chaoqun and Huang, Tianjin
+    and Yin, Lu and Yang, Yaoqing and Liu, Shiwei},
   booktitle = {International Conference on Machine Learning},
   year = {2025},
   eprint = {2506.00772},

@@ -39,9 +39,8 @@ class LoRA(Strategy):
 
     citation: ClassVar[str] = """@inproceedings{hu2022lora,
   title = {{LoRA}: Low-Rank Adaptation of Large Language Models},
-  author = {Hu, Edward J. and Shen, Yelong and Wallis, Phillip and Allen-Zhu, Zeyuan and
-    Li, Yuanzhi and Wang, Shean and
-    Wang, Lu and Chen, Weizhu},
+  author = {Hu, Edward J. and Shen, Yelong and Wallis, Phillip and Allen-Zhu, Zeyuan and Li, Yuanzhi
+    and Wang, Shean and Wang, Lu and Chen, Weizhu},
   booktitle = {International Conference on Learning Representations},
   year = {2022},
   eprint = {2106.09685},

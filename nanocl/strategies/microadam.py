@@ -26,8 +26,8 @@ class MicroAdam(Strategy):
     """
 
     citation: ClassVar[str] = """@inproceedings{modoranu2024microadam,
-  title = {MicroAdam: Accurate Adaptive Optimization with Low Space Overhead and
-    Provable Convergence},
+  title = {MicroAdam: Accurate Adaptive Optimization with Low Space Overhead and Provable
+    Convergence},
   author = {Modoranu, Ionut-Vlad and Safaryan, Mher and Malinovsky, Grigory and Kurtic, Eldar and
     Robert, Thomas and Richtarik, Peter and Alistarh, Dan},
   booktitle = {Advances in Neural Information Processing Systems},

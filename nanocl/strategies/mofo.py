@@ -28,9 +28,8 @@ class MoFO(Strategy):
 
     citation: ClassVar[str] = """@article{chen2025mofo,
   title = {{MoFO}: Momentum-Filtered Optimizer for Mitigating Forgetting in {LLM} Fine-Tuning},
-  author = {Chen, Yupeng and Wang, Senmiao and Zhang, Yushun and Lin, Zhihang and
-    Zhang, Haozhe and Sun, Weijian and
-    Ding, Tian and Sun, Ruoyu},
+  author = {Chen, Yupeng and Wang, Senmiao and Zhang, Yushun and Lin, Zhihang and Zhang, Haozhe and
+    Sun, Weijian and Ding, Tian and Sun, Ruoyu},
   journal = {Transactions on Machine Learning Research},
   year = {2025},
   eprint = {2407.20999},

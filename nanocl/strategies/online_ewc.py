@@ -31,9 +31,8 @@ class OnlineEWC(Strategy):
 
     citation: ClassVar[str] = """@inproceedings{schwarz2018progress,
   title = {Progress \\& Compress: A scalable framework for continual learning},
-  author = {Schwarz, Jonathan and Luketina, Jelena and Czarnecki, Wojciech M. and
-    Grabska-Barwinska, Agnieszka and
-    Teh, Yee Whye and Pascanu, Razvan and Hadsell, Raia},
+  author = {Schwarz, Jonathan and Luketina, Jelena and Czarnecki, Wojciech M. and Grabska-Barwinska,
+    Agnieszka and Teh, Yee Whye and Pascanu, Razvan and Hadsell, Raia},
   booktitle = {Proceedings of the 35th International Conference on Machine Learning},
   year = {2018},
   eprint = {1805.06370},

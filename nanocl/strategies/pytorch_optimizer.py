@@ -73,9 +73,8 @@ class PytorchOptimizer(Strategy):
 }""",
         "GaLore": """@inproceedings{zhao2024galore,
   title = {{GaLore}: Memory-Efficient {LLM} Training by Gradient Low-Rank Projection},
-  author = {Zhao, Jiawei and Zhang, Zhenyu and Chen, Beidi and Wang, Zhangyang and
-    Anandkumar, Anima and
-    Tian, Yuandong},
+  author = {Zhao, Jiawei and Zhang, Zhenyu and Chen, Beidi and Wang, Zhangyang and Anandkumar, Anima
+    and Tian, Yuandong},
   booktitle = {International Conference on Machine Learning},
   year = {2024},
   eprint = {2403.03507},
@@ -83,18 +82,17 @@ class PytorchOptimizer(Strategy):
 }""",
         "Lion": """@misc{chen2023symbolic,
   title = {Symbolic Discovery of Optimization Algorithms},
-  author = {Chen, Xiangning and Liang, Chen and Huang, Da and Real, Esteban and
-    Wang, Kaiyuan and Liu, Yao and
-    Pham, Hieu and Dong, Xuanyi and Luong, Thang and Hsieh, Cho-Jui and Lu, Yifeng and Le, Quoc V.},
+  author = {Chen, Xiangning and Liang, Chen and Huang, Da and Real, Esteban and Wang, Kaiyuan and
+    Liu, Yao and Pham, Hieu and Dong, Xuanyi and Luong, Thang and Hsieh, Cho-Jui and Lu, Yifeng and
+    Le, Quoc V.},
   year = {2023},
   eprint = {2302.06675},
   archiveprefix = {arXiv}
 }""",
         "Muon": """@misc{jordan2024muon,
   title = {Muon: An optimizer for hidden layers in neural networks},
-  author = {Jordan, Keller and Jin, Yuchen and Boza, Vlado and You, Jiacheng and
-    Cesista, Franz and Newhouse, Laker and
-    Bernstein, Jeremy},
+  author = {Jordan, Keller and Jin, Yuchen and Boza, Vlado and You, Jiacheng and Cesista, Franz and
+    Newhouse, Laker and Bernstein, Jeremy},
   year = {2024},
   url = {https://kellerjordan.github.io/posts/muon/}
 }""",

@@ -40,13 +40,11 @@ class Torch(Strategy):
 
     citation: ClassVar[str] = """@inproceedings{paszke2019pytorch,
   title = {{PyTorch}: An Imperative Style, High-Performance Deep Learning Library},
-  author = {Paszke, Adam and Gross, Sam and Massa, Francisco and Lerer, Adam and
-    Bradbury, James and Chanan, Gregory and
-    Killeen, Trevor and Lin, Zeming and Gimelshein, Natalia and Antiga, Luca and
-    Desmaison, Alban and K{\\"o}pf,
-    Andreas and Yang, Edward and DeVito, Zachary and Raison, Martin and Tejani, Alykhan and
-    Chilamkurthy, Sasank and
-    Steiner, Benoit and Fang, Lu and Bai, Junjie and Chintala, Soumith},
+  author = {Paszke, Adam and Gross, Sam and Massa, Francisco and Lerer, Adam and Bradbury, James and
+    Chanan, Gregory and Killeen, Trevor and Lin, Zeming and Gimelshein, Natalia and Antiga, Luca and
+    Desmaison, Alban and K{\\"o}pf, Andreas and Yang, Edward and DeVito, Zachary and Raison, Martin
+    and Tejani, Alykhan and Chilamkurthy, Sasank and Steiner, Benoit and Fang, Lu and Bai, Junjie
+    and Chintala, Soumith},
   booktitle = {Advances in Neural Information Processing Systems},
   volume = {32},
   year = {2019},
@@ -81,9 +79,8 @@ class Torch(Strategy):
 }""",
         "Muon": """@misc{jordan2024muon,
   title = {Muon: An optimizer for hidden layers in neural networks},
-  author = {Jordan, Keller and Jin, Yuchen and Boza, Vlado and You, Jiacheng and
-    Cesista, Franz and Newhouse, Laker and
-    Bernstein, Jeremy},
+  author = {Jordan, Keller and Jin, Yuchen and Boza, Vlado and You, Jiacheng and Cesista, Franz and
+    Newhouse, Laker and Bernstein, Jeremy},
   year = {2024},
   url = {https://kellerjordan.github.io/posts/muon/}
 }""",

@@ -34,11 +34,9 @@ class Torchao(Strategy):
 
     citation: ClassVar[str] = """@misc{or2025torchao,
   title = {{TorchAO}: {PyTorch}-Native Training-to-Serving Model Optimization},
-  author = {Or, Andrew and Jain, Apurva and Vega-Myhre, Daniel and Cai, Jesse and
-    Hernandez, Charles David and
-    Zheng, Zhenrui and Guessous, Driss and Kuznetsov, Vasiliy and Puhrsch, Christian and
-    Saroufim, Mark and
-    Rao, Supriya and Tran, Thien and Samard{\\v{z}}i{\\'c}, Aleksandar},
+  author = {Or, Andrew and Jain, Apurva and Vega-Myhre, Daniel and Cai, Jesse and Hernandez, Charles
+    David and Zheng, Zhenrui and Guessous, Driss and Kuznetsov, Vasiliy and Puhrsch, Christian and
+    Saroufim, Mark and Rao, Supriya and Tran, Thien and Samard{\\v{z}}i{\\'c}, Aleksandar},
   year = {2025},
   eprint = {2507.16099},
   archiveprefix = {arXiv}

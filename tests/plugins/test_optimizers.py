@@ -71,3 +71,12 @@ def test_a_new_version_of_the_optimizer_is_a_new_version_of_the_strategy(plugin)
 
 def test_the_own_options_alone_are_read_where_the_optimizer_is_of_another_package(plugin):
     assert list(plugin("torch.optim.SGD").options) == ["dense", "lr"]
+
+
+@pytest.mark.parametrize("name", ["_Plain", "optim.MoFO", "torch.optim.SGD"])
+def test_the_optimizer_class_is_named_as_it_is_written(plugin, name):
+    assert plugin(name).optimizer == name
+
+
+def test_a_strategy_without_optimizer_class_names_none():
+    assert Catalogue().plugin("strategies", "ewc").optimizer == ""
