@@ -1,0 +1,117 @@
+"""The memory of replay strategies: which samples it keeps, and how it prepares them."""
+
+import io
+
+import pytest
+import torch
+
+from nanocl.data.batches import Preparation, TensorDataset
+from nanocl.strategies._memory import Memory
+
+
+def an_experience(count, classes, start=0, **options):
+    """The pixel of sample i is i, which identifies it."""
+    stored = torch.arange(start, start + count, dtype=torch.float32).view(-1, 1, 1, 1)
+    return TensorDataset(stored, torch.arange(count), torch.arange(count) % classes, **options)
+
+
+def held(memory):
+    return memory.inputs.flatten().long().tolist()
+
+
+def test_a_balanced_memory_gives_every_class_of_every_experience_an_equal_share():
+    memory = Memory(20)
+    for number, (count, classes) in enumerate([(30, 2), (50, 3), (40, 1)]):
+        memory.add(an_experience(count, classes, 1000 * number), seed=number)
+        counts = memory.group.bincount().tolist()
+        assert sum(counts) == 20 and max(counts) - min(counts) <= 1
+    assert len(set(held(memory))) == 20
+    assert all(
+        target == (value % 1000) % (2, 3, 1)[value // 1000]
+        for value, target in zip(held(memory), memory.targets.tolist(), strict=True)
+    )
+
+
+def test_a_memory_per_class_grows_with_the_stream():
+    memory = Memory(5, per_class=True)
+    for number in range(3):
+        memory.add(an_experience(30, 2, 100 * number), seed=number)
+        assert memory.group.bincount().tolist() == [5] * (2 * number + 2)
+
+
+def test_a_class_smaller_than_its_share_is_kept_whole():
+    memory = Memory(100)
+    memory.add(an_experience(7, 2), seed=0)
+    assert sorted(held(memory)) == list(range(7))
+
+
+@pytest.mark.parametrize("selection", ["reservoir", "balanced"])
+def test_every_sample_stays_with_the_same_probability(selection):
+    rounds, kept = 600, torch.zeros(60)
+    for seed in range(rounds):
+        memory = Memory(12, selection=selection)
+        for number in range(3):
+            memory.add(an_experience(20, 2, 20 * number), seed=10 * seed + number)
+        assert len(memory) == 12
+        kept[held(memory)] += 1
+    expected = rounds * 12 / 60
+    # about chi-squared with 59 degrees of freedom
+    statistic = ((kept - expected) ** 2 / (expected * 0.8)).sum()
+    assert 30 < statistic < 100
+
+
+def test_a_reservoir_fills_first_and_then_keeps_its_size():
+    memory = Memory(15, selection="reservoir")
+    sizes = []
+    for number in range(4):
+        memory.add(an_experience(6, 2, 6 * number), seed=number)
+        sizes.append(len(memory))
+    assert sizes == [6, 12, 15, 15] and len(set(held(memory))) == 15
+
+
+def test_each_sample_is_prepared_as_its_experience_was():
+    memory = Memory(8)
+    doubled = Preparation(scale=torch.tensor([2.0]))
+    shifted = Preparation(shift=torch.tensor([0.5]))
+    for number, (classes, prepare) in enumerate([(2, doubled), (2, shifted), (1, doubled)]):
+        options = {"prepare": prepare, "task_label": 3 + number, "train": True}
+        memory.add(an_experience(4, classes, 10 * number, **options), number)
+    inputs, targets, labels = memory.batch(torch.arange(len(memory)))
+    assert len(memory.preparations) == 2
+    samples = zip(inputs.flatten().tolist(), targets.tolist(), labels.tolist(), strict=True)
+    for value, target, label in samples:
+        stored = value - 0.5 if label == 4 else value / 2
+        assert {3: 0, 4: 10, 5: 20}[label] <= stored < {3: 4, 4: 14, 5: 24}[label]
+        assert target == (stored % 2 if label < 5 else 0)
+
+
+@pytest.mark.parametrize("train", [True, False])
+def test_only_training_samples_are_augmented_in_replay(train):
+    images = torch.arange(64.0).view(1, 1, 8, 8).repeat(4, 1, 1, 1)
+    targets, prepare = torch.zeros(4, dtype=torch.int64), Preparation(augment="crop-flip")
+    memory = Memory(4)
+    memory.add(
+        TensorDataset(images, torch.arange(4), targets, train=train, prepare=prepare), seed=0
+    )
+    replayed = memory.batch(torch.arange(4), torch.Generator().manual_seed(0))[0]
+    assert torch.equal(replayed, images) is not train
+
+
+def test_a_memory_resumes_from_its_state_bit_for_bit():
+    first = Memory(10, selection="reservoir")
+    first.add(an_experience(20, 2), 0)
+    file = io.BytesIO()
+    torch.save(first.state_dict(), file)
+    second = Memory(10, selection="reservoir")
+    second.load_state_dict(torch.load(io.BytesIO(file.getvalue()), weights_only=True))
+    for memory in (first, second):
+        memory.add(an_experience(20, 2, 20), 1)
+    assert held(first) == held(second)
+    assert first.batch(torch.arange(3))[1].tolist() == second.targets[:3].tolist()
+
+
+def test_data_that_is_not_in_tensors_is_refused_in_one_sentence():
+    with pytest.raises(
+        ValueError, match=r"replay needs a stream of nanocl.data.batches.TensorDataset, got list"
+    ):
+        Memory(3).add([1, 2, 3], 0)
