@@ -14,6 +14,7 @@ from nanocl.footprint import StateBytes
 from nanocl.footprint.architectures import Weight
 from nanocl.libraries.hybrid import muon_groups, projected_groups, with_adamw
 from nanocl.libraries.packages import LIBRARIES
+from nanocl.libraries.signature import arguments_of
 from nanocl.plugins.catalogue import INSTALLED, Catalogue, UnknownOption, UnknownPlugin, load
 from nanocl.plugins.declaration import Plugin
 from nanocl.records import Option, UserError
@@ -60,7 +61,10 @@ def resolve(
     plugin = _strategy(name, catalogue)
     optimizer = _optimizer_class(plugin)
     options = dict(catalogue.complete("strategies", name, {**fixed, **values}).options)
-    arguments = _arguments(optimizer, options)
+    try:
+        arguments = arguments_of(optimizer, options)
+    except ValueError as error:
+        raise UserError(f"{name}: {error}") from error
     dense = _dense_roles(name, options)
 
     def group_of(weight: Weight) -> dict[str, Any]:
@@ -93,15 +97,6 @@ def _optimizer_class(plugin: Plugin) -> type[torch.optim.Optimizer]:
     if plugin.module.startswith("nanocl.") and module in MODULES:
         return getattr(MODULES[module], name)
     return vars(load(plugin))["optimizer_class"]
-
-
-def _arguments(optimizer: type, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The strategy's options that its optimizer takes, with both betas in one tuple."""
-    parameters = inspect.signature(optimizer).parameters
-    arguments = {name: value for name, value in options.items() if name in parameters}
-    if "beta1" in options and "betas" in parameters:
-        arguments["betas"] = (options["beta1"], options["beta2"])
-    return arguments
 
 
 def _dense_roles(name: str, options: Mapping[str, Any]) -> tuple[str, ...]:

@@ -38,7 +38,7 @@ class Account:
 
 
 def accounts(weights: Iterable[Weight]) -> list[Account]:
-    """The paper's optimizers on these weights; it also mentions indices of 64 bits."""
+    """The paper's optimizers on these weights, NanoAdam with indices of 16 and of 64 bits."""
     weights = tuple(weights)
     total, full = every(weights), dense(weights)
     # for each step of the window, k S indices and k S values of 2 bytes each

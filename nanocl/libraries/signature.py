@@ -55,7 +55,8 @@ def arguments_of(optimizer: type[Optimizer], options: OptionValues) -> dict[str,
         if set(names) <= set(options):
             values = [options[name] for name in names]
             arguments[argument.name] = tuple(values) if several else values[0]
-        if argument.name == "lr" and argument.default is argument.empty and options["lr"] is None:
+        needs_rate = argument.name == "lr" and argument.default is argument.empty
+        if needs_rate and options.get("lr") is None:
             raise ValueError(f"lr must be given, {optimizer.__name__} has no default, got None")
     return arguments
 
