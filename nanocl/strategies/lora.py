@@ -26,8 +26,8 @@ class LoRA(Strategy):
         lr: Learning rate of the adapters, above 0.
         dense_lr: Learning rate of the dense layers; None is `lr`.
         dense: Which layers are trained in full: `head`, `norms+head`, `norms` or `none`.
-        rank: Rank of the change of a layer, at least 1; at most the shorter side of its matrix has
-            an effect. A convolution is the matrix (outputs, inputs * height * width).
+        rank: Rank of the change of a layer, at least 1, capped at the shorter side of its matrix. A
+            convolution is the matrix (outputs, inputs * height * width).
         alpha: Above 0; the change is scaled by alpha / rank.
         beta1, beta2, eps: Of AdamW, for adapters and dense layers; in [0, 1), eps at least 0.
         weight_decay: Decoupled decay of the adapters' factors and the dense layers, at least 0.

@@ -72,7 +72,7 @@ class LwF(Strategy):
             self._distance(now, before, strategy.mb_y.is_floating_point())
             for now, before in self._answers(strategy, self.teacher)
         ]
-        # equation 1: L_new + lambda_o L_old, summed over the old heads
+        # the paper's objective L_new + lambda_o L_old, with L_old summed over the old heads
         strategy.loss = strategy.loss + self.strength * torch.stack(distances).sum()
 
     def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
