@@ -15,11 +15,11 @@ settings.load_profile("repeatable")
 
 @pytest.fixture(scope="session")
 def data_root() -> Path:
-    """The folder of real data sets named by NANOCL_DATA_ROOT; the test is skipped where there is none."""
+    """The folder of real data sets in NANOCL_DATA_ROOT; without one the test is skipped."""
     named = os.environ.get("NANOCL_DATA_ROOT")
     if not named:
         pytest.skip(
-            "real data is needed: set NANOCL_DATA_ROOT to a folder with MNIST/raw, cifar10.zip and so on"
+            "real data is needed: set NANOCL_DATA_ROOT to a folder with MNIST/raw, cifar10.zip, ..."
         )
     root = Path(named)
     if not root.is_dir():

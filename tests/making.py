@@ -38,7 +38,7 @@ def a_spec(
 
 
 def a_drift(distance: float = 3.0, step: float = 2.0) -> Drift:
-    """One experience's drift with `distance` from the start and `step` from the experience before."""
+    """Drift of one experience: `distance` from the start, `step` from the experience before."""
 
     def groups(length: float) -> dict[str, dict[str, float | None]]:
         column = {

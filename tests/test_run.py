@@ -1,32 +1,14 @@
 """`python -m nanocl.run`, used as people use it."""
 
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from commands import command
 
 from nanocl import run
-from nanocl.cli import progress
-from nanocl.engine import local
-from nanocl.plugins.catalogue import Catalogue
-from nanocl.protocols import suite
-from nanocl.protocols.request import Request
-from nanocl.records import Progress, RunFailure
-
-
-def command(*arguments, cwd, **environment):
-    return subprocess.run(
-        [sys.executable, "-m", "nanocl.run", *arguments],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
-        timeout=300,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +71,8 @@ def test_a_dry_run_works_without_the_data(tmp_path):
         (("--stream", "split-folder", "--set", "stream.data=birds", "--data-root", "."), "birds"),
         (
             ("--set", "model.weights=cifar10_resnets/x.th", "--data-root", "there"),
-            "x.th, neither at that path nor at there/cifar10_resnets/x.th; get it from https://github.com/akamaster/",
+            "x.th, neither at that path nor at there/cifar10_resnets/x.th; get it from "
+            "https://github.com/akamaster/",
         ),
     ],
 )
@@ -178,59 +161,6 @@ def test_real_cifar_runs_from_the_data_folder(tmp_path, data_root):
     assert "cifar10" in shown.stdout and "other" in shown.stdout
 
 
-def test_the_study_runs_without_a_strategy_and_a_later_call_goes_on_from_its_records(
-    tmp_path, monkeypatch, capsys
-):
-    words = ("--stream", "teacher-student", "--tier", "smoke", "--workers", "1")
-    shown = command(*words, cwd=tmp_path)
-    assert shown.returncode == 0, shown.stderr
-    for word in (
-        "L_B",
-        "nano-neuron",
-        "Fig. 7",
-        "Table 8",
-        "Theorem 2.2",
-        "neurons-one-new.png",
-        "README.md",
-    ):
-        assert word in shown.stdout
-    assert "study teacher-student: " in shown.stderr
-    monkeypatch.chdir(tmp_path)
-    assert run.main([*words, "--dry-run"]) == 0
-    assert "3 parts of the study, 3 measured" in capsys.readouterr().out
-    record = next((tmp_path / "results").rglob("the-paper*.json"))
-    record.write_text("{")
-    assert run.main([*words, "--dry-run"]) == 0
-    said = capsys.readouterr()
-    assert (
-        said.out.count("to run") == 1 and f"{record.relative_to(tmp_path)}; re-running" in said.err
-    )
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (("--set", "stream.samples=3"), "takes no --set"),
-        (("--model", "mlp"), "takes no --model"),
-        (("--tier", "large"), "tier must be one of"),
-        (("--workers", "-1"), "--workers must be at least 1"),
-    ],
-)
-def test_what_a_study_cannot_take_is_refused(arguments, words, capsys):
-    assert run.main(["--stream", "teacher-student", *arguments]) == 2
-    assert words in capsys.readouterr().err
-
-
-def test_with_a_strategy_the_same_stream_takes_the_ordinary_path(capsys):
-    assert (
-        run.main(
-            ["--stream", "teacher-student", "--strategy", "sgd", "--tier", "smoke", "--dry-run"]
-        )
-        == 0
-    )
-    assert "sgd seed 0" in capsys.readouterr().out
-
-
 def test_a_record_that_cannot_be_trusted_is_named_before_its_run_is_measured_again(
     first, monkeypatch, capsys
 ):
@@ -243,61 +173,3 @@ def test_a_record_that_cannot_be_trusted_is_named_before_its_run_is_measured_aga
     assert run.main(["--tier", "smoke", "--dry-run"]) == 0
     record.write_text(whole)
     assert f"re-running: {record.relative_to(folder)}: it is not JSON" in capsys.readouterr().err
-
-
-def test_a_run_that_calls_exit_is_told_as_what_it_is():
-    class Pipe:
-        def __init__(self):
-            self.sent, self.specs = [], ["a spec"]
-            self.send = self.sent.append
-
-        def recv(self):
-            if not self.specs:
-                raise EOFError
-            return self.specs.pop()
-
-    pipe = Pipe()
-    local._serve(pipe, lambda spec, tell: sys.exit(7))
-    assert [type(answer) for answer in pipe.sent] == [
-        RunFailure
-    ] and "called sys.exit(7)" in pipe.sent[0].error
-
-
-@pytest.mark.skipif(os.name == "nt", reason="signals of a process group")
-def test_an_interrupt_while_the_workers_are_warming_up_shows_no_traceback(tmp_path):
-    code = (
-        # may be ignored
-        "import signal, sys, time\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from nanocl.engine import local\nlocal.warm_up()\nprint('ready', flush=True)\n"
-        "try:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    sys.exit(130)\n"
-    )
-    call = subprocess.Popen(
-        [sys.executable, "-c", code],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    assert call.stdout.readline() == "ready\n"
-    time.sleep(0.5)
-    os.killpg(call.pid, signal.SIGINT)
-    assert call.wait(timeout=60) == 130
-    time.sleep(0.3)
-    os.killpg(call.pid, signal.SIGKILL)  # the server of the workers would go on loading torch
-    assert "Traceback" not in call.stderr.read()
-
-
-def test_off_a_terminal_a_line_tells_where_the_runs_are_after_a_silence(monkeypatch, capsys):
-    spec = suite.specs(Request(tier="smoke", strategies=("adamw",), seeds=(3,)), Catalogue())[0]
-    monkeypatch.setattr(progress, "SILENCE", -1.0)
-    with progress.Display([spec]) as display:
-        display.update(Progress(spec.digest, 2, 5, 1, 1, 0.25, 1234.0))
-    with progress.StudyDisplay("study x") as display:
-        display.update(0.5, "a setting")
-    said = capsys.readouterr().err.splitlines()
-    assert (
-        said[0] == "1 runs to go"
-        and said[1].startswith("[0/1] 25 % done, about ")
-        and "adamw seed 3" in said[1]
-    )
-    assert said[2].startswith("study x: 50 % done, a setting, about ")

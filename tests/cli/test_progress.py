@@ -1,4 +1,4 @@
-"""Off a terminal there is a line for each run that ended, with its outcome; in one, bars with shares of the whole."""
+"""Off a terminal each run that ended has a line with its outcome; in a terminal there are bars."""
 
 import io
 
@@ -83,3 +83,19 @@ def test_a_study_says_where_it_is_at_its_start_and_now_and_then(shown, monkeypat
         "a study: 0 % done, seed 3",
         "a study: 50 % done, seed 3, about 100 s left",
     )
+
+
+def test_off_a_terminal_a_line_tells_where_the_runs_are_after_a_silence(monkeypatch, capsys):
+    spec = a_spec("adamw", 3)
+    monkeypatch.setattr(progress, "SILENCE", -1.0)
+    with progress.Display([spec]) as display:
+        display.update(Progress(spec.digest, 2, 5, 1, 1, 0.25, 1234.0))
+    with progress.StudyDisplay("study x") as display:
+        display.update(0.5, "a setting")
+    said = capsys.readouterr().err.splitlines()
+    assert (
+        said[0] == "1 runs to go"
+        and said[1].startswith("[0/1] 25 % done, about ")
+        and "adamw seed 3" in said[1]
+    )
+    assert said[2].startswith("study x: 50 % done, a setting, about ")

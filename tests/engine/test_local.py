@@ -128,3 +128,21 @@ def test_runs_of_other_processes_are_left_to_them(monkeypatch):
     outcomes = list(local.run_all(run_one, specs, workers=1, reservations=elsewhere))
     assert outcomes == [a_result(specs[1])]
     assert elsewhere.released == [1] and elsewhere.asked == 3
+
+
+def test_a_run_that_calls_exit_is_told_as_what_it_is():
+    class Pipe:
+        def __init__(self):
+            self.sent, self.specs = [], ["a spec"]
+            self.send = self.sent.append
+
+        def recv(self):
+            if not self.specs:
+                raise EOFError
+            return self.specs.pop()
+
+    pipe = Pipe()
+    local._serve(pipe, lambda spec, tell: sys.exit(7))
+    assert [type(answer) for answer in pipe.sent] == [
+        RunFailure
+    ] and "called sys.exit(7)" in pipe.sent[0].error

@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).parents[1] / "third_party"
 
 
 def install(folder: Path) -> None:
-    """What `pip install tests/third_party` writes: the module, and metadata made from pyproject.toml."""
+    """Write what `pip install tests/third_party` writes: the module and its metadata."""
     project = tomllib.loads((PACKAGE / "pyproject.toml").read_text())["project"]
     (folder / "l2_anchor.py").write_text((PACKAGE / "l2_anchor.py").read_text())
     name, version = project["name"], project["version"]

@@ -1,4 +1,4 @@
-"""A protocol file says nonsense: one sentence with the file, the key, what was given and what would be right."""
+"""A protocol file is read, and resolved at a tier and scenario."""
 
 import pytest
 

@@ -111,7 +111,7 @@ def anywhere(spec):
 
 
 def test_every_committed_record_has_the_digest_that_is_asked_for_today():
-    """Whatever is still in a protocol finds its records, so that nothing that was measured is measured again."""
+    """What is in a protocol finds its records, so that nothing is measured twice."""
     results = Path(__file__).parents[2] / "results"
     found, problems = store.load_all(results)
     assert found and not problems
