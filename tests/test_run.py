@@ -86,7 +86,8 @@ def test_a_plugin_file_with_a_mistake_is_one_clear_line_and_exit_code_2(tmp_path
     broken, hooked = tmp_path / "broken.py", tmp_path / "hooked.py"
     broken.write_text("class Broken(Strategy:\n")
     hooked.write_text(
-        "from nanocl.strategies import Strategy\n\n\nclass Hooked(Strategy):\n    '''Source: x.'''\n"
+        "from nanocl.strategies import Strategy\n\n\n"
+        "class Hooked(Strategy):\n    '''Source: x.'''\n"
         "    def before_bakward(self, strategy, **kwargs):\n        pass\n"
     )
     shown = command("--plugin", str(broken), "--strategy", "broken", cwd=tmp_path)
