@@ -60,8 +60,9 @@ def _run(asked: Call, catalogue: Catalogue) -> int:
     todo = runs if asked.force else _missing(runs, asked)
     if not asked.probe:
         _name_damaged(todo, asked)
-    failures = _train(todo, len(runs), asked, catalogue) if todo else []
-    _show(runs, len(todo) - len(failures), asked)
+    outcomes = _train(todo, len(runs), asked, catalogue) if todo else []
+    failures = [outcome for outcome in outcomes if isinstance(outcome, RunFailure)]
+    _show(runs, len(outcomes) - len(failures), asked)
     for failure in failures:
         print(f"nanocl: {_label(failure.spec)} failed: {failure.error}", file=sys.stderr)
     return 1 if failures else 0
@@ -138,7 +139,8 @@ def _name_damaged(todo: Sequence[RunSpec], asked: Call) -> None:
 
 def _train(
     todo: Sequence[RunSpec], total: int, asked: Call, catalogue: Catalogue
-) -> list[RunFailure]:
+) -> list[RunResult | RunFailure]:
+    """Run what no other call runs at the moment; the outcomes of this call."""
     local.warm_up()
     from nanocl.cli.progress import Display  # here, because it loads rich
     from nanocl.training import assembly, experiment  # here, because they load torch
@@ -167,7 +169,7 @@ def _train(
     reservations = Reservations(
         checkpoints, lambda spec: not asked.force and not _missing([spec], asked)
     )
-    failures = []
+    outcomes = []
     with Display(todo, measured=total - len(todo)) as display:
         for outcome in local.run_all(
             run_one,
@@ -177,10 +179,9 @@ def _train(
             reservations=reservations,
         ):
             outcome = outcome if asked.probe else _stored(outcome, asked, checkpoints)
-            if isinstance(outcome, RunFailure):
-                failures.append(outcome)
+            outcomes.append(outcome)
             display.finish(outcome)
-    return failures
+    return outcomes
 
 
 def _stored(

@@ -4,9 +4,10 @@ import os
 import time
 from pathlib import Path
 
-from making import a_result
+from making import a_result, a_spec
 
 from nanocl.records import Progress
+from nanocl.records.reservations import Reservations
 
 
 def run_one(spec, tell):
@@ -25,3 +26,11 @@ def run_one(spec, tell):
         time.sleep(60)
     tell(Progress(spec.digest, 1, 1, 1, 1, 0.5, 1.0))
     return a_result(spec)
+
+
+def hold(folder, connection):
+    """Another process that reserves the run, says so, and dies when it is told."""
+    reservations = Reservations(folder, lambda spec: False)
+    connection.send(reservations.take(a_spec()))
+    connection.recv()
+    os._exit(1)

@@ -127,6 +127,8 @@ class _Pool:
         self, on_progress: Callable[[Progress | Notice], None], timeout: float | None
     ) -> Iterator[RunResult | RunFailure | _Death]:
         """Wait for the workers; what they report, and who died."""
+        if not self.busy:
+            return  # waiting for nothing would never end
         for connection in wait(list(self.busy), timeout):
             assert isinstance(connection, Connection)
             message = _receive(connection)

@@ -146,3 +146,11 @@ def test_a_run_that_calls_exit_is_told_as_what_it_is():
     assert [type(answer) for answer in pipe.sent] == [
         RunFailure
     ] and "called sys.exit(7)" in pipe.sent[0].error
+
+
+def test_runs_that_other_processes_have_all_measured_end_the_call_at_once():
+    class Measured(Elsewhere):
+        def take(self, spec):
+            return "measured"
+
+    assert list(local.run_all(run_one, [a_spec()], workers=1, reservations=Measured())) == []

@@ -1,21 +1,14 @@
 """A run is measured by one process at a time, and once."""
 
 import multiprocessing
-import os
 
 import pytest
 from making import a_spec
+from pretended import hold
 
 from nanocl.records.reservations import Reservations
 
 SPAWN = multiprocessing.get_context("spawn")
-
-
-def hold(folder, connection):
-    """Another process that reserves the run, says so, and dies when it is told."""
-    connection.send(Reservations(folder, lambda spec: False).take(a_spec()))
-    connection.recv()
-    os._exit(1)
 
 
 @pytest.fixture
@@ -23,6 +16,7 @@ def holder(tmp_path):
     ours, theirs = SPAWN.Pipe()
     process = SPAWN.Process(target=hold, args=(tmp_path, theirs))
     process.start()
+    theirs.close()  # else a dead process would never be noticed
     assert ours.recv() == "taken"
     yield ours, process
     process.kill()
