@@ -98,7 +98,8 @@ def _study(study: studies.TrainedStudy, asked: Call) -> int:
                 f"the study of {request.stream} takes no {option}; name strategies with "
                 "--strategy to run them one by one"
             )
-    tier, seeds = request.tier, request.seeds
+    tier = request.tier
+    seeds = request.seeds
     for path in study.damaged(asked.results_root, tier=tier, seeds=seeds):
         print(f"nanocl: ignoring damaged record {path}; re-running", file=sys.stderr)
     if asked.dry_run:
@@ -206,7 +207,8 @@ def _dry_run(runs: Sequence[RunSpec], asked: Call) -> int:
     except store.OtherFormat:
         raise
     except UserError as error:
-        todo, note = list(runs), f"nanocl: {error}"
+        todo = list(runs)
+        note = f"nanocl: {error}"
     missing = {run.digest for run in todo}
     for run in runs:
         state = "to run" if run.digest in missing else "measured"

@@ -129,7 +129,9 @@ class StudyDisplay:
     """
 
     def __init__(self, title: str) -> None:
-        self.title, self.console, self.started = title, Console(stderr=True), time.monotonic()
+        self.title = title
+        self.console = Console(stderr=True)
+        self.started = time.monotonic()
         self.said = 0.0
         self.bar = Bars(
             SpinnerColumn(),

@@ -123,7 +123,8 @@ def _write(path: Path, data: DataSet, identity: str) -> None:
 
 
 def _view(mapped: mmap.mmap, start: int, entry: dict[str, Any]) -> np.ndarray:
-    dtype, shape = DTYPES[entry["dtype"]], entry["shape"]
+    dtype = DTYPES[entry["dtype"]]
+    shape = entry["shape"]
     return np.frombuffer(mapped, dtype, math.prod(shape), start + entry["data_offsets"][0]).reshape(
         shape
     )

@@ -50,7 +50,8 @@ def _answering(archive: Archive) -> tuple[str, str]:
         threading.Thread(
             target=_probe, args=(mirror, next(iter(archive.files)), answers), daemon=True
         ).start()
-    deadline, reasons = time.monotonic() + PROBE_SECONDS, []
+    deadline = time.monotonic() + PROBE_SECONDS
+    reasons = []
     for _ in archive.mirrors:
         try:
             mirror, reason = answers.get(timeout=max(0.0, deadline - time.monotonic()))

@@ -122,7 +122,8 @@ def _resolve_library(
 ) -> tuple[StateBytes, dict[str, Any]]:
     """An optimizer of a library, with the weights in the same parameter groups as in a run."""
     library, _, text = name.partition(":")
-    optimizer, way = LIBRARIES[library].optimizer(text), LIBRARIES[library].way(text)
+    optimizer = LIBRARIES[library].optimizer(text)
+    way = LIBRARIES[library].way(text)
     extra = {option: default for option, (_, default) in way.extra.items()}
     parameters = [p for p in inspect.signature(optimizer).parameters if p != "params"]
     _check_options(name, values, (*parameters, *extra))

@@ -150,7 +150,8 @@ def as_csv(
         sizes = (needs.weights, needs.gradients, needs.state, needs.total)
         out.writerow((model, entries, dtype, "exact", one.name, one.options, *sizes))
     for a in accounts:
-        counted, run = round(a.bytes), round(a.run_bytes)
+        counted = round(a.bytes)
+        run = round(a.run_bytes)
         out.writerow((model, entries, "", "paper", a.optimizer, a.formula, "", "", counted, ""))
         out.writerow(
             (model, entries, "", "paper as run", a.optimizer, a.run_formula, "", "", run, "")

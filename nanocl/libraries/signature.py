@@ -30,7 +30,8 @@ def signature_options(optimizer: type[Optimizer]) -> Options:
     """
     options: Options = {}
     for argument in _arguments(optimizer):
-        annotation, default = _annotation(argument), argument.default
+        annotation = _annotation(argument)
+        default = argument.default
         if argument.name == "lr" and default is argument.empty:
             options["lr"] = (("None", "float"), None)
         elif isinstance(default, tuple):

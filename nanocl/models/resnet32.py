@@ -69,7 +69,8 @@ class _Block(nn.Module):
         self.bn1 = nn.BatchNorm2d(after)
         self.conv2 = nn.Conv2d(after, after, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(after)
-        self.stride, self.margin = stride, (after - before) // 2
+        self.stride = stride
+        self.margin = (after - before) // 2
 
     def forward(self, values: Tensor) -> Tensor:
         change = self.bn2(self.conv2(functional.relu(self.bn1(self.conv1(values)))))

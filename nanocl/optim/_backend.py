@@ -25,7 +25,9 @@ except ImportError:  # numba is missing
 else:
     HAS_NUMBA = True
 
-PLAIN, COMPILED, TRITON = "_plain", "_compiled", "_triton"
+PLAIN = "_plain"
+COMPILED = "_compiled"
+TRITON = "_triton"
 
 
 def function_for(

@@ -54,7 +54,8 @@ def start_selection(
 ) -> None:
     """Fill the empty state of a parameter with an empty selection, which `reselect` replaces."""
     dtype = state_dtype(param, group)
-    chunk, device = chunk_length(param.numel(), group["chunk_size"]), param.device
+    chunk = chunk_length(param.numel(), group["chunk_size"])
+    device = param.device
     state.update(
         step=0,
         key=stream_key(group["seed"], ordinal),

@@ -92,7 +92,8 @@ class Catalogue:
             UnknownPlugin, UnknownOption: With the nearest name, or the right type.
         """
         plugin = self.plugin(kind, name)
-        text, options = name.partition(":")[2], dict(plugin.options)
+        text = name.partition(":")[2]
+        options = dict(plugin.options)
         if text:
             if not options:
                 raise UnknownPlugin(f"{plugin.name} takes nothing after a colon, got {name!r}")

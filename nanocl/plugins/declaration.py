@@ -215,9 +215,11 @@ def _constants(node: ast.ClassDef, path: Path) -> dict[str, Any]:
     values = {}
     for item in node.body:
         if isinstance(item, ast.Assign):
-            target, value = item.targets[0], item.value
+            target = item.targets[0]
+            value = item.value
         elif isinstance(item, ast.AnnAssign) and item.value is not None:
-            target, value = item.target, item.value
+            target = item.target
+            value = item.value
         else:
             continue
         name = target.id if isinstance(target, ast.Name) else ""

@@ -56,7 +56,8 @@ def save(result: RunResult, results_root: Path) -> Path:
 
 def load_all(results_root: Path) -> tuple[list[RunResult], list[Problem]]:
     """All records of a results folder in the order of their paths, and those that were skipped."""
-    results, problems = [], []
+    results = []
+    problems = []
     for path in sorted((Path(results_root) / "runs").glob("**/*.json")):
         try:
             results.append(load(path, results_root))

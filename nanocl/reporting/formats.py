@@ -145,7 +145,8 @@ def mean_and_std(values: Sequence[float | None], unit: str, measure: str = "accu
     defined = [value for value in values if value is not None]
     if not defined:
         return "-"
-    mean, std = statistics.mean(defined), statistics.deviation(defined)
+    mean = statistics.mean(defined)
+    std = statistics.deviation(defined)
     if std is None or (std == 0 and unit in ("bytes", "count")):
         spread = ""
     else:
@@ -159,7 +160,8 @@ def mean_and_interval(values: Sequence[float | None], unit: str, measure: str = 
     defined = [value for value in values if value is not None]
     if not defined:
         return "-"
-    mean, ends = statistics.mean(defined), statistics.interval(defined)
+    mean = statistics.mean(defined)
+    ends = statistics.interval(defined)
     if ends is None:
         return number(mean, unit, measure)
     low, high = (number(end, unit, measure, like=mean) for end in ends)

@@ -91,7 +91,8 @@ def minimum_accuracy(run: Evaluation) -> float:
 @metric("I", "mean_j (J[j][j] - R[j][j]), J joint training on experiences 0..j", "chaudhry2018")
 def intransigence(run: Evaluation) -> float:
     """Joint training on all experiences so far, minus the run, on the new experience."""
-    gained, joint = _signed(run.sign, run.matrix), _joint(run)
+    gained = _signed(run.sign, run.matrix)
+    joint = _joint(run)
     if joint.matrix[0] == joint.initial and len(gained) > 1:
         raise Undefined("joint training of this protocol began only at the end of the stream")
     reached = _signed(run.sign, joint.matrix)

@@ -87,7 +87,8 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
     """
     order = sorted(range(len(p_values)), key=p_values.__getitem__)
     # p_(k) * (m - k + 1), made monotone: a p-value is never below that of an earlier one
-    corrected, so_far = [0.0] * len(p_values), 0.0
+    corrected = [0.0] * len(p_values)
+    so_far = 0.0
     for position, index in enumerate(order):
         so_far = max(so_far, min(1.0, (len(p_values) - position) * p_values[index]))
         corrected[index] = so_far

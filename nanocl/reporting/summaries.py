@@ -130,7 +130,8 @@ def _summary(
     joint: Mapping[int, Evaluation],
     plugins: Plugins,
 ) -> Summary:
-    measured, spec = [run for run in runs if run.status == "ok"], runs[0].spec
+    measured = [run for run in runs if run.status == "ok"]
+    spec = runs[0].spec
     columns = {}
     for column, group in _all_columns():
         values = [_value(column, group, run, joint) for run in measured]

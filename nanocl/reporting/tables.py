@@ -131,7 +131,8 @@ def protocol_lines(summaries: Sequence[Summary]) -> tuple[str, ...]:
         names = ", ".join(protocols) or "no rows"
         raise ValueError(f"rows of one table must share a protocol, got {names}")
     first = summaries[0].results[0]
-    spec, training = first.spec, first.spec.training
+    spec = first.spec
+    training = first.spec.training
     length = f"epochs {training.epochs}"
     if training.iterations:
         length = f"{training.iterations} mini-batches"

@@ -76,10 +76,13 @@ def diagonal_fisher(
         Parameter name to a tensor of the parameter's shape.
     """
     generator = torch.Generator().manual_seed(seed)
-    total, count = zeros(model), 0
+    total = zeros(model)
+    count = 0
     with _evaluating(model):
         for inputs, targets, labels in read(dataset, CHUNK, samples=samples, generator=generator):
-            inputs, targets, labels = inputs.to(device), targets.to(device), labels.to(device)
+            inputs = inputs.to(device)
+            targets = targets.to(device)
+            labels = labels.to(device)
             count += len(inputs)
             # with a head for each task label, a head's outputs need the rows of its label only
             for label in labels.unique().tolist():
@@ -135,7 +138,8 @@ def batched_fisher(
 
     Unlike the Fisher it depends on the mini-batch size. Mini-batches are read in order.
     """
-    total, count = zeros(model), 0
+    total = zeros(model)
+    count = 0
     trained = [(name, p) for name, p in model.named_parameters() if name in total]
     with _evaluating(model):
         for inputs, targets, labels in read(dataset, batch_size):
@@ -174,7 +178,8 @@ def read(
         for values in DataLoader(subset, batch_size, collate_fn=collate):
             yield values[0], values[1], values[-1]
         return
-    start, kept = 0, []
+    start = 0
+    kept = []
     for part, rows in parts:
         in_part = chosen[(chosen >= start) & (chosen < start + len(rows))]
         kept.append((part, rows[in_part - start]))

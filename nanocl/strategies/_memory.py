@@ -30,7 +30,9 @@ class Memory:
     """
 
     def __init__(self, size: int, *, per_class: bool = False, selection: str = "balanced") -> None:
-        self.size, self.per_class, self.selection = size, per_class, selection
+        self.size = size
+        self.per_class = per_class
+        self.selection = selection
         self.experiences = self.met = self.groups = 0
         self.inputs = self.targets = torch.empty(0)
         self.labels = self.group = self.source = torch.empty(0, dtype=torch.int64)
@@ -90,7 +92,8 @@ class Memory:
         if targets.is_floating_point():
             targets = torch.zeros(len(targets), dtype=torch.int64)
         classes, position = targets.unique(return_inverse=True)
-        first, self.groups = self.groups, self.groups + len(classes)
+        first = self.groups
+        self.groups = self.groups + len(classes)
         return first + position
 
     def _balanced(self, group: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:

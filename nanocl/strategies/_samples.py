@@ -186,7 +186,8 @@ def _each_convolution(layer: _Layer, call: _Call, delta: Tensor, rows: slice) ->
 
     Several times faster than the grouped convolution that vmap would use.
     """
-    module, delta = cast(nn.Conv2d, layer.module), delta[rows]
+    module = cast(nn.Conv2d, layer.module)
+    delta = delta[rows]
     if rows.start not in call.patches:  # they are the same for every root
         call.patches[rows.start] = functional.unfold(
             call.arguments[0].detach()[rows],

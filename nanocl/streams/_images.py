@@ -227,7 +227,8 @@ def draw(
         ValueError: A class would have no rows to use, or none to hold out.
     """
     generator = np.random.default_rng(seed)
-    used, held = [], []
+    used = []
+    held = []
     for label in np.unique(labels):
         rows = generator.permutation(np.flatnonzero(labels == label))[: most or None]
         cut = round(held_out * len(rows))

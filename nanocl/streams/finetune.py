@@ -113,7 +113,8 @@ class Finetune(Stream):
         )
         # every class of the data set, even if a small sample lacks one
         made.heads = tuple(tuple(targets[head].values()) for head in heads)
-        made.start, made.norm_statistics = self.start, self.norm_statistics
+        made.start = self.start
+        made.norm_statistics = self.norm_statistics
         made.precision = self.precision
         return made
 
@@ -125,7 +126,8 @@ class Finetune(Stream):
                 f"{name} has classes 0 to {whole.classes - 1}, "
                 f"got {name}[{classes[0]}-{classes[-1]}]"
             )
-        labels, rows = {}, {}
+        labels = {}
+        rows = {}
         for part, most in (("train", self.samples), ("test", self.test_samples)):
             candidates = np.arange(len(whole.labels[part]))
             if classes:

@@ -100,7 +100,8 @@ def across(
         if setting not in enough or ends is None:
             findings[setting] = replace(nothing, seeds=len(row))
             continue
-        effect, interval = shown(statistics.mean(row)), (shown(ends[0]), shown(ends[1]))
+        effect = shown(statistics.mean(row))
+        interval = (shown(ends[0]), shown(ends[1]))
         joint = len(enough) > 1
         finding = replace(
             nothing, effect=effect, interval=interval, p=p, seeds=len(row), joint=joint

@@ -111,7 +111,8 @@ def _run(
 ) -> tuple[Learner, Outcome]:
     stream = small_stream(scenario, measure=measure)
     learner = small_learner(stream, [cls(**options)])
-    meter, drift = Meter(), DriftMeter(learner.model, learner.model.head_parameters())
+    meter = Meter()
+    drift = DriftMeter(learner.model, learner.model.head_parameters())
 
     def save(outcome: Outcome) -> None:
         if path and len(outcome.evaluation) == 2:
@@ -123,7 +124,9 @@ def _run(
 
 def _spec(cls: type, scenario: str) -> RunSpec:
     """The identity of the run in its checkpoint."""
-    stream, model, strategy = Part("small-stream"), Part("small-backbone"), Part(cls.__name__)
+    stream = Part("small-stream")
+    model = Part("small-backbone")
+    strategy = Part(cls.__name__)
     return RunSpec("testing", "smoke", scenario, stream, model, (strategy,), Training(), seed=0)
 
 
@@ -132,7 +135,8 @@ def _resume(
 ) -> tuple[Learner, Outcome]:
     stream = small_stream(scenario, measure=measure)
     learner = small_learner(stream, [cls(**options)])
-    meter, drift = Meter(), DriftMeter(learner.model, learner.model.head_parameters())
+    meter = Meter()
+    drift = DriftMeter(learner.model, learner.model.head_parameters())
     with global_seed(3):
         so_far = checkpoint.load(path, _spec(cls, scenario), learner, meter, drift)
         return learner, train(learner, stream, meter, drift=drift, so_far=so_far)
@@ -140,7 +144,8 @@ def _resume(
 
 def _instances_share_nothing(cls: type, options: dict[str, Any], scenario: str) -> None:
     stream = small_stream(scenario)
-    used, idle = cls(**options), cls(**options)
+    used = cls(**options)
+    idle = cls(**options)
     before = copy.deepcopy(idle.state_dict())
     shared = copy.deepcopy({name: value for name, value in vars(cls).items() if _is_data(value)})
     with silence(cls), global_seed(1):

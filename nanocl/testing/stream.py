@@ -127,7 +127,8 @@ def _data_are_tensors(scenario: Scenario, where: str) -> None:
 
 
 def _shape_is_right(scenario: Scenario, where: str) -> None:
-    trained, tested = list(scenario.train_stream), list(scenario.test_stream)
+    trained = list(scenario.train_stream)
+    tested = list(scenario.test_stream)
     claim(
         len(trained) >= 1 and len(trained) == len(tested),
         f"{where}: each experience needs training and test data, "

@@ -52,7 +52,8 @@ class DriftMeter:
 
     def load_state_dict(self, state: Mapping[str, dict[str, Tensor]]) -> None:
         """Set both snapshots."""
-        self.start, self.previous = state["start"], state["previous"]
+        self.start = state["start"]
+        self.previous = state["previous"]
 
     def _groups(self, tensors: Tensors) -> dict[str, list[str]]:
         parameters = [name for name in tensors if not name.startswith("buffer:")]

@@ -47,7 +47,9 @@ class Network(MultiTaskModule):
         classes: Sequence[Sequence[int]] = (),
     ) -> None:
         super().__init__()
-        self.backbone, self.kind, self.outputs = backbone, kind, outputs
+        self.backbone = backbone
+        self.kind = kind
+        self.outputs = outputs
         groups = torch.zeros(max(1, len(classes)), outputs, dtype=torch.bool)
         for label, members in enumerate(classes):
             groups[label, list(members)] = True

@@ -17,7 +17,10 @@ from nanocl.records import Option, Part, files, hash_of
 from nanocl.streams.finetune import Finetune
 from nanocl.training.heads import Network
 
-MOMENTUM, WEIGHT_DECAY, SEED, THREADS = 0.9, 5e-4, 0, 1
+MOMENTUM = 0.9
+WEIGHT_DECAY = 5e-4
+SEED = 0
+THREADS = 1
 VERSION = 1  # rises when the training below changes; files of older versions are then not used
 
 

@@ -20,7 +20,8 @@ KINDS = {
 
 def fits(param: Tensor) -> bool:
     """Whether loops can read and write the parameter and its gradient in place."""
-    grad, kind = param.grad, param.dtype
+    grad = param.grad
+    kind = param.dtype
     return (
         grad is not None
         and param.is_cpu

@@ -35,9 +35,13 @@ def _pieces(param, grad, mean, square, numbers, first, last):
     """
     rest1, beta2, rest2, lr, scale, eps, decay = numbers
     piece = slice(first * PIECE, last * PIECE)
-    param, grad, mean, square = param[piece], grad[piece], mean[piece], square[piece]
+    param = param[piece]
+    grad = grad[piece]
+    mean = mean[piece]
+    square = square[piece]
     for i in range(len(param)):
-        g, w = grad[i], param[i]
+        g = grad[i]
+        w = param[i]
         # m <- beta1 m + (1 - beta1) g, v <- beta2 v + (1 - beta2) g^2
         m = mean[i] + rest1 * (g - mean[i])
         v = beta2 * square[i] + rest2 * g * g

@@ -40,7 +40,8 @@ def _chunks(param, grad, mean, square, start, chunk, taking, moving, first, last
     """
     bits = bits_of(mean)
     mask = bits.dtype.type((1 << (bits.itemsize * 8 - 1)) - 1)
-    rest, places = np.empty(chunk, bits.dtype), np.empty(chunk, np.int32)
+    rest = np.empty(chunk, bits.dtype)
+    places = np.empty(chunk, np.int32)
     counts = np.empty(COUNTERS, np.int32)
     # long enough for every chunk; the last one may be shorter
     offset = np.empty(start[1] - start[0] if last > first else 0, np.int32)

@@ -26,7 +26,9 @@ States = Mapping[Tensor, dict[str, Any]]
 ARRAYS = ("mean", "square", "start", "offset", "age")
 # the options that decide which loop runs, with which table
 OPTIONS = ("fused", "density", "moment_policy", "decay_scope", "weight_rounding")
-PARAM, GRAD, SINCE = HEAD, HEAD + 1, HEAD + 12  # columns of the table
+PARAM = HEAD
+GRAD = HEAD + 1
+SINCE = HEAD + 12  # columns of the table
 
 
 class RepeatedStep:
@@ -44,7 +46,8 @@ class RepeatedStep:
         works: Sequence[Work],
     ) -> None:
         self.selected = works[0].loop is adamw_selected
-        self._loop, self._cost = works[0].loop, sum(work.cost for work in works)
+        self._loop = works[0].loop
+        self._cost = sum(work.cost for work in works)
         self._table = table_of(works)
         self._states = states
         self._kept = [

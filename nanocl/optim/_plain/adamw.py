@@ -93,7 +93,8 @@ def adamw(param: Tensor, state: dict[str, Any], step: AdamStep) -> list[Work]:
 
 def moments(gradient: Tensor, state: dict[str, Any], step: AdamStep) -> tuple[Tensor, Tensor]:
     """Update the moments in `state`; returns them before they are rounded to the state's type."""
-    mean, square = state["mean"], state["square"]
+    mean = state["mean"]
+    square = state["square"]
     # lines 7 and 8: m <- beta1 m + (1 - beta1) g, v <- beta2 v + (1 - beta2) g^2
     first = mean.to(gradient.dtype).lerp(gradient, 1 - step.beta1)
     second = (square.to(gradient.dtype) * step.beta2).addcmul_(

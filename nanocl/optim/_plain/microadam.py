@@ -63,11 +63,13 @@ def _window_moments(
 ) -> tuple[Tensor, Tensor]:
     """Bias-corrected moments of the rows in the window, dense, shape (numel,) each."""
     mean, square = (torch.zeros(numel, dtype=dtype, device=state["value"].device) for _ in range(2))
-    window, step = len(state["value"]), state["step"]
+    window = len(state["value"])
+    step = state["step"]
     # procedure ADAMSTATS: z <- sum over the rows of beta^age V, or of beta^age V^2
     for row in range(min(window, step)):
         age = (step - 1 - row) % window
-        index, value = _index_of_row(state, row, numel), state["value"][row].to(dtype)
+        index = _index_of_row(state, row, numel)
+        value = state["value"][row].to(dtype)
         mean.index_add_(0, index, value, alpha=betas[0] ** age)
         square.index_add_(0, index, value.square(), alpha=betas[1] ** age)
     mean *= (1 - betas[0]) / (1 - betas[0] ** step)
@@ -85,7 +87,8 @@ def dequantise(
         low, high: Bounds of the buckets, shape (buckets,).
     """
     both = torch.stack((codes & 15, codes >> 4), dim=1).view(-1)[:numel].to(dtype)
-    low, high = low.to(dtype), high.to(dtype)
+    low = low.to(dtype)
+    high = high.to(dtype)
     # Algorithm 2, Q^-1: x <- code * unit + low
     unit = (high - low) / LEVELS
     place = torch.arange(numel, device=codes.device) // bucket

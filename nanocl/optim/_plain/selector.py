@@ -44,7 +44,8 @@ def _lowest_of_rows(rows: Tensor, density: float) -> Tensor:
     if count == 0 or rows.numel() == 0:
         return torch.empty(0, dtype=torch.int64, device=rows.device)
     threshold = rows.kthvalue(count, dim=1, keepdim=True).values
-    below, equal = rows < threshold, rows == threshold
+    below = rows < threshold
+    equal = rows == threshold
     # the first entries equal to the threshold fill the quota exactly
     missing = count - below.sum(1, keepdim=True)
     chosen = below | (equal & (equal.cumsum(1) <= missing))

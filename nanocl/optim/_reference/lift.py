@@ -30,12 +30,20 @@ class LIFTReference(Reference):
     ) -> None:
         super().__init__(params)
         self.shapes = [(len(param), -1) if param.ndim > 1 else (1, -1) for param in params]
-        self.lr, self.betas, self.eps, self.weight_decay = lr, betas, eps, weight_decay
-        self.density, self.rank, self.chunk_size = density, rank, chunk_size
+        self.lr = lr
+        self.betas = betas
+        self.eps = eps
+        self.weight_decay = weight_decay
+        self.density = density
+        self.rank = rank
+        self.chunk_size = chunk_size
         self.mask_interval = mask_interval
-        self.moment_policy, self.decay_scope = moment_policy, decay_scope
+        self.moment_policy = moment_policy
+        self.decay_scope = decay_scope
         self.masks = [torch.zeros_like(param, dtype=torch.bool) for param in self.params]
-        self.mean, self.square, self.age = self.zeros(), self.zeros(), self.zeros()
+        self.mean = self.zeros()
+        self.square = self.zeros()
+        self.age = self.zeros()
 
     def update(self, i: int, gradient: Tensor) -> None:
         # a new mask at regular intervals, the first before the first step

@@ -30,7 +30,10 @@ class LowRankAdamWReference(Reference):
         alpha: float = 16.0,
     ) -> None:
         super().__init__(params)
-        self.lr, self.betas, self.eps, self.weight_decay = lr, betas, eps, weight_decay
+        self.lr = lr
+        self.betas = betas
+        self.eps = eps
+        self.weight_decay = weight_decay
         self.alpha = alpha
         self.start = [param.clone() for param in self.params]
         self.trained = []

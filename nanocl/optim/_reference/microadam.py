@@ -29,9 +29,15 @@ class MicroAdamReference(Reference):
         state_dtype: torch.dtype = torch.bfloat16,
     ) -> None:
         super().__init__(params)
-        self.lr, self.betas, self.eps, self.weight_decay = lr, betas, eps, weight_decay
-        self.density, self.window, self.state_dtype = density, window, state_dtype
-        self.quant_block, self.block_size = quant_block, block_size or 32768
+        self.lr = lr
+        self.betas = betas
+        self.eps = eps
+        self.weight_decay = weight_decay
+        self.density = density
+        self.window = window
+        self.state_dtype = state_dtype
+        self.quant_block = quant_block
+        self.block_size = block_size or 32768
         self.error = self.zeros()
         self.rows: list[list[Tensor]] = [[] for _ in self.params]
 
@@ -54,7 +60,8 @@ class MicroAdamReference(Reference):
     def _moments(self, i: int) -> tuple[Tensor, Tensor]:
         """Procedure ADAMSTATS, with bias correction."""
         (beta1, beta2), step = self.betas, self.steps[i]
-        mean, square = torch.zeros_like(self.params[i]), torch.zeros_like(self.params[i])
+        mean = torch.zeros_like(self.params[i])
+        square = torch.zeros_like(self.params[i])
         for age, row in enumerate(self.rows[i]):
             mean += beta1**age * row
             square += beta2**age * row**2

@@ -33,13 +33,23 @@ class NanoAdamReference(Reference):
         decay_scope: str = "selected",
     ) -> None:
         super().__init__(params)
-        self.lr, self.betas, self.eps, self.weight_decay = lr, betas, eps, weight_decay
-        self.first, self.last, self.total_steps = density, final_density, total_steps
-        self.mask_interval, self.density_interval = mask_interval, density_interval
-        self.chunk_size, self.select = chunk_size, select
-        self.moment_policy, self.decay_scope = moment_policy, decay_scope
+        self.lr = lr
+        self.betas = betas
+        self.eps = eps
+        self.weight_decay = weight_decay
+        self.first = density
+        self.last = final_density
+        self.total_steps = total_steps
+        self.mask_interval = mask_interval
+        self.density_interval = density_interval
+        self.chunk_size = chunk_size
+        self.select = select
+        self.moment_policy = moment_policy
+        self.decay_scope = decay_scope
         self.masks = [torch.zeros_like(param, dtype=torch.bool) for param in self.params]
-        self.mean, self.square, self.age = self.zeros(), self.zeros(), self.zeros()
+        self.mean = self.zeros()
+        self.square = self.zeros()
+        self.age = self.zeros()
 
     def update(self, i: int, gradient: Tensor) -> None:
         done = self.steps[i] - 1
@@ -74,7 +84,8 @@ class NanoAdamReference(Reference):
         return self.first + (self.last - self.first) * min(1, evaluated / self.total_steps)
 
     def _choose(self, i: int, gradient: Tensor, density: float) -> None:
-        old, new = self.masks[i], torch.zeros_like(self.masks[i])
+        old = self.masks[i]
+        new = torch.zeros_like(self.masks[i])
         magnitude = self.params[i].abs()
         keys = {"large": -magnitude, "gradient": -gradient.abs()}.get(self.select, magnitude)
         for first, end in pieces(len(keys), self.chunk_size):

@@ -32,7 +32,9 @@ def adamw(param: Tensor, state: dict[str, Any], step: AdamStep) -> list[Work]:
 
 def _launch(param: Tensor, state: dict[str, Any], step: AdamStep, chunk: int, chunks: int) -> None:
     inverse1, inverse2 = _on_device(step, "age" in state, param.device)
-    mean, square, unused = state["mean"], state["square"], state["mean"]
+    mean = state["mean"]
+    square = state["square"]
+    unused = state["mean"]
     tensors = _bits(param), _bits(gradient_of(param)), _bits(mean), _bits(square)
     selection = [state.get(name, unused) for name in ("start", "offset", "age")]
     scalars = step.lr, 1 - step.beta1, step.beta2, 1 - step.beta2, step.eps, step.decay

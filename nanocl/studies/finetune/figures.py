@@ -200,9 +200,11 @@ def _curves(sweep: Sweep, arm: str, x: Value, y: Value) -> list[list[Mark]]:
 
 def _mark(points: Sequence[Point], x: Value, y: Value) -> Mark | None:
     """The mean over the points at which both values are defined."""
-    xs, ys = [], []
+    xs = []
+    ys = []
     for point in points:
-        across, up = x(point), y(point)
+        across = x(point)
+        up = y(point)
         if across is not None and up is not None:
             xs.append(across)
             ys.append(up)

@@ -61,7 +61,8 @@ def pairs(first: Seeds, second: Seeds) -> dict[int, list[tuple[Reading, Reading]
             continue
         for level in LEVELS:
             new = level * min(tops[0], tops[1])
-            a, b = reading(first[seed], new), reading(second[seed], new)
+            a = reading(first[seed], new)
+            b = reading(second[seed], new)
             if a and b:  # always: both reach `new`
                 readings.setdefault(seed, []).append((a, b))
     return readings
@@ -110,7 +111,8 @@ def rate_ratio(first: Seeds, second: Seeds) -> tuple[float, ...]:
     ratios = []
     for seed in _shared(first, second):
         both = {p.lr for p in first[seed]} & {p.lr for p in second[seed]}
-        a, b = largest_rate(first[seed], both), largest_rate(second[seed], both)
+        a = largest_rate(first[seed], both)
+        b = largest_rate(second[seed], both)
         if a and b:
             ratios.append(math.log(a / b))
     return tuple(ratios)

@@ -137,7 +137,8 @@ def _sweep(
         return None
     settings = {"stream": dict([switch.split("=")])} if switch else {}
     arms: dict[str, Seeds] = {}
-    wanted, spec = 0, None
+    wanted = 0
+    spec = None
     for arm in settled["strategies"]:
         request = Request(stream=name, tier=tier, strategies=(arm,), settings=settings)
         specs = suite.specs(request, INSTALLED)

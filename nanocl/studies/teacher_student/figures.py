@@ -104,7 +104,8 @@ def exchange(entries: Sequence[Record]) -> Figure:
     for arm in ARMS:
         points: dict[Point, None] = {}
         for entry in entries:
-            x, y = _median(entry, arm, "loss_b"), _median(entry, arm, "keep_a")
+            x = _median(entry, arm, "loss_b")
+            y = _median(entry, arm, "keep_a")
             if x is not None and y is not None:
                 points[x, y] = None
         mark = style(arm)

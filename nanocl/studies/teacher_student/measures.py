@@ -122,7 +122,8 @@ def _match(weights: np.ndarray, head: np.ndarray, tasks: Tasks) -> float | None:
     None without a new neuron; a new neuron whose sign no student neuron has counts as -1.
     """
     best = []
-    signs, directions = tasks.signs[tasks.neurons :], tasks.directions[tasks.neurons :]
+    signs = tasks.signs[tasks.neurons :]
+    directions = tasks.directions[tasks.neurons :]
     for sign, direction in zip(signs, directions, strict=True):
         fitting = weights[np.sign(head) == sign]
         cosines = _cosines(fitting, np.broadcast_to(direction, fitting.shape))

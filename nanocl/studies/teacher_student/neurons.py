@@ -22,7 +22,8 @@ def neurons(entry: Record) -> Figure:
     values = entry["values"]
     panels = {"before": "pretrained on A", **{arm: arm for arm in ARMS if arm in values}}
     rows = {name: values[name]["neurons"][0] for name in panels}
-    teacher, extra = values["before"]["teacher"][0], entry["setting"]["extra"]
+    teacher = values["before"]["teacher"][0]
+    extra = entry["setting"]["extra"]
     figure = Figure(figsize=(WIDTH, 3.75), layout="constrained")
     axes = figure.subplots(3, 3, sharex=True, sharey=True).ravel()
     limit = _limit(rows.values())

@@ -86,11 +86,13 @@ def _line(name: str, points: Sequence[tuple[float, float]]) -> Finding:
 
     if len(points) < 3:
         return Finding(name, None, None, None, len(points))
-    xs, ys = [x for x, _ in points], [y for _, y in points]
+    xs = [x for x, _ in points]
+    ys = [y for _, y in points]
     line = linregress(xs, ys)
     # slope ± t_{n-2} * standard error: two degrees of freedom go to slope and intercept
     quantile = t.ppf(1 - statistics.LEVEL / 2, len(points) - 2)
-    middle, half = float(line.slope), float(quantile * line.stderr)
+    middle = float(line.slope)
+    half = float(quantile * line.stderr)
     return Finding(name, middle, (middle - half, middle + half), None, len(points))
 
 
