@@ -45,7 +45,9 @@ def _call(asked: Call) -> int:
         return 0
     strategies = asked.request.strategies
     study = None if strategies else studies.find(asked.request.stream, catalogue)
-    return _study(study, asked) if study else _run(asked, catalogue)
+    if study:
+        return _study(study, asked)
+    return _run(asked, catalogue)
 
 
 def _run(asked: Call, catalogue: Catalogue) -> int:
@@ -236,7 +238,9 @@ def _options(run: RunSpec) -> str:
 
 
 def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 if __name__ == "__main__":

@@ -205,7 +205,9 @@ def seeds(text: str) -> tuple[int, ...]:
             "--seeds takes a number of seeds such as 3, or a list below 2^31 such as 0,4,7, "
             f"got {text!r}"
         )
-    return tuple(range(count)) if is_count else tuple(dict.fromkeys(values))
+    if is_count:
+        return tuple(range(count))
+    return tuple(dict.fromkeys(values))
 
 
 def _request(arguments: argparse.Namespace, settings: Mapping[str, Mapping[str, str]]) -> Request:

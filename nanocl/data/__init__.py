@@ -40,7 +40,9 @@ def default_root() -> Path:
     named = os.environ.get("NANOCL_DATA_ROOT")
     if named:
         return Path(named).expanduser()
-    return Path("data") if Path("data").is_dir() else cache.user_folder() / "data"
+    if Path("data").is_dir():
+        return Path("data")
+    return cache.user_folder() / "data"
 
 
 def load(
@@ -97,7 +99,9 @@ def fingerprint(
 
 
 def _folder(data_root: Path | None) -> Path:
-    return default_root() if data_root is None else Path(data_root).expanduser()
+    if data_root is None:
+        return default_root()
+    return Path(data_root).expanduser()
 
 
 def _locate(

@@ -101,7 +101,9 @@ def _header(file: BinaryIO, identity: str) -> dict[str, Any] | None:
         complete = (stored["schema"], stored["source"], end) == (SCHEMA, identity, size)
     except (ValueError, KeyError, TypeError):
         return None
-    return {**header, "start": 8 + length} if complete else None
+    if complete:
+        return {**header, "start": 8 + length}
+    return None
 
 
 def _write(path: Path, data: DataSet, identity: str) -> None:

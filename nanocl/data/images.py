@@ -141,7 +141,9 @@ def _array(image: PilImage, image_size: int) -> np.ndarray:
             (image_size, image_size), BILINEAR
         )
     values = np.asarray(image)
-    return values[None] if values.ndim == 2 else values.transpose(2, 0, 1)
+    if values.ndim == 2:
+        return values[None]
+    return values.transpose(2, 0, 1)
 
 
 def _check_png(data: bytes) -> None:

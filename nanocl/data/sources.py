@@ -137,7 +137,9 @@ def _images(name: str, data_root: Path) -> Source | None:
     # the folder of a standard data set may hold official files instead of images
     if directory.is_dir() and (name not in STANDARD or has_split):
         return Source(partial(folder.read_folder, directory), (directory,))
-    return Source(partial(folder.read_zip, archive), (archive,)) if archive.is_file() else None
+    if archive.is_file():
+        return Source(partial(folder.read_zip, archive), (archive,))
+    return None
 
 
 def _facts(path: Path) -> Iterator[tuple[str, int, int]]:

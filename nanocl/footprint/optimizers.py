@@ -108,13 +108,17 @@ def _group_of(weight: Weight, optimizer: type, dense: tuple[str, ...]) -> dict[s
     """Options of the weight's group: a sparse optimizer has a density, a low-rank one a rank."""
     parameters = inspect.signature(optimizer).parameters
     if "density" in parameters:
-        return {"density": 1.0} if weight.role in dense else {}
+        if weight.role in dense:
+            return {"density": 1.0}
+        return {}
     if "rank" not in parameters:
         return {}
     if weight.role in dense:
         return {"rank": None}
     # weights that are neither dense nor get an adapter are frozen
-    return {} if weight.is_matrix(input_layer=True, convolutions=True) else {"rank": 0}
+    if weight.is_matrix(input_layer=True, convolutions=True):
+        return {}
+    return {"rank": 0}
 
 
 def _resolve_library(

@@ -74,7 +74,9 @@ def _annotation(argument: inspect.Parameter) -> str:
     annotation = argument.annotation
     if annotation is argument.empty:
         return ""
-    return annotation.__name__ if isinstance(annotation, type) else str(annotation)
+    if isinstance(annotation, type):
+        return annotation.__name__
+    return str(annotation)
 
 
 def _types(annotation: str, default: Any) -> tuple[tuple[str, ...], Option]:

@@ -78,7 +78,9 @@ def _function(kind: str, algorithm: str, name: str) -> Callable[..., Any]:
     if kind == PLAIN:
         return getattr(import_module(module), name)
     function = getattr(import_module(module), name, None) if find_spec(module) else None
-    return _function(PLAIN, algorithm, name) if function is None else function
+    if function is None:
+        return _function(PLAIN, algorithm, name)
+    return function
 
 
 def repeated_step(*step: Any) -> RepeatedStep | None:

@@ -218,4 +218,6 @@ class CompactOptimizer(Optimizer):
 
 
 def _copied(value: Any, device: torch.device) -> Any:
-    return value.to(device, copy=True) if isinstance(value, Tensor) else copy.deepcopy(value)
+    if isinstance(value, Tensor):
+        return value.to(device, copy=True)
+    return copy.deepcopy(value)

@@ -64,7 +64,9 @@ def to_text(record: Mapping[str, Any]) -> str:
 def _tuples(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _tuples(item) for key, item in value.items()}
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+    if isinstance(value, list):
+        return tuple(map(_tuples, value))
+    return value
 
 
 def _rounded(values: list[float | None]) -> list[float | None]:

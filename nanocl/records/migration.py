@@ -53,7 +53,9 @@ def current(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _record_text(record: Mapping[str, Any]) -> str:
-    return to_text(current(record)) if record["schema"] in OLDER_SCHEMAS else ""
+    if record["schema"] in OLDER_SCHEMAS:
+        return to_text(current(record))
+    return ""
 
 
 def _probe_text(probe: Mapping[str, Any]) -> str:

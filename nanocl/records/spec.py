@@ -44,7 +44,9 @@ class Part:
         """What the digest covers: `version` only above 1, the three hashes joined as `source`."""
         hashes = filter(None, (self.plugin, self.weights, self.pretrained_on))
         values = {"name": self.name, "options": self.options, "source": "+".join(hashes)}
-        return values if self.version == 1 else {**values, "version": self.version}
+        if self.version == 1:
+            return values
+        return {**values, "version": self.version}
 
 
 @dataclass(frozen=True)

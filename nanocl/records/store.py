@@ -150,7 +150,9 @@ def unwritable(results_root: Path, error: OSError) -> UserError:
 def one_line(error: Exception) -> str:
     """The error's message on one line of at most 200 characters."""
     text = " ".join(str(error).split())
-    return text if len(text) <= 200 else text[:197] + "..."
+    if len(text) <= 200:
+        return text
+    return text[:197] + "..."
 
 
 def _check_format(record: Any, path: Path) -> None:

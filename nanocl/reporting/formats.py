@@ -183,7 +183,9 @@ def number(value: float, unit: str, measure: str = "accuracy", like: float | Non
     if unit == "cosine":
         return f"{value:.4f}"
     shown = f"{value:.2f}" if percent else _significant(value, like, 4 if unit == "score" else 3)
-    return shown[1:] if shown.startswith("-") and not shown.strip("-0.") else shown
+    if shown.startswith("-") and not shown.strip("-0."):
+        return shown[1:]
+    return shown
 
 
 def _significant(value: float, like: float, digits: int) -> str:

@@ -40,7 +40,9 @@ over seeds: Student's t below {statistics.BOOTSTRAP_FROM} seeds, bootstrap from 
 
 def pages(summaries: Sequence[Summary], results_root: Path) -> dict[Path, str]:
     """`LEADERBOARD.md`; nothing without records."""
-    return {results_root / "LEADERBOARD.md": leaderboard(summaries)} if summaries else {}
+    if summaries:
+        return {results_root / "LEADERBOARD.md": leaderboard(summaries)}
+    return {}
 
 
 def identity(results: Sequence[RunResult]) -> str:

@@ -222,4 +222,6 @@ def as_text(value: Option) -> str:
     """An option's value as it is written on the command line."""
     if value == "":
         return '""'
-    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    return str(value)

@@ -109,7 +109,9 @@ class Memory:
 
         def share(number: int) -> int:
             # the shares add up to `size`: the first size % groups groups have one sample more
-            return self.size if self.per_class else -(-(self.size - number) // self.groups)
+            if self.per_class:
+                return self.size
+            return -(-(self.size - number) // self.groups)
 
         shuffled = torch.randperm(len(group), generator=generator)
         first = self.groups - len(group.unique())

@@ -114,7 +114,9 @@ def _record(model: nn.Module, layers: list[_Layer], inputs: Tensor, labels: Tens
             first = output[0] if isinstance(output, tuple) else output
             layer.calls.append(_Call(arguments, named, first))
             # the model goes on with a copy: an in-place operation must not change the record
-            return (first.clone(), *output[1:]) if isinstance(output, tuple) else first.clone()
+            if isinstance(output, tuple):
+                return (first.clone(), *output[1:])
+            return first.clone()
 
         return layer.module.register_forward_hook(hook, with_kwargs=True)
 
@@ -164,7 +166,9 @@ def _each(layer: _Layer, call: _Call, delta: Tensor, rows: slice) -> dict[str, T
         def run(parameters: dict[str, Tensor]) -> Tensor:
             singles = tuple(a[None] if isinstance(a, Tensor) else a for a in arguments)
             output = functional_call(layer.module, parameters, singles, call.named)
-            return output[0] if isinstance(output, tuple) else output
+            if isinstance(output, tuple):
+                return output[0]
+            return output
 
         return vjp(run, values)[1](gradient[None])[0]
 

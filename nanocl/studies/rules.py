@@ -165,5 +165,7 @@ def _state(finding: Finding, p: float | None, wanted: str) -> str:
         return OPEN
     if p < statistics.LEVEL:
         is_lower = finding.effect < finding.neutral
-        return FOR if is_lower == (wanted in ("lower", "not higher")) else AGAINST
+        if is_lower == (wanted in ("lower", "not higher")):
+            return FOR
+        return AGAINST
     return FOR if wanted.startswith("not") else OPEN

@@ -129,7 +129,9 @@ def _with_weights(spec: RunSpec, context: Context, device: str) -> Part:
         return replace(model, options={**own, "weights": str(path)})
     weights = own.get("weights")
     found = data.find_file(str(weights), context.data_root) if weights else None
-    return replace(model, options={**own, "weights": str(found)}) if found else model
+    if found:
+        return replace(model, options={**own, "weights": str(found)})
+    return model
 
 
 def _check_start(spec: RunSpec) -> None:

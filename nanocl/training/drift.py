@@ -74,7 +74,9 @@ class DriftMeter:
 
     def _relative(self, now: Tensors, name: str) -> float | None:
         size = _norm(self.start[name])
-        return _norm(now[name] - self.start[name]) / size if size else None
+        if size:
+            return _norm(now[name] - self.start[name]) / size
+        return None
 
 
 def snapshot(model: nn.Module) -> dict[str, Tensor]:
@@ -130,7 +132,9 @@ def _comparable(reference: Tensors, now: Tensors, name: str) -> bool:
 
 
 def _flat(tensors: Tensors, names: list[str]) -> Tensor:
-    return torch.cat([tensors[name].flatten() for name in names]) if names else torch.empty(0)
+    if names:
+        return torch.cat([tensors[name].flatten() for name in names])
+    return torch.empty(0)
 
 
 def _bits(tensor: Tensor) -> Tensor:

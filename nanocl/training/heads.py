@@ -146,7 +146,9 @@ def _linear(backbone: nn.Module, outputs: int) -> nn.Linear:
     """The backbone's own output layer where it has a method `make_head`, else torch's default."""
     make = getattr(backbone, "make_head", None)
     features: Any = backbone.features
-    return make(outputs) if make else nn.Linear(features, outputs)
+    if make:
+        return make(outputs)
+    return nn.Linear(features, outputs)
 
 
 def choose(head: str, scenario: str, measure: str) -> str:

@@ -120,7 +120,9 @@ def _ratio(w: Tensor, steepest: Tensor) -> float | None:
     top = _first(steepest, TOP_GRADIENTS)
     low = steepest[len(w) - int(LOW_GRADIENTS * len(w)) :]
     largest = w[low].max()
-    return _short(w[top].median() / largest) if largest > 0 else None
+    if largest > 0:
+        return _short(w[top].median() / largest)
+    return None
 
 
 def _matrices(model: Any) -> list[tuple[str, Tensor]]:

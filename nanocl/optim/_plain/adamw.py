@@ -66,7 +66,9 @@ def adam_step(state: dict[str, Any], group: dict[str, Any]) -> AdamStep:
 
 def arithmetic_dtype(param: Tensor) -> torch.dtype:
     """float32, or float64 for float64 parameters."""
-    return torch.float64 if param.dtype == torch.float64 else torch.float32
+    if param.dtype == torch.float64:
+        return torch.float64
+    return torch.float32
 
 
 def adamw(param: Tensor, state: dict[str, Any], step: AdamStep) -> list[Work]:

@@ -34,14 +34,18 @@ def selected_count(numel: int, density: float, chunk: int | None) -> int:
 
 def chunk_length(numel: int, chunk: int | None) -> int:
     """Entries of a chunk; None is the whole parameter."""
-    return max(1, numel) if chunk is None else chunk
+    if chunk is None:
+        return max(1, numel)
+    return chunk
 
 
 def offset_dtype(chunk: int) -> torch.dtype:
     """The narrowest integer type that holds every offset in a chunk."""
     if chunk <= SHORT_CHUNK:
         return torch.int16
-    return torch.int32 if chunk <= 1 << 31 else torch.int64
+    if chunk <= 1 << 31:
+        return torch.int32
+    return torch.int64
 
 
 def even_starts(

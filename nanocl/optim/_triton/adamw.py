@@ -54,7 +54,9 @@ def _launch(param: Tensor, state: dict[str, Any], step: AdamStep, chunk: int, ch
 
 def _bits(tensor: Tensor) -> Tensor:
     """bfloat16 as integers, because the kernel rounds by itself."""
-    return tensor.detach().view(torch.int16) if tensor.dtype == torch.bfloat16 else tensor.detach()
+    if tensor.dtype == torch.bfloat16:
+        return tensor.detach().view(torch.int16)
+    return tensor.detach()
 
 
 def _on_device(step: AdamStep, by_age: bool, device: torch.device) -> tuple[Tensor, Tensor]:

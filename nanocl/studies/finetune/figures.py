@@ -208,7 +208,9 @@ def _mark(points: Sequence[Point], x: Value, y: Value) -> Mark | None:
         if across is not None and up is not None:
             xs.append(across)
             ys.append(up)
-    return Mark(mean(xs), mean(ys), _error(xs), _error(ys)) if xs else None
+    if xs:
+        return Mark(mean(xs), mean(ys), _error(xs), _error(ys))
+    return None
 
 
 def _error(values: Sequence[float]) -> float:

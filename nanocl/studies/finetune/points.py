@@ -104,7 +104,9 @@ def arm_name(text: str, parts: Sequence[Part]) -> str:
     options = parts[0].options
     if not options["density"]:
         return "head+norms"
-    return "nanoadam" if options["select"] == "small" else str(options["select"])
+    if options["select"] == "small":
+        return "nanoadam"
+    return str(options["select"])
 
 
 def best_points(seeds: Seeds) -> list[Point]:

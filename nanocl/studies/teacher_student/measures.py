@@ -103,7 +103,9 @@ def preserved(size: np.ndarray, change: np.ndarray) -> int:
     Definition 2.1 of the paper.
     """
     still = change[np.argsort(-size, kind="stable")] <= UNCHANGED
-    return int(np.argmin(still)) if not still.all() else len(still)
+    if not still.all():
+        return int(np.argmin(still))
+    return len(still)
 
 
 def error(weights: np.ndarray, head: np.ndarray, inputs: np.ndarray, targets: np.ndarray) -> float:
@@ -128,7 +130,9 @@ def _match(weights: np.ndarray, head: np.ndarray, tasks: Tasks) -> float | None:
         fitting = weights[np.sign(head) == sign]
         cosines = _cosines(fitting, np.broadcast_to(direction, fitting.shape))
         best.append(float(cosines.max()) if len(fitting) else -1.0)
-    return float(np.mean(best)) if best else None
+    if best:
+        return float(np.mean(best))
+    return None
 
 
 def _neurons(weights: np.ndarray, head: np.ndarray) -> list[list[float]]:

@@ -47,7 +47,9 @@ def neurons(entry: Record) -> Figure:
 
 def columns(points: Collection[Sequence[float]]) -> tuple[Sequence[float], ...]:
     """The x and the y values of points."""
-    return tuple(zip(*points, strict=True)) if points else ((), ())
+    if points:
+        return tuple(zip(*points, strict=True))
+    return ((), ())
 
 
 def _limit(panels: Collection[Rows | None]) -> float:

@@ -110,4 +110,6 @@ def _at_least_one(low: float, high: float) -> str:
 def _near_minus_one(low: float, high: float) -> str:
     if abs(low + 1) <= TOLERANCE and abs(high + 1) <= TOLERANCE:
         return FOR
-    return AGAINST if high < -1 - TOLERANCE or low > -1 + TOLERANCE else OPEN
+    if high < -1 - TOLERANCE or low > -1 + TOLERANCE:
+        return AGAINST
+    return OPEN
