@@ -129,7 +129,9 @@ def _decode(name: str, source: Source, image_size: int) -> DataSet:
     official = splits.official or fingerprint_of(splits) == OFFICIAL_FINGERPRINTS.get(name)
     splits = resized(splits, image_size)
     return DataSet(
-        **{**vars(splits), "official": official}, name=name, fingerprint=fingerprint_of(splits)
+        **{**vars(splits), "official": official},
+        name=name,
+        fingerprint=fingerprint_of(splits),
     )
 
 

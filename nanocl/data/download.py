@@ -48,7 +48,9 @@ def _answering(archive: Archive) -> tuple[str, str]:
     answers: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
     for mirror in archive.mirrors:
         threading.Thread(
-            target=_probe, args=(mirror, next(iter(archive.files)), answers), daemon=True
+            target=_probe,
+            args=(mirror, next(iter(archive.files)), answers),
+            daemon=True,
         ).start()
     deadline = time.monotonic() + PROBE_SECONDS
     reasons = []

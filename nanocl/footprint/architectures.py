@@ -183,7 +183,10 @@ def _opt(config: Mapping[str, Any], outputs: int) -> Iterator[Weight]:
     for layer in _layers("decoder.layers", config):
         for name in ("k_proj", "v_proj", "q_proj", "out_proj"):
             yield from _linear(
-                f"{layer}.self_attn.{name}", width, width, bias=config.get("enable_bias", True)
+                f"{layer}.self_attn.{name}",
+                width,
+                width,
+                bias=config.get("enable_bias", True),
             )
         yield from _norm(f"{layer}.self_attn_layer_norm", width)
         yield from _linear(f"{layer}.fc1", width, wide, bias=config.get("enable_bias", True))

@@ -29,7 +29,10 @@ def pin(
         model = (repr(spec.model), image_size)
         if model not in models:
             models[model] = backbones.pinned(
-                spec.model, data_root, image_size=image_size, download=download
+                spec.model,
+                data_root,
+                image_size=image_size,
+                download=download,
             )
         pinned.append(replace(spec, model=models[model], data=fingerprints[data_sets]))
     return pinned

@@ -149,7 +149,10 @@ l2 = _net("l2", "L2", "||w_end - w_start||")
 relative = _net("relative", "relative", "||w_end - w_start|| / ||w_start||")
 mean_squared = _net("mean_squared", "mean squared", "||w_end - w_start||^2 / n")
 touched = _net(
-    "touched", "touched", "percent of entries whose bits differ from the start", unit="share"
+    "touched",
+    "touched",
+    "percent of entries whose bits differ from the start",
+    unit="share",
 )
 cosine = _net("cosine", "cosine", "cos(w_end, w_start)", unit="cosine")
 
@@ -192,22 +195,41 @@ def average_tensor_distance(drift: Sequence[Drift], group: str) -> float:
 
 
 train_seconds = _cost(
-    "train_seconds", "train s", "wall-clock seconds of training, evaluation excluded", "seconds"
+    "train_seconds",
+    "train s",
+    "wall-clock seconds of training, evaluation excluded",
+    "seconds",
 )
 seconds_per_step = _cost(
-    "seconds_per_step", "ms / step", "train seconds per optimizer step", "milliseconds"
+    "seconds_per_step",
+    "ms / step",
+    "train seconds per optimizer step",
+    "milliseconds",
 )
 samples_per_second = _cost(
-    "samples_per_second", "samples / s", "training samples per second of training", "count"
+    "samples_per_second",
+    "samples / s",
+    "training samples per second of training",
+    "count",
 )
 peak_memory = _cost(
-    "peak_memory_bytes", "peak MiB", "highest resident set size of the process", "bytes"
+    "peak_memory_bytes",
+    "peak MiB",
+    "highest resident set size of the process",
+    "bytes",
 )
 device_memory = _cost(
-    "device_memory_bytes", "device MiB", "highest allocated device memory", "bytes", optional=True
+    "device_memory_bytes",
+    "device MiB",
+    "highest allocated device memory",
+    "bytes",
+    optional=True,
 )
 optimizer_state = _cost(
-    "optimizer_state_bytes", "optimizer MiB", "bytes of all tensors in optimizer.state", "bytes"
+    "optimizer_state_bytes",
+    "optimizer MiB",
+    "bytes of all tensors in optimizer.state",
+    "bytes",
 )
 state_per_parameter = _cost(
     "state_bytes_per_parameter",

@@ -39,7 +39,11 @@ def estimate(strategy: Any, kind: str, samples: int, draw: int) -> dict[str, Ten
     dataset = strategy.experience.dataset
     if kind == "batched":
         return batched_fisher(
-            strategy.model, dataset, strategy._criterion, strategy.train_mb_size, strategy.device
+            strategy.model,
+            dataset,
+            strategy._criterion,
+            strategy.train_mb_size,
+            strategy.device,
         )
     return diagonal_fisher(
         strategy.model,

@@ -153,5 +153,7 @@ def _regression(dataset: TensorDataset) -> AvalancheDataset:
 
 def _task_labels(dataset: TensorDataset) -> DataAttribute:
     return DataAttribute(
-        [dataset.task_label] * len(dataset), "targets_task_labels", use_in_getitem=True
+        [dataset.task_label] * len(dataset),
+        "targets_task_labels",
+        use_in_getitem=True,
     )

@@ -197,7 +197,11 @@ class Images:
         answers = lookup[self.labels[part]]
         kept = answers >= 0
         prepare = Preparation(
-            augment=self.augment, pad=self.pad, order=order, scale=self.scale, shift=self.shift
+            augment=self.augment,
+            pad=self.pad,
+            order=order,
+            scale=self.scale,
+            shift=self.shift,
         )
         return TensorDataset(
             self.inputs[part],

@@ -104,5 +104,8 @@ def _experience(
 ) -> TensorDataset:
     targets = torch.from_numpy(answers(inputs, *teacher)).float().unsqueeze(1)
     return TensorDataset(
-        torch.from_numpy(inputs).float(), torch.arange(len(inputs)), targets, task_label=label
+        torch.from_numpy(inputs).float(),
+        torch.arange(len(inputs)),
+        targets,
+        task_label=label,
     )

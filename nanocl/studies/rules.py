@@ -104,7 +104,12 @@ def across(
         interval = (shown(ends[0]), shown(ends[1]))
         joint = len(enough) > 1
         finding = replace(
-            nothing, effect=effect, interval=interval, p=p, seeds=len(row), joint=joint
+            nothing,
+            effect=effect,
+            interval=interval,
+            p=p,
+            seeds=len(row),
+            joint=joint,
         )
         findings[setting] = replace(finding, state=_gated(finding, wanted))
     return findings

@@ -124,7 +124,11 @@ def _with_weights(spec: RunSpec, context: Context, device: str) -> Part:
         plain = replace(model, options=own)
         make_backbone = partial(context.catalogue.make, "models", plain)
         path = pretraining.weights_of(
-            model, spec.stream.options, make_backbone, context.data_root, device
+            model,
+            spec.stream.options,
+            make_backbone,
+            context.data_root,
+            device,
         )
         return replace(model, options={**own, "weights": str(path)})
     weights = own.get("weights")

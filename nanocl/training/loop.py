@@ -122,7 +122,10 @@ class Learner(SupervisedTemplate):
             self.seed * 1_000_003 + self.experience.current_experience
         )
         self.dataloader = MiniBatches(
-            parts, self.train_mb_size, generator=order, iterations=self.training.iterations
+            parts,
+            self.train_mb_size,
+            generator=order,
+            iterations=self.training.iterations,
         )
 
     def make_eval_dataloader(self, **kwargs: Any) -> None:

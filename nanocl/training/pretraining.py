@@ -72,7 +72,11 @@ def train(
     """Train a network on all classes at once, as described in `weights_of`."""
     batches = MiniBatches(parts, batch_size, generator=torch.Generator().manual_seed(SEED))
     optimizer = torch.optim.SGD(
-        network.parameters(), lr=lr, momentum=MOMENTUM, nesterov=True, weight_decay=WEIGHT_DECAY
+        network.parameters(),
+        lr=lr,
+        momentum=MOMENTUM,
+        nesterov=True,
+        weight_decay=WEIGHT_DECAY,
     )
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=epochs * len(batches))
     network.train()

@@ -43,7 +43,17 @@ def adamw_selected(table, kinds, inverse1, inverse2, numbers, stochastic, first,
         if begin >= end:
             continue
         _selected(
-            row, kinds, inverse1, inverse2, numbers, stochastic, begin, end, buffer, scale1, scale2
+            row,
+            kinds,
+            inverse1,
+            inverse2,
+            numbers,
+            stochastic,
+            begin,
+            end,
+            buffer,
+            scale1,
+            scale2,
         )
 
 

@@ -100,7 +100,9 @@ def moments(gradient: Tensor, state: dict[str, Any], step: AdamStep) -> tuple[Te
     # lines 7 and 8: m <- beta1 m + (1 - beta1) g, v <- beta2 v + (1 - beta2) g^2
     first = mean.to(gradient.dtype).lerp(gradient, 1 - step.beta1)
     second = (square.to(gradient.dtype) * step.beta2).addcmul_(
-        gradient, gradient, value=1 - step.beta2
+        gradient,
+        gradient,
+        value=1 - step.beta2,
     )
     # of the 32 random bits of an entry, each moment is rounded with one half
     rounded = mean.dtype == torch.bfloat16

@@ -142,7 +142,12 @@ def _sweep(
     wanted = 0
     spec = None
     for arm in settled["strategies"]:
-        request = Request(stream=name, tier=tier, strategies=(arm,), settings=settings)
+        request = Request(
+            stream=name,
+            tier=tier,
+            strategies=(arm,),
+            settings=settings,
+        )
         specs = suite.specs(request, INSTALLED)
         runs = [(run, measured[_key(run)]) for run in specs if _key(run) in measured]
         if runs or not switch:

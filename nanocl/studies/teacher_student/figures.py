@@ -92,7 +92,10 @@ def similarity(angles: Sequence[Record]) -> Figure:
     for axis in (upper, lower):
         axis.minorticks_off()
     figure.legend(
-        *upper.get_legend_handles_labels(), loc="outside upper center", ncols=4, columnspacing=1
+        *upper.get_legend_handles_labels(),
+        loc="outside upper center",
+        ncols=4,
+        columnspacing=1,
     )
     return figure
 
@@ -109,7 +112,14 @@ def exchange(entries: Sequence[Record]) -> Figure:
             if x is not None and y is not None:
                 points[x, y] = None
         mark = style(arm)
-        axis.plot(*columns(points), mark.marker, color=mark.colour, label=arm, alpha=0.8, mew=0)
+        axis.plot(
+            *columns(points),
+            mark.marker,
+            color=mark.colour,
+            label=arm,
+            alpha=0.8,
+            mew=0,
+        )
     axis.set(
         xscale="log",
         yscale="log",
@@ -118,7 +128,10 @@ def exchange(entries: Sequence[Record]) -> Figure:
     )
     axis.minorticks_off()
     figure.legend(
-        *axis.get_legend_handles_labels(), loc="outside upper center", ncols=4, columnspacing=1
+        *axis.get_legend_handles_labels(),
+        loc="outside upper center",
+        ncols=4,
+        columnspacing=1,
     )
     return figure
 
@@ -134,7 +147,14 @@ def _draw_condition(axis: Any, entry: Record, column: str, colour: str, marker: 
     if entry["condition"]["init_scale"] is None:
         _draw_medians(axis, points, colour, marker, title)
     else:
-        axis.plot(*columns(points), marker, color=colour, ms=3.5, mew=0.7, label=title)
+        axis.plot(
+            *columns(points),
+            marker,
+            color=colour,
+            ms=3.5,
+            mew=0.7,
+            label=title,
+        )
 
 
 def _network_points(entry: Record, column: str) -> list[Point]:
@@ -153,7 +173,14 @@ def _draw_medians(axis: Any, points: Iterable[Point], colour: str, marker: str, 
     for x, y in points:
         groups.setdefault(x, []).append(y)
     medians = [plain.median(ys) for ys in groups.values()]
-    axis.plot(*columns(points), ".", color=colour, ms=1.5, alpha=0.5, mew=0)
+    axis.plot(
+        *columns(points),
+        ".",
+        color=colour,
+        ms=1.5,
+        alpha=0.5,
+        mew=0,
+    )
     axis.plot(list(groups), medians, marker=marker, color=colour, label=title)
 
 
