@@ -187,7 +187,9 @@ def _train(
 
 
 def _stored(
-    outcome: RunResult | RunFailure, asked: Call, checkpoints: Path
+    outcome: RunResult | RunFailure,
+    asked: Call,
+    checkpoints: Path,
 ) -> RunResult | RunFailure:
     """The outcome; a failure if its record cannot be written, whose checkpoint then stays."""
     if isinstance(outcome, RunFailure):

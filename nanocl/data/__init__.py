@@ -46,7 +46,11 @@ def default_root() -> Path:
 
 
 def load(
-    name: str, data_root: Path | None = None, *, image_size: int = 0, download: bool = True
+    name: str,
+    data_root: Path | None = None,
+    *,
+    image_size: int = 0,
+    download: bool = True,
 ) -> DataSet:
     """Load the data set `name` from the data root.
 
@@ -82,7 +86,11 @@ def find_file(name: str, data_root: Path | None = None) -> Path | None:
 
 
 def fingerprint(
-    name: str, data_root: Path | None = None, *, image_size: int = 0, download: bool = True
+    name: str,
+    data_root: Path | None = None,
+    *,
+    image_size: int = 0,
+    download: bool = True,
 ) -> str:
     """The fingerprint of the data set that `load` returns; reads no pixels if a copy is cached.
 
@@ -105,7 +113,10 @@ def _folder(data_root: Path | None) -> Path:
 
 
 def _locate(
-    name: str, data_root: Path | None, image_size: int, download: bool
+    name: str,
+    data_root: Path | None,
+    image_size: int,
+    download: bool,
 ) -> tuple[Source, tuple[Path, Path], str]:
     """The source of a data set, the places of its decoded copy, and the source's identity."""
     if isinstance(image_size, bool) or not isinstance(image_size, int) or image_size < 0:

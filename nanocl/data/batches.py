@@ -132,7 +132,9 @@ class TensorDataset(Dataset):
         return value, int(target) if target.ndim == 0 else target
 
     def batch(
-        self, index: Tensor, generator: torch.Generator | None = None
+        self,
+        index: Tensor,
+        generator: torch.Generator | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Samples `index` as (inputs, targets, task labels); augmented if this is training data."""
         # index_select copies whole rows; indexing with [] is 20 times slower on bytes

@@ -167,7 +167,12 @@ def _check_png(data: bytes) -> None:
         position = end + 4
 
 
-def _sizes_differ(first: str, a: np.ndarray, other: str, b: np.ndarray) -> UserError:
+def _sizes_differ(
+    first: str,
+    a: np.ndarray,
+    other: str,
+    b: np.ndarray,
+) -> UserError:
     return UserError(
         f"images differ in size and image_size is 0: {first} is {a.shape[2]}x{a.shape[1]}, "
         f"{other} is {b.shape[2]}x{b.shape[1]}; "

@@ -271,7 +271,12 @@ def _layers(prefix: str, config: Mapping[str, Any]) -> list[str]:
 
 
 def _linear(
-    name: str, inputs: int, outputs: int, *, bias: bool = True, role: str = "body"
+    name: str,
+    inputs: int,
+    outputs: int,
+    *,
+    bias: bool = True,
+    role: str = "body",
 ) -> Iterator[Weight]:
     yield Weight(f"{name}.weight", (outputs, inputs), role)
     if bias:

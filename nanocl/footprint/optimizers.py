@@ -36,7 +36,10 @@ def names(catalogue: Catalogue = INSTALLED) -> list[str]:
 
 
 def resolve(
-    name: str, values: Mapping[str, Any], dtype: torch.dtype, catalogue: Catalogue = INSTALLED
+    name: str,
+    values: Mapping[str, Any],
+    dtype: torch.dtype,
+    catalogue: Catalogue = INSTALLED,
 ) -> tuple[StateBytes, dict[str, Any]]:
     """How many bytes of state an optimizer keeps for a weight, and all its options.
 
@@ -122,7 +125,9 @@ def _group_of(weight: Weight, optimizer: type, dense: tuple[str, ...]) -> dict[s
 
 
 def _resolve_library(
-    name: str, values: Mapping[str, Any], dtype: torch.dtype
+    name: str,
+    values: Mapping[str, Any],
+    dtype: torch.dtype,
 ) -> tuple[StateBytes, dict[str, Any]]:
     """An optimizer of a library, with the weights in the same parameter groups as in a run."""
     library, _, text = name.partition(":")

@@ -85,7 +85,10 @@ def requirements(
 
 
 def exact_table(
-    model: str, weights: Sequence[Weight], needed: Sequence[Requirement], dtype: str
+    model: str,
+    weights: Sequence[Weight],
+    needed: Sequence[Requirement],
+    dtype: str,
 ) -> Table:
     """The bytes of each optimizer as its own implementation stores them."""
     unit, scale = _unit(max(one.needs.total for one in needed))
@@ -138,7 +141,10 @@ def paper_table(weights: Sequence[Weight]) -> Table:
 
 
 def as_csv(
-    model: str, needed: Sequence[Requirement], accounts: Sequence[Account], dtype: str
+    model: str,
+    needed: Sequence[Requirement],
+    accounts: Sequence[Account],
+    dtype: str,
 ) -> str:
     """Bytes, one optimizer a line; `accounting` is `exact`, `paper` or `paper as run`."""
     text = io.StringIO()

@@ -81,7 +81,13 @@ class _Block(nn.Module):
         return functional.relu(change + values)
 
 
-def _group(before: int, after: int, blocks: int, *, stride: int) -> nn.Sequential:
+def _group(
+    before: int,
+    after: int,
+    blocks: int,
+    *,
+    stride: int,
+) -> nn.Sequential:
     return nn.Sequential(
         _Block(before, after, stride), *(_Block(after, after, 1) for _ in range(blocks - 1))
     )

@@ -36,7 +36,11 @@ class Student(nn.Module):
     version: ClassVar[int] = 1
 
     def __init__(
-        self, inputs: tuple[int, ...], *, hidden: int = 20, init_scale: float = 1.0
+        self,
+        inputs: tuple[int, ...],
+        *,
+        hidden: int = 20,
+        init_scale: float = 1.0,
     ) -> None:
         super().__init__()
         if hidden < 2 or hidden % 2:

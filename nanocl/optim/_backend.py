@@ -31,7 +31,10 @@ TRITON = "_triton"
 
 
 def function_for(
-    param: Tensor, fused: bool | None, algorithm: str, name: str = ""
+    param: Tensor,
+    fused: bool | None,
+    algorithm: str,
+    name: str = "",
 ) -> Callable[..., Any]:
     """The function of an algorithm for a parameter that has a gradient; `_plain` documents it.
 

@@ -12,7 +12,12 @@ LONGEST = 1 << 19  # ages in a table at most; enough for a beta of 0.9999
 Factors = tuple[np.ndarray, np.ndarray]
 
 
-def corrections(beta1: float, beta2: float, since: int | None, real: type) -> Factors:
+def corrections(
+    beta1: float,
+    beta2: float,
+    since: int | None,
+    real: type,
+) -> Factors:
     """1 / (1 - beta1^age) and (1 - beta2^age)^(-1/2), for each age, or for the one age `since`."""
     if since is None:
         return _table(beta1, beta2, real)
@@ -33,7 +38,13 @@ def _length(beta: float, exponent: int = 37) -> int:
 
 # cached for each beta by itself: a schedule such as OneCycleLR changes beta1 in every step
 @lru_cache(maxsize=8)
-def _factors(beta: float, length: int, real: type, *, root: bool = False) -> np.ndarray:
+def _factors(
+    beta: float,
+    length: int,
+    real: type,
+    *,
+    root: bool = False,
+) -> np.ndarray:
     """1 / (1 - beta^age), or its root, for the ages below `length`."""
     factors: np.ndarray = np.ones(length, real)
     # from exp(-38) on, beta^age is lost in 1 - beta^age, and the factor is 1

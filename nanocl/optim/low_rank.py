@@ -134,7 +134,10 @@ def _is_short(param: Tensor) -> bool:
 
 
 def _start_factors(
-    param: Tensor, state: dict[str, Any], group: dict[str, Any], ordinal: int
+    param: Tensor,
+    state: dict[str, Any],
+    group: dict[str, Any],
+    ordinal: int,
 ) -> None:
     """Fill the empty state: the factors in one flat tensor, A before B, and their moments."""
     rows, columns, rank = _sizes(param, group)
@@ -157,7 +160,10 @@ def first_factor(key: int, rank: int, columns: int) -> Tensor:
 
 
 def _adapt(
-    param: Tensor, state: dict[str, Any], step: AdamStep, group: dict[str, Any]
+    param: Tensor,
+    state: dict[str, Any],
+    step: AdamStep,
+    group: dict[str, Any],
 ) -> list[Work]:
     """One step of AdamW on the factors, and the new sum."""
     rows, columns, rank = _sizes(param, group)

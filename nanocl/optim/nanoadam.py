@@ -179,7 +179,12 @@ def _choose(param: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None
     reselect(state, start, offset, group["moment_policy"])
 
 
-def _offsets(param: Tensor, state: dict[str, Any], group: dict[str, Any], density: float) -> Tensor:
+def _offsets(
+    param: Tensor,
+    state: dict[str, Any],
+    group: dict[str, Any],
+    density: float,
+) -> Tensor:
     """Offsets that the option `select` picks: in the paper, of the smallest weights."""
     rule = group["select"]
     fused = group["fused"]

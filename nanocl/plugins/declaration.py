@@ -234,7 +234,12 @@ def _constants(node: ast.ClassDef, path: Path) -> dict[str, Any]:
     return values
 
 
-def _options(node: ast.ClassDef, path: Path, kind: str, inherited: Options) -> Options:
+def _options(
+    node: ast.ClassDef,
+    path: Path,
+    kind: str,
+    inherited: Options,
+) -> Options:
     """The keyword-only options, after those of the optimizer where `**options` takes them."""
     init = initializer(node)
     if init is None:
@@ -259,7 +264,12 @@ def _options(node: ast.ClassDef, path: Path, kind: str, inherited: Options) -> O
     return options
 
 
-def _check_keyword_only(init: ast.FunctionDef, node: ast.ClassDef, path: Path, kind: str) -> None:
+def _check_keyword_only(
+    init: ast.FunctionDef,
+    node: ast.ClassDef,
+    path: Path,
+    kind: str,
+) -> None:
     positional = [argument.arg for argument in (*init.args.posonlyargs, *init.args.args)]
     first = 2 if kind == "models" else 1  # self, and for a model the shape of its inputs
     if positional[first:]:

@@ -134,7 +134,12 @@ def options_from(
     return "default"
 
 
-def check_scenario(catalogue: Catalogue, kind: str, name: str, scenario: str) -> None:
+def check_scenario(
+    catalogue: Catalogue,
+    kind: str,
+    name: str,
+    scenario: str,
+) -> None:
     """Refuse a plugin that does not support the scenario.
 
     Raises:

@@ -53,7 +53,10 @@ def share(name: str, value: float) -> float:
 
 
 def one_of(
-    name: str, value: str, choices: Sequence[str], error: type[ValueError] = ValueError
+    name: str,
+    value: str,
+    choices: Sequence[str],
+    error: type[ValueError] = ValueError,
 ) -> str:
     """Return `value` if it is one of `choices`.
 

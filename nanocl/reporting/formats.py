@@ -61,7 +61,11 @@ def markdown(table: Table, level: int = 2) -> str:
 
 
 def pipe_table(
-    header: Sequence[str], rows: Iterable[Sequence[str]], *, names: int = 1, padded: bool = True
+    header: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    names: int = 1,
+    padded: bool = True,
 ) -> str:
     """A Markdown table without a heading.
 
@@ -168,7 +172,12 @@ def mean_and_interval(values: Sequence[float | None], unit: str, measure: str = 
     return f"{number(mean, unit, measure)} [{low}, {high}]"
 
 
-def number(value: float, unit: str, measure: str = "accuracy", like: float | None = None) -> str:
+def number(
+    value: float,
+    unit: str,
+    measure: str = "accuracy",
+    like: float | None = None,
+) -> str:
     """A stored value as people read it.
 
     Percentages have 2 decimal places, cosines 4. Losses have 4 significant digits, everything else

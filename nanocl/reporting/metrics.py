@@ -123,7 +123,12 @@ def masked_accuracy(run: Evaluation) -> float:
     return _mean(last)
 
 
-def _net(column: str, title: str, definition: str, unit: str = "number") -> Column:
+def _net(
+    column: str,
+    title: str,
+    definition: str,
+    unit: str = "number",
+) -> Column:
     """A column of the drift between start and end of the stream."""
 
     def at_end(drift: Sequence[Drift], group: str) -> float:

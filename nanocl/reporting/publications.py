@@ -15,7 +15,13 @@ class Publication(NamedTuple):
 
 
 def _paper(
-    label: str, title: str, author: str, year: int, *, arxiv: str = "", **fields: str
+    label: str,
+    title: str,
+    author: str,
+    year: int,
+    *,
+    arxiv: str = "",
+    **fields: str,
 ) -> Publication:
     venue = (
         "inproceedings" if "booktitle" in fields else "article" if "journal" in fields else "misc"

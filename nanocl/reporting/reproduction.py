@@ -110,7 +110,10 @@ def published_and_ours(comparisons: Sequence[Comparison]) -> str:
 
 
 def _comparable(
-    name: str, protocol: Mapping[str, Any], block: Mapping[str, Any], strategy: str
+    name: str,
+    protocol: Mapping[str, Any],
+    block: Mapping[str, Any],
+    strategy: str,
 ) -> list[RunSpec]:
     """The runs of a published row, for any seed."""
     request = Request(name, (strategy,), (0,), block["scenario"], block["tier"])

@@ -81,7 +81,12 @@ def references(results: Iterable[RunResult]) -> dict[int, Evaluation]:
     return {run.spec.seed: Evaluation(run.initial, run.evaluation, run.measure) for run in chosen}
 
 
-def compute(column: Column, group: str, run: RunResult, joint: Mapping[int, Evaluation]) -> float:
+def compute(
+    column: Column,
+    group: str,
+    run: RunResult,
+    joint: Mapping[int, Evaluation],
+) -> float:
     """One metric of one run.
 
     Args:
@@ -156,7 +161,10 @@ def _all_columns() -> Iterator[tuple[Column, str]]:
 
 
 def _value(
-    column: Column, group: str, run: RunResult, joint: Mapping[int, Evaluation]
+    column: Column,
+    group: str,
+    run: RunResult,
+    joint: Mapping[int, Evaluation],
 ) -> float | None:
     try:
         return compute(column, group, run, joint)

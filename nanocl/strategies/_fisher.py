@@ -27,7 +27,12 @@ KINDS = ("exact", "sampled", "empirical", "batched")
 CHUNK = 64  # samples of one forward pass, during which convolutions keep their patches
 
 
-def estimate(strategy: Any, kind: str, samples: int, draw: int) -> dict[str, Tensor]:
+def estimate(
+    strategy: Any,
+    kind: str,
+    samples: int,
+    draw: int,
+) -> dict[str, Tensor]:
     """The diagonal Fisher of a learner's model on its experience.
 
     Args:
@@ -98,7 +103,10 @@ def diagonal_fisher(
 
 
 def roots(
-    scores: Tensor, targets: Tensor, kind: str, generator: torch.Generator
+    scores: Tensor,
+    targets: Tensor,
+    kind: str,
+    generator: torch.Generator,
 ) -> Iterator[Tensor]:
     """Vectors v whose outer products v v' sum to the Fisher of the outputs.
 
@@ -199,7 +207,10 @@ def _residual(probabilities: Tensor, labels: Tensor) -> Tensor:
 
 
 def _gaussian_roots(
-    scores: Tensor, targets: Tensor, kind: str, generator: torch.Generator
+    scores: Tensor,
+    targets: Tensor,
+    kind: str,
+    generator: torch.Generator,
 ) -> Iterator[Tensor]:
     """Roots for targets of a unit Gaussian around the outputs, whose Fisher H is the identity."""
     if kind == "exact":

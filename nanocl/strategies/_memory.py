@@ -42,7 +42,9 @@ class Memory:
         return len(self.labels)
 
     def batch(
-        self, index: Tensor, generator: torch.Generator | None = None
+        self,
+        index: Tensor,
+        generator: torch.Generator | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The samples `index` as (inputs, targets, task labels), sorted by their preparation.
 

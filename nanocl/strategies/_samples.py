@@ -106,11 +106,21 @@ def _layers(model: nn.Module, wanted: Iterable[str]) -> list[_Layer]:
     return [layer for layer in layers if layer.names]
 
 
-def _record(model: nn.Module, layers: list[_Layer], inputs: Tensor, labels: Tensor) -> Tensor:
+def _record(
+    model: nn.Module,
+    layers: list[_Layer],
+    inputs: Tensor,
+    labels: Tensor,
+) -> Tensor:
     """The model's outputs; appends every call of a layer to its `calls`."""
 
     def watch(layer: _Layer) -> RemovableHandle:
-        def hook(module: nn.Module, arguments: tuple, named: dict[str, Any], output: Any) -> Any:
+        def hook(
+            module: nn.Module,
+            arguments: tuple,
+            named: dict[str, Any],
+            output: Any,
+        ) -> Any:
             first = output[0] if isinstance(output, tuple) else output
             layer.calls.append(_Call(arguments, named, first))
             # the model goes on with a copy: an in-place operation must not change the record
@@ -146,7 +156,12 @@ def _add(layer: _Layer, deltas: list[Tensor | None], total: dict[str, Tensor]) -
             total[long] += of_samples.square().sum(0)
 
 
-def _add_linear(layer: _Layer, call: _Call, delta: Tensor, total: dict[str, Tensor]) -> None:
+def _add_linear(
+    layer: _Layer,
+    call: _Call,
+    delta: Tensor,
+    total: dict[str, Tensor],
+) -> None:
     # the gradient of a sample is delta x', so the sum of its squares is (delta^2)' (x^2)
     squares = delta.square()
     if "weight" in layer.names:
@@ -155,7 +170,12 @@ def _add_linear(layer: _Layer, call: _Call, delta: Tensor, total: dict[str, Tens
         total[layer.names["bias"]] += squares.sum(0)
 
 
-def _each(layer: _Layer, call: _Call, delta: Tensor, rows: slice) -> dict[str, Tensor]:
+def _each(
+    layer: _Layer,
+    call: _Call,
+    delta: Tensor,
+    rows: slice,
+) -> dict[str, Tensor]:
     """The gradient of each sample, shape (n, *parameter), by `torch.func`."""
     values = {
         name: p.detach() for name, p in layer.module.named_parameters() if name in layer.names
@@ -185,7 +205,12 @@ def _is_plain_convolution(module: nn.Module) -> bool:
     )
 
 
-def _each_convolution(layer: _Layer, call: _Call, delta: Tensor, rows: slice) -> dict[str, Tensor]:
+def _each_convolution(
+    layer: _Layer,
+    call: _Call,
+    delta: Tensor,
+    rows: slice,
+) -> dict[str, Tensor]:
     """As `_each`, with one matrix product a sample: delta times the unfolded patches of its input.
 
     Several times faster than the grouped convolution that vmap would use.

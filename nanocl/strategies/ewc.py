@@ -48,7 +48,11 @@ class EWC(Strategy):
 }"""
 
     def __init__(
-        self, *, strength: float = 1000.0, fisher: str = "exact", samples: int = 500
+        self,
+        *,
+        strength: float = 1000.0,
+        fisher: str = "exact",
+        samples: int = 500,
     ) -> None:
         super().__init__()
         self.strength = number("strength", strength, 0)

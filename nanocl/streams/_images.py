@@ -188,7 +188,12 @@ class Images:
         return {label: label + offset for label in range(self.classes)}
 
     def experience(
-        self, part: str, targets: Mapping[int, int], *, order: Tensor | None = None, label: int = 0
+        self,
+        part: str,
+        targets: Mapping[int, int],
+        *,
+        order: Tensor | None = None,
+        label: int = 0,
     ) -> TensorDataset:
         """The samples of `part` whose classes have a target."""
         # the target of each class, -1 for a class without one
@@ -214,7 +219,11 @@ class Images:
 
 
 def draw(
-    labels: np.ndarray, most: int, held_out: float, *, seed: tuple[int, ...]
+    labels: np.ndarray,
+    most: int,
+    held_out: float,
+    *,
+    seed: tuple[int, ...],
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw the rows to use and the rows to hold out.
 

@@ -118,7 +118,13 @@ class Finetune(Stream):
         made.precision = self.precision
         return made
 
-    def _read(self, name: str, classes: range | None, seed: int, data_root: Path | None) -> Images:
+    def _read(
+        self,
+        name: str,
+        classes: range | None,
+        seed: int,
+        data_root: Path | None,
+    ) -> Images:
         """The rows in use of a data set: at most `samples` and `test_samples` of its `classes`."""
         whole = replace(self.selection, data=name, validation=0.0).read(data_root, seed)
         if classes and classes[-1] >= whole.classes:

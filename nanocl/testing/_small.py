@@ -155,7 +155,13 @@ def _optimizer(strategies: Sequence[SupervisedPlugin], network: Network) -> torc
     return torch.optim.AdamW(network.parameters())
 
 
-def _targets(own: Tensor, stored: Tensor, experience: int, scenario: str, measure: str) -> Tensor:
+def _targets(
+    own: Tensor,
+    stored: Tensor,
+    experience: int,
+    scenario: str,
+    measure: str,
+) -> Tensor:
     """Targets of the rows `own`; classes alternate from row to row."""
     if measure == "loss":
         return stored[own].flatten(1)[:, experience : experience + 2].to(torch.float32) / 64 - 2

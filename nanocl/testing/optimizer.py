@@ -83,7 +83,12 @@ def _loss(model: nn.Module, step: int) -> Tensor:
     return (model(inputs) - inputs[:, :5].sin()).square().mean()
 
 
-def _steps(model: nn.Module, optimizer: Optimizer, first: int, last: int) -> None:
+def _steps(
+    model: nn.Module,
+    optimizer: Optimizer,
+    first: int,
+    last: int,
+) -> None:
     for step in range(first, last):
         optimizer.zero_grad()
         _loss(model, step).backward()

@@ -26,7 +26,10 @@ from nanocl.training.measure import Meter
 
 
 def check_strategy(
-    cls: type, options: Mapping[str, Any] | None = None, *, regression: bool = False
+    cls: type,
+    options: Mapping[str, Any] | None = None,
+    *,
+    regression: bool = False,
 ) -> None:
     """Check that a strategy keeps the plugin contract; takes about a second.
 
@@ -78,7 +81,11 @@ def _misspelt_hooks_are_errors(cls: type) -> None:
 
 
 def _runs_repeat_and_resume(
-    cls: type, options: dict[str, Any], scenario: str, measure: str, where: str
+    cls: type,
+    options: dict[str, Any],
+    scenario: str,
+    measure: str,
+    where: str,
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "run.pt"
@@ -107,7 +114,11 @@ def _runs_repeat_and_resume(
 
 
 def _run(
-    cls: type, options: dict[str, Any], scenario: str, measure: str, path: Path | None = None
+    cls: type,
+    options: dict[str, Any],
+    scenario: str,
+    measure: str,
+    path: Path | None = None,
 ) -> tuple[Learner, Outcome]:
     stream = small_stream(scenario, measure=measure)
     learner = small_learner(stream, [cls(**options)])
@@ -131,7 +142,11 @@ def _spec(cls: type, scenario: str) -> RunSpec:
 
 
 def _resume(
-    cls: type, options: dict[str, Any], scenario: str, measure: str, path: Path
+    cls: type,
+    options: dict[str, Any],
+    scenario: str,
+    measure: str,
+    path: Path,
 ) -> tuple[Learner, Outcome]:
     stream = small_stream(scenario, measure=measure)
     learner = small_learner(stream, [cls(**options)])
@@ -177,7 +192,12 @@ def _global_generators_are_not_seeded(cls: type, options: dict[str, Any], scenar
         )
 
 
-def _equal(a: Outcome, b: Outcome, first: Learner, second: Learner) -> bool:
+def _equal(
+    a: Outcome,
+    b: Outcome,
+    first: Learner,
+    second: Learner,
+) -> bool:
     return (
         a.status == b.status
         and a.evaluation == b.evaluation

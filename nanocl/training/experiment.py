@@ -87,7 +87,10 @@ def _checkpoint_of(spec: RunSpec, context: Context) -> Path | None:
 
 
 def _teller(
-    spec: RunSpec, scenario: Scenario, meter: measure.Meter, tell: Tell
+    spec: RunSpec,
+    scenario: Scenario,
+    meter: measure.Meter,
+    tell: Tell,
 ) -> Callable[[int, int, float], None]:
     experiences = len(scenario.train_stream)
     epochs = 1 if spec.training.iterations else spec.training.epochs

@@ -20,7 +20,11 @@ SELECTING = 4  # a step that selects takes 4 times as long as one that does not
 
 
 def mofo(
-    param: Tensor, state: dict[str, Any], step: AdamStep, density: float, chunk: int
+    param: Tensor,
+    state: dict[str, Any],
+    step: AdamStep,
+    density: float,
+    chunk: int,
 ) -> list[Work]:
     """See `_plain.mofo.mofo`; returns the loop that still has to run."""
     if not has_one_type(param, state):

@@ -60,7 +60,11 @@ class RepeatedStep:
 
     @classmethod
     def of(
-        cls, params: list[Tensor], states: States, group: dict[str, Any], works: Sequence[Work]
+        cls,
+        params: list[Tensor],
+        states: States,
+        group: dict[str, Any],
+        works: Sequence[Work],
     ) -> RepeatedStep | None:
         """The step that did `works`, to repeat it; None unless they were one call.
 
@@ -87,7 +91,10 @@ class RepeatedStep:
         return {state["step"] for state in self._states}
 
     def again(
-        self, params: Sequence[Tensor], states: States, group: dict[str, Any]
+        self,
+        params: Sequence[Tensor],
+        states: States,
+        group: dict[str, Any],
     ) -> list[Work] | None:
         """Count one more step and return its loops; None, without counting, if anything changed."""
         if not self._holds(params, states, group):

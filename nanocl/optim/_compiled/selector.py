@@ -19,7 +19,13 @@ CARRIED = ("mean", "square", "age")
 _UNSIGNED: dict[int, type[np.unsignedinteger]] = {2: np.uint16, 4: np.uint32, 8: np.uint64}
 
 
-def select(values: Tensor, density: float, chunk: int, *, largest: bool = False) -> Tensor:
+def select(
+    values: Tensor,
+    density: float,
+    chunk: int,
+    *,
+    largest: bool = False,
+) -> Tensor:
     """See `_plain.selector.select`."""
     unsigned = _UNSIGNED[values.element_size()]
     # the mask removes the sign; flipping all other bits reverses the order of magnitudes
@@ -29,19 +35,36 @@ def select(values: Tensor, density: float, chunk: int, *, largest: bool = False)
     return _selected(select_bits, (bits, mask, flip), len(bits), density, chunk)
 
 
-def select_random(key: int, numel: int, density: float, chunk: int, device: torch.device) -> Tensor:
+def select_random(
+    key: int,
+    numel: int,
+    density: float,
+    chunk: int,
+    device: torch.device,
+) -> Tensor:
     """See `_plain.selector.select_random`."""
     return _selected(select_random_bits, (np.uint32(key), numel), numel, density, chunk)
 
 
-def _selected(loop: Any, args: tuple[Any, ...], numel: int, density: float, chunk: int) -> Tensor:
+def _selected(
+    loop: Any,
+    args: tuple[Any, ...],
+    numel: int,
+    density: float,
+    chunk: int,
+) -> Tensor:
     start = even_starts(numel, density, chunk).numpy()
     offset = torch.empty(int(start[-1]), dtype=offset_dtype(chunk))
     run([Work(loop, (*args, start, chunk, offset.numpy()), len(start) - 1, max(1, numel))])
     return offset
 
 
-def reselect(state: dict[str, Any], start: Tensor, offset: Tensor, policy: str) -> None:
+def reselect(
+    state: dict[str, Any],
+    start: Tensor,
+    offset: Tensor,
+    policy: str,
+) -> None:
     """See `_plain.selector.reselect`."""
     if policy != "carry":
         plain.reselect(state, start, offset, policy)

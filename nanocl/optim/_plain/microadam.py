@@ -59,7 +59,10 @@ def _index_of_row(state: dict[str, Any], row: int, numel: int) -> Tensor:
 
 
 def _window_moments(
-    state: dict[str, Any], numel: int, betas: tuple[float, float], dtype: torch.dtype
+    state: dict[str, Any],
+    numel: int,
+    betas: tuple[float, float],
+    dtype: torch.dtype,
 ) -> tuple[Tensor, Tensor]:
     """Bias-corrected moments of the rows in the window, dense, shape (numel,) each."""
     mean, square = (torch.zeros(numel, dtype=dtype, device=state["value"].device) for _ in range(2))
@@ -78,7 +81,12 @@ def _window_moments(
 
 
 def dequantise(
-    codes: Tensor, low: Tensor, high: Tensor, bucket: int, numel: int, dtype: torch.dtype
+    codes: Tensor,
+    low: Tensor,
+    high: Tensor,
+    bucket: int,
+    numel: int,
+    dtype: torch.dtype,
 ) -> Tensor:
     """Flat values, shape (numel,).
 
@@ -95,7 +103,13 @@ def dequantise(
     return both * unit[place] + low[place]
 
 
-def quantise(values: Tensor, codes: Tensor, low: Tensor, high: Tensor, bucket: int) -> None:
+def quantise(
+    values: Tensor,
+    codes: Tensor,
+    low: Tensor,
+    high: Tensor,
+    bucket: int,
+) -> None:
     """Write the codes and the bounds of the buckets of `values`, shape (n,).
 
     Bounds are rounded outwards to their dtype, so that no entry is further than half a level from

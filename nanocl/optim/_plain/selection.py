@@ -49,7 +49,10 @@ def offset_dtype(chunk: int) -> torch.dtype:
 
 
 def even_starts(
-    numel: int, density: float, chunk: int, device: torch.device | None = None
+    numel: int,
+    density: float,
+    chunk: int,
+    device: torch.device | None = None,
 ) -> Tensor:
     """`start` of a selection that takes the same share of every chunk."""
     chunks = -(-numel // chunk)

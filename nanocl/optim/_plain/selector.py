@@ -16,7 +16,13 @@ _BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 Sources = tuple[Tensor, Tensor]
 
 
-def select(values: Tensor, density: float, chunk: int, *, largest: bool = False) -> Tensor:
+def select(
+    values: Tensor,
+    density: float,
+    chunk: int,
+    *,
+    largest: bool = False,
+) -> Tensor:
     """Offsets, ascending, of the entries of smallest (or largest) magnitude in every chunk.
 
     Of equal magnitudes the lower offset comes first. NaN counts as larger than infinity.
@@ -27,7 +33,13 @@ def select(values: Tensor, density: float, chunk: int, *, largest: bool = False)
     return _lowest(~keys if largest else keys, density, chunk)
 
 
-def select_random(key: int, numel: int, density: float, chunk: int, device: torch.device) -> Tensor:
+def select_random(
+    key: int,
+    numel: int,
+    density: float,
+    chunk: int,
+    device: torch.device,
+) -> Tensor:
     """Offsets, ascending, of random entries of every chunk."""
     return _lowest(random_bits(key, numel, device), density, chunk)
 
@@ -52,7 +64,12 @@ def _lowest_of_rows(rows: Tensor, density: float) -> Tensor:
     return chosen.nonzero()[:, 1]
 
 
-def reselect(state: dict[str, Any], start: Tensor, offset: Tensor, policy: str) -> None:
+def reselect(
+    state: dict[str, Any],
+    start: Tensor,
+    offset: Tensor,
+    policy: str,
+) -> None:
     """Replace the selection in `state`, and move its moments (and ages, if any) along.
 
     Args:

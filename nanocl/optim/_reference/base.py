@@ -33,7 +33,11 @@ class Reference(ABC):
 
 
 def adam_update(
-    mean: Tensor, square: Tensor, age: Tensor | int, betas: tuple[float, float], eps: float
+    mean: Tensor,
+    square: Tensor,
+    age: Tensor | int,
+    betas: tuple[float, float],
+    eps: float,
 ) -> Tensor:
     """Adam's update from its moments; lines 9 to 12 of Loshchilov and Hutter's Algorithm 2."""
     # the moments start at zero; dividing by 1 - beta^age removes this bias

@@ -30,7 +30,13 @@ def adamw(param: Tensor, state: dict[str, Any], step: AdamStep) -> list[Work]:
     return []
 
 
-def _launch(param: Tensor, state: dict[str, Any], step: AdamStep, chunk: int, chunks: int) -> None:
+def _launch(
+    param: Tensor,
+    state: dict[str, Any],
+    step: AdamStep,
+    chunk: int,
+    chunks: int,
+) -> None:
     inverse1, inverse2 = _on_device(step, "age" in state, param.device)
     mean = state["mean"]
     square = state["square"]
@@ -71,7 +77,10 @@ def _table(beta1: float, beta2: float, device: torch.device) -> tuple[Tensor, Te
 
 
 def _copied(
-    beta1: float, beta2: float, since: int | None, device: torch.device
+    beta1: float,
+    beta2: float,
+    since: int | None,
+    device: torch.device,
 ) -> tuple[Tensor, Tensor]:
     inverse1, inverse2 = corrections(beta1, beta2, since, np.float32)
     return torch.from_numpy(inverse1).to(device), torch.from_numpy(inverse2).to(device)

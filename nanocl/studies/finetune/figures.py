@@ -186,7 +186,12 @@ def _draw_arm(
     return drawn
 
 
-def _curves(sweep: Sweep, arm: str, x: Value, y: Value) -> list[list[Mark]]:
+def _curves(
+    sweep: Sweep,
+    arm: str,
+    x: Value,
+    y: Value,
+) -> list[list[Mark]]:
     """The points of each curve, over the seeds that did not diverge at a learning rate."""
     finished = [point for row in sweep.arms[arm].values() for point in row if point.new is not None]
     finished.sort(key=lambda point: (point.curve, point.lr))

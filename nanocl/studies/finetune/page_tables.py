@@ -93,7 +93,12 @@ def _outcome(points: Sequence[Point]) -> tuple[str, str, str]:
     )
 
 
-def _at_target(seeds: Seeds, reference: Seeds, target: float, quantity: str) -> str:
+def _at_target(
+    seeds: Seeds,
+    reference: Seeds,
+    target: float,
+    quantity: str,
+) -> str:
     shared = sorted(seeds.keys() & reference.keys())
     places = []
     for seed in shared:

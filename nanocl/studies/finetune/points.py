@@ -131,7 +131,11 @@ def _switches(name: str, results: Iterable[RunResult]) -> list[str]:
 
 
 def _sweep(
-    name: str, tier: str, switch: str, values: Mapping[str, Any], measured: Mapping[str, RunResult]
+    name: str,
+    tier: str,
+    switch: str,
+    values: Mapping[str, Any],
+    measured: Mapping[str, RunResult],
 ) -> Sweep | None:
     """The sweep of a protocol at a tier, or None if it is no sweep or nothing is measured."""
     settled = protocol.at(values, tier)

@@ -39,7 +39,13 @@ def probe_claims(probed: Sequence[Group]) -> list[Claim]:
     ]
 
 
-def _judged(probed: Sequence[Group], start: str, wanted: str, text: str, source: str) -> Claim:
+def _judged(
+    probed: Sequence[Group],
+    start: str,
+    wanted: str,
+    text: str,
+    source: str,
+) -> Claim:
     rows = {}
     seeds = []
     for group in probed:

@@ -93,7 +93,10 @@ def _forward(
 
 @njit(nogil=True, cache=True, fastmath=_SUMS)
 def _backward(
-    inputs: np.ndarray, hidden: np.ndarray, residual: np.ndarray, slopes: np.ndarray
+    inputs: np.ndarray,
+    hidden: np.ndarray,
+    residual: np.ndarray,
+    slopes: np.ndarray,
 ) -> None:
     """For each neuron the sum of residual x over the samples where it is active.
 

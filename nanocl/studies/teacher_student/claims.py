@@ -120,7 +120,12 @@ def _shared_heads(settings: Sequence[Record], extra: int) -> list[Record]:
     return chosen
 
 
-def _judged(text: str, source: str, records: Sequence[Record], *wanted: Wanted) -> Claim:
+def _judged(
+    text: str,
+    source: str,
+    records: Sequence[Record],
+    *wanted: Wanted,
+) -> Claim:
     """The claim with its findings in every setting."""
     columns = []
     for one in wanted:

@@ -136,7 +136,13 @@ def exchange(entries: Sequence[Record]) -> Figure:
     return figure
 
 
-def _draw_condition(axis: Any, entry: Record, column: str, colour: str, marker: str) -> None:
+def _draw_condition(
+    axis: Any,
+    entry: Record,
+    column: str,
+    colour: str,
+    marker: str,
+) -> None:
     """The networks of a condition; for built networks, which share their epsilon, the medians."""
     points = _network_points(entry, column)
     title = (
@@ -166,7 +172,13 @@ def _network_points(entry: Record, column: str) -> list[Point]:
     return points
 
 
-def _draw_medians(axis: Any, points: Iterable[Point], colour: str, marker: str, title: str) -> None:
+def _draw_medians(
+    axis: Any,
+    points: Iterable[Point],
+    colour: str,
+    marker: str,
+    title: str,
+) -> None:
     """The median over the networks of each epsilon, and every network as a dot."""
     points = list(points)
     groups: dict[float, list[float]] = {}
@@ -184,7 +196,13 @@ def _draw_medians(axis: Any, points: Iterable[Point], colour: str, marker: str, 
     axis.plot(list(groups), medians, marker=marker, color=colour, label=title)
 
 
-def _draw_arm(axis: Any, ordered: Sequence[Record], arm: str, measure: str, shift: float) -> None:
+def _draw_arm(
+    axis: Any,
+    ordered: Sequence[Record],
+    arm: str,
+    measure: str,
+    shift: float,
+) -> None:
     """Median and quartiles of an arm over the seeds, shifted so that arms do not overlap."""
     points = []
     for entry in ordered:

@@ -28,7 +28,13 @@ MEASURES = {
 
 
 def measure(
-    before: Any, after: Any, tasks: Tasks, *, own: bool, reached: int | None, finite: bool
+    before: Any,
+    after: Any,
+    tasks: Tasks,
+    *,
+    own: bool,
+    reached: int | None,
+    finite: bool,
 ) -> dict[str, Any]:
     """Every measure of one run; all None where it diverged.
 
@@ -108,7 +114,12 @@ def preserved(size: np.ndarray, change: np.ndarray) -> int:
     return len(still)
 
 
-def error(weights: np.ndarray, head: np.ndarray, inputs: np.ndarray, targets: np.ndarray) -> float:
+def error(
+    weights: np.ndarray,
+    head: np.ndarray,
+    inputs: np.ndarray,
+    targets: np.ndarray,
+) -> float:
     """Mean squared error of a network, for inputs (N, d) and targets (N,)."""
     return float(np.mean((np.maximum(inputs @ weights.T, 0) @ head - targets) ** 2))
 

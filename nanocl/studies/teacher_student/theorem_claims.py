@@ -69,7 +69,10 @@ def slope(entry: Record, x: str, y: str) -> Finding:
 
 
 def _slopes(
-    records: Sequence[Record], x: str, y: str, state: Callable[[float, float], str]
+    records: Sequence[Record],
+    x: str,
+    y: str,
+    state: Callable[[float, float], str],
 ) -> dict[str, tuple[Finding, ...]]:
     """Condition to its slope, with the state by the ends of its interval."""
     findings: dict[str, tuple[Finding, ...]] = {}
