@@ -24,7 +24,12 @@ SHORTHANDS: Mapping[str, tuple[str, Mapping[str, Option]]] = {
     "sgd-momentum": ("sgd", {"momentum": 0.9})
 }
 EIGHT_BIT = "adamw8bit"
-DENSE = {"norms+head": ("norm", "head"), "norms": ("norm",), "head": ("head",), "none": ()}
+DENSE = {
+    "norms+head": ("norm", "head"),
+    "norms": ("norm",),
+    "head": ("head",),
+    "none": (),
+}
 MODULES = {"optim": optim, "torch.optim": torch.optim}  # as strategies write them
 WORDS = {"true": True, "false": False, "none": None}
 

@@ -10,7 +10,11 @@ import torch
 
 DECAY_SCOPES = ("selected", "all")
 ROUNDINGS = ("nearest", "stochastic")
-STATE_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64}
+STATE_DTYPES = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float64": torch.float64,
+}
 
 
 def check_number(

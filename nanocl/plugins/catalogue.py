@@ -25,7 +25,14 @@ from nanocl.records.ranges import did_you_mean
 
 PACKAGE = Path(__file__).parent.parent
 KINDS = {"strategies": "strategy", "streams": "stream", "models": "model"}
-BOOLEANS = {"true": True, "false": False, "yes": True, "no": False, "on": True, "off": False}
+BOOLEANS = {
+    "true": True,
+    "false": False,
+    "yes": True,
+    "no": False,
+    "on": True,
+    "off": False,
+}
 
 
 class UnknownPlugin(UserError):

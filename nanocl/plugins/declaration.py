@@ -12,7 +12,11 @@ from nanocl.plugins.optimizers import name_of, optimizer_of
 from nanocl.plugins.signature import TYPES, Options, fits, initializer, literal, plain_options
 from nanocl.records import SCENARIOS, UserError
 
-BASES = {"strategies": ("Strategy",), "streams": ("Stream",), "models": ("Module", "Sequential")}
+BASES = {
+    "strategies": ("Strategy",),
+    "streams": ("Stream",),
+    "models": ("Module", "Sequential"),
+}
 
 
 def _is_text(value: Any) -> bool:

@@ -9,7 +9,13 @@ from typing import Any
 
 from nanocl.records import Option
 
-TYPES = {"bool": bool, "int": int, "float": float, "str": str, "None": type(None)}
+TYPES = {
+    "bool": bool,
+    "int": int,
+    "float": float,
+    "str": str,
+    "None": type(None),
+}
 Options = dict[str, tuple[tuple[str, ...], Option]]
 
 

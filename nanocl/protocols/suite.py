@@ -140,7 +140,11 @@ def _training(published: Mapping[str, Any], by_hand: Mapping[str, str]) -> Train
     """
     if {"epochs", "iterations"} <= set(by_hand):
         raise UserError("training.epochs and training.iterations exclude each other: set one")
-    values = {**published, **({"iterations": 0} if "epochs" in by_hand else {}), **by_hand}
+    values = {
+        **published,
+        **({"iterations": 0} if "epochs" in by_hand else {}),
+        **by_hand,
+    }
     types = {f.name: (str(f.type),) for f in dataclasses.fields(Training)}
     for name in values:
         if name not in types:

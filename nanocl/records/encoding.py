@@ -20,7 +20,13 @@ def to_record(result: RunResult) -> dict[str, Any]:
     values = plain.finite(asdict(result))
     for entry in values["drift"]:
         entry["layers"] = {name: _rounded(pair) for name, pair in entry["layers"].items()}
-    record = sealed({"schema": SCHEMA, "digest": result.spec.digest, **values})
+    record = sealed(
+        {
+            "schema": SCHEMA,
+            "digest": result.spec.digest,
+            **values,
+        }
+    )
     if len(to_text(record).encode()) < plain.SIZE_LIMIT:
         return record
     for entry in record["drift"][:-1]:

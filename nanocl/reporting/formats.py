@@ -10,7 +10,11 @@ from dataclasses import dataclass
 
 from nanocl.reporting import statistics
 
-_SCALES = {"share": 100.0, "milliseconds": 1000.0, "bytes": 2.0**-20}
+_SCALES = {
+    "share": 100.0,
+    "milliseconds": 1000.0,
+    "bytes": 2.0**-20,
+}
 _LATEX = {
     "\\": r"\textbackslash{}",
     "&": r"\&",

@@ -30,7 +30,13 @@ def _paper(
     return Publication(
         f"{label}, {year}" + (f", arXiv:{arxiv}" if arxiv else ""),
         venue,
-        {"title": title, "author": author, **fields, "year": str(year), **numbers},
+        {
+            "title": title,
+            "author": author,
+            **fields,
+            "year": str(year),
+            **numbers,
+        },
     )
 
 

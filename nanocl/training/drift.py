@@ -9,7 +9,12 @@ from torch import Tensor, nn
 
 from nanocl.records import Drift
 
-_BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+_BITS = {
+    1: torch.uint8,
+    2: torch.int16,
+    4: torch.int32,
+    8: torch.int64,
+}
 Tensors = Mapping[str, Tensor]
 
 

@@ -19,7 +19,11 @@ from nanocl.records import UserError
 from nanocl.training.normalisation import tracking
 
 CLOSED = -1e4  # exp() of it is 0 in every float type, and it stays finite in float16
-HEADS = {"class": ("seen", "all"), "task": ("own", "masked"), "domain": ("shared",)}
+HEADS = {
+    "class": ("seen", "all"),
+    "task": ("own", "masked"),
+    "domain": ("shared",),
+}
 
 
 class Network(MultiTaskModule):

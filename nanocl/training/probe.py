@@ -54,7 +54,13 @@ class MagnitudeProbe(SupervisedPlugin):
                 for name, weight in _matrices(strategy.model)
                 if weight.grad is not None
             }
-            self.looks.append({"experience": experience, "step": self._step, "layers": layers})
+            self.looks.append(
+                {
+                    "experience": experience,
+                    "step": self._step,
+                    "layers": layers,
+                }
+            )
         self._step += 1
 
     def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
@@ -65,7 +71,13 @@ class MagnitudeProbe(SupervisedPlugin):
                 for name, weight in _matrices(strategy.model)
                 if name in self._start
             }
-            self.changes.append({"experience": experience, "steps": self._step, "layers": layers})
+            self.changes.append(
+                {
+                    "experience": experience,
+                    "steps": self._step,
+                    "layers": layers,
+                }
+            )
         self._start = {}
 
     def _change(self, name: str, weight: Tensor) -> list[float | None]:

@@ -23,7 +23,11 @@ COMPILE: Any = {
     "error_model": "numpy",
     "fastmath": {"contract"},
 }
-INLINE: Any = {"forceinline": True, "error_model": "numpy", "fastmath": {"contract"}}
+INLINE: Any = {
+    "forceinline": True,
+    "error_model": "numpy",
+    "fastmath": {"contract"},
+}
 EXACT: Any = {**COMPILE, "fastmath": False}
 EXACT_INLINE: Any = {**INLINE, "fastmath": False}
 intrinsic: Any = extending.intrinsic  # its stub keeps the argument that numba fills in

@@ -16,7 +16,11 @@ from nanocl.optim._plain.selector import OLDEST
 from nanocl.optim._threads import Work, run
 
 CARRIED = ("mean", "square", "age")
-_UNSIGNED: dict[int, type[np.unsignedinteger]] = {2: np.uint16, 4: np.uint32, 8: np.uint64}
+_UNSIGNED: dict[int, type[np.unsignedinteger]] = {
+    2: np.uint16,
+    4: np.uint32,
+    8: np.uint64,
+}
 
 
 def select(

@@ -11,7 +11,11 @@ from nanocl.optim._plain.rounding import random_bits
 from nanocl.optim._plain.selection import chunk_of, flat_index, offset_dtype, quota
 
 OLDEST = 32767  # ages are int16; with beta2 = 0.999 the bias correction is 1 - 6e-15 by then
-_BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
+_BITS = {
+    2: torch.int16,
+    4: torch.int32,
+    8: torch.int64,
+}
 
 Sources = tuple[Tensor, Tensor]
 

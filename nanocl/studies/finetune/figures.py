@@ -225,7 +225,11 @@ def _error(values: Sequence[float]) -> float:
 
 def _line(arm: str) -> dict[str, str]:
     mark = style(arm)
-    return {"color": mark.colour, "marker": mark.marker, "ls": mark.dash}
+    return {
+        "color": mark.colour,
+        "marker": mark.marker,
+        "ls": mark.dash,
+    }
 
 
 def _new(point: Point) -> float | None:
