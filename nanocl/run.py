@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nanocl import studies
 from nanocl.cli import listing, signals
@@ -20,6 +21,9 @@ from nanocl.protocols.pinning import pin
 from nanocl.records import RunFailure, RunResult, RunSpec, UserError, files, probes, store
 from nanocl.records.reservations import Reservations
 from nanocl.reporting import tables
+
+if TYPE_CHECKING:
+    from nanocl.training.context import Context  # loads torch
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -144,19 +148,49 @@ def _train(
 ) -> list[RunFailure]:
     local.warm_up()
     from nanocl.cli.progress import Display  # here, because it loads rich
-    from nanocl.training import assembly, experiment  # here, because they load torch
+    from nanocl.training import experiment  # here, because it loads torch
+
+    checkpoints = asked.results_root / ".part"
+    files.sweep(checkpoints)
+    context = _checked_context(todo, asked, catalogue, checkpoints)
+    reservations = Reservations(
+        checkpoints, lambda spec: not asked.force and not _missing([spec], asked)
+    )
+    failures = []
+    with Display(todo, measured=total - len(todo)) as display:
+        outcomes = local.run_all(
+            functools.partial(experiment.run_one, context=context),
+            todo,
+            workers=context.workers,
+            on_progress=display.update,
+            reservations=reservations,
+        )
+        for outcome in outcomes:
+            if not asked.probe:
+                outcome = _stored(outcome, asked, checkpoints)
+            if isinstance(outcome, RunFailure):
+                failures.append(outcome)
+            display.finish(outcome)
+    return failures
+
+
+def _checked_context(
+    todo: Sequence[RunSpec],
+    asked: Call,
+    catalogue: Catalogue,
+    checkpoints: Path,
+) -> Context:
+    """How to run the specs, after each different learner was built once as a check."""
+    from nanocl.training import assembly  # here, because it loads torch
     from nanocl.training.context import Context
 
     device = assembly.choose_device(asked.device)
     automatic = 1 if device == "cuda" else _cores() // todo[0].training.threads
-    workers = max(1, min(asked.workers or automatic, len(todo)))
-    checkpoints = asked.results_root / ".part"
-    files.sweep(checkpoints)
     context = Context(
         catalogue=catalogue,
         data_root=asked.data_root,
         device=device,
-        workers=workers,
+        workers=max(1, min(asked.workers or automatic, len(todo))),
         checkpoints=checkpoints,
         probes=probes.folder(asked.results_root) if asked.probe else None,
     )
@@ -166,24 +200,7 @@ def _train(
         raise UserError(
             f"a plugin called sys.exit({error.code!r}); it should raise an error that says why"
         ) from error
-    run_one = functools.partial(experiment.run_one, context=context)
-    reservations = Reservations(
-        checkpoints, lambda spec: not asked.force and not _missing([spec], asked)
-    )
-    failures = []
-    with Display(todo, measured=total - len(todo)) as display:
-        for outcome in local.run_all(
-            run_one,
-            todo,
-            workers=workers,
-            on_progress=display.update,
-            reservations=reservations,
-        ):
-            outcome = outcome if asked.probe else _stored(outcome, asked, checkpoints)
-            if isinstance(outcome, RunFailure):
-                failures.append(outcome)
-            display.finish(outcome)
-    return failures
+    return context
 
 
 def _stored(

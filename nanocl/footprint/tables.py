@@ -211,8 +211,8 @@ def _description(model: str, weights: Sequence[Weight], dtype: str) -> str:
 
 def _unit(size: float) -> tuple[str, int]:
     if size >= 2**30 / 10:
-        return ("GiB", 2**30)
-    return ("MiB", 2**20)
+        return "GiB", 2**30
+    return "MiB", 2**20
 
 
 def _spelled(options: Mapping[str, Any]) -> str:

@@ -37,9 +37,10 @@ class DriftMeter:
         groups = self._groups(now)
         backbone = [name for name in groups["backbone"] if _comparable(self.start, now, name)]
         both = [name for name in groups["all"] if _comparable(self.start, now, name)]
-        layers = {
-            name: (_norm(now[name] - self.start[name]), self._relative(now, name)) for name in both
-        }
+        layers = {}
+        for name in both:
+            distance = _norm(now[name] - self.start[name])
+            layers[name] = (distance, self._relative(now, name))
         distances = [layers[name][0] for name in backbone]
         drift = Drift(
             start=self._compare(self.start, now),
@@ -74,7 +75,9 @@ class DriftMeter:
         for group, names in self._groups(now).items():
             names = [name for name in names if _comparable(reference, now, name)]
             if names:
-                columns[group] = compare([reference[n] for n in names], [now[n] for n in names])
+                before = [reference[name] for name in names]
+                after = [now[name] for name in names]
+                columns[group] = compare(before, after)
         return columns
 
     def _relative(self, now: Tensors, name: str) -> float | None:
@@ -105,12 +108,14 @@ def compare(reference: list[Tensor], now: list[Tensor]) -> dict[str, float | Non
         teacher-student tables), `touched` the share of entries whose bits differ, `cosine`
         cos(now, ref). None where a norm is 0.
     """
+    pairs = list(zip(reference, now, strict=True))
     # ||now - ref||^2, then ||ref|| and ||now||, then <now, ref>, each over all tensors of the group
-    squares = sum(_square(b - a) for a, b in zip(reference, now, strict=True))
-    before, after = (sum(map(_square, tensors)) ** 0.5 for tensors in (reference, now))
-    dot = sum((a.double() * b.double()).sum().item() for a, b in zip(reference, now, strict=True))
+    squares = sum(_square(b - a) for a, b in pairs)
+    before = sum(map(_square, reference)) ** 0.5
+    after = sum(map(_square, now)) ** 0.5
+    dot = sum((a.double() * b.double()).sum().item() for a, b in pairs)
     count = sum(a.numel() for a in reference)
-    touched = sum(int((_bits(a) != _bits(b)).sum()) for a, b in zip(reference, now, strict=True))
+    touched = sum(int((_bits(a) != _bits(b)).sum()) for a, b in pairs)
     return {
         "l2": squares**0.5,
         "relative": squares**0.5 / before if before else None,
@@ -128,7 +133,8 @@ def change_by_magnitude(reference: Tensor, now: Tensor) -> tuple[float, ...]:
     """
     if reference.numel() < 10:
         return ()
-    change = (now - reference).abs()[reference.abs().argsort(stable=True)]
+    smallest_first = reference.abs().argsort(stable=True)
+    change = (now - reference).abs()[smallest_first]
     return tuple(part.double().mean().item() for part in change.tensor_split(10))
 
 

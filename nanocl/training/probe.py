@@ -19,8 +19,9 @@ from nanocl.training.drift import change_by_magnitude
 
 FEWEST = 1000  # entries of a layer: the top 0.01 % of fewer is not a set
 DENSITIES = (0.001, 0.01, 0.1)
+# the shares behind r
 TOP_GRADIENTS = 1e-4
-LOW_GRADIENTS = 0.8  # the shares behind r
+LOW_GRADIENTS = 0.8
 
 
 class MagnitudeProbe(SupervisedPlugin):

@@ -18,8 +18,8 @@ FEW_BINS = 128
 MANY = 4096
 COUNTERS = 2 * MANY_BINS  # fit the fastest cache
 GROUPS = 2  # at least so many groups for each wanted key
-LONGEST = 16
-SHORTEST = 4  # keys of a group
+LONGEST = 16  # keys of a group at most
+SHORTEST = 4  # and at least
 OLDEST = 32767  # as in `_plain.selector`: ages are int16
 
 

@@ -26,9 +26,10 @@ States = Mapping[Tensor, dict[str, Any]]
 ARRAYS = ("mean", "square", "start", "offset", "age")
 # the options that decide which loop runs, with which table
 OPTIONS = ("fused", "density", "moment_policy", "decay_scope", "weight_rounding")
+# columns of the table
 PARAM = HEAD
 GRAD = HEAD + 1
-SINCE = HEAD + 12  # columns of the table
+SINCE = HEAD + 12
 
 
 class RepeatedStep:
