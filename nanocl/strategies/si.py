@@ -79,20 +79,24 @@ class SI(Strategy):
         # without the gradient of this penalty, 2 c omega (w - w*)
         if self.omega and self.strength:
             offsets = torch._foreach_sub(weight, self._of(self.anchor))
-            torch._foreach_addcmul_(gradient, offsets, self._of(self.omega), -2 * self.strength)
+            omega = self._of(self.omega)
+            torch._foreach_addcmul_(gradient, offsets, omega, -2 * self.strength)
 
     def after_update(self, strategy: Any, **kwargs: Any) -> None:
         weight = self._of(self.weight)
         after = dict(strategy.model.named_parameters())
         # equation 3: path += -g (w_after - w_before) = g (w_before - w_after)
-        torch._foreach_sub_(weight, [after[name].detach() for name in self.updated])
+        moved = [after[name].detach() for name in self.updated]
+        torch._foreach_sub_(weight, moved)
         torch._foreach_addcmul_(self._of(self.path), self._of(self.gradient), weight)
 
     def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         for name, weight in snapshot(strategy.model).items():
             # equation 5: omega += path / ((w - w*)^2 + xi)
-            gained = self.path[name] / ((weight - self.anchor[name]).square() + self.xi)
-            self.omega[name] = (self.omega.get(name, 0.0) + gained).clamp_(min=0.0)
+            distance = (weight - self.anchor[name]).square()
+            gained = self.path[name] / (distance + self.xi)
+            omega = self.omega.get(name, 0.0) + gained
+            self.omega[name] = omega.clamp_(min=0.0)
         self.path = {}
         self.gradient = {}
         self.weight = {}

@@ -140,10 +140,12 @@ class Finetune(Stream):
                 candidates = np.flatnonzero(np.isin(whole.labels[part], classes))
             generator = np.random.default_rng((seed, len(part)))
             chosen = np.sort(generator.permutation(candidates)[: most or None])
-            labels[part], rows[part] = whole.labels[part][chosen], whole.rows[part][chosen]
+            labels[part] = whole.labels[part][chosen]
+            rows[part] = whole.rows[part][chosen]
         train, held = draw(labels["train"], 0, self.selection.validation, seed=(seed, 3))
         for values in (labels, rows):
-            values["train"], values["validation"] = values["train"][train], values["train"][held]
+            values["validation"] = values["train"][held]
+            values["train"] = values["train"][train]
         return replace(whole, labels=labels, rows=rows)
 
 

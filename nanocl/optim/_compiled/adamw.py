@@ -26,7 +26,8 @@ def adamw(param: Tensor, state: dict[str, Any], step: AdamStep) -> list[Work]:
     numel = param.numel()
     args = arguments(param.dtype, state, step)
     row = (*_addresses(param, state), numel, step.key, step.weight_key or 0)
-    return [Work(adamw_all, args, -(-numel // BLOCK), max(1, numel), row)]
+    blocks = -(-numel // BLOCK)
+    return [Work(adamw_all, args, blocks, max(1, numel), row)]
 
 
 def _selected_work(param: Tensor, state: dict[str, Any], step: AdamStep) -> Work:
@@ -43,8 +44,14 @@ def _selected_work(param: Tensor, state: dict[str, Any], step: AdamStep) -> Work
         address(start),
         address(offset),
         address(offset if age is None else age),
-        *(numel, selected, edges, 0 if age is None else selected),
-        *(state["chunk"], step.since, step.key, step.weight_key or 0),
+        numel,
+        selected,
+        edges,
+        0 if age is None else selected,
+        state["chunk"],
+        step.since,
+        step.key,
+        step.weight_key or 0,
     )
     lines = min(selected, numel * param.element_size() // LINE)
     cost = max(1, selected + FETCH * lines)
@@ -53,7 +60,9 @@ def _selected_work(param: Tensor, state: dict[str, Any], step: AdamStep) -> Work
 
 def _addresses(param: Tensor, state: dict[str, Any]) -> tuple[int, int, int, int]:
     gradient = gradient_of(param)
-    return param.data_ptr(), gradient.data_ptr(), address(state["mean"]), address(state["square"])
+    mean = address(state["mean"])
+    square = address(state["square"])
+    return param.data_ptr(), gradient.data_ptr(), mean, square
 
 
 def arguments(kind: torch.dtype, state: dict[str, Any], step: AdamStep) -> tuple[Any, ...]:

@@ -39,7 +39,8 @@ def adamw_selected(table, kinds, inverse1, inverse2, numbers, stochastic, first,
     scale1 = np.full(BLOCK, inverse1[0])
     scale2 = np.full(BLOCK, inverse2[0])
     for i in range(len(table)):
-        row, (begin, end) = table[i, HEAD:], part(table[i], first, last)
+        row = table[i, HEAD:]
+        begin, end = part(table[i], first, last)
         if begin >= end:
             continue
         _selected(
@@ -103,7 +104,8 @@ def _selected(
                     prefetch(param, soon)
                     prefetch(grad, soon)
                 place = np.uintp(base + np.intp(offset[j + i]))
-                entries[i], gradient[i] = load(param, place), load(grad, place)
+                entries[i] = load(param, place)
+                gradient[i] = load(grad, place)
             if len(age):
                 _look_up(age[j : j + count], since, inverse1, inverse2, scale1, scale2)
             means = mean[j : j + count]
@@ -121,7 +123,8 @@ def _look_up(age, since, inverse1, inverse2, scale1, scale2):
     oldest = len(inverse1) - 1
     for i in range(len(age)):
         updates = min(np.intp(age[i]) + since, oldest)
-        scale1[i], scale2[i] = inverse1[updates], inverse2[updates]
+        scale1[i] = inverse1[updates]
+        scale2[i] = inverse2[updates]
 
 
 @njit(**INLINE)
@@ -153,7 +156,8 @@ def adamw_all(table, kinds, inverse1, inverse2, numbers, stochastic, first, last
     scale1 = np.full(BLOCK, inverse1[0])
     scale2 = np.full(BLOCK, inverse2[0])
     for i in range(len(table)):
-        row, (begin, end) = table[i, HEAD:], part(table[i], first, last)
+        row = table[i, HEAD:]
+        begin, end = part(table[i], first, last)
         if begin < end:
             _all(row, kinds, numbers, stochastic, begin, end, entries, scale1, scale2)
 

@@ -47,7 +47,8 @@ def microadam(table, kinds, window, row, bucket, weight1, weight2, numbers, firs
             of the arithmetic.
     """
     for i in range(len(table)):
-        place, (begin, end) = table[i, HEAD:], part(table[i], first, last)
+        place = table[i, HEAD:]
+        begin, end = part(table[i], first, last)
         if begin >= end:
             continue
         numel = place[7]
@@ -235,4 +236,6 @@ def _step_all(param, mean, square, numbers):
 @njit(**EXACT_INLINE)
 def _step(mean, square, numbers):
     # lr m / (sqrt v + eps), with bias-corrected moments
-    return numbers[0] * (mean * numbers[3]) / (np.sqrt(square * numbers[4]) + numbers[1])
+    lr = numbers[0]
+    eps = numbers[1]
+    return lr * (mean * numbers[3]) / (np.sqrt(square * numbers[4]) + eps)

@@ -251,7 +251,8 @@ def carry(old, elapsed, new, first, last):
             while i < end and old_offset[i] < offset[j]:
                 i += 1
             if i < end and old_offset[i] == offset[j]:
-                mean[j], square[j] = old_mean[i], old_square[i]
+                mean[j] = old_mean[i]
+                square[j] = old_square[i]
                 age[j] = min(np.intp(old_age[i]) + elapsed, OLDEST)
             else:
                 mean[j] = square[j] = age[j] = 0

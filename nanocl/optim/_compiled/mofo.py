@@ -31,7 +31,9 @@ def mofo(
         return plain.mofo(param, state, step, density, chunk)
     start = even_starts(param.numel(), density, chunk).numpy()
     args = (*arrays_of(param, state), start, chunk, *scalars_of(param, step))
-    return [Work(_chunks, args, len(start) - 1, max(1, SELECTING * param.numel()))]
+    chunks = len(start) - 1
+    cost = max(1, SELECTING * param.numel())
+    return [Work(_chunks, args, chunks, cost)]
 
 
 @njit(**COMPILE)
@@ -74,4 +76,5 @@ def _move(param, mean, square, chosen, numbers):
     # w <- decay w - lr m / (sqrt v + eps), the bias corrections in lr and scale
     for j in range(len(chosen)):
         i = np.uintp(chosen[j])
-        param[i] = param[i] * decay - lr * mean[i] / (np.sqrt(square[i]) * scale + eps)
+        root = np.sqrt(square[i]) * scale
+        param[i] = param[i] * decay - lr * mean[i] / (root + eps)

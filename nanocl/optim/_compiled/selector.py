@@ -33,7 +33,8 @@ def select(
     """See `_plain.selector.select`."""
     unsigned = _UNSIGNED[values.element_size()]
     # the mask removes the sign; flipping all other bits reverses the order of magnitudes
-    mask = unsigned((1 << (values.element_size() * 8 - 1)) - 1)
+    sign = values.element_size() * 8 - 1
+    mask = unsigned((1 << sign) - 1)
     flip = mask if largest else unsigned(0)
     bits = array(values).view(unsigned)
     return _selected(select_bits, (bits, mask, flip), len(bits), density, chunk)
@@ -59,7 +60,9 @@ def _selected(
 ) -> Tensor:
     start = even_starts(numel, density, chunk).numpy()
     offset = torch.empty(int(start[-1]), dtype=offset_dtype(chunk))
-    run([Work(loop, (*args, start, chunk, offset.numpy()), len(start) - 1, max(1, numel))])
+    chunks = len(start) - 1
+    work = Work(loop, (*args, start, chunk, offset.numpy()), chunks, max(1, numel))
+    run([work])
     return offset
 
 
@@ -79,5 +82,7 @@ def reselect(
     steps_elapsed = min(state["step"] - state["chosen"], OLDEST)
     old_arrays = tuple(array(state[name]) for name in new)
     new_arrays = tuple(array(tensor) for tensor in new.values())
-    run([Work(carry, (old_arrays, steps_elapsed, new_arrays), len(start) - 1, max(1, len(offset)))])
+    chunks = len(start) - 1
+    work = Work(carry, (old_arrays, steps_elapsed, new_arrays), chunks, max(1, len(offset)))
+    run([work])
     state.update(new, chosen=state["step"])

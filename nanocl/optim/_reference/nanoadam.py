@@ -56,11 +56,14 @@ class NanoAdamReference(Reference):
         # Algorithm 1: every k steps, a new mask over the smallest weights
         if self._due(done):
             self._choose(i, gradient, self._density(done))
-        mask, (beta1, beta2) = self.masks[i], self.betas
+        mask = self.masks[i]
+        beta1, beta2 = self.betas
         self.age[i] += 1
         # moments of the masked entries; those of all others are zero
-        self.mean[i] = torch.where(mask, beta1 * self.mean[i] + (1 - beta1) * gradient, 0)
-        self.square[i] = torch.where(mask, beta2 * self.square[i] + (1 - beta2) * gradient**2, 0)
+        mean = beta1 * self.mean[i] + (1 - beta1) * gradient
+        square = beta2 * self.square[i] + (1 - beta2) * gradient**2
+        self.mean[i] = torch.where(mask, mean, 0)
+        self.square[i] = torch.where(mask, square, 0)
         age = self.steps[i] if self.moment_policy == "slot" else self.age[i]
         update = adam_update(self.mean[i], self.square[i], age, self.betas, self.eps)
         # decoupled decay, then the step of the masked entries
