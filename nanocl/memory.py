@@ -130,7 +130,10 @@ def parser() -> argparse.ArgumentParser:
 def _add_subject(p: argparse.ArgumentParser) -> None:
     p.add_argument("--model", default="llama-2-7b", metavar="NAME", help="default: llama-2-7b")
     p.add_argument(
-        "--optimizer", default=OPTIMIZERS, metavar="A,B,C", help=f"default: {OPTIMIZERS}"
+        "--optimizer",
+        default=OPTIMIZERS,
+        metavar="A,B,C",
+        help=f"default: {OPTIMIZERS}",
     )
     p.add_argument(
         "--set",
@@ -148,10 +151,17 @@ def _add_subject(p: argparse.ArgumentParser) -> None:
         help="of weights and gradients; default: float32",
     )
     p.add_argument(
-        "--inputs", default="", metavar="CxHxW", help="shape of an input; default: by the model"
+        "--inputs",
+        default="",
+        metavar="CxHxW",
+        help="shape of an input; default: by the model",
     )
     p.add_argument(
-        "--outputs", type=int, default=0, metavar="N", help="classes of the output layer"
+        "--outputs",
+        type=int,
+        default=0,
+        metavar="N",
+        help="classes of the output layer",
     )
 
 
@@ -211,7 +221,11 @@ def _report(command: Call, catalogue: Catalogue) -> str:
         catalogue=catalogue,
     )
     needed = tables.requirements(
-        weights, command.optimizers, command.settings, command.dtype, catalogue
+        weights,
+        command.optimizers,
+        command.settings,
+        command.dtype,
+        catalogue,
     )
     if command.format == "csv":
         return tables.as_csv(command.model, needed, paper.accounts(weights), command.dtype)

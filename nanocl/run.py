@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nanocl import studies
 from nanocl.cli import listing, signals
@@ -20,6 +21,9 @@ from nanocl.protocols.pinning import pin
 from nanocl.records import RunFailure, RunResult, RunSpec, UserError, files, probes, store
 from nanocl.records.reservations import Reservations
 from nanocl.reporting import tables
+
+if TYPE_CHECKING:
+    from nanocl.training.context import Context  # loads torch
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,7 +49,9 @@ def _call(asked: Call) -> int:
         return 0
     strategies = asked.request.strategies
     study = None if strategies else studies.find(asked.request.stream, catalogue)
-    return _study(study, asked) if study else _run(asked, catalogue)
+    if study:
+        return _study(study, asked)
+    return _run(asked, catalogue)
 
 
 def _run(asked: Call, catalogue: Catalogue) -> int:
@@ -99,7 +105,8 @@ def _study(study: studies.TrainedStudy, asked: Call) -> int:
                 f"the study of {request.stream} takes no {option}; name strategies with "
                 "--strategy to run them one by one"
             )
-    tier, seeds = request.tier, request.seeds
+    tier = request.tier
+    seeds = request.seeds
     for path in study.damaged(asked.results_root, tier=tier, seeds=seeds):
         print(f"nanocl: ignoring damaged record {path}; re-running", file=sys.stderr)
     if asked.dry_run:
@@ -143,19 +150,47 @@ def _train(
     """Run what no other call runs at the moment; the outcomes of this call."""
     local.warm_up()
     from nanocl.cli.progress import Display  # here, because it loads rich
-    from nanocl.training import assembly, experiment  # here, because they load torch
+    from nanocl.training import experiment  # here, because it loads torch
+
+    checkpoints = asked.results_root / ".part"
+    files.sweep(checkpoints)
+    context = _checked_context(todo, asked, catalogue, checkpoints)
+    reservations = Reservations(
+        checkpoints, lambda spec: not asked.force and not _missing([spec], asked)
+    )
+    outcomes = []
+    with Display(todo, measured=total - len(todo)) as display:
+        for outcome in local.run_all(
+            functools.partial(experiment.run_one, context=context),
+            todo,
+            workers=context.workers,
+            on_progress=display.update,
+            reservations=reservations,
+        ):
+            if not asked.probe:
+                outcome = _stored(outcome, asked, checkpoints)
+            outcomes.append(outcome)
+            display.finish(outcome)
+    return outcomes
+
+
+def _checked_context(
+    todo: Sequence[RunSpec],
+    asked: Call,
+    catalogue: Catalogue,
+    checkpoints: Path,
+) -> Context:
+    """How to run the specs, after each different learner was built once as a check."""
+    from nanocl.training import assembly  # here, because it loads torch
     from nanocl.training.context import Context
 
     device = assembly.choose_device(asked.device)
     automatic = 1 if device == "cuda" else _cores() // todo[0].training.threads
-    workers = max(1, min(asked.workers or automatic, len(todo)))
-    checkpoints = asked.results_root / ".part"
-    files.sweep(checkpoints)
     context = Context(
         catalogue=catalogue,
         data_root=asked.data_root,
         device=device,
-        workers=workers,
+        workers=max(1, min(asked.workers or automatic, len(todo))),
         checkpoints=checkpoints,
         probes=probes.folder(asked.results_root) if asked.probe else None,
     )
@@ -165,27 +200,13 @@ def _train(
         raise UserError(
             f"a plugin called sys.exit({error.code!r}); it should raise an error that says why"
         ) from error
-    run_one = functools.partial(experiment.run_one, context=context)
-    reservations = Reservations(
-        checkpoints, lambda spec: not asked.force and not _missing([spec], asked)
-    )
-    outcomes = []
-    with Display(todo, measured=total - len(todo)) as display:
-        for outcome in local.run_all(
-            run_one,
-            todo,
-            workers=workers,
-            on_progress=display.update,
-            reservations=reservations,
-        ):
-            outcome = outcome if asked.probe else _stored(outcome, asked, checkpoints)
-            outcomes.append(outcome)
-            display.finish(outcome)
-    return outcomes
+    return context
 
 
 def _stored(
-    outcome: RunResult | RunFailure, asked: Call, checkpoints: Path
+    outcome: RunResult | RunFailure,
+    asked: Call,
+    checkpoints: Path,
 ) -> RunResult | RunFailure:
     """The outcome; a failure if its record cannot be written, whose checkpoint then stays."""
     if isinstance(outcome, RunFailure):
@@ -207,7 +228,8 @@ def _dry_run(runs: Sequence[RunSpec], asked: Call) -> int:
     except store.OtherFormat:
         raise
     except UserError as error:
-        todo, note = list(runs), f"nanocl: {error}"
+        todo = list(runs)
+        note = f"nanocl: {error}"
     missing = {run.digest for run in todo}
     for run in runs:
         state = "to run" if run.digest in missing else "measured"
@@ -235,7 +257,9 @@ def _options(run: RunSpec) -> str:
 
 
 def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 if __name__ == "__main__":

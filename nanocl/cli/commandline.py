@@ -161,16 +161,29 @@ def _add_how(p: argparse.ArgumentParser) -> None:
         help="folder with the data sets; default: $NANOCL_DATA_ROOT, ./data",
     )
     p.add_argument(
-        "--results", type=Path, default=Path("results"), metavar="DIR", help="default: results"
+        "--results",
+        type=Path,
+        default=Path("results"),
+        metavar="DIR",
+        help="default: results",
     )
     p.add_argument(
-        "--workers", type=int, default=0, metavar="N", help="runs at a time; default: one per core"
+        "--workers",
+        type=int,
+        default=0,
+        metavar="N",
+        help="runs at a time; default: one per core",
     )
     p.add_argument(
-        "--device", default="auto", choices=("auto", "cpu", "cuda"), help="default: auto"
+        "--device",
+        default="auto",
+        choices=("auto", "cpu", "cuda"),
+        help="default: auto",
     )
     p.add_argument(
-        "--list", action="store_true", help="list streams, strategies and models with their options"
+        "--list",
+        action="store_true",
+        help="list streams, strategies and models with their options",
     )
     p.add_argument(
         "--dry-run",
@@ -205,7 +218,9 @@ def seeds(text: str) -> tuple[int, ...]:
             "--seeds takes a number of seeds such as 3, or a list below 2^31 such as 0,4,7, "
             f"got {text!r}"
         )
-    return tuple(range(count)) if is_count else tuple(dict.fromkeys(values))
+    if is_count:
+        return tuple(range(count))
+    return tuple(dict.fromkeys(values))
 
 
 def _request(arguments: argparse.Namespace, settings: Mapping[str, Mapping[str, str]]) -> Request:

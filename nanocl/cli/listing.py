@@ -18,7 +18,8 @@ def plugins(catalogue: Catalogue) -> str:
     lines = ["streams (--stream)"]
     for name, tables in protocol.protocols().items():
         names = ", ".join([name, *tables.get("aliases", ())])
-        title, tiers = tables.get("title", ""), ", ".join(tables["tier"])
+        title = tables.get("title", "")
+        tiers = ", ".join(tables["tier"])
         lines.append(f"  {names:<28} {title}; tiers: {tiers}")
     for kind, heading in HEADINGS.items():
         lines += ["", heading]

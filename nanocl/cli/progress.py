@@ -61,7 +61,9 @@ class Display:
             return
         if progress.digest not in self.tasks:
             self.tasks[progress.digest] = self.bars.add_task(
-                f"  {spec.strategy_name} seed {spec.seed}", total=1.0, detail=""
+                f"  {spec.strategy_name} seed {spec.seed}",
+                total=1.0,
+                detail="",
             )
         detail = (
             f"experience {progress.experience}/{progress.experiences}  "
@@ -92,7 +94,9 @@ class Display:
         done = sum(self.shares.values()) / len(self.shares)
         left = self._left(done) if 0.02 < done < 1 else ""
         self.bars.update(
-            self.total, completed=done, detail=f"{self.ended}/{len(self.specs)} runs  {left}"
+            self.total,
+            completed=done,
+            detail=f"{self.ended}/{len(self.specs)} runs  {left}",
         )
 
     def _left(self, done: float) -> str:
@@ -129,7 +133,9 @@ class StudyDisplay:
     """
 
     def __init__(self, title: str) -> None:
-        self.title, self.console, self.started = title, Console(stderr=True), time.monotonic()
+        self.title = title
+        self.console = Console(stderr=True)
+        self.started = time.monotonic()
         self.said = 0.0
         self.bar = Bars(
             SpinnerColumn(),

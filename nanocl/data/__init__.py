@@ -40,11 +40,17 @@ def default_root() -> Path:
     named = os.environ.get("NANOCL_DATA_ROOT")
     if named:
         return Path(named).expanduser()
-    return Path("data") if Path("data").is_dir() else cache.user_folder() / "data"
+    if Path("data").is_dir():
+        return Path("data")
+    return cache.user_folder() / "data"
 
 
 def load(
-    name: str, data_root: Path | None = None, *, image_size: int = 0, download: bool = True
+    name: str,
+    data_root: Path | None = None,
+    *,
+    image_size: int = 0,
+    download: bool = True,
 ) -> DataSet:
     """Load the data set `name` from the data root.
 
@@ -80,7 +86,11 @@ def find_file(name: str, data_root: Path | None = None) -> Path | None:
 
 
 def fingerprint(
-    name: str, data_root: Path | None = None, *, image_size: int = 0, download: bool = True
+    name: str,
+    data_root: Path | None = None,
+    *,
+    image_size: int = 0,
+    download: bool = True,
 ) -> str:
     """The fingerprint of the data set that `load` returns; reads no pixels if a copy is cached.
 
@@ -97,11 +107,16 @@ def fingerprint(
 
 
 def _folder(data_root: Path | None) -> Path:
-    return default_root() if data_root is None else Path(data_root).expanduser()
+    if data_root is None:
+        return default_root()
+    return Path(data_root).expanduser()
 
 
 def _locate(
-    name: str, data_root: Path | None, image_size: int, download: bool
+    name: str,
+    data_root: Path | None,
+    image_size: int,
+    download: bool,
 ) -> tuple[Source, tuple[Path, Path], str]:
     """The source of a data set, the places of its decoded copy, and the source's identity."""
     if isinstance(image_size, bool) or not isinstance(image_size, int) or image_size < 0:
@@ -125,7 +140,9 @@ def _decode(name: str, source: Source, image_size: int) -> DataSet:
     official = splits.official or fingerprint_of(splits) == OFFICIAL_FINGERPRINTS.get(name)
     splits = resized(splits, image_size)
     return DataSet(
-        **{**vars(splits), "official": official}, name=name, fingerprint=fingerprint_of(splits)
+        **{**vars(splits), "official": official},
+        name=name,
+        fingerprint=fingerprint_of(splits),
     )
 
 

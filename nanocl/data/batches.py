@@ -61,7 +61,8 @@ def reorder(images: Tensor, order: Tensor) -> Tensor:
     if bool((order < 0).any()):
         # one zero pixel is appended, and -1 reads that one
         zero = pixels.shape[2]
-        pixels, order = functional.pad(pixels, (0, 1)), order.where(order >= 0, zero)
+        pixels = functional.pad(pixels, (0, 1))
+        order = order.where(order >= 0, zero)
     return pixels.flatten(0, 1).index_select(1, order).view_as(images)
 
 
@@ -114,8 +115,12 @@ class TensorDataset(Dataset):
             raise ValueError(
                 f"rows and targets must have one length, got {len(rows)} and {len(targets)}"
             )
-        self.inputs, self.rows, self.targets = inputs, rows, targets
-        self.task_label, self.prepare, self.train = task_label, prepare or Preparation(), train
+        self.inputs = inputs
+        self.rows = rows
+        self.targets = targets
+        self.task_label = task_label
+        self.prepare = prepare or Preparation()
+        self.train = train
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -127,7 +132,9 @@ class TensorDataset(Dataset):
         return value, int(target) if target.ndim == 0 else target
 
     def batch(
-        self, index: Tensor, generator: torch.Generator | None = None
+        self,
+        index: Tensor,
+        generator: torch.Generator | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Samples `index` as (inputs, targets, task labels); augmented if this is training data."""
         # index_select copies whole rows; indexing with [] is 20 times slower on bytes
@@ -149,7 +156,8 @@ def tensor_parts(dataset: object) -> Parts | None:
     if isinstance(dataset, TensorDataset):
         return [(dataset, torch.arange(len(dataset)))]
     flat = getattr(dataset, "_flat_data", dataset)
-    children, indices = getattr(flat, "_datasets", None), getattr(flat, "_indices", None)
+    children = getattr(flat, "_datasets", None)
+    indices = getattr(flat, "_indices", None)
     if _transforms(flat) or children is None:
         return None
     joined: Parts = []
@@ -188,8 +196,10 @@ class MiniBatches:
     ) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-        self.parts, self.batch_size = list(parts), batch_size
-        self.generator, self.iterations = generator, iterations
+        self.parts = list(parts)
+        self.batch_size = batch_size
+        self.generator = generator
+        self.iterations = iterations
         self._starts = torch.tensor([0, *(len(rows) for _, rows in parts)]).cumsum(0)
         if iterations and not self.samples:
             raise ValueError(f"{iterations} mini-batches need at least 1 sample, got 0")

@@ -101,7 +101,9 @@ def _header(file: BinaryIO, identity: str) -> dict[str, Any] | None:
         complete = (stored["schema"], stored["source"], end) == (SCHEMA, identity, size)
     except (ValueError, KeyError, TypeError):
         return None
-    return {**header, "start": 8 + length} if complete else None
+    if complete:
+        return {**header, "start": 8 + length}
+    return None
 
 
 def _write(path: Path, data: DataSet, identity: str) -> None:
@@ -123,7 +125,8 @@ def _write(path: Path, data: DataSet, identity: str) -> None:
 
 
 def _view(mapped: mmap.mmap, start: int, entry: dict[str, Any]) -> np.ndarray:
-    dtype, shape = DTYPES[entry["dtype"]], entry["shape"]
+    dtype = DTYPES[entry["dtype"]]
+    shape = entry["shape"]
     return np.frombuffer(mapped, dtype, math.prod(shape), start + entry["data_offsets"][0]).reshape(
         shape
     )

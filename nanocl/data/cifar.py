@@ -191,7 +191,12 @@ _STAND_INS = {
 }
 
 
-def _batch(data: bytes, described: str, key: str, classes: int) -> tuple[np.ndarray, np.ndarray]:
+def _batch(
+    data: bytes,
+    described: str,
+    key: str,
+    classes: int,
+) -> tuple[np.ndarray, np.ndarray]:
     """Images and labels of one batch, with the labels under `key`."""
     batch = unpickle(data, described)
     pixels, labels = (

@@ -48,9 +48,12 @@ def _answering(archive: Archive) -> tuple[str, str]:
     answers: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
     for mirror in archive.mirrors:
         threading.Thread(
-            target=_probe, args=(mirror, next(iter(archive.files)), answers), daemon=True
+            target=_probe,
+            args=(mirror, next(iter(archive.files)), answers),
+            daemon=True,
         ).start()
-    deadline, reasons = time.monotonic() + PROBE_SECONDS, []
+    deadline = time.monotonic() + PROBE_SECONDS
+    reasons = []
     for _ in archive.mirrors:
         try:
             mirror, reason = answers.get(timeout=max(0.0, deadline - time.monotonic()))

@@ -43,7 +43,8 @@ def read_flowers(folder: Path, image_size: int) -> Splits:
         images, _ = decode_all(names, read, lambda name: f"{where}/{name}", image_size)
         return images, labels[ids - 1] - 1  # the files count images and classes from 1
 
-    train, test = split("trnid"), split("tstid")
+    train = split("trnid")
+    test = split("tstid")
     official = packed and all(
         md5_of(folder / name) == md5 for name, md5 in ARCHIVES["flowers102"].files.items()
     )

@@ -103,7 +103,9 @@ def _read(
     classes = class_order(label for label, _ in members["train"])
     _check_classes(members, where)
     number = {label: index for index, label in enumerate(classes)}
-    images, grays, labels = {}, [], {}
+    images = {}
+    grays = []
+    labels = {}
     for split in SPLITS:
         ordered = sorted(members[split], key=_file_name)
         images[split], gray = decode_all([name for _, name in ordered], read, describe, image_size)

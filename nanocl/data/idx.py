@@ -39,7 +39,8 @@ def read_idx(paths: Sequence[Path], classes: tuple[str, ...]) -> Splits:
 
 
 def _split(images: Path, labels: Path, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    pixels, numbers = read_array(images, 3), read_array(labels, 1).astype(np.int64)
+    pixels = read_array(images, 3)
+    numbers = read_array(labels, 1).astype(np.int64)
     if len(pixels) != len(numbers):
         raise UserError(
             f"{images} contains {len(pixels)} images, but {labels} contains {len(numbers)} labels"

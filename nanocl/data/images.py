@@ -51,7 +51,8 @@ def decode_all(
 
     first = decode_some(names[:1])[0]
     images = np.empty((len(names), 3, *first.shape[1:]), np.uint8)
-    gray, row = True, 0
+    gray = True
+    row = 0
     chunks = [names[start : start + CHUNK] for start in range(0, len(names), CHUNK)]
     with ThreadPoolExecutor(THREADS) as pool:
         try:
@@ -59,7 +60,8 @@ def decode_all(
                 if image.shape[1:] != first.shape[1:]:
                     raise _sizes_differ(describe(names[0]), first, describe(names[row]), image)
                 images[row] = image
-                gray, row = gray and len(image) == 1, row + 1
+                gray = gray and len(image) == 1
+                row = row + 1
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -132,13 +134,16 @@ def _plain(image: PilImage) -> PilImage:
 def _array(image: PilImage, image_size: int) -> np.ndarray:
     if image_size and image.size != (image_size, image_size):
         side = min(image.size)
-        left, top = (image.width - side) // 2, (image.height - side) // 2
+        left = (image.width - side) // 2
+        top = (image.height - side) // 2
         # Pillow widens its bilinear filter when it shrinks an image, which prevents aliasing
         image = image.crop((left, top, left + side, top + side)).resize(
             (image_size, image_size), BILINEAR
         )
     values = np.asarray(image)
-    return values[None] if values.ndim == 2 else values.transpose(2, 0, 1)
+    if values.ndim == 2:
+        return values[None]
+    return values.transpose(2, 0, 1)
 
 
 def _check_png(data: bytes) -> None:
@@ -149,7 +154,8 @@ def _check_png(data: bytes) -> None:
     if not data.startswith(b"\x89PNG\r\n\x1a\n"):
         return
     # after the 8 bytes of the signature, each chunk is: length, kind, content, checksum
-    position, kind = 8, b""
+    position = 8
+    kind = b""
     while kind != b"IEND":
         length = int.from_bytes(data[position : position + 4], "big")
         kind = data[position + 4 : position + 8]
@@ -161,7 +167,12 @@ def _check_png(data: bytes) -> None:
         position = end + 4
 
 
-def _sizes_differ(first: str, a: np.ndarray, other: str, b: np.ndarray) -> UserError:
+def _sizes_differ(
+    first: str,
+    a: np.ndarray,
+    other: str,
+    b: np.ndarray,
+) -> UserError:
     return UserError(
         f"images differ in size and image_size is 0: {first} is {a.shape[2]}x{a.shape[1]}, "
         f"{other} is {b.shape[2]}x{b.shape[1]}; "

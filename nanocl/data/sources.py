@@ -119,7 +119,8 @@ def _plain_or_gzipped(path: Path) -> Path | None:
 
 def _cifar(name: str, place: Path) -> Source | None:
     layout = LAYOUTS[name]
-    unpacked, archive = place / layout.folder, place / layout.archive
+    unpacked = place / layout.folder
+    archive = place / layout.archive
     paths = tuple(unpacked / file for file in layout.files)
     if all(path.is_file() for path in paths):
         return Source(lambda image_size: read_cifar(unpacked, layout), paths)
@@ -130,12 +131,15 @@ def _cifar(name: str, place: Path) -> Source | None:
 
 def _images(name: str, data_root: Path) -> Source | None:
     """An image folder or a zip of one."""
-    directory, archive = data_root / name, data_root / f"{name}.zip"
+    directory = data_root / name
+    archive = data_root / f"{name}.zip"
     has_split = any((directory / split).is_dir() for split in folder.SPLITS)
     # the folder of a standard data set may hold official files instead of images
     if directory.is_dir() and (name not in STANDARD or has_split):
         return Source(partial(folder.read_folder, directory), (directory,))
-    return Source(partial(folder.read_zip, archive), (archive,)) if archive.is_file() else None
+    if archive.is_file():
+        return Source(partial(folder.read_zip, archive), (archive,))
+    return None
 
 
 def _facts(path: Path) -> Iterator[tuple[str, int, int]]:

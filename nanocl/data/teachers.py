@@ -77,7 +77,9 @@ def draw_tasks(
 
 
 def draw_teacher(
-    generator: np.random.Generator, neurons: int, dimension: int
+    generator: np.random.Generator,
+    neurons: int,
+    dimension: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw neurons: output weights in {-1, +1} and input weights of length 1.
 
@@ -110,7 +112,10 @@ def answers(inputs: np.ndarray, signs: np.ndarray, directions: np.ndarray) -> np
 
 
 def _rotated(
-    directions: np.ndarray, anchor: int, direction: np.ndarray, angle: float
+    directions: np.ndarray,
+    anchor: int,
+    direction: np.ndarray,
+    angle: float,
 ) -> np.ndarray:
     """`directions[anchor]` rotated by `angle` degrees, away from the other rows.
 

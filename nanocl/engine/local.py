@@ -124,7 +124,9 @@ class _Pool:
             return
 
     def outcomes(
-        self, on_progress: Callable[[Progress | Notice], None], timeout: float | None
+        self,
+        on_progress: Callable[[Progress | Notice], None],
+        timeout: float | None,
     ) -> Iterator[RunResult | RunFailure | _Death]:
         """Wait for the workers; what they report, and who died."""
         if not self.busy:

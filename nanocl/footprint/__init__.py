@@ -99,7 +99,8 @@ def adamw8bit(dtype: torch.dtype) -> StateBytes:
     """
 
     def count(weight: Weight) -> int:
-        entries, step = weight.numel, 4
+        entries = weight.numel
+        step = 4
         if entries < 4096 or entries % 256:
             return 2 * entries * dtype.itemsize + step
         return 2 * (entries + entries // 256 * 4 + 256 * 4) + step

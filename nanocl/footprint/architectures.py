@@ -143,7 +143,8 @@ def from_config(config: Mapping[str, Any], outputs: int = 0) -> tuple[Weight, ..
 
 
 def _bert(config: Mapping[str, Any], outputs: int) -> Iterator[Weight]:
-    width, wide = _size(config, "hidden_size"), _size(config, "intermediate_size")
+    width = _size(config, "hidden_size")
+    wide = _size(config, "intermediate_size")
     for name, rows in (
         ("word", "vocab_size"),
         ("position", "max_position_embeddings"),
@@ -167,7 +168,8 @@ def _bert(config: Mapping[str, Any], outputs: int) -> Iterator[Weight]:
 
 
 def _opt(config: Mapping[str, Any], outputs: int) -> Iterator[Weight]:
-    width, wide = _size(config, "hidden_size"), _size(config, "ffn_dim")
+    width = _size(config, "hidden_size")
+    wide = _size(config, "ffn_dim")
     narrow = _size(config, "word_embed_proj_dim", width)
     yield Weight("decoder.embed_tokens.weight", (_size(config, "vocab_size"), narrow), "embedding")
     # transformers' OPTLearnedPositionalEmbedding has two unused positions before the first
@@ -181,7 +183,10 @@ def _opt(config: Mapping[str, Any], outputs: int) -> Iterator[Weight]:
     for layer in _layers("decoder.layers", config):
         for name in ("k_proj", "v_proj", "q_proj", "out_proj"):
             yield from _linear(
-                f"{layer}.self_attn.{name}", width, width, bias=config.get("enable_bias", True)
+                f"{layer}.self_attn.{name}",
+                width,
+                width,
+                bias=config.get("enable_bias", True),
             )
         yield from _norm(f"{layer}.self_attn_layer_norm", width)
         yield from _linear(f"{layer}.fc1", width, wide, bias=config.get("enable_bias", True))
@@ -191,11 +196,14 @@ def _opt(config: Mapping[str, Any], outputs: int) -> Iterator[Weight]:
 
 
 def _llama(config: Mapping[str, Any], outputs: int) -> Iterator[Weight]:
-    width, wide = _size(config, "hidden_size"), _size(config, "intermediate_size")
+    width = _size(config, "hidden_size")
+    wide = _size(config, "intermediate_size")
     heads = _size(config, "num_attention_heads")
     head = _size(config, "head_dim", width // heads)
-    queries, keys = heads * head, _size(config, "num_key_value_heads", heads) * head
-    attention, hidden = config.get("attention_bias", False), config.get("mlp_bias", False)
+    queries = heads * head
+    keys = _size(config, "num_key_value_heads", heads) * head
+    attention = config.get("attention_bias", False)
+    hidden = config.get("mlp_bias", False)
     yield Weight("embed_tokens.weight", (_size(config, "vocab_size"), width), "embedding")
     for layer in _layers("layers", config):
         for name, inputs, units in (
@@ -218,7 +226,8 @@ def _llama(config: Mapping[str, Any], outputs: int) -> Iterator[Weight]:
 
 
 def _timm_vit(config: Mapping[str, Any], outputs: int) -> Iterator[Weight]:
-    width, wide = _size(config, "hidden_size"), _size(config, "intermediate_size")
+    width = _size(config, "hidden_size")
+    wide = _size(config, "intermediate_size")
     patch = _size(config, "patch_size")
     patches = (_size(config, "image_size") // patch) ** 2
     yield Weight("cls_token", (1, 1, width), "embedding")
@@ -262,7 +271,12 @@ def _layers(prefix: str, config: Mapping[str, Any]) -> list[str]:
 
 
 def _linear(
-    name: str, inputs: int, outputs: int, *, bias: bool = True, role: str = "body"
+    name: str,
+    inputs: int,
+    outputs: int,
+    *,
+    bias: bool = True,
+    role: str = "body",
 ) -> Iterator[Weight]:
     yield Weight(f"{name}.weight", (outputs, inputs), role)
     if bias:

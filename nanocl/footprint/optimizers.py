@@ -24,7 +24,12 @@ SHORTHANDS: Mapping[str, tuple[str, Mapping[str, Option]]] = {
     "sgd-momentum": ("sgd", {"momentum": 0.9})
 }
 EIGHT_BIT = "adamw8bit"
-DENSE = {"norms+head": ("norm", "head"), "norms": ("norm",), "head": ("head",), "none": ()}
+DENSE = {
+    "norms+head": ("norm", "head"),
+    "norms": ("norm",),
+    "head": ("head",),
+    "none": (),
+}
 MODULES = {"optim": optim, "torch.optim": torch.optim}  # as strategies write them
 WORDS = {"true": True, "false": False, "none": None}
 
@@ -36,7 +41,10 @@ def names(catalogue: Catalogue = INSTALLED) -> list[str]:
 
 
 def resolve(
-    name: str, values: Mapping[str, Any], dtype: torch.dtype, catalogue: Catalogue = INSTALLED
+    name: str,
+    values: Mapping[str, Any],
+    dtype: torch.dtype,
+    catalogue: Catalogue = INSTALLED,
 ) -> tuple[StateBytes, dict[str, Any]]:
     """How many bytes of state an optimizer keeps for a weight, and all its options.
 
@@ -108,21 +116,28 @@ def _group_of(weight: Weight, optimizer: type, dense: tuple[str, ...]) -> dict[s
     """Options of the weight's group: a sparse optimizer has a density, a low-rank one a rank."""
     parameters = inspect.signature(optimizer).parameters
     if "density" in parameters:
-        return {"density": 1.0} if weight.role in dense else {}
+        if weight.role in dense:
+            return {"density": 1.0}
+        return {}
     if "rank" not in parameters:
         return {}
     if weight.role in dense:
         return {"rank": None}
     # weights that are neither dense nor get an adapter are frozen
-    return {} if weight.is_matrix(input_layer=True, convolutions=True) else {"rank": 0}
+    if weight.is_matrix(input_layer=True, convolutions=True):
+        return {}
+    return {"rank": 0}
 
 
 def _resolve_library(
-    name: str, values: Mapping[str, Any], dtype: torch.dtype
+    name: str,
+    values: Mapping[str, Any],
+    dtype: torch.dtype,
 ) -> tuple[StateBytes, dict[str, Any]]:
     """An optimizer of a library, with the weights in the same parameter groups as in a run."""
     library, _, text = name.partition(":")
-    optimizer, way = LIBRARIES[library].optimizer(text), LIBRARIES[library].way(text)
+    optimizer = LIBRARIES[library].optimizer(text)
+    way = LIBRARIES[library].way(text)
     extra = {option: default for option, (_, default) in way.extra.items()}
     parameters = [p for p in inspect.signature(optimizer).parameters if p != "params"]
     _check_options(name, values, (*parameters, *extra))

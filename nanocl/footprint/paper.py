@@ -14,7 +14,10 @@ from dataclasses import dataclass
 
 from nanocl.footprint.architectures import Weight
 
-WINDOW, DENSITY, RUN_DENSITY, BUCKET = 10, 0.01, 0.1, 64
+WINDOW = 10
+DENSITY = 0.01
+RUN_DENSITY = 0.1
+BUCKET = 64
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,8 @@ class Account:
 def accounts(weights: Iterable[Weight]) -> list[Account]:
     """The paper's optimizers on these weights, NanoAdam with indices of 16 and of 64 bits."""
     weights = tuple(weights)
-    total, full = every(weights), dense(weights)
+    total = every(weights)
+    full = dense(weights)
     # for each step of the window, k S indices and k S values of 2 bytes each
     window = 4 * WINDOW * DENSITY
     return [

@@ -85,7 +85,10 @@ def requirements(
 
 
 def exact_table(
-    model: str, weights: Sequence[Weight], needed: Sequence[Requirement], dtype: str
+    model: str,
+    weights: Sequence[Weight],
+    needed: Sequence[Requirement],
+    dtype: str,
 ) -> Table:
     """The bytes of each optimizer as its own implementation stores them."""
     unit, scale = _unit(max(one.needs.total for one in needed))
@@ -138,7 +141,10 @@ def paper_table(weights: Sequence[Weight]) -> Table:
 
 
 def as_csv(
-    model: str, needed: Sequence[Requirement], accounts: Sequence[Account], dtype: str
+    model: str,
+    needed: Sequence[Requirement],
+    accounts: Sequence[Account],
+    dtype: str,
 ) -> str:
     """Bytes, one optimizer a line; `accounting` is `exact`, `paper` or `paper as run`."""
     text = io.StringIO()
@@ -150,7 +156,8 @@ def as_csv(
         sizes = (needs.weights, needs.gradients, needs.state, needs.total)
         out.writerow((model, entries, dtype, "exact", one.name, one.options, *sizes))
     for a in accounts:
-        counted, run = round(a.bytes), round(a.run_bytes)
+        counted = round(a.bytes)
+        run = round(a.run_bytes)
         out.writerow((model, entries, "", "paper", a.optimizer, a.formula, "", "", counted, ""))
         out.writerow(
             (model, entries, "", "paper as run", a.optimizer, a.run_formula, "", "", run, "")
@@ -203,7 +210,9 @@ def _description(model: str, weights: Sequence[Weight], dtype: str) -> str:
 
 
 def _unit(size: float) -> tuple[str, int]:
-    return ("GiB", 2**30) if size >= 2**30 / 10 else ("MiB", 2**20)
+    if size >= 2**30 / 10:
+        return "GiB", 2**30
+    return "MiB", 2**20
 
 
 def _spelled(options: Mapping[str, Any]) -> str:

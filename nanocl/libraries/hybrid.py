@@ -62,7 +62,10 @@ def matrices_of(model: nn.Module, *, input_layer: bool, convolutions: bool) -> s
 
 
 def with_adamw(
-    optimizer: type[Optimizer], model: nn.Module, arguments: dict[str, Any], extra: dict[str, Any]
+    optimizer: type[Optimizer],
+    model: nn.Module,
+    arguments: dict[str, Any],
+    extra: dict[str, Any],
 ) -> Optimizer:
     """The optimizer on the matrices, torch's AdamW on everything else."""
     matrices, others = _split(
@@ -79,7 +82,10 @@ def with_adamw(
 
 
 def muon_groups(
-    optimizer: type[Optimizer], model: nn.Module, arguments: dict[str, Any], extra: dict[str, Any]
+    optimizer: type[Optimizer],
+    model: nn.Module,
+    arguments: dict[str, Any],
+    extra: dict[str, Any],
 ) -> Optimizer:
     """Optimizers like pytorch-optimizer's Muon: matrices and convolutions; its AdamW for others."""
     matrices, others = _split(
@@ -90,7 +96,10 @@ def muon_groups(
 
 
 def projected_groups(
-    optimizer: type[Optimizer], model: nn.Module, arguments: dict[str, Any], extra: dict[str, Any]
+    optimizer: type[Optimizer],
+    model: nn.Module,
+    arguments: dict[str, Any],
+    extra: dict[str, Any],
 ) -> Optimizer:
     """Optimizers like pytorch-optimizer's GaLore: matrices with a rank; plain Adam for others."""
     matrices, others = _split(model, matrices_of(model, input_layer=True, convolutions=False))

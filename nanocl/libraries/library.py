@@ -27,7 +27,10 @@ BASE = "base_optimizer"  # the argument of an optimizer that wraps another
 
 
 def plain(
-    optimizer: type[Optimizer], model: nn.Module, arguments: dict[str, Any], extra: dict[str, Any]
+    optimizer: type[Optimizer],
+    model: nn.Module,
+    arguments: dict[str, Any],
+    extra: dict[str, Any],
 ) -> Optimizer:
     """The optimizer on all parameters in one group."""
     return optimizer(model.parameters(), **arguments, **extra)

@@ -62,7 +62,9 @@ LIBRARY = Library(
         "APOLLO": _projected(rank=256, scale=1.0, kind="random"),
         **dict.fromkeys(("Lion", "AdamP", "ADOPT", "LaProp"), Way(extra=CAUTIOUS)),
         "AdaFactor": Way(
-            extra=CAUTIOUS, defaults={"lr": None, "beta1": None}, check=check_adafactor
+            extra=CAUTIOUS,
+            defaults={"lr": None, "beta1": None},
+            check=check_adafactor,
         ),
         **dict.fromkeys(("AliG", "LBFGS"), Way(needs_closure=True)),
         "Conda": Way(holds=PROJECTOR),

@@ -30,7 +30,8 @@ def signature_options(optimizer: type[Optimizer]) -> Options:
     """
     options: Options = {}
     for argument in _arguments(optimizer):
-        annotation, default = _annotation(argument), argument.default
+        annotation = _annotation(argument)
+        default = argument.default
         if argument.name == "lr" and default is argument.empty:
             options["lr"] = (("None", "float"), None)
         elif isinstance(default, tuple):
@@ -73,7 +74,9 @@ def _annotation(argument: inspect.Parameter) -> str:
     annotation = argument.annotation
     if annotation is argument.empty:
         return ""
-    return annotation.__name__ if isinstance(annotation, type) else str(annotation)
+    if isinstance(annotation, type):
+        return annotation.__name__
+    return str(annotation)
 
 
 def _types(annotation: str, default: Any) -> tuple[tuple[str, ...], Option]:

@@ -12,7 +12,10 @@ from nanocl.libraries.library import Library, Way
 
 
 def eager(
-    optimizer: type[Optimizer], model: nn.Module, arguments: dict[str, Any], extra: dict[str, Any]
+    optimizer: type[Optimizer],
+    model: nn.Module,
+    arguments: dict[str, Any],
+    extra: dict[str, Any],
 ) -> Optimizer:
     """The optimizer, compiled only on a GPU.
 

@@ -35,7 +35,12 @@ class MLP(nn.Module):
     version: ClassVar[int] = 1
 
     def __init__(
-        self, inputs: tuple[int, ...], *, width: int = 400, depth: int = 2, weights: str = ""
+        self,
+        inputs: tuple[int, ...],
+        *,
+        width: int = 400,
+        depth: int = 2,
+        weights: str = "",
     ) -> None:
         super().__init__()
         for name, value in (("width", width), ("depth", depth)):

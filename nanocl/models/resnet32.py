@@ -69,7 +69,8 @@ class _Block(nn.Module):
         self.bn1 = nn.BatchNorm2d(after)
         self.conv2 = nn.Conv2d(after, after, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(after)
-        self.stride, self.margin = stride, (after - before) // 2
+        self.stride = stride
+        self.margin = (after - before) // 2
 
     def forward(self, values: Tensor) -> Tensor:
         change = self.bn2(self.conv2(functional.relu(self.bn1(self.conv1(values)))))
@@ -80,7 +81,13 @@ class _Block(nn.Module):
         return functional.relu(change + values)
 
 
-def _group(before: int, after: int, blocks: int, *, stride: int) -> nn.Sequential:
+def _group(
+    before: int,
+    after: int,
+    blocks: int,
+    *,
+    stride: int,
+) -> nn.Sequential:
     return nn.Sequential(
         _Block(before, after, stride), *(_Block(after, after, 1) for _ in range(blocks - 1))
     )

@@ -54,7 +54,9 @@ class SlimResNet18(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         values = functional.relu(self.bn1(self.conv1(inputs)))
-        return self.layer4(self.layer3(self.layer2(self.layer1(values)))).mean((2, 3))
+        for group in (self.layer1, self.layer2, self.layer3, self.layer4):
+            values = group(values)
+        return values.mean((2, 3))
 
 
 class _Block(nn.Module):
@@ -67,13 +69,17 @@ class _Block(nn.Module):
         self.shortcut = nn.Sequential()
         if stride != 1 or before != after:
             self.shortcut = nn.Sequential(
-                nn.Conv2d(before, after, 1, stride, bias=False), nn.BatchNorm2d(after)
+                nn.Conv2d(before, after, 1, stride, bias=False),
+                nn.BatchNorm2d(after),
             )
 
     def forward(self, values: Tensor) -> Tensor:
-        change = self.bn2(self.conv2(functional.relu(self.bn1(self.conv1(values)))))
+        hidden = functional.relu(self.bn1(self.conv1(values)))
+        change = self.bn2(self.conv2(hidden))
         return functional.relu(change + self.shortcut(values))
 
 
 def _group(before: int, after: int, *, stride: int) -> nn.Sequential:
-    return nn.Sequential(_Block(before, after, stride), _Block(after, after, 1))
+    first = _Block(before, after, stride)
+    second = _Block(after, after, 1)
+    return nn.Sequential(first, second)

@@ -39,7 +39,12 @@ class SmallCNN(nn.Module):
     version: ClassVar[int] = 1
 
     def __init__(
-        self, inputs: tuple[int, ...], *, width: int = 32, norm: str = "none", weights: str = ""
+        self,
+        inputs: tuple[int, ...],
+        *,
+        width: int = 32,
+        norm: str = "none",
+        weights: str = "",
     ) -> None:
         super().__init__()
         if len(inputs) != 3 or min(inputs[1:]) < 8:

@@ -36,7 +36,11 @@ class Student(nn.Module):
     version: ClassVar[int] = 1
 
     def __init__(
-        self, inputs: tuple[int, ...], *, hidden: int = 20, init_scale: float = 1.0
+        self,
+        inputs: tuple[int, ...],
+        *,
+        hidden: int = 20,
+        init_scale: float = 1.0,
     ) -> None:
         super().__init__()
         if hidden < 2 or hidden % 2:
@@ -45,7 +49,8 @@ class Student(nn.Module):
             raise ValueError(f"init_scale must be above 0, got {init_scale}")
         if len(inputs) != 1:
             raise ValueError(f"inputs must be (features,), got {tuple(inputs)}")
-        self.features, self.deviation = hidden, init_scale * hidden**-0.5
+        self.features = hidden
+        self.deviation = init_scale * hidden**-0.5
         self.layer = nn.Linear(inputs[0], hidden, bias=False)
         self._start(self.layer.weight, mirror=1)
 

@@ -25,11 +25,16 @@ except ImportError:  # numba is missing
 else:
     HAS_NUMBA = True
 
-PLAIN, COMPILED, TRITON = "_plain", "_compiled", "_triton"
+PLAIN = "_plain"
+COMPILED = "_compiled"
+TRITON = "_triton"
 
 
 def function_for(
-    param: Tensor, fused: bool | None, algorithm: str, name: str = ""
+    param: Tensor,
+    fused: bool | None,
+    algorithm: str,
+    name: str = "",
 ) -> Callable[..., Any]:
     """The function of an algorithm for a parameter that has a gradient; `_plain` documents it.
 
@@ -76,7 +81,9 @@ def _function(kind: str, algorithm: str, name: str) -> Callable[..., Any]:
     if kind == PLAIN:
         return getattr(import_module(module), name)
     function = getattr(import_module(module), name, None) if find_spec(module) else None
-    return _function(PLAIN, algorithm, name) if function is None else function
+    if function is None:
+        return _function(PLAIN, algorithm, name)
+    return function
 
 
 def repeated_step(*step: Any) -> RepeatedStep | None:

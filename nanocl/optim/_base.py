@@ -62,8 +62,10 @@ class CompactOptimizer(Optimizer):
         Raises:
             RuntimeError: The gradient or the state has another size than the parameter.
         """
-        state, numel = self.state[param], param.numel()
-        name, shape = type(self).__name__, tuple(param.shape)
+        state = self.state[param]
+        numel = param.numel()
+        name = type(self).__name__
+        shape = tuple(param.shape)
         gradient = gradient_of(param)
         if gradient.numel() != numel:
             raise RuntimeError(
@@ -171,7 +173,8 @@ class CompactOptimizer(Optimizer):
 
     def _update_all(self, number: int, params: list[Tensor]) -> list[Work]:
         """One step of the parameters of a group that have a gradient."""
-        group, repeated = self.param_groups[number], self._repeated.pop(number, None)
+        group = self.param_groups[number]
+        repeated = self._repeated.pop(number, None)
         works = None
         if repeated is not None and not self._selects(repeated, group):
             works = repeated.again(params, self.state, group)
@@ -215,4 +218,6 @@ class CompactOptimizer(Optimizer):
 
 
 def _copied(value: Any, device: torch.device) -> Any:
-    return value.to(device, copy=True) if isinstance(value, Tensor) else copy.deepcopy(value)
+    if isinstance(value, Tensor):
+        return value.to(device, copy=True)
+    return copy.deepcopy(value)

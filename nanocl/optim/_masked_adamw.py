@@ -19,7 +19,11 @@ Rule = Callable[[Tensor, dict[str, Any], AdamStep], list[Work]]
 
 
 def masked_bytes(
-    param: Tensor, group: Mapping[str, Any], selected: int, *, dense: bool = False
+    param: Tensor,
+    group: Mapping[str, Any],
+    selected: int,
+    *,
+    dense: bool = False,
 ) -> int:
     """Bytes of the state tensors of a parameter, from its number of selected entries."""
     moments = 2 * state_dtype(param, group).itemsize
@@ -37,7 +41,12 @@ def state_dtype(param: Tensor, group: Mapping[str, Any]) -> torch.dtype:
     return as_dtype("state_dtype", group["state_dtype"]) or arithmetic_dtype(param)
 
 
-def start_dense(param: Tensor, state: dict[str, Any], group: dict[str, Any], ordinal: int) -> None:
+def start_dense(
+    param: Tensor,
+    state: dict[str, Any],
+    group: dict[str, Any],
+    ordinal: int,
+) -> None:
     """Fill the empty state of a parameter of which every entry is trained.
 
     Args:
@@ -50,11 +59,15 @@ def start_dense(param: Tensor, state: dict[str, Any], group: dict[str, Any], ord
 
 
 def start_selection(
-    param: Tensor, state: dict[str, Any], group: dict[str, Any], ordinal: int
+    param: Tensor,
+    state: dict[str, Any],
+    group: dict[str, Any],
+    ordinal: int,
 ) -> None:
     """Fill the empty state of a parameter with an empty selection, which `reselect` replaces."""
     dtype = state_dtype(param, group)
-    chunk, device = chunk_length(param.numel(), group["chunk_size"]), param.device
+    chunk = chunk_length(param.numel(), group["chunk_size"])
+    device = param.device
     state.update(
         step=0,
         key=stream_key(group["seed"], ordinal),
@@ -70,7 +83,10 @@ def start_selection(
 
 
 def advance(
-    param: Tensor, state: dict[str, Any], group: dict[str, Any], rule: Rule | None = None
+    param: Tensor,
+    state: dict[str, Any],
+    group: dict[str, Any],
+    rule: Rule | None = None,
 ) -> list[Work]:
     """One step of the selected entries of a parameter; of all entries without a selection.
 

@@ -10,7 +10,11 @@ import torch
 
 DECAY_SCOPES = ("selected", "all")
 ROUNDINGS = ("nearest", "stochastic")
-STATE_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64}
+STATE_DTYPES = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float64": torch.float64,
+}
 
 
 def check_number(
@@ -39,7 +43,12 @@ def check_number(
         raise ValueError(f"{name} must be a number in {bounds}, got {value!r}")
 
 
-def check_integer(name: str, value: Any, low: int, high: int | None = None) -> None:
+def check_integer(
+    name: str,
+    value: Any,
+    low: int,
+    high: int | None = None,
+) -> None:
     """Raise ValueError unless `value` is an int in [low, high]."""
     # in Python, True is an int
     is_integer = isinstance(value, int) and not isinstance(value, bool)

@@ -86,8 +86,10 @@ def _shares(works: Sequence[Work], total: int, threads: int) -> list[Share]:
     shares: list[Share] = [[] for _ in range(threads)]
     before = 0
     for work in works:
-        begin, before = before, before + work.cost
-        first, thread = 0, begin * threads // total
+        begin = before
+        before = before + work.cost
+        first = 0
+        thread = begin * threads // total
         while first < work.pieces:
             end = total * (thread + 1) / threads  # where the thread's share of the cost ends
             last = work.pieces if end >= before else round((end - begin) / work.cost * work.pieces)
@@ -120,7 +122,8 @@ def _run_in_team(shares: list[Share], start: Callable[..., None], end: Callable[
             errors.append(error)
 
     # with all threads: OpenMP would end the rest of them for a smaller team
-    body, team = _Body(take), torch.get_num_threads()
+    body = _Body(take)
+    team = torch.get_num_threads()
     try:
         start(body, None, team)
         # the caller's part is outside of `take`, where C would lose an interrupt
@@ -141,11 +144,14 @@ def _openmp() -> tuple[Any, Any] | None:
     """
     try:
         library = ctypes.CDLL(torch._C.__file__)  # also finds names in its dependencies
-        start, end = library.GOMP_parallel_start, library.GOMP_parallel_end
+        start = library.GOMP_parallel_start
+        end = library.GOMP_parallel_end
     except (OSError, AttributeError):
         return None
-    start.argtypes, start.restype = (_Body, ctypes.c_void_p, ctypes.c_uint), None
-    end.argtypes, end.restype = (), None
+    start.argtypes = (_Body, ctypes.c_void_p, ctypes.c_uint)
+    start.restype = None
+    end.argtypes = ()
+    end.restype = None
     return start, end
 
 

@@ -132,7 +132,9 @@ class LIFT(CompactOptimizer):
 
 def _choose(param: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
     """Select the largest entries of the rank-reduced parameter."""
-    fused, density, chunk = group["fused"], group["density"], state["chunk"]
+    fused = group["fused"]
+    density = group["density"]
+    chunk = state["chunk"]
     select = function_for(param, fused, "selector", "select")
     reselect = function_for(param, fused, "selector", "reselect")
     offset = select(low_rank(param, group["rank"]), density, chunk, largest=True)

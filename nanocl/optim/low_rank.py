@@ -124,7 +124,8 @@ class LowRankAdamW(CompactOptimizer):
 
 def _sizes(param: Tensor, group: Mapping[str, Any]) -> tuple[int, int, int]:
     """Rows and columns of the matrix, and the rank of its change."""
-    rows, columns = len(param), param.numel() // max(1, len(param))
+    rows = len(param)
+    columns = param.numel() // max(1, len(param))
     return rows, columns, min(group["rank"], rows, columns)
 
 
@@ -133,12 +134,16 @@ def _is_short(param: Tensor) -> bool:
 
 
 def _start_factors(
-    param: Tensor, state: dict[str, Any], group: dict[str, Any], ordinal: int
+    param: Tensor,
+    state: dict[str, Any],
+    group: dict[str, Any],
+    ordinal: int,
 ) -> None:
     """Fill the empty state: the factors in one flat tensor, A before B, and their moments."""
     rows, columns, rank = _sizes(param, group)
     key = stream_key(group["seed"], ordinal, FACTORS_KEY)
-    kind, size = arithmetic_dtype(param), rank * (columns + rows)
+    kind = arithmetic_dtype(param)
+    size = rank * (columns + rows)
     factors = torch.zeros(size, dtype=kind, device=param.device)
     factors[: rank * columns] = first_factor(key, rank, columns).flatten()
     start_dense(factors, state, group, ordinal)
@@ -155,12 +160,17 @@ def first_factor(key: int, rank: int, columns: int) -> Tensor:
 
 
 def _adapt(
-    param: Tensor, state: dict[str, Any], step: AdamStep, group: dict[str, Any]
+    param: Tensor,
+    state: dict[str, Any],
+    step: AdamStep,
+    group: dict[str, Any],
 ) -> list[Work]:
     """One step of AdamW on the factors, and the new sum."""
     rows, columns, rank = _sizes(param, group)
-    factors, scale = state["factors"], group["alpha"] / max(1, rank)
-    a, b = factors[: rank * columns].view(rank, columns), factors[rank * columns :].view(rows, rank)
+    factors = state["factors"]
+    scale = group["alpha"] / max(1, rank)
+    a = factors[: rank * columns].view(rank, columns)
+    b = factors[rank * columns :].view(rows, rank)
     matrix = gradient_of(param).reshape(rows, columns).to(factors.dtype)
     before = None if "base" in state else scale * b @ a
     # chain rule for W = W0 + scale * B A: dA = scale * B' dW, dB = scale * dW A'

@@ -82,7 +82,8 @@ class MicroAdam(CompactOptimizer):
         check_choice("fused", options["fused"], (None, True, False))
         as_dtype("state_dtype", options["state_dtype"])
         # the kernel writes whole bytes of codes, so that no bucket may lie in two blocks
-        block, bucket = options["block_size"] or SHORT_CHUNK, options["quant_block"]
+        block = options["block_size"] or SHORT_CHUNK
+        bucket = options["quant_block"]
         if options["fused"] and not whole_buckets(block, bucket):
             raise ValueError(
                 f"quant_block must be even and divide the block size {block} when fused is True, "
@@ -118,7 +119,8 @@ def _layout(
     param: Tensor, group: Mapping[str, Any]
 ) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
     """Shape and dtype of each state tensor."""
-    numel, dtype = param.numel(), as_dtype("state_dtype", group["state_dtype"]) or torch.bfloat16
+    numel = param.numel()
+    dtype = as_dtype("state_dtype", group["state_dtype"]) or torch.bfloat16
     buckets = (-(-numel // group["quant_block"]),)
     sent = selected_count(numel, group["density"], group["block_size"] or SHORT_CHUNK)
     window = (group["window"], sent)

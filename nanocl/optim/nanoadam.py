@@ -170,7 +170,8 @@ def _choose(param: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None
             f"moment_policy cannot become 'carry' for a parameter that began without ages "
             f"({state['step']} steps ago): empty its optimizer state first"
         )
-    fused, chunk = group["fused"], state["chunk"]
+    fused = group["fused"]
+    chunk = state["chunk"]
     density = scheduled_density(state["step"], group)
     offset = _offsets(param, state, group, density)
     start = even_starts(param.numel(), density, chunk, param.device)
@@ -178,9 +179,16 @@ def _choose(param: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None
     reselect(state, start, offset, group["moment_policy"])
 
 
-def _offsets(param: Tensor, state: dict[str, Any], group: dict[str, Any], density: float) -> Tensor:
+def _offsets(
+    param: Tensor,
+    state: dict[str, Any],
+    group: dict[str, Any],
+    density: float,
+) -> Tensor:
     """Offsets that the option `select` picks: in the paper, of the smallest weights."""
-    rule, fused, chunk = group["select"], group["fused"], state["chunk"]
+    rule = group["select"]
+    fused = group["fused"]
+    chunk = state["chunk"]
     if rule == "random":
         # bits of their own, or the selection would depend on how moments are rounded
         key = stream_key(state["key"], state["step"], SELECTION_KEY)
@@ -193,7 +201,8 @@ def _offsets(param: Tensor, state: dict[str, Any], group: dict[str, Any], densit
 
 def scheduled_density(step: int, group: dict[str, Any]) -> float:
     """Density in use after `step` steps: linear in the last multiple of `density_interval`."""
-    first, last = group["density"], group["final_density"]
+    first = group["density"]
+    last = group["final_density"]
     if last is None:
         return first
     # the paper's schedule k(t), evaluated at multiples of the interval and constant after its end

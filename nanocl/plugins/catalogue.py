@@ -25,7 +25,14 @@ from nanocl.records.ranges import did_you_mean
 
 PACKAGE = Path(__file__).parent.parent
 KINDS = {"strategies": "strategy", "streams": "stream", "models": "model"}
-BOOLEANS = {"true": True, "false": False, "yes": True, "no": False, "on": True, "off": False}
+BOOLEANS = {
+    "true": True,
+    "false": False,
+    "yes": True,
+    "no": False,
+    "on": True,
+    "off": False,
+}
 
 
 class UnknownPlugin(UserError):
@@ -92,7 +99,8 @@ class Catalogue:
             UnknownPlugin, UnknownOption: With the nearest name, or the right type.
         """
         plugin = self.plugin(kind, name)
-        text, options = name.partition(":")[2], dict(plugin.options)
+        text = name.partition(":")[2]
+        options = dict(plugin.options)
         if text:
             if not options:
                 raise UnknownPlugin(f"{plugin.name} takes nothing after a colon, got {name!r}")

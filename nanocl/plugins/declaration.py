@@ -12,7 +12,11 @@ from nanocl.plugins.optimizers import name_of, optimizer_of
 from nanocl.plugins.signature import TYPES, Options, fits, initializer, literal, plain_options
 from nanocl.records import SCENARIOS, UserError
 
-BASES = {"strategies": ("Strategy",), "streams": ("Stream",), "models": ("Module", "Sequential")}
+BASES = {
+    "strategies": ("Strategy",),
+    "streams": ("Stream",),
+    "models": ("Module", "Sequential"),
+}
 
 
 def _is_text(value: Any) -> bool:
@@ -215,9 +219,11 @@ def _constants(node: ast.ClassDef, path: Path) -> dict[str, Any]:
     values = {}
     for item in node.body:
         if isinstance(item, ast.Assign):
-            target, value = item.targets[0], item.value
+            target = item.targets[0]
+            value = item.value
         elif isinstance(item, ast.AnnAssign) and item.value is not None:
-            target, value = item.target, item.value
+            target = item.target
+            value = item.value
         else:
             continue
         name = target.id if isinstance(target, ast.Name) else ""
@@ -232,7 +238,12 @@ def _constants(node: ast.ClassDef, path: Path) -> dict[str, Any]:
     return values
 
 
-def _options(node: ast.ClassDef, path: Path, kind: str, inherited: Options) -> Options:
+def _options(
+    node: ast.ClassDef,
+    path: Path,
+    kind: str,
+    inherited: Options,
+) -> Options:
     """The keyword-only options, after those of the optimizer where `**options` takes them."""
     init = initializer(node)
     if init is None:
@@ -257,7 +268,12 @@ def _options(node: ast.ClassDef, path: Path, kind: str, inherited: Options) -> O
     return options
 
 
-def _check_keyword_only(init: ast.FunctionDef, node: ast.ClassDef, path: Path, kind: str) -> None:
+def _check_keyword_only(
+    init: ast.FunctionDef,
+    node: ast.ClassDef,
+    path: Path,
+    kind: str,
+) -> None:
     positional = [argument.arg for argument in (*init.args.posonlyargs, *init.args.args)]
     first = 2 if kind == "models" else 1  # self, and for a model the shape of its inputs
     if positional[first:]:

@@ -34,7 +34,9 @@ def optimizer_of(node: ast.ClassDef, tree: ast.Module, path: Path) -> ast.ClassD
         return None
     here = _class_in(tree, name)
     # a strategy may be called like its optimizer
-    return here if here is not None and here is not node else _own(name)
+    if here is not None and here is not node:
+        return here
+    return _own(name)
 
 
 @functools.cache  # the package's own files do not change while a process runs

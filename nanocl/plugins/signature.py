@@ -9,7 +9,13 @@ from typing import Any
 
 from nanocl.records import Option
 
-TYPES = {"bool": bool, "int": int, "float": float, "str": str, "None": type(None)}
+TYPES = {
+    "bool": bool,
+    "int": int,
+    "float": float,
+    "str": str,
+    "None": type(None),
+}
 Options = dict[str, tuple[tuple[str, ...], Option]]
 
 
@@ -29,7 +35,8 @@ def plain_options(node: ast.ClassDef) -> Options:
     init = initializer(node)
     options: Options = {}
     for argument, default in _defaults(init) if init else ():
-        value, types = literal(default), types_of(argument)
+        value = literal(default)
+        types = types_of(argument)
         if isinstance(value, tuple):
             entry = next(iter(types_within(argument)), "")
             names = numbered(argument.arg, len(value))
@@ -63,7 +70,8 @@ def numbered(name: str, count: int) -> list[str]:
     words = name.split("_")
     plural = max((i for i, word in enumerate(words) if word.endswith("s")), default=len(words) - 1)
     stem = words[plural] if words[plural] == "eps" else words[plural].removesuffix("s")
-    before, after = words[:plural], words[plural + 1 :]
+    before = words[:plural]
+    after = words[plural + 1 :]
     return ["_".join([*before, f"{stem}{number}", *after]) for number in range(1, count + 1)]
 
 

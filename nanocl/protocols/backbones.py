@@ -49,7 +49,11 @@ def complete(name: str, values: Mapping[str, Any], catalogue: Catalogue) -> Part
 
 
 def pinned(
-    part: Part, data_root: Path | None, *, image_size: int = 0, download: bool = True
+    part: Part,
+    data_root: Path | None,
+    *,
+    image_size: int = 0,
+    download: bool = True,
 ) -> Part:
     """The part with the hash of its file of weights, or the fingerprint of its pretraining data.
 

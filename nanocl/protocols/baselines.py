@@ -7,7 +7,12 @@ from typing import Any
 from nanocl.protocols.protocol import folder, read
 
 
-def baseline(protocol: str, tier: str, scenario: str, composition: str) -> dict[str, Any]:
+def baseline(
+    protocol: str,
+    tier: str,
+    scenario: str,
+    composition: str,
+) -> dict[str, Any]:
     """The `[[baseline]]` of a composition for a tier and scenario, or an empty dict.
 
     Returns:
@@ -21,7 +26,10 @@ def baseline(protocol: str, tier: str, scenario: str, composition: str) -> dict[
 
 
 def tuned_options(
-    protocol: str, tier: str, scenario: str, composition: str
+    protocol: str,
+    tier: str,
+    scenario: str,
+    composition: str,
 ) -> dict[str, dict[str, Any]]:
     """The baseline's options by part, or an empty dict."""
     return baseline(protocol, tier, scenario, composition).get("options", {})

@@ -77,7 +77,10 @@ class Compositions:
     def _completed(self, names: tuple[str, ...], published: Mapping[str, Any]) -> Row:
         self._check(names)
         tuned = tuned_options(
-            self.name, self.request.tier, self.protocol["scenario"], "+".join(names)
+            self.name,
+            self.request.tier,
+            self.protocol["scenario"],
+            "+".join(names),
         )
         parts = []
         for name in names:
@@ -131,7 +134,12 @@ def options_from(
     return "default"
 
 
-def check_scenario(catalogue: Catalogue, kind: str, name: str, scenario: str) -> None:
+def check_scenario(
+    catalogue: Catalogue,
+    kind: str,
+    name: str,
+    scenario: str,
+) -> None:
     """Refuse a plugin that does not support the scenario.
 
     Raises:

@@ -11,7 +11,10 @@ from nanocl.records import Option, Part, RunSpec, UserError
 
 
 def pin(
-    specs: Iterable[RunSpec], data_root: Path | None, *, download: bool = True
+    specs: Iterable[RunSpec],
+    data_root: Path | None,
+    *,
+    download: bool = True,
 ) -> list[RunSpec]:
     """The same runs with the fingerprints of their data, so that a digest also says which data.
 
@@ -29,7 +32,10 @@ def pin(
         model = (repr(spec.model), image_size)
         if model not in models:
             models[model] = backbones.pinned(
-                spec.model, data_root, image_size=image_size, download=download
+                spec.model,
+                data_root,
+                image_size=image_size,
+                download=download,
             )
         pinned.append(replace(spec, model=models[model], data=fingerprints[data_sets]))
     return pinned
@@ -56,7 +62,12 @@ def _image_size(stream: Part) -> int:
     return int(size or 0)
 
 
-def _fingerprint(names: str, image_size: int, data_root: Path | None, download: bool) -> str:
+def _fingerprint(
+    names: str,
+    image_size: int,
+    data_root: Path | None,
+    download: bool,
+) -> str:
     from nanocl import data
 
     return "+".join(

@@ -75,4 +75,6 @@ def folder(name: str) -> Path:
     """The folder `benchmarks` or `baselines`, installed or in the repository."""
     package = Path(__file__).parent.parent
     installed = package / name
-    return installed if installed.is_dir() else package.parent / name
+    if installed.is_dir():
+        return installed
+    return package.parent / name

@@ -58,7 +58,10 @@ def specs(request: Request, catalogue: Catalogue) -> list[RunSpec]:
 
 
 def resolve(
-    name: str, protocol: Mapping[str, Any], request: Request, catalogue: Catalogue
+    name: str,
+    protocol: Mapping[str, Any],
+    request: Request,
+    catalogue: Catalogue,
 ) -> list[RunSpec]:
     """As `specs`, for a protocol that was read already."""
     protocol = at(protocol, request.tier, request.scenario)
@@ -102,7 +105,10 @@ def find(name: str, catalogue: Catalogue) -> tuple[str, Mapping[str, Any]]:
 
 
 def _blame_file(
-    name: str, protocol: Mapping[str, Any], request: Request, catalogue: Catalogue
+    name: str,
+    protocol: Mapping[str, Any],
+    request: Request,
+    catalogue: Catalogue,
 ) -> None:
     """Raise what is wrong with the file alone; nothing if only the caller's options do not fit."""
     try:
@@ -117,7 +123,12 @@ def _stream(protocol: Mapping[str, Any], request: Request, catalogue: Catalogue)
     return catalogue.complete("streams", family, values)
 
 
-def _model(name: str, protocol: Mapping[str, Any], request: Request, catalogue: Catalogue) -> Part:
+def _model(
+    name: str,
+    protocol: Mapping[str, Any],
+    request: Request,
+    catalogue: Catalogue,
+) -> Part:
     values = {**options_for(protocol["options"], name), **request.settings.get("model", {})}
     return backbones.complete(name, values, catalogue)
 
@@ -129,7 +140,11 @@ def _training(published: Mapping[str, Any], by_hand: Mapping[str, str]) -> Train
     """
     if {"epochs", "iterations"} <= set(by_hand):
         raise UserError("training.epochs and training.iterations exclude each other: set one")
-    values = {**published, **({"iterations": 0} if "epochs" in by_hand else {}), **by_hand}
+    values = {
+        **published,
+        **({"iterations": 0} if "epochs" in by_hand else {}),
+        **by_hand,
+    }
     types = {f.name: (str(f.type),) for f in dataclasses.fields(Training)}
     for name in values:
         if name not in types:

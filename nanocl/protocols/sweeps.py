@@ -19,7 +19,10 @@ def composition(text: str, protocol: Mapping[str, Any]) -> str:
 
 
 def points(
-    text: str, leader: str, protocol: Mapping[str, Any], fixed: Collection[str]
+    text: str,
+    leader: str,
+    protocol: Mapping[str, Any],
+    fixed: Collection[str],
 ) -> list[Options]:
     """Options by part for each point of a sweep; a single entry without a sweep.
 

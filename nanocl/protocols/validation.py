@@ -38,7 +38,12 @@ def _scenarios(values: Mapping[str, Any], file: str, place: str) -> None:
         _level(special, file, f"{place}for.{name}.", RULES)
 
 
-def _level(values: Mapping[str, Any], file: str, place: str, allowed: Iterable[str]) -> None:
+def _level(
+    values: Mapping[str, Any],
+    file: str,
+    place: str,
+    allowed: Iterable[str],
+) -> None:
     """The keys at one place of the file."""
     for key, value in values.items():
         if key not in allowed:
@@ -50,7 +55,11 @@ def _level(values: Mapping[str, Any], file: str, place: str, allowed: Iterable[s
 
 
 def _tables(
-    values: Mapping[str, Any], key: str, file: str, place: str, allowed: Iterable[str]
+    values: Mapping[str, Any],
+    key: str,
+    file: str,
+    place: str,
+    allowed: Iterable[str],
 ) -> Iterable[tuple[str, Mapping[str, Any]]]:
     tables = values.get(key, {})
     if not isinstance(tables, Mapping) or not all(

@@ -20,7 +20,13 @@ def to_record(result: RunResult) -> dict[str, Any]:
     values = plain.finite(asdict(result))
     for entry in values["drift"]:
         entry["layers"] = {name: _rounded(pair) for name, pair in entry["layers"].items()}
-    record = sealed({"schema": SCHEMA, "digest": result.spec.digest, **values})
+    record = sealed(
+        {
+            "schema": SCHEMA,
+            "digest": result.spec.digest,
+            **values,
+        }
+    )
     if len(to_text(record).encode()) < plain.SIZE_LIMIT:
         return record
     for entry in record["drift"][:-1]:
@@ -64,7 +70,9 @@ def to_text(record: Mapping[str, Any]) -> str:
 def _tuples(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _tuples(item) for key, item in value.items()}
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+    if isinstance(value, list):
+        return tuple(map(_tuples, value))
+    return value
 
 
 def _rounded(values: list[float | None]) -> list[float | None]:

@@ -47,19 +47,33 @@ def current(record: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: It does not fit the schema, or its digest is not that of its spec.
     """
-    new = sealed({**record, "schema": SCHEMA, "spec": _spec(record)})
+    new = sealed(
+        {
+            **record,
+            "schema": SCHEMA,
+            "spec": _spec(record),
+        }
+    )
     check_record(new)
     return new
 
 
 def _record_text(record: Mapping[str, Any]) -> str:
-    return to_text(current(record)) if record["schema"] in OLDER_SCHEMAS else ""
+    if record["schema"] in OLDER_SCHEMAS:
+        return to_text(current(record))
+    return ""
 
 
 def _probe_text(probe: Mapping[str, Any]) -> str:
     if probe["schema"] != probes.OLDER_SCHEMA:
         return ""
-    return probes.to_text({**probe, "schema": probes.SCHEMA, "spec": _spec(probe)})
+    return probes.to_text(
+        {
+            **probe,
+            "schema": probes.SCHEMA,
+            "spec": _spec(probe),
+        }
+    )
 
 
 def _spec(entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -86,5 +100,15 @@ def _part(part: Mapping[str, Any], *, is_model: bool = False) -> dict[str, Any]:
         field = "pretrained_on"
     elif is_model and options.get("weights"):
         field = "weights"
-    hashes = {"plugin": "", "weights": "", "pretrained_on": "", field: part["source"]}
-    return {"name": part["name"], "options": options, "version": 1, **hashes}
+    hashes = {
+        "plugin": "",
+        "weights": "",
+        "pretrained_on": "",
+        field: part["source"],
+    }
+    return {
+        "name": part["name"],
+        "options": options,
+        "version": 1,
+        **hashes,
+    }

@@ -60,5 +60,7 @@ def finite(value: Any, number: Callable[[float], float] = float) -> Any:
     if isinstance(value, list | tuple):
         return [finite(item, number) for item in value]
     if isinstance(value, float):
-        return number(value) if math.isfinite(value) else None
+        if math.isfinite(value):
+            return number(value)
+        return None
     return value

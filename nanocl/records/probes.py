@@ -63,7 +63,9 @@ def read(path: Path) -> Mapping[str, Any] | None:
         entry = plain.read(path)
         same = RunSpec.from_dict(entry["spec"]).digest == entry["digest"]
         known = entry["schema"] == SCHEMA and is_intact(entry)
-        return entry if known and same and entry["looks"] and entry["changes"] else None
+        if known and same and entry["looks"] and entry["changes"]:
+            return entry
+        return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 

@@ -24,7 +24,8 @@ def number(
     low = value > least if above else value >= least
     high = value < most if below else value <= most
     if not (low and high and math.isfinite(value)):
-        left, right = "(" if above else "[", ")" if below or most == math.inf else "]"
+        left = "(" if above else "["
+        right = ")" if below or most == math.inf else "]"
         raise ValueError(f"{name} must be in {left}{least:g}, {most:g}{right}, got {value!r}")
     return value
 
@@ -52,7 +53,10 @@ def share(name: str, value: float) -> float:
 
 
 def one_of(
-    name: str, value: str, choices: Sequence[str], error: type[ValueError] = ValueError
+    name: str,
+    value: str,
+    choices: Sequence[str],
+    error: type[ValueError] = ValueError,
 ) -> str:
     """Return `value` if it is one of `choices`.
 

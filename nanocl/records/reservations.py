@@ -22,7 +22,8 @@ class Reservations:
     """
 
     def __init__(self, folder: Path, is_measured: Callable[[RunSpec], bool]) -> None:
-        self.folder, self.is_measured = folder, is_measured
+        self.folder = folder
+        self.is_measured = is_measured
         self._locks: dict[str, FileLock] = {}
 
     def take(self, spec: RunSpec) -> State:

@@ -62,7 +62,12 @@ def _check_drift(entry: dict[str, Any]) -> None:
 
 
 def _check_numbers(
-    values: Any, label: str, low: float = -_LARGEST, high: float = _LARGEST, *, count: int = 0
+    values: Any,
+    label: str,
+    low: float = -_LARGEST,
+    high: float = _LARGEST,
+    *,
+    count: int = 0,
 ) -> None:
     """Refuse anything but a list (of `count` entries) of numbers in [low, high] and nulls."""
     is_list = isinstance(values, list) and (not count or len(values) == count)

@@ -43,8 +43,14 @@ class Part:
     def identity(self) -> dict[str, Any]:
         """What the digest covers: `version` only above 1, the three hashes joined as `source`."""
         hashes = filter(None, (self.plugin, self.weights, self.pretrained_on))
-        values = {"name": self.name, "options": self.options, "source": "+".join(hashes)}
-        return values if self.version == 1 else {**values, "version": self.version}
+        values = {
+            "name": self.name,
+            "options": self.options,
+            "source": "+".join(hashes),
+        }
+        if self.version == 1:
+            return values
+        return {**values, "version": self.version}
 
 
 @dataclass(frozen=True)
@@ -121,7 +127,13 @@ class RunSpec:
         `benchmark`, so that digests of all records stay as they were published.
         """
         strategy = [part.identity() for part in self.strategy]
-        return hash_of({**self.shared_identity(), "strategy": strategy, "seed": self.seed})
+        return hash_of(
+            {
+                **self.shared_identity(),
+                "strategy": strategy,
+                "seed": self.seed,
+            }
+        )
 
     @property
     def protocol_hash(self) -> str:

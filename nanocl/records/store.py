@@ -56,7 +56,8 @@ def save(result: RunResult, results_root: Path) -> Path:
 
 def load_all(results_root: Path) -> tuple[list[RunResult], list[Problem]]:
     """All records of a results folder in the order of their paths, and those that were skipped."""
-    results, problems = [], []
+    results = []
+    problems = []
     for path in sorted((Path(results_root) / "runs").glob("**/*.json")):
         try:
             results.append(load(path, results_root))
@@ -149,7 +150,9 @@ def unwritable(results_root: Path, error: OSError) -> UserError:
 def one_line(error: Exception) -> str:
     """The error's message on one line of at most 200 characters."""
     text = " ".join(str(error).split())
-    return text if len(text) <= 200 else text[:197] + "..."
+    if len(text) <= 200:
+        return text
+    return text[:197] + "..."
 
 
 def _check_format(record: Any, path: Path) -> None:

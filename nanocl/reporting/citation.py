@@ -134,7 +134,9 @@ def _split(text: str) -> tuple[str, ...]:
 def _work(entry: str) -> str:
     """The title of an entry without case and marks: the same work is cited once."""
     title = re.search(r"^\s*title\s*=\s*(.*?),?$", entry, re.MULTILINE)
-    return re.sub(r"\W|_", "", title.group(1)).lower() if title else entry.strip()
+    if title:
+        return re.sub(r"\W|_", "", title.group(1)).lower()
+    return entry.strip()
 
 
 def _with_own_keys(entries: Iterable[str]) -> Iterator[str]:

@@ -75,7 +75,8 @@ def _names(row: Summary) -> tuple[str, ...]:
 
 def _numbers(values: Sequence[float]) -> tuple[float | str | None, ...]:
     """Mean, standard deviation and ends of the interval; only the mean for one value."""
-    mean, ends = statistics.mean(values), statistics.interval(values)
+    mean = statistics.mean(values)
+    ends = statistics.interval(values)
     if ends is None:
         return mean, "", "", ""
     # ten digits: t quantiles differ in the last bits between builds of scipy

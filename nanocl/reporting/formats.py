@@ -10,7 +10,11 @@ from dataclasses import dataclass
 
 from nanocl.reporting import statistics
 
-_SCALES = {"share": 100.0, "milliseconds": 1000.0, "bytes": 2.0**-20}
+_SCALES = {
+    "share": 100.0,
+    "milliseconds": 1000.0,
+    "bytes": 2.0**-20,
+}
 _LATEX = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -61,7 +65,11 @@ def markdown(table: Table, level: int = 2) -> str:
 
 
 def pipe_table(
-    header: Sequence[str], rows: Iterable[Sequence[str]], *, names: int = 1, padded: bool = True
+    header: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    names: int = 1,
+    padded: bool = True,
 ) -> str:
     """A Markdown table without a heading.
 
@@ -145,7 +153,8 @@ def mean_and_std(values: Sequence[float | None], unit: str, measure: str = "accu
     defined = [value for value in values if value is not None]
     if not defined:
         return "-"
-    mean, std = statistics.mean(defined), statistics.deviation(defined)
+    mean = statistics.mean(defined)
+    std = statistics.deviation(defined)
     if std is None or (std == 0 and unit in ("bytes", "count")):
         spread = ""
     else:
@@ -159,14 +168,20 @@ def mean_and_interval(values: Sequence[float | None], unit: str, measure: str = 
     defined = [value for value in values if value is not None]
     if not defined:
         return "-"
-    mean, ends = statistics.mean(defined), statistics.interval(defined)
+    mean = statistics.mean(defined)
+    ends = statistics.interval(defined)
     if ends is None:
         return number(mean, unit, measure)
     low, high = (number(end, unit, measure, like=mean) for end in ends)
     return f"{number(mean, unit, measure)} [{low}, {high}]"
 
 
-def number(value: float, unit: str, measure: str = "accuracy", like: float | None = None) -> str:
+def number(
+    value: float,
+    unit: str,
+    measure: str = "accuracy",
+    like: float | None = None,
+) -> str:
     """A stored value as people read it.
 
     Percentages have 2 decimal places, cosines 4. Losses have 4 significant digits, everything else
@@ -181,7 +196,9 @@ def number(value: float, unit: str, measure: str = "accuracy", like: float | Non
     if unit == "cosine":
         return f"{value:.4f}"
     shown = f"{value:.2f}" if percent else _significant(value, like, 4 if unit == "score" else 3)
-    return shown[1:] if shown.startswith("-") and not shown.strip("-0.") else shown
+    if shown.startswith("-") and not shown.strip("-0."):
+        return shown[1:]
+    return shown
 
 
 def _significant(value: float, like: float, digits: int) -> str:

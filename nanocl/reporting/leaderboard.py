@@ -40,7 +40,9 @@ over seeds: Student's t below {statistics.BOOTSTRAP_FROM} seeds, bootstrap from 
 
 def pages(summaries: Sequence[Summary], results_root: Path) -> dict[Path, str]:
     """`LEADERBOARD.md`; nothing without records."""
-    return {results_root / "LEADERBOARD.md": leaderboard(summaries)} if summaries else {}
+    if summaries:
+        return {results_root / "LEADERBOARD.md": leaderboard(summaries)}
+    return {}
 
 
 def identity(results: Sequence[RunResult]) -> str:
@@ -68,7 +70,8 @@ def section(summaries: Sequence[Summary]) -> str:
     """One protocol: its ranking, or for a sweep a link to its page."""
     spec = summaries[0].results[0].spec
     stem = tables.file_stem(spec)
-    title, above = tables.heading(spec), tables.protocol_lines(summaries)
+    title = tables.heading(spec)
+    above = tables.protocol_lines(summaries)
     below = (f"all columns, with their definitions: [tables/{stem}.md](tables/{stem}.md)",)
     if any(row.options_from == SWEEP for row in summaries):
         return formats.markdown(Table(title, above, (), (), (_sweep_line(summaries), *below)))
@@ -98,7 +101,8 @@ def _header(measure: str, has_options: bool) -> tuple[str, ...]:
 
 def _cells(place: Place, has_options: bool) -> Iterator[str]:
     """The cells of a row in the order of the header."""
-    row, measure = place.row, measure_of(place.row)
+    row = place.row
+    measure = measure_of(place.row)
     yield _rank_cell(place)
     yield row.strategy
     if has_options:

@@ -91,7 +91,8 @@ def minimum_accuracy(run: Evaluation) -> float:
 @metric("I", "mean_j (J[j][j] - R[j][j]), J joint training on experiences 0..j", "chaudhry2018")
 def intransigence(run: Evaluation) -> float:
     """Joint training on all experiences so far, minus the run, on the new experience."""
-    gained, joint = _signed(run.sign, run.matrix), _joint(run)
+    gained = _signed(run.sign, run.matrix)
+    joint = _joint(run)
     if joint.matrix[0] == joint.initial and len(gained) > 1:
         raise Undefined("joint training of this protocol began only at the end of the stream")
     reached = _signed(run.sign, joint.matrix)
@@ -122,7 +123,12 @@ def masked_accuracy(run: Evaluation) -> float:
     return _mean(last)
 
 
-def _net(column: str, title: str, definition: str, unit: str = "number") -> Column:
+def _net(
+    column: str,
+    title: str,
+    definition: str,
+    unit: str = "number",
+) -> Column:
     """A column of the drift between start and end of the stream."""
 
     def at_end(drift: Sequence[Drift], group: str) -> float:
@@ -148,7 +154,10 @@ l2 = _net("l2", "L2", "||w_end - w_start||")
 relative = _net("relative", "relative", "||w_end - w_start|| / ||w_start||")
 mean_squared = _net("mean_squared", "mean squared", "||w_end - w_start||^2 / n")
 touched = _net(
-    "touched", "touched", "percent of entries whose bits differ from the start", unit="share"
+    "touched",
+    "touched",
+    "percent of entries whose bits differ from the start",
+    unit="share",
 )
 cosine = _net("cosine", "cosine", "cos(w_end, w_start)", unit="cosine")
 
@@ -191,22 +200,41 @@ def average_tensor_distance(drift: Sequence[Drift], group: str) -> float:
 
 
 train_seconds = _cost(
-    "train_seconds", "train s", "wall-clock seconds of training, evaluation excluded", "seconds"
+    "train_seconds",
+    "train s",
+    "wall-clock seconds of training, evaluation excluded",
+    "seconds",
 )
 seconds_per_step = _cost(
-    "seconds_per_step", "ms / step", "train seconds per optimizer step", "milliseconds"
+    "seconds_per_step",
+    "ms / step",
+    "train seconds per optimizer step",
+    "milliseconds",
 )
 samples_per_second = _cost(
-    "samples_per_second", "samples / s", "training samples per second of training", "count"
+    "samples_per_second",
+    "samples / s",
+    "training samples per second of training",
+    "count",
 )
 peak_memory = _cost(
-    "peak_memory_bytes", "peak MiB", "highest resident set size of the process", "bytes"
+    "peak_memory_bytes",
+    "peak MiB",
+    "highest resident set size of the process",
+    "bytes",
 )
 device_memory = _cost(
-    "device_memory_bytes", "device MiB", "highest allocated device memory", "bytes", optional=True
+    "device_memory_bytes",
+    "device MiB",
+    "highest allocated device memory",
+    "bytes",
+    optional=True,
 )
 optimizer_state = _cost(
-    "optimizer_state_bytes", "optimizer MiB", "bytes of all tensors in optimizer.state", "bytes"
+    "optimizer_state_bytes",
+    "optimizer MiB",
+    "bytes of all tensors in optimizer.state",
+    "bytes",
 )
 state_per_parameter = _cost(
     "state_bytes_per_parameter",

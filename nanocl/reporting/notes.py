@@ -78,7 +78,9 @@ def _has_options(spec: RunSpec, tuned: Mapping[str, Mapping[str, Option]]) -> bo
 
 
 def _reasons(
-    summaries: Sequence[Summary], columns: Sequence[Column], groups: Sequence[str]
+    summaries: Sequence[Summary],
+    columns: Sequence[Column],
+    groups: Sequence[str],
 ) -> Iterator[str]:
     """Why a cell is `-`."""
     joint = references(results_of(summaries))
@@ -89,7 +91,12 @@ def _reasons(
     yield from reasons
 
 
-def _reason(row: Summary, column: Column, group: str, joint: Mapping[int, Evaluation]) -> str:
+def _reason(
+    row: Summary,
+    column: Column,
+    group: str,
+    joint: Mapping[int, Evaluation],
+) -> str:
     for run in row.results:
         try:
             if run.status == "ok":

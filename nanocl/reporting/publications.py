@@ -15,7 +15,13 @@ class Publication(NamedTuple):
 
 
 def _paper(
-    label: str, title: str, author: str, year: int, *, arxiv: str = "", **fields: str
+    label: str,
+    title: str,
+    author: str,
+    year: int,
+    *,
+    arxiv: str = "",
+    **fields: str,
 ) -> Publication:
     venue = (
         "inproceedings" if "booktitle" in fields else "article" if "journal" in fields else "misc"
@@ -24,7 +30,13 @@ def _paper(
     return Publication(
         f"{label}, {year}" + (f", arXiv:{arxiv}" if arxiv else ""),
         venue,
-        {"title": title, "author": author, **fields, "year": str(year), **numbers},
+        {
+            "title": title,
+            "author": author,
+            **fields,
+            "year": str(year),
+            **numbers,
+        },
     )
 
 

@@ -51,7 +51,8 @@ def rank(summaries: Sequence[Summary]) -> list[Place]:
     intervals = statistics.rank_intervals(ordered, higher=higher) if ranked else []
     places = []
     for number, row in enumerate(ranked, start=1):
-        pairs, p = differences[number - 1], p_values[number - 1]
+        pairs = differences[number - 1]
+        p = p_values[number - 1]
         note = _outcome(number, pairs, p)
         places.append(Place(row, number, intervals[number - 1], pairs, p, note))
     for row in summaries:

@@ -21,7 +21,8 @@ from nanocl.reporting import metrics, statistics
 from nanocl.reporting.formats import pipe_table
 from nanocl.reporting.summaries import results_of
 
-POINTS, DEVIATIONS = 2.0, 3.0
+POINTS = 2.0
+DEVIATIONS = 3.0
 _INTRODUCTION = """\
 # Published numbers, measured again
 
@@ -91,7 +92,8 @@ def compare(
                     for run in results
                     if _is_official(run) and _without_seed(run.spec) in comparable
                 ]
-                scenario, source = block["scenario"], block["source"]
+                scenario = block["scenario"]
+                source = block["source"]
                 rows.append(
                     Comparison(name, scenario, strategy, source, mean, deviation, tuple(ours))
                 )
@@ -108,7 +110,10 @@ def published_and_ours(comparisons: Sequence[Comparison]) -> str:
 
 
 def _comparable(
-    name: str, protocol: Mapping[str, Any], block: Mapping[str, Any], strategy: str
+    name: str,
+    protocol: Mapping[str, Any],
+    block: Mapping[str, Any],
+    strategy: str,
 ) -> list[RunSpec]:
     """The runs of a published row, for any seed."""
     request = Request(name, (strategy,), (0,), block["scenario"], block["tier"])
@@ -133,7 +138,8 @@ def _cells(row: Comparison) -> tuple[str, ...]:
     tolerance = f"{row.tolerance:.2f}"
     if not row.ours:
         return (*names, "not measured", "0", "-", tolerance, "-")
-    ours, std = statistics.mean(row.ours), statistics.deviation(row.ours)
+    ours = statistics.mean(row.ours)
+    std = statistics.deviation(row.ours)
     spread = "" if std is None else f" ± {std:.2f}"
     difference = f"{ours - row.published:+.2f}"
     agrees = "yes" if row.agrees else "**no**"

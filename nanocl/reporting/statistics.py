@@ -48,7 +48,9 @@ def interval(values: Sequence[float]) -> tuple[float, float] | None:
     """
     if len(values) < 2:
         return None
-    return _bootstrap(values) if len(values) >= BOOTSTRAP_FROM else _t_interval(values)
+    if len(values) >= BOOTSTRAP_FROM:
+        return _bootstrap(values)
+    return _t_interval(values)
 
 
 def sign_flip_p_value(differences: Sequence[float]) -> float:
@@ -77,7 +79,9 @@ def sign_flip_p_value(differences: Sequence[float]) -> float:
 
 def smallest_p_value(n: int) -> float:
     """The smallest p-value that `sign_flip_p_value` can return for n differences."""
-    return 2.0 ** (1 - n) if n <= EXACT_UP_TO else 2 / (RESAMPLES + 1)
+    if n <= EXACT_UP_TO:
+        return 2.0 ** (1 - n)
+    return 2 / (RESAMPLES + 1)
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:
@@ -87,7 +91,8 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
     """
     order = sorted(range(len(p_values)), key=p_values.__getitem__)
     # p_(k) * (m - k + 1), made monotone: a p-value is never below that of an earlier one
-    corrected, so_far = [0.0] * len(p_values), 0.0
+    corrected = [0.0] * len(p_values)
+    so_far = 0.0
     for position, index in enumerate(order):
         so_far = max(so_far, min(1.0, (len(p_values) - position) * p_values[index]))
         corrected[index] = so_far

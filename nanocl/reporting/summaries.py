@@ -81,7 +81,12 @@ def references(results: Iterable[RunResult]) -> dict[int, Evaluation]:
     return {run.spec.seed: Evaluation(run.initial, run.evaluation, run.measure) for run in chosen}
 
 
-def compute(column: Column, group: str, run: RunResult, joint: Mapping[int, Evaluation]) -> float:
+def compute(
+    column: Column,
+    group: str,
+    run: RunResult,
+    joint: Mapping[int, Evaluation],
+) -> float:
     """One metric of one run.
 
     Args:
@@ -130,7 +135,8 @@ def _summary(
     joint: Mapping[int, Evaluation],
     plugins: Plugins,
 ) -> Summary:
-    measured, spec = [run for run in runs if run.status == "ok"], runs[0].spec
+    measured = [run for run in runs if run.status == "ok"]
+    spec = runs[0].spec
     columns = {}
     for column, group in _all_columns():
         values = [_value(column, group, run, joint) for run in measured]
@@ -155,7 +161,10 @@ def _all_columns() -> Iterator[tuple[Column, str]]:
 
 
 def _value(
-    column: Column, group: str, run: RunResult, joint: Mapping[int, Evaluation]
+    column: Column,
+    group: str,
+    run: RunResult,
+    joint: Mapping[int, Evaluation],
 ) -> float | None:
     try:
         return compute(column, group, run, joint)
@@ -221,4 +230,6 @@ def as_text(value: Option) -> str:
     """An option's value as it is written on the command line."""
     if value == "":
         return '""'
-    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    return str(value)

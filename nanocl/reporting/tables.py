@@ -41,7 +41,12 @@ def pages(summaries: Sequence[Summary], results_root: Path) -> dict[Path, str]:
     return written
 
 
-def render(summaries: Sequence[Summary], kind: str, format: str, width: int = 100) -> str:
+def render(
+    summaries: Sequence[Summary],
+    kind: str,
+    format: str,
+    width: int = 100,
+) -> str:
     """The tables of one kind, one for each protocol.
 
     Args:
@@ -131,7 +136,8 @@ def protocol_lines(summaries: Sequence[Summary]) -> tuple[str, ...]:
         names = ", ".join(protocols) or "no rows"
         raise ValueError(f"rows of one table must share a protocol, got {names}")
     first = summaries[0].results[0]
-    spec, training = first.spec, first.spec.training
+    spec = first.spec
+    training = first.spec.training
     length = f"epochs {training.epochs}"
     if training.iterations:
         length = f"{training.iterations} mini-batches"
@@ -175,7 +181,10 @@ def diverged_cell(row: Summary) -> str:
 
 
 def _shown_columns(
-    summaries: Sequence[Summary], kind: str, groups: Sequence[str], brief: bool
+    summaries: Sequence[Summary],
+    kind: str,
+    groups: Sequence[str],
+    brief: bool,
 ) -> Iterator[Column]:
     """The columns without details if `brief`, and without optional ones that no row has."""
     for column in metrics.columns(kind):
@@ -194,7 +203,9 @@ def _is_measured(summaries: Sequence[Summary], column: Column, groups: Sequence[
 
 
 def _names(
-    summaries: Sequence[Summary], kind: str, brief: bool
+    summaries: Sequence[Summary],
+    kind: str,
+    brief: bool,
 ) -> dict[str, Callable[[Summary, str], str]]:
     """The columns that name a row: header to a function of the row and the group of weights."""
     numbers = _footnote_numbers(summaries) if brief else {}

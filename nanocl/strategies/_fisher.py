@@ -27,7 +27,12 @@ KINDS = ("exact", "sampled", "empirical", "batched")
 CHUNK = 64  # samples of one forward pass, during which convolutions keep their patches
 
 
-def estimate(strategy: Any, kind: str, samples: int, draw: int) -> dict[str, Tensor]:
+def estimate(
+    strategy: Any,
+    kind: str,
+    samples: int,
+    draw: int,
+) -> dict[str, Tensor]:
     """The diagonal Fisher of a learner's model on its experience.
 
     Args:
@@ -39,7 +44,11 @@ def estimate(strategy: Any, kind: str, samples: int, draw: int) -> dict[str, Ten
     dataset = strategy.experience.dataset
     if kind == "batched":
         return batched_fisher(
-            strategy.model, dataset, strategy._criterion, strategy.train_mb_size, strategy.device
+            strategy.model,
+            dataset,
+            strategy._criterion,
+            strategy.train_mb_size,
+            strategy.device,
         )
     return diagonal_fisher(
         strategy.model,
@@ -76,10 +85,13 @@ def diagonal_fisher(
         Parameter name to a tensor of the parameter's shape.
     """
     generator = torch.Generator().manual_seed(seed)
-    total, count = zeros(model), 0
+    total = zeros(model)
+    count = 0
     with _evaluating(model):
         for inputs, targets, labels in read(dataset, CHUNK, samples=samples, generator=generator):
-            inputs, targets, labels = inputs.to(device), targets.to(device), labels.to(device)
+            inputs = inputs.to(device)
+            targets = targets.to(device)
+            labels = labels.to(device)
             count += len(inputs)
             # with a head for each task label, a head's outputs need the rows of its label only
             for label in labels.unique().tolist():
@@ -91,7 +103,10 @@ def diagonal_fisher(
 
 
 def roots(
-    scores: Tensor, targets: Tensor, kind: str, generator: torch.Generator
+    scores: Tensor,
+    targets: Tensor,
+    kind: str,
+    generator: torch.Generator,
 ) -> Iterator[Tensor]:
     """Vectors v whose outer products v v' sum to the Fisher of the outputs.
 
@@ -135,7 +150,8 @@ def batched_fisher(
 
     Unlike the Fisher it depends on the mini-batch size. Mini-batches are read in order.
     """
-    total, count = zeros(model), 0
+    total = zeros(model)
+    count = 0
     trained = [(name, p) for name, p in model.named_parameters() if name in total]
     with _evaluating(model):
         for inputs, targets, labels in read(dataset, batch_size):
@@ -174,7 +190,8 @@ def read(
         for values in DataLoader(subset, batch_size, collate_fn=collate):
             yield values[0], values[1], values[-1]
         return
-    start, kept = 0, []
+    start = 0
+    kept = []
     for part, rows in parts:
         in_part = chosen[(chosen >= start) & (chosen < start + len(rows))]
         kept.append((part, rows[in_part - start]))
@@ -190,7 +207,10 @@ def _residual(probabilities: Tensor, labels: Tensor) -> Tensor:
 
 
 def _gaussian_roots(
-    scores: Tensor, targets: Tensor, kind: str, generator: torch.Generator
+    scores: Tensor,
+    targets: Tensor,
+    kind: str,
+    generator: torch.Generator,
 ) -> Iterator[Tensor]:
     """Roots for targets of a unit Gaussian around the outputs, whose Fisher H is the identity."""
     if kind == "exact":

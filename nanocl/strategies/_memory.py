@@ -30,7 +30,9 @@ class Memory:
     """
 
     def __init__(self, size: int, *, per_class: bool = False, selection: str = "balanced") -> None:
-        self.size, self.per_class, self.selection = size, per_class, selection
+        self.size = size
+        self.per_class = per_class
+        self.selection = selection
         self.experiences = self.met = self.groups = 0
         self.inputs = self.targets = torch.empty(0)
         self.labels = self.group = self.source = torch.empty(0, dtype=torch.int64)
@@ -40,7 +42,9 @@ class Memory:
         return len(self.labels)
 
     def batch(
-        self, index: Tensor, generator: torch.Generator | None = None
+        self,
+        index: Tensor,
+        generator: torch.Generator | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The samples `index` as (inputs, targets, task labels), sorted by their preparation.
 
@@ -90,7 +94,8 @@ class Memory:
         if targets.is_floating_point():
             targets = torch.zeros(len(targets), dtype=torch.int64)
         classes, position = targets.unique(return_inverse=True)
-        first, self.groups = self.groups, self.groups + len(classes)
+        first = self.groups
+        self.groups = self.groups + len(classes)
         return first + position
 
     def _balanced(self, group: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -106,7 +111,9 @@ class Memory:
 
         def share(number: int) -> int:
             # the shares add up to `size`: the first size % groups groups have one sample more
-            return self.size if self.per_class else -(-(self.size - number) // self.groups)
+            if self.per_class:
+                return self.size
+            return -(-(self.size - number) // self.groups)
 
         shuffled = torch.randperm(len(group), generator=generator)
         first = self.groups - len(group.unique())

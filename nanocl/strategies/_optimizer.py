@@ -59,7 +59,8 @@ class Sparse:
         dense: str,
         options: dict[str, Option],
     ) -> None:
-        self.optimizer, self.arguments = optimizer, checked(optimizer, options)
+        self.optimizer = optimizer
+        self.arguments = checked(optimizer, options)
         self.dense = one_of("dense", dense, DENSE)
         self.dense_lr = number(
             "dense_lr", self.arguments["lr"] if dense_lr is None else dense_lr, 0

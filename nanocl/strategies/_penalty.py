@@ -10,7 +10,9 @@ from torch import Tensor, nn
 
 
 def half_square(
-    model: nn.Module, weights: Mapping[str, Tensor], centres: Mapping[str, Tensor]
+    model: nn.Module,
+    weights: Mapping[str, Tensor],
+    centres: Mapping[str, Tensor],
 ) -> Tensor:
     """The scalar `1/2 * sum of weight * (parameter - centre)^2`.
 
@@ -57,7 +59,10 @@ class _HalfSquare(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, weights: tuple[Tensor, ...], centres: tuple[Tensor, ...], *parameters: Tensor
+        ctx: Any,
+        weights: tuple[Tensor, ...],
+        centres: tuple[Tensor, ...],
+        *parameters: Tensor,
     ) -> Tensor:
         # 1/2 sum F (w - w*)^2, a dot product of the pull F (w - w*) and the offset for each tensor
         offsets = torch._foreach_sub(parameters, centres)

@@ -106,15 +106,27 @@ def _layers(model: nn.Module, wanted: Iterable[str]) -> list[_Layer]:
     return [layer for layer in layers if layer.names]
 
 
-def _record(model: nn.Module, layers: list[_Layer], inputs: Tensor, labels: Tensor) -> Tensor:
+def _record(
+    model: nn.Module,
+    layers: list[_Layer],
+    inputs: Tensor,
+    labels: Tensor,
+) -> Tensor:
     """The model's outputs; appends every call of a layer to its `calls`."""
 
     def watch(layer: _Layer) -> RemovableHandle:
-        def hook(module: nn.Module, arguments: tuple, named: dict[str, Any], output: Any) -> Any:
+        def hook(
+            module: nn.Module,
+            arguments: tuple,
+            named: dict[str, Any],
+            output: Any,
+        ) -> Any:
             first = output[0] if isinstance(output, tuple) else output
             layer.calls.append(_Call(arguments, named, first))
             # the model goes on with a copy: an in-place operation must not change the record
-            return (first.clone(), *output[1:]) if isinstance(output, tuple) else first.clone()
+            if isinstance(output, tuple):
+                return (first.clone(), *output[1:])
+            return first.clone()
 
         return layer.module.register_forward_hook(hook, with_kwargs=True)
 
@@ -144,7 +156,12 @@ def _add(layer: _Layer, deltas: list[Tensor | None], total: dict[str, Tensor]) -
             total[long] += of_samples.square().sum(0)
 
 
-def _add_linear(layer: _Layer, call: _Call, delta: Tensor, total: dict[str, Tensor]) -> None:
+def _add_linear(
+    layer: _Layer,
+    call: _Call,
+    delta: Tensor,
+    total: dict[str, Tensor],
+) -> None:
     # the gradient of a sample is delta x', so the sum of its squares is (delta^2)' (x^2)
     squares = delta.square()
     if "weight" in layer.names:
@@ -153,7 +170,12 @@ def _add_linear(layer: _Layer, call: _Call, delta: Tensor, total: dict[str, Tens
         total[layer.names["bias"]] += squares.sum(0)
 
 
-def _each(layer: _Layer, call: _Call, delta: Tensor, rows: slice) -> dict[str, Tensor]:
+def _each(
+    layer: _Layer,
+    call: _Call,
+    delta: Tensor,
+    rows: slice,
+) -> dict[str, Tensor]:
     """The gradient of each sample, shape (n, *parameter), by `torch.func`."""
     values = {
         name: p.detach() for name, p in layer.module.named_parameters() if name in layer.names
@@ -164,7 +186,9 @@ def _each(layer: _Layer, call: _Call, delta: Tensor, rows: slice) -> dict[str, T
         def run(parameters: dict[str, Tensor]) -> Tensor:
             singles = tuple(a[None] if isinstance(a, Tensor) else a for a in arguments)
             output = functional_call(layer.module, parameters, singles, call.named)
-            return output[0] if isinstance(output, tuple) else output
+            if isinstance(output, tuple):
+                return output[0]
+            return output
 
         return vjp(run, values)[1](gradient[None])[0]
 
@@ -181,12 +205,18 @@ def _is_plain_convolution(module: nn.Module) -> bool:
     )
 
 
-def _each_convolution(layer: _Layer, call: _Call, delta: Tensor, rows: slice) -> dict[str, Tensor]:
+def _each_convolution(
+    layer: _Layer,
+    call: _Call,
+    delta: Tensor,
+    rows: slice,
+) -> dict[str, Tensor]:
     """As `_each`, with one matrix product a sample: delta times the unfolded patches of its input.
 
     Several times faster than the grouped convolution that vmap would use.
     """
-    module, delta = cast(nn.Conv2d, layer.module), delta[rows]
+    module = cast(nn.Conv2d, layer.module)
+    delta = delta[rows]
     if rows.start not in call.patches:  # they are the same for every root
         call.patches[rows.start] = functional.unfold(
             call.arguments[0].detach()[rows],

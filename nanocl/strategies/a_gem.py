@@ -52,9 +52,9 @@ class AGEM(Strategy):
     def before_training_iteration(self, strategy: Any, **kwargs: Any) -> None:
         """Draw here, so that an optimizer that repeats the pass sees the same samples."""
         if len(self.memory):
-            rows = torch.randperm(len(self.memory), generator=self.generator)
+            shuffled = torch.randperm(len(self.memory), generator=self.generator)
             count = self.replay_batch_size or strategy.train_mb_size
-            drawn = self.memory.batch(rows[:count], self.generator)
+            drawn = self.memory.batch(shuffled[:count], self.generator)
             self.drawn = tuple(values.to(strategy.device) for values in drawn)
 
     def after_backward(self, strategy: Any, **kwargs: Any) -> None:
@@ -62,10 +62,12 @@ class AGEM(Strategy):
             return
         inputs, targets, labels = self.drawn
         # the reference gradient r, on a mini-batch of the memory
-        loss = strategy._criterion(avalanche_forward(strategy.model, inputs, labels), targets)
+        outputs = avalanche_forward(strategy.model, inputs, labels)
+        loss = strategy._criterion(outputs, targets)
         parameters = [p for p in strategy.model.parameters() if p.requires_grad]
         reference = torch.autograd.grad(loss, parameters, allow_unused=True)
-        project([(p, r) for p, r in zip(parameters, reference, strict=True) if r is not None])
+        pairs = zip(parameters, reference, strict=True)
+        project([(p, r) for p, r in pairs if r is not None])
 
     def after_training_iteration(self, strategy: Any, **kwargs: Any) -> None:
         self.drawn = ()
@@ -78,12 +80,15 @@ class AGEM(Strategy):
         return {**super().state_dict(), "memory": self.memory.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        super().load_state_dict({name: value for name, value in state.items() if name != "memory"})
+        own = {name: value for name, value in state.items() if name != "memory"}
+        super().load_state_dict(own)
         self.memory.load_state_dict(state["memory"])
 
     def _seed(self, strategy: Any) -> int:
         # an own generator, so that the data order is the same as without the memory
-        return (getattr(strategy, "seed", 0) * 1_000_003 + self.memory.experiences) * 2 + 32_452_843
+        run_seed = getattr(strategy, "seed", 0)
+        experience_seed = run_seed * 1_000_003 + self.memory.experiences
+        return experience_seed * 2 + 32_452_843
 
 
 def project(pairs: list[tuple[Tensor, Tensor]]) -> None:

@@ -40,7 +40,11 @@ class CLASSP(Strategy):
     optimizer_class = optim.CLASSP
 
     def __init__(
-        self, *, dense_lr: float | None = None, dense: str = "none", **options: Option
+        self,
+        *,
+        dense_lr: float | None = None,
+        dense: str = "none",
+        **options: Option,
     ) -> None:
         super().__init__()
         self.options = checked(self.optimizer_class, options)

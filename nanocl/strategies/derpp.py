@@ -55,7 +55,8 @@ class DERpp(Strategy):
     ) -> None:
         super().__init__()
         self.memory_size = at_least("memory_size", memory_size, 1)
-        self.alpha, self.beta = number("alpha", alpha, 0), number("beta", beta, 0)
+        self.alpha = number("alpha", alpha, 0)
+        self.beta = number("beta", beta, 0)
         self.replay_batch_size = at_least("replay_batch_size", replay_batch_size, 0)
         self.experiences = self.met = 0
         # inputs, targets, task labels and scores; the first `met` rows are in use
@@ -113,7 +114,8 @@ class DERpp(Strategy):
         place = torch.where(position < self.memory_size, position, place)
         # of two samples for one slot, the later one stays
         rows = {slot: row for row, slot in enumerate(place.tolist()) if slot < self.memory_size}
-        slots, chosen = list(rows), list(rows.values())
+        slots = list(rows)
+        chosen = list(rows.values())
         for values, new in zip(self.stored, fresh, strict=True):
             values[slots] = new[chosen].to(values.dtype)
         self.met += len(position)

@@ -85,9 +85,12 @@ class ER(Strategy):
             return
         # the loss is the mean over both, with weight new / both for the new samples; add the
         # difference to weight 1/k for the new samples and 1 - 1/k for the replayed ones
-        new, both = self.loader.new, len(strategy.mb_y)
+        new = self.loader.new
+        both = len(strategy.mb_y)
         weight = 1 / (self.memory.experiences + 1)
-        output, target, criterion = strategy.mb_output, strategy.mb_y, strategy._criterion
+        output = strategy.mb_output
+        target = strategy.mb_y
+        criterion = strategy._criterion
         strategy.loss = (
             strategy.loss
             + (weight - new / both) * criterion(output[:new], target[:new])
@@ -114,7 +117,9 @@ class _Joined:
     """
 
     def __init__(self, stream: MiniBatches | DataLoader, replay: Iterator[list[Tensor]]) -> None:
-        self.stream, self.replay, self.new = stream, replay, 0
+        self.stream = stream
+        self.replay = replay
+        self.new = 0
 
     def __len__(self) -> int:
         return len(self.stream)

@@ -48,7 +48,11 @@ class EWC(Strategy):
 }"""
 
     def __init__(
-        self, *, strength: float = 1000.0, fisher: str = "exact", samples: int = 500
+        self,
+        *,
+        strength: float = 1000.0,
+        fisher: str = "exact",
+        samples: int = 500,
     ) -> None:
         super().__init__()
         self.strength = number("strength", strength, 0)
@@ -73,7 +77,8 @@ class EWC(Strategy):
         self.experiences += 1
         new = estimate(strategy, self.fisher, self.samples, self.experiences)
         weights = snapshot(strategy.model)
-        before, centre = {**zeros(strategy.model), **self.importance}, {**weights, **self.centre}
+        before = {**zeros(strategy.model), **self.importance}
+        centre = {**weights, **self.centre}
         self.importance = {name: before[name] + new[name] for name in new}
         # A (w - a)^2 + F (w - b)^2 = (A + F) (w - c)^2 + A F / (A + F) (b - a)^2
         # with c = a + F / (A + F) (b - a); A, a: before, F, b: of this experience

@@ -39,7 +39,11 @@ class NanoAdam(Strategy):
     optimizer_class = optim.NanoAdam
 
     def __init__(
-        self, *, dense_lr: float | None = None, dense: str = "norms+head", **options: Option
+        self,
+        *,
+        dense_lr: float | None = None,
+        dense: str = "norms+head",
+        **options: Option,
     ) -> None:
         super().__init__()
         self.sparse = Sparse(self.optimizer_class, dense_lr, dense, options)

@@ -41,7 +41,11 @@ class PaFi(Strategy):
     hidden_options = ("chunk_size",)  # the layout of the state; it changes no number
 
     def __init__(
-        self, *, dense_lr: float | None = None, dense: str = "norms+head", **options: Option
+        self,
+        *,
+        dense_lr: float | None = None,
+        dense: str = "norms+head",
+        **options: Option,
     ) -> None:
         super().__init__()
         self.sparse = Sparse(self.optimizer_class, dense_lr, dense, options)

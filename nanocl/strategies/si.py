@@ -50,8 +50,10 @@ class SI(Strategy):
         self.updated: list[str] = []
 
     def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
-        self.anchor, self.path = snapshot(strategy.model), zeros(strategy.model)
-        self.gradient, self.weight = zeros(strategy.model), zeros(strategy.model)
+        self.anchor = snapshot(strategy.model)
+        self.path = zeros(strategy.model)
+        self.gradient = zeros(strategy.model)
+        self.weight = zeros(strategy.model)
         if self.omega:
             # zeros for layers that were added since
             self.omega = {**zeros(strategy.model), **fit(self.omega, strategy.model)}
@@ -69,27 +71,36 @@ class SI(Strategy):
             if p.grad is not None and name in self.path
         }
         self.updated = list(used)
-        gradient, weight = self._of(self.gradient), self._of(self.weight)
+        gradient = self._of(self.gradient)
+        weight = self._of(self.weight)
         # copies, because an optimizer may overwrite the gradient and changes weights in place
         torch._foreach_copy_(gradient, [p.grad for p in used.values()])
         torch._foreach_copy_(weight, [p.detach() for p in used.values()])
         # without the gradient of this penalty, 2 c omega (w - w*)
         if self.omega and self.strength:
             offsets = torch._foreach_sub(weight, self._of(self.anchor))
-            torch._foreach_addcmul_(gradient, offsets, self._of(self.omega), -2 * self.strength)
+            omega = self._of(self.omega)
+            torch._foreach_addcmul_(gradient, offsets, omega, -2 * self.strength)
 
     def after_update(self, strategy: Any, **kwargs: Any) -> None:
-        weight, after = self._of(self.weight), dict(strategy.model.named_parameters())
+        weight = self._of(self.weight)
+        after = dict(strategy.model.named_parameters())
         # equation 3: path += -g (w_after - w_before) = g (w_before - w_after)
-        torch._foreach_sub_(weight, [after[name].detach() for name in self.updated])
+        moved = [after[name].detach() for name in self.updated]
+        torch._foreach_sub_(weight, moved)
         torch._foreach_addcmul_(self._of(self.path), self._of(self.gradient), weight)
 
     def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         for name, weight in snapshot(strategy.model).items():
             # equation 5: omega += path / ((w - w*)^2 + xi)
-            gained = self.path[name] / ((weight - self.anchor[name]).square() + self.xi)
-            self.omega[name] = (self.omega.get(name, 0.0) + gained).clamp_(min=0.0)
-        self.path, self.gradient, self.weight, self.updated = {}, {}, {}, []
+            distance = (weight - self.anchor[name]).square()
+            gained = self.path[name] / (distance + self.xi)
+            omega = self.omega.get(name, 0.0) + gained
+            self.omega[name] = omega.clamp_(min=0.0)
+        self.path = {}
+        self.gradient = {}
+        self.weight = {}
+        self.updated = []
 
     def _of(self, values: dict[str, Tensor]) -> list[Tensor]:
         return [values[name] for name in self.updated]

@@ -88,7 +88,8 @@ class Torch(Strategy):
 
     def __init__(self, *, optimizer: str = "AdamW", **options: Option) -> None:
         super().__init__()
-        self.optimizer, self.options = optimizer, LIBRARY.complete(optimizer, options)
+        self.optimizer = optimizer
+        self.options = LIBRARY.complete(optimizer, options)
 
     @classmethod
     def options_of(cls, text: str) -> Options:

@@ -53,7 +53,8 @@ class Torchao(Strategy):
 
     def __init__(self, *, optimizer: str = "AdamW8bit", **options: Option) -> None:
         super().__init__()
-        self.optimizer, self.options = optimizer, LIBRARY.complete(optimizer, options)
+        self.optimizer = optimizer
+        self.options = LIBRARY.complete(optimizer, options)
 
     @classmethod
     def options_of(cls, text: str) -> Options:

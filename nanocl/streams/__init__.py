@@ -116,8 +116,12 @@ def make_scenario(
         labelled = _with_classes(labelled)
         classes = tuple(tuple(e.classes_in_this_experience) for e in labelled.train_stream)
     scenario = Scenario(list(labelled.streams.values()))
-    scenario.kind, scenario.inputs, scenario.outputs = kind, tuple(inputs), outputs
-    scenario.classes, scenario.measure, scenario.data = classes, measure, data
+    scenario.kind = kind
+    scenario.inputs = tuple(inputs)
+    scenario.outputs = outputs
+    scenario.classes = classes
+    scenario.measure = measure
+    scenario.data = data
     heads = {dataset.task_label: members for dataset, members in zip(train, classes, strict=True)}
     scenario.heads = tuple(heads[label] for label in sorted(heads))
     return scenario
@@ -149,5 +153,7 @@ def _regression(dataset: TensorDataset) -> AvalancheDataset:
 
 def _task_labels(dataset: TensorDataset) -> DataAttribute:
     return DataAttribute(
-        [dataset.task_label] * len(dataset), "targets_task_labels", use_in_getitem=True
+        [dataset.task_label] * len(dataset),
+        "targets_task_labels",
+        use_in_getitem=True,
     )

@@ -188,7 +188,12 @@ class Images:
         return {label: label + offset for label in range(self.classes)}
 
     def experience(
-        self, part: str, targets: Mapping[int, int], *, order: Tensor | None = None, label: int = 0
+        self,
+        part: str,
+        targets: Mapping[int, int],
+        *,
+        order: Tensor | None = None,
+        label: int = 0,
     ) -> TensorDataset:
         """The samples of `part` whose classes have a target."""
         # the target of each class, -1 for a class without one
@@ -197,7 +202,11 @@ class Images:
         answers = lookup[self.labels[part]]
         kept = answers >= 0
         prepare = Preparation(
-            augment=self.augment, pad=self.pad, order=order, scale=self.scale, shift=self.shift
+            augment=self.augment,
+            pad=self.pad,
+            order=order,
+            scale=self.scale,
+            shift=self.shift,
         )
         return TensorDataset(
             self.inputs[part],
@@ -210,7 +219,11 @@ class Images:
 
 
 def draw(
-    labels: np.ndarray, most: int, held_out: float, *, seed: tuple[int, ...]
+    labels: np.ndarray,
+    most: int,
+    held_out: float,
+    *,
+    seed: tuple[int, ...],
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw the rows to use and the rows to hold out.
 
@@ -227,7 +240,8 @@ def draw(
         ValueError: A class would have no rows to use, or none to hold out.
     """
     generator = np.random.default_rng(seed)
-    used, held = [], []
+    used = []
+    held = []
     for label in np.unique(labels):
         rows = generator.permutation(np.flatnonzero(labels == label))[: most or None]
         cut = round(held_out * len(rows))

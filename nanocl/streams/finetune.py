@@ -113,11 +113,18 @@ class Finetune(Stream):
         )
         # every class of the data set, even if a small sample lacks one
         made.heads = tuple(tuple(targets[head].values()) for head in heads)
-        made.start, made.norm_statistics = self.start, self.norm_statistics
+        made.start = self.start
+        made.norm_statistics = self.norm_statistics
         made.precision = self.precision
         return made
 
-    def _read(self, name: str, classes: range | None, seed: int, data_root: Path | None) -> Images:
+    def _read(
+        self,
+        name: str,
+        classes: range | None,
+        seed: int,
+        data_root: Path | None,
+    ) -> Images:
         """The rows in use of a data set: at most `samples` and `test_samples` of its `classes`."""
         whole = replace(self.selection, data=name, validation=0.0).read(data_root, seed)
         if classes and classes[-1] >= whole.classes:
@@ -125,17 +132,20 @@ class Finetune(Stream):
                 f"{name} has classes 0 to {whole.classes - 1}, "
                 f"got {name}[{classes[0]}-{classes[-1]}]"
             )
-        labels, rows = {}, {}
+        labels = {}
+        rows = {}
         for part, most in (("train", self.samples), ("test", self.test_samples)):
             candidates = np.arange(len(whole.labels[part]))
             if classes:
                 candidates = np.flatnonzero(np.isin(whole.labels[part], classes))
             generator = np.random.default_rng((seed, len(part)))
             chosen = np.sort(generator.permutation(candidates)[: most or None])
-            labels[part], rows[part] = whole.labels[part][chosen], whole.rows[part][chosen]
+            labels[part] = whole.labels[part][chosen]
+            rows[part] = whole.rows[part][chosen]
         train, held = draw(labels["train"], 0, self.selection.validation, seed=(seed, 3))
         for values in (labels, rows):
-            values["train"], values["validation"] = values["train"][train], values["train"][held]
+            values["validation"] = values["train"][held]
+            values["train"] = values["train"][train]
         return replace(whole, labels=labels, rows=rows)
 
 

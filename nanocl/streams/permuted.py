@@ -69,7 +69,8 @@ class Permuted(Stream):
 
     def build(self, *, scenario: str, seed: int, data_root: Path | None) -> Scenario:
         images = self.selection.read(data_root, seed)
-        pixels, generator = images.shape[1] * images.shape[2], np.random.default_rng(seed)
+        pixels = images.shape[1] * images.shape[2]
+        generator = np.random.default_rng(seed)
         orders: list[Tensor | None] = [
             torch.from_numpy(generator.permutation(pixels)) for _ in range(self.experiences)
         ]

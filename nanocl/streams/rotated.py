@@ -61,7 +61,8 @@ class Rotated(Stream):
     ) -> None:
         if not 0 < max_angle < 360:
             raise ValueError(f"max_angle must be in (0, 360) degrees, got {max_angle}")
-        self.experiences, self.max_angle = at_least("experiences", experiences, 2), max_angle
+        self.experiences = at_least("experiences", experiences, 2)
+        self.max_angle = max_angle
         self.angles = one_of("angles", angles, ("even", "seed"))
         self.selection = Selection(
             data=data,

@@ -100,9 +100,14 @@ class TeacherStudent(Stream):
 
 
 def _experience(
-    inputs: np.ndarray, teacher: tuple[np.ndarray, np.ndarray], label: int
+    inputs: np.ndarray,
+    teacher: tuple[np.ndarray, np.ndarray],
+    label: int,
 ) -> TensorDataset:
     targets = torch.from_numpy(answers(inputs, *teacher)).float().unsqueeze(1)
     return TensorDataset(
-        torch.from_numpy(inputs).float(), torch.arange(len(inputs)), targets, task_label=label
+        torch.from_numpy(inputs).float(),
+        torch.arange(len(inputs)),
+        targets,
+        task_label=label,
     )

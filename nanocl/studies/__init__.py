@@ -56,7 +56,9 @@ def pages(results: Sequence[RunResult], results_root: Path) -> dict[Path, str]:
 
 
 def figures(
-    results: Sequence[RunResult], results_root: Path, changed: Container[Path]
+    results: Sequence[RunResult],
+    results_root: Path,
+    changed: Container[Path],
 ) -> dict[Path, bytes]:
     """The figures of the pages in `changed`, and of every page that lacks one.
 

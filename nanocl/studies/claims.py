@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-FOR, AGAINST, OPEN = "for", "against", "open"
+FOR = "for"
+AGAINST = "against"
+OPEN = "open"
 PAPER = "Zhou et al., 2025, arXiv:2506.21374"  # whose claims we test
 
 

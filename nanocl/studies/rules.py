@@ -100,10 +100,16 @@ def across(
         if setting not in enough or ends is None:
             findings[setting] = replace(nothing, seeds=len(row))
             continue
-        effect, interval = shown(statistics.mean(row)), (shown(ends[0]), shown(ends[1]))
+        effect = shown(statistics.mean(row))
+        interval = (shown(ends[0]), shown(ends[1]))
         joint = len(enough) > 1
         finding = replace(
-            nothing, effect=effect, interval=interval, p=p, seeds=len(row), joint=joint
+            nothing,
+            effect=effect,
+            interval=interval,
+            p=p,
+            seeds=len(row),
+            joint=joint,
         )
         findings[setting] = replace(finding, state=_gated(finding, wanted))
     return findings
@@ -164,5 +170,7 @@ def _state(finding: Finding, p: float | None, wanted: str) -> str:
         return OPEN
     if p < statistics.LEVEL:
         is_lower = finding.effect < finding.neutral
-        return FOR if is_lower == (wanted in ("lower", "not higher")) else AGAINST
+        if is_lower == (wanted in ("lower", "not higher")):
+            return FOR
+        return AGAINST
     return FOR if wanted.startswith("not") else OPEN

@@ -85,13 +85,21 @@ class TrainedStudy(Study, Protocol):
         ...
 
     def listing(
-        self, results_root: Path, *, tier: str = "cpu", seeds: Sequence[int] = ()
+        self,
+        results_root: Path,
+        *,
+        tier: str = "cpu",
+        seeds: Sequence[int] = (),
     ) -> list[tuple[str, str, bool]]:
         """Digest, description and whether it is measured, of each part of the study."""
         ...
 
     def damaged(
-        self, results_root: Path, *, tier: str = "cpu", seeds: Sequence[int] = ()
+        self,
+        results_root: Path,
+        *,
+        tier: str = "cpu",
+        seeds: Sequence[int] = (),
     ) -> list[Path]:
         """Records that exist and cannot be read; `run` measures them again."""
         ...

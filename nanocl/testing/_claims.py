@@ -102,7 +102,8 @@ def global_seed(seed: int) -> Iterator[dict[str, Any]]:
     Yields:
         A dict that holds the generators' states at the end of the context once it is left.
     """
-    before, after = _states(), dict[str, Any]()
+    before = _states()
+    after = dict[str, Any]()
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)

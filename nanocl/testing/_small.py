@@ -57,7 +57,12 @@ def small_stream(
         own = torch.arange(first, first + rows)
         targets = _targets(own, stored, experience, scenario, measure)
         return TensorDataset(
-            stored, own, targets, task_label=experience, prepare=prepare, train=train
+            stored,
+            own,
+            targets,
+            task_label=experience,
+            prepare=prepare,
+            train=train,
         )
 
     outputs = 2 if scenario == "domain" else 2 * experiences
@@ -98,7 +103,10 @@ def small_learner(
     torch.manual_seed(seed)
     kind = head or ("shared" if scenario.measure == "loss" else HEADS[scenario.kind])
     network = Network(
-        backbone or SmallBackbone(), outputs=scenario.outputs, classes=scenario.classes, kind=kind
+        backbone or SmallBackbone(),
+        outputs=scenario.outputs,
+        classes=scenario.classes,
+        kind=kind,
     ).to(device)
     return Learner(
         model=network,
@@ -147,7 +155,13 @@ def _optimizer(strategies: Sequence[SupervisedPlugin], network: Network) -> torc
     return torch.optim.AdamW(network.parameters())
 
 
-def _targets(own: Tensor, stored: Tensor, experience: int, scenario: str, measure: str) -> Tensor:
+def _targets(
+    own: Tensor,
+    stored: Tensor,
+    experience: int,
+    scenario: str,
+    measure: str,
+) -> Tensor:
     """Targets of the rows `own`; classes alternate from row to row."""
     if measure == "loss":
         return stored[own].flatten(1)[:, experience : experience + 2].to(torch.float32) / 64 - 2

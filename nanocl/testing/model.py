@@ -13,7 +13,10 @@ from nanocl.testing._claims import claim, declared, global_seed, same_values, si
 
 
 def check_model(
-    cls: type, options: Mapping[str, Any] | None = None, *, inputs: tuple[int, ...] = (3, 32, 32)
+    cls: type,
+    options: Mapping[str, Any] | None = None,
+    *,
+    inputs: tuple[int, ...] = (3, 32, 32),
 ) -> None:
     """Check that a model keeps the plugin contract.
 
@@ -65,7 +68,12 @@ def _instances_agree(model: nn.Module, same: nn.Module, name: str) -> None:
     claim(isinstance(features, int), f"{name}: features must be an int, got {features!r}")
 
 
-def _state_is_complete(model: nn.Module, other: nn.Module, images: Tensor, name: str) -> None:
+def _state_is_complete(
+    model: nn.Module,
+    other: nn.Module,
+    images: Tensor,
+    name: str,
+) -> None:
     copied = copy.deepcopy(other)
     copied.load_state_dict(model.state_dict())
     claim(
@@ -75,7 +83,10 @@ def _state_is_complete(model: nn.Module, other: nn.Module, images: Tensor, name:
 
 
 def _make(
-    cls: type, options: Mapping[str, Any] | None, inputs: tuple[int, ...], seed: int
+    cls: type,
+    options: Mapping[str, Any] | None,
+    inputs: tuple[int, ...],
+    seed: int,
 ) -> nn.Module:
     with global_seed(seed):
         return cls(inputs, **(options or {}))

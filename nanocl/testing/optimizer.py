@@ -65,7 +65,8 @@ def check_optimizer(
 class _Network(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.first, self.last = nn.Linear(7, 9), nn.Linear(9, 5)
+        self.first = nn.Linear(7, 9)
+        self.last = nn.Linear(9, 5)
 
     def forward(self, inputs: Tensor) -> Tensor:
         return self.last(torch.tanh(self.first(inputs)))
@@ -82,7 +83,12 @@ def _loss(model: nn.Module, step: int) -> Tensor:
     return (model(inputs) - inputs[:, :5].sin()).square().mean()
 
 
-def _steps(model: nn.Module, optimizer: Optimizer, first: int, last: int) -> None:
+def _steps(
+    model: nn.Module,
+    optimizer: Optimizer,
+    first: int,
+    last: int,
+) -> None:
     for step in range(first, last):
         optimizer.zero_grad()
         _loss(model, step).backward()
@@ -185,7 +191,8 @@ def _missing_gradients_are_skipped(make: Make, name: str) -> None:
 
 def _cleared_state_starts_anew(make: Make, name: str) -> None:
     """Avalanche replaces `optimizer.state` on its first call."""
-    model, fresh = _model(), _model()
+    model = _model()
+    fresh = _model()
     optimizer = make(model.parameters())
     optimizer.state = defaultdict(dict)
     _steps(model, optimizer, 0, 3)
@@ -202,7 +209,8 @@ def _grown_parameters_are_trained(make: Make, name: str) -> None:
     optimizer = make(model.parameters())
     optimizer.state = defaultdict(dict)
     _steps(model, optimizer, 0, 3)
-    old, grown = model.last.weight, nn.Parameter(torch.zeros(8, 9))
+    old = model.last.weight
+    grown = nn.Parameter(torch.zeros(8, 9))
     model.last = nn.Linear(9, 8)
     model.last.weight = grown
     group = optimizer.param_groups[0]
@@ -246,7 +254,8 @@ def _closure_is_called(make: Make, name: str) -> None:
 
 
 def _bad_arguments_are_named(cls: type, options: dict[str, Any]) -> None:
-    name, arguments = cls.__name__, inspect.signature(cls).parameters
+    name = cls.__name__
+    arguments = inspect.signature(cls).parameters
     for argument, value in BAD.items():
         if argument not in arguments:
             continue

@@ -26,7 +26,10 @@ from nanocl.training.measure import Meter
 
 
 def check_strategy(
-    cls: type, options: Mapping[str, Any] | None = None, *, regression: bool = False
+    cls: type,
+    options: Mapping[str, Any] | None = None,
+    *,
+    regression: bool = False,
 ) -> None:
     """Check that a strategy keeps the plugin contract; takes about a second.
 
@@ -78,7 +81,11 @@ def _misspelt_hooks_are_errors(cls: type) -> None:
 
 
 def _runs_repeat_and_resume(
-    cls: type, options: dict[str, Any], scenario: str, measure: str, where: str
+    cls: type,
+    options: dict[str, Any],
+    scenario: str,
+    measure: str,
+    where: str,
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "run.pt"
@@ -107,11 +114,16 @@ def _runs_repeat_and_resume(
 
 
 def _run(
-    cls: type, options: dict[str, Any], scenario: str, measure: str, path: Path | None = None
+    cls: type,
+    options: dict[str, Any],
+    scenario: str,
+    measure: str,
+    path: Path | None = None,
 ) -> tuple[Learner, Outcome]:
     stream = small_stream(scenario, measure=measure)
     learner = small_learner(stream, [cls(**options)])
-    meter, drift = Meter(), DriftMeter(learner.model, learner.model.head_parameters())
+    meter = Meter()
+    drift = DriftMeter(learner.model, learner.model.head_parameters())
 
     def save(outcome: Outcome) -> None:
         if path and len(outcome.evaluation) == 2:
@@ -123,16 +135,23 @@ def _run(
 
 def _spec(cls: type, scenario: str) -> RunSpec:
     """The identity of the run in its checkpoint."""
-    stream, model, strategy = Part("small-stream"), Part("small-backbone"), Part(cls.__name__)
+    stream = Part("small-stream")
+    model = Part("small-backbone")
+    strategy = Part(cls.__name__)
     return RunSpec("testing", "smoke", scenario, stream, model, (strategy,), Training(), seed=0)
 
 
 def _resume(
-    cls: type, options: dict[str, Any], scenario: str, measure: str, path: Path
+    cls: type,
+    options: dict[str, Any],
+    scenario: str,
+    measure: str,
+    path: Path,
 ) -> tuple[Learner, Outcome]:
     stream = small_stream(scenario, measure=measure)
     learner = small_learner(stream, [cls(**options)])
-    meter, drift = Meter(), DriftMeter(learner.model, learner.model.head_parameters())
+    meter = Meter()
+    drift = DriftMeter(learner.model, learner.model.head_parameters())
     with global_seed(3):
         so_far = checkpoint.load(path, _spec(cls, scenario), learner, meter, drift)
         return learner, train(learner, stream, meter, drift=drift, so_far=so_far)
@@ -140,7 +159,8 @@ def _resume(
 
 def _instances_share_nothing(cls: type, options: dict[str, Any], scenario: str) -> None:
     stream = small_stream(scenario)
-    used, idle = cls(**options), cls(**options)
+    used = cls(**options)
+    idle = cls(**options)
     before = copy.deepcopy(idle.state_dict())
     shared = copy.deepcopy({name: value for name, value in vars(cls).items() if _is_data(value)})
     with silence(cls), global_seed(1):
@@ -172,7 +192,12 @@ def _global_generators_are_not_seeded(cls: type, options: dict[str, Any], scenar
         )
 
 
-def _equal(a: Outcome, b: Outcome, first: Learner, second: Learner) -> bool:
+def _equal(
+    a: Outcome,
+    b: Outcome,
+    first: Learner,
+    second: Learner,
+) -> bool:
     return (
         a.status == b.status
         and a.evaluation == b.evaluation

@@ -23,7 +23,10 @@ from nanocl.testing._claims import (
 
 
 def check_stream(
-    cls: type, options: Mapping[str, Any] | None = None, *, data_root: Path | None = None
+    cls: type,
+    options: Mapping[str, Any] | None = None,
+    *,
+    data_root: Path | None = None,
 ) -> None:
     """Check that a stream keeps the plugin contract in each scenario that it declares.
 
@@ -60,7 +63,10 @@ def check_stream(
 
 
 def _keeps_contract(
-    cls: type, options: Mapping[str, Any] | None, scenario: str, data_root: Path | None
+    cls: type,
+    options: Mapping[str, Any] | None,
+    scenario: str,
+    data_root: Path | None,
 ) -> None:
     where = f"{cls.__name__} as a {scenario}-incremental stream"
     with silence(cls):
@@ -127,7 +133,8 @@ def _data_are_tensors(scenario: Scenario, where: str) -> None:
 
 
 def _shape_is_right(scenario: Scenario, where: str) -> None:
-    trained, tested = list(scenario.train_stream), list(scenario.test_stream)
+    trained = list(scenario.train_stream)
+    tested = list(scenario.test_stream)
     claim(
         len(trained) >= 1 and len(trained) == len(tested),
         f"{where}: each experience needs training and test data, "
@@ -141,7 +148,12 @@ def _shape_is_right(scenario: Scenario, where: str) -> None:
         _samples_are_right(experience.dataset, scenario, where, experience.current_experience)
 
 
-def _samples_are_right(dataset: Any, scenario: Scenario, where: str, number: int) -> None:
+def _samples_are_right(
+    dataset: Any,
+    scenario: Scenario,
+    where: str,
+    number: int,
+) -> None:
     claim(len(dataset) > 0, f"{where}: experience {number} is empty")
     inputs, target, label = dataset[0]
     shape = tuple(scenario.inputs)

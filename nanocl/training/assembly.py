@@ -124,12 +124,18 @@ def _with_weights(spec: RunSpec, context: Context, device: str) -> Part:
         plain = replace(model, options=own)
         make_backbone = partial(context.catalogue.make, "models", plain)
         path = pretraining.weights_of(
-            model, spec.stream.options, make_backbone, context.data_root, device
+            model,
+            spec.stream.options,
+            make_backbone,
+            context.data_root,
+            device,
         )
         return replace(model, options={**own, "weights": str(path)})
     weights = own.get("weights")
     found = data.find_file(str(weights), context.data_root) if weights else None
-    return replace(model, options={**own, "weights": str(found)}) if found else model
+    if found:
+        return replace(model, options={**own, "weights": str(found)})
+    return model
 
 
 def _check_start(spec: RunSpec) -> None:

@@ -41,7 +41,12 @@ def path_of(spec: RunSpec, folder: Path) -> Path:
 
 
 def save(
-    path: Path, spec: RunSpec, learner: Learner, meter: Meter, drift: DriftMeter, outcome: Outcome
+    path: Path,
+    spec: RunSpec,
+    learner: Learner,
+    meter: Meter,
+    drift: DriftMeter,
+    outcome: Outcome,
 ) -> None:
     """Write everything atomically.
 
@@ -67,7 +72,13 @@ def save(
     files.write(path, json.dumps(header).encode() + b"\n" + content.getvalue())
 
 
-def load(path: Path, spec: RunSpec, learner: Learner, meter: Meter, drift: DriftMeter) -> Outcome:
+def load(
+    path: Path,
+    spec: RunSpec,
+    learner: Learner,
+    meter: Meter,
+    drift: DriftMeter,
+) -> Outcome:
     """Restore a learner and its instruments.
 
     Returns:

@@ -9,7 +9,12 @@ from torch import Tensor, nn
 
 from nanocl.records import Drift
 
-_BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+_BITS = {
+    1: torch.uint8,
+    2: torch.int16,
+    4: torch.int32,
+    8: torch.int64,
+}
 Tensors = Mapping[str, Tensor]
 
 
@@ -32,9 +37,10 @@ class DriftMeter:
         groups = self._groups(now)
         backbone = [name for name in groups["backbone"] if _comparable(self.start, now, name)]
         both = [name for name in groups["all"] if _comparable(self.start, now, name)]
-        layers = {
-            name: (_norm(now[name] - self.start[name]), self._relative(now, name)) for name in both
-        }
+        layers = {}
+        for name in both:
+            distance = _norm(now[name] - self.start[name])
+            layers[name] = (distance, self._relative(now, name))
         distances = [layers[name][0] for name in backbone]
         drift = Drift(
             start=self._compare(self.start, now),
@@ -52,7 +58,8 @@ class DriftMeter:
 
     def load_state_dict(self, state: Mapping[str, dict[str, Tensor]]) -> None:
         """Set both snapshots."""
-        self.start, self.previous = state["start"], state["previous"]
+        self.start = state["start"]
+        self.previous = state["previous"]
 
     def _groups(self, tensors: Tensors) -> dict[str, list[str]]:
         parameters = [name for name in tensors if not name.startswith("buffer:")]
@@ -68,12 +75,16 @@ class DriftMeter:
         for group, names in self._groups(now).items():
             names = [name for name in names if _comparable(reference, now, name)]
             if names:
-                columns[group] = compare([reference[n] for n in names], [now[n] for n in names])
+                before = [reference[name] for name in names]
+                after = [now[name] for name in names]
+                columns[group] = compare(before, after)
         return columns
 
     def _relative(self, now: Tensors, name: str) -> float | None:
         size = _norm(self.start[name])
-        return _norm(now[name] - self.start[name]) / size if size else None
+        if size:
+            return _norm(now[name] - self.start[name]) / size
+        return None
 
 
 def snapshot(model: nn.Module) -> dict[str, Tensor]:
@@ -97,12 +108,14 @@ def compare(reference: list[Tensor], now: list[Tensor]) -> dict[str, float | Non
         teacher-student tables), `touched` the share of entries whose bits differ, `cosine`
         cos(now, ref). None where a norm is 0.
     """
+    pairs = list(zip(reference, now, strict=True))
     # ||now - ref||^2, then ||ref|| and ||now||, then <now, ref>, each over all tensors of the group
-    squares = sum(_square(b - a) for a, b in zip(reference, now, strict=True))
-    before, after = (sum(map(_square, tensors)) ** 0.5 for tensors in (reference, now))
-    dot = sum((a.double() * b.double()).sum().item() for a, b in zip(reference, now, strict=True))
+    squares = sum(_square(b - a) for a, b in pairs)
+    before = sum(map(_square, reference)) ** 0.5
+    after = sum(map(_square, now)) ** 0.5
+    dot = sum((a.double() * b.double()).sum().item() for a, b in pairs)
     count = sum(a.numel() for a in reference)
-    touched = sum(int((_bits(a) != _bits(b)).sum()) for a, b in zip(reference, now, strict=True))
+    touched = sum(int((_bits(a) != _bits(b)).sum()) for a, b in pairs)
     return {
         "l2": squares**0.5,
         "relative": squares**0.5 / before if before else None,
@@ -120,7 +133,8 @@ def change_by_magnitude(reference: Tensor, now: Tensor) -> tuple[float, ...]:
     """
     if reference.numel() < 10:
         return ()
-    change = (now - reference).abs()[reference.abs().argsort(stable=True)]
+    smallest_first = reference.abs().argsort(stable=True)
+    change = (now - reference).abs()[smallest_first]
     return tuple(part.double().mean().item() for part in change.tensor_split(10))
 
 
@@ -129,7 +143,9 @@ def _comparable(reference: Tensors, now: Tensors, name: str) -> bool:
 
 
 def _flat(tensors: Tensors, names: list[str]) -> Tensor:
-    return torch.cat([tensors[name].flatten() for name in names]) if names else torch.empty(0)
+    if names:
+        return torch.cat([tensors[name].flatten() for name in names])
+    return torch.empty(0)
 
 
 def _bits(tensor: Tensor) -> Tensor:

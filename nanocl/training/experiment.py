@@ -30,17 +30,9 @@ def run_one(spec: RunSpec, context: Context, tell: Tell | None = None) -> RunRes
 
     The checkpoint stays where it is: who stores the result deletes it.
     """
-
-    def notify(text: str) -> None:
-        if tell:
-            tell(Notice(spec.digest, text))
-
-    torch.set_num_threads(spec.training.threads)
+    notify = _notifier(spec, tell)
     context = replace(context, device=choose_device(context.device))
-    learner, scenario = build(spec, context)
-    if hasattr(learner.optimizer, "compile_ahead"):
-        # takes seconds once on a machine, which are no part of what a step costs
-        learner.optimizer.compile_ahead()
+    learner, scenario = _prepared(spec, context)
     meter = measure.Meter(context.device)
     drift = DriftMeter(learner.model, learner.model.head_parameters())
     path = _checkpoint_of(spec, context)
@@ -79,6 +71,24 @@ def run_one(spec: RunSpec, context: Context, tell: Tell | None = None) -> RunRes
     return _result(spec, scenario, learner, outcome, cost, context.device)
 
 
+def _prepared(spec: RunSpec, context: Context) -> tuple[loop.Learner, Scenario]:
+    """Build the learner and its scenario, with the optimizer's kernels compiled."""
+    torch.set_num_threads(spec.training.threads)
+    learner, scenario = build(spec, context)
+    if hasattr(learner.optimizer, "compile_ahead"):
+        # takes seconds once on a machine, which are no part of what a step costs
+        learner.optimizer.compile_ahead()
+    return learner, scenario
+
+
+def _notifier(spec: RunSpec, tell: Tell | None) -> Callable[[str], None]:
+    def notify(text: str) -> None:
+        if tell:
+            tell(Notice(spec.digest, text))
+
+    return notify
+
+
 def _checkpoint_of(spec: RunSpec, context: Context) -> Path | None:
     """The file of the run's checkpoint; a probed run has none, since its probe starts at zero."""
     if context.checkpoints is None or context.probes:
@@ -87,7 +97,10 @@ def _checkpoint_of(spec: RunSpec, context: Context) -> Path | None:
 
 
 def _teller(
-    spec: RunSpec, scenario: Scenario, meter: measure.Meter, tell: Tell
+    spec: RunSpec,
+    scenario: Scenario,
+    meter: measure.Meter,
+    tell: Tell,
 ) -> Callable[[int, int, float], None]:
     experiences = len(scenario.train_stream)
     epochs = 1 if spec.training.iterations else spec.training.epochs

@@ -19,7 +19,11 @@ from nanocl.records import UserError
 from nanocl.training.normalisation import tracking
 
 CLOSED = -1e4  # exp() of it is 0 in every float type, and it stays finite in float16
-HEADS = {"class": ("seen", "all"), "task": ("own", "masked"), "domain": ("shared",)}
+HEADS = {
+    "class": ("seen", "all"),
+    "task": ("own", "masked"),
+    "domain": ("shared",),
+}
 
 
 class Network(MultiTaskModule):
@@ -47,7 +51,9 @@ class Network(MultiTaskModule):
         classes: Sequence[Sequence[int]] = (),
     ) -> None:
         super().__init__()
-        self.backbone, self.kind, self.outputs = backbone, kind, outputs
+        self.backbone = backbone
+        self.kind = kind
+        self.outputs = outputs
         groups = torch.zeros(max(1, len(classes)), outputs, dtype=torch.bool)
         for label, members in enumerate(classes):
             groups[label, list(members)] = True
@@ -144,7 +150,9 @@ def _linear(backbone: nn.Module, outputs: int) -> nn.Linear:
     """The backbone's own output layer where it has a method `make_head`, else torch's default."""
     make = getattr(backbone, "make_head", None)
     features: Any = backbone.features
-    return make(outputs) if make else nn.Linear(features, outputs)
+    if make:
+        return make(outputs)
+    return nn.Linear(features, outputs)
 
 
 def choose(head: str, scenario: str, measure: str) -> str:

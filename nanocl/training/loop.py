@@ -60,7 +60,9 @@ class Learner(SupervisedTemplate):
             eval_mb_size=training.evaluation_batch_size,
             evaluator=EvaluationPlugin(),
         )
-        self.training, self.seed, self.strategies = training, seed, list(strategies)
+        self.training = training
+        self.seed = seed
+        self.strategies = list(strategies)
         self.statistics: RunningStatistics | None = None
 
     def check_model_and_optimizer(self, **kwargs: Any) -> None:
@@ -120,7 +122,10 @@ class Learner(SupervisedTemplate):
             self.seed * 1_000_003 + self.experience.current_experience
         )
         self.dataloader = MiniBatches(
-            parts, self.train_mb_size, generator=order, iterations=self.training.iterations
+            parts,
+            self.train_mb_size,
+            generator=order,
+            iterations=self.training.iterations,
         )
 
     def make_eval_dataloader(self, **kwargs: Any) -> None:
@@ -146,9 +151,11 @@ class Learner(SupervisedTemplate):
         if not getattr(self.optimizer, "needs_closure", False):
             self.optimizer.step()
             return
-        loss, output = self.loss, self.mb_output
+        loss = self.loss
+        output = self.mb_output
         self.optimizer.step(self.repeat)
-        self.loss, self.mb_output = loss, output
+        self.loss = loss
+        self.mb_output = output
 
     def repeat(self) -> Tensor:
         """Repeat forward and backward pass on the current mini-batch at the current weights.

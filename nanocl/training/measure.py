@@ -23,7 +23,8 @@ from nanocl.records import Cost, Environment
 
 # extras that decide what a run computes
 LIBRARIES = ("bitsandbytes", "pytorch-optimizer", "timm", "torchao")
-_STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+_STATUS = Path("/proc/self/status")
+_RESET = Path("/proc/self/clear_refs")
 
 
 class Meter:
@@ -37,7 +38,10 @@ class Meter:
     """
 
     def __init__(self, device: str = "cpu") -> None:
-        self.device, self.seconds, self.steps, self.samples = device, 0.0, 0, 0
+        self.device = device
+        self.seconds = 0.0
+        self.steps = 0
+        self.samples = 0
         self.strategy_bytes = 0
         self._since: float | None = None
         _forget_peak()
@@ -53,7 +57,8 @@ class Meter:
         finally:
             if self.device == "cuda":
                 torch.cuda.synchronize()
-            self.seconds, self._since = self.elapsed(), None
+            self.seconds = self.elapsed()
+            self._since = None
 
     def elapsed(self) -> float:
         """Seconds of training until now, including the current block."""

@@ -30,13 +30,17 @@ class Scores(SupervisedPlugin):
         self.masked: list[float] = []
 
     def before_eval(self, strategy: Any, **kwargs: Any) -> None:
-        self.row, self.masked = [], []
+        self.row = []
+        self.masked = []
 
     def before_eval_exp(self, strategy: Any, **kwargs: Any) -> None:
-        self._sum, self._masked, self._count = 0.0, 0.0, 0
+        self._sum = 0.0
+        self._masked = 0.0
+        self._count = 0
 
     def after_eval_iteration(self, strategy: Any, **kwargs: Any) -> None:
-        output, target = strategy.mb_output, strategy.mb_y
+        output = strategy.mb_output
+        target = strategy.mb_y
         if not output.isfinite().all():
             raise Diverged("the model's outputs are infinite or NaN")
         self._count += len(target)
@@ -63,7 +67,9 @@ class Ticker(SupervisedPlugin):
 
     def __init__(self, meter: Meter, tell: Callable[[int, int, float], None] | None = None) -> None:
         super().__init__()
-        self.meter, self.tell, self._told = meter, tell, 0.0
+        self.meter = meter
+        self.tell = tell
+        self._told = 0.0
 
     def after_training_iteration(self, strategy: Any, **kwargs: Any) -> None:
         self.meter.steps += 1

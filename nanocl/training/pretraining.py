@@ -17,7 +17,10 @@ from nanocl.records import Option, Part, files, hash_of
 from nanocl.streams.finetune import Finetune
 from nanocl.training.heads import Network
 
-MOMENTUM, WEIGHT_DECAY, SEED, THREADS = 0.9, 5e-4, 0, 1
+MOMENTUM = 0.9
+WEIGHT_DECAY = 5e-4
+SEED = 0
+THREADS = 1
 VERSION = 1  # rises when the training below changes; files of older versions are then not used
 
 
@@ -69,7 +72,11 @@ def train(
     """Train a network on all classes at once, as described in `weights_of`."""
     batches = MiniBatches(parts, batch_size, generator=torch.Generator().manual_seed(SEED))
     optimizer = torch.optim.SGD(
-        network.parameters(), lr=lr, momentum=MOMENTUM, nesterov=True, weight_decay=WEIGHT_DECAY
+        network.parameters(),
+        lr=lr,
+        momentum=MOMENTUM,
+        nesterov=True,
+        weight_decay=WEIGHT_DECAY,
     )
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=epochs * len(batches))
     network.train()

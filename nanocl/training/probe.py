@@ -19,7 +19,9 @@ from nanocl.training.drift import change_by_magnitude
 
 FEWEST = 1000  # entries of a layer: the top 0.01 % of fewer is not a set
 DENSITIES = (0.001, 0.01, 0.1)
-TOP_GRADIENTS, LOW_GRADIENTS = 1e-4, 0.8  # the shares behind r
+# the shares behind r
+TOP_GRADIENTS = 1e-4
+LOW_GRADIENTS = 0.8
 
 
 class MagnitudeProbe(SupervisedPlugin):
@@ -36,11 +38,13 @@ class MagnitudeProbe(SupervisedPlugin):
         self.looks: list[dict[str, Any]] = []
         self.changes: list[dict[str, Any]] = []
         self._start: dict[str, Tensor] = {}
-        self._step, self._next = 0, 0
+        self._step = 0
+        self._next = 0
 
     def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         self._start = {name: weight.detach().clone() for name, weight in _matrices(strategy.model)}
-        self._step, self._next = 0, 0
+        self._step = 0
+        self._next = 0
 
     def before_update(self, strategy: Any, **kwargs: Any) -> None:
         if self._step == self._next:
@@ -51,7 +55,13 @@ class MagnitudeProbe(SupervisedPlugin):
                 for name, weight in _matrices(strategy.model)
                 if weight.grad is not None
             }
-            self.looks.append({"experience": experience, "step": self._step, "layers": layers})
+            self.looks.append(
+                {
+                    "experience": experience,
+                    "step": self._step,
+                    "layers": layers,
+                }
+            )
         self._step += 1
 
     def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
@@ -62,11 +72,18 @@ class MagnitudeProbe(SupervisedPlugin):
                 for name, weight in _matrices(strategy.model)
                 if name in self._start
             }
-            self.changes.append({"experience": experience, "steps": self._step, "layers": layers})
+            self.changes.append(
+                {
+                    "experience": experience,
+                    "steps": self._step,
+                    "layers": layers,
+                }
+            )
         self._start = {}
 
     def _change(self, name: str, weight: Tensor) -> list[float | None]:
-        start, now = self._start[name].flatten().cpu(), weight.detach().flatten().cpu()
+        start = self._start[name].flatten().cpu()
+        now = weight.detach().flatten().cpu()
         return [_short(value) for value in change_by_magnitude(start, now)]
 
     def save(self, folder: Path, spec: RunSpec) -> Path:
@@ -91,8 +108,10 @@ def look(weight: Tensor, gradient: Tensor) -> dict[str, Any]:
     Source: Zhou, Jacobs, Gadhikar and Burkholz, 2025, arXiv:2506.21374, Table 1 (the quotient
         itself is not printed).
     """
-    w, g = weight.flatten().abs().double().cpu(), gradient.flatten().abs().double().cpu()
-    smallest, steepest = w.argsort(stable=True), g.argsort(descending=True, stable=True)
+    w = weight.flatten().abs().double().cpu()
+    g = gradient.flatten().abs().double().cpu()
+    smallest = w.argsort(stable=True)
+    steepest = g.argsort(descending=True, stable=True)
     tenths = smallest.tensor_split(10)
     overlap = {
         f"{density:g}": _short(_share(_first(steepest, density), _first(smallest, density)))
@@ -114,7 +133,9 @@ def _ratio(w: Tensor, steepest: Tensor) -> float | None:
     top = _first(steepest, TOP_GRADIENTS)
     low = steepest[len(w) - int(LOW_GRADIENTS * len(w)) :]
     largest = w[low].max()
-    return _short(w[top].median() / largest) if largest > 0 else None
+    if largest > 0:
+        return _short(w[top].median() / largest)
+    return None
 
 
 def _matrices(model: Any) -> list[tuple[str, Tensor]]:

@@ -23,22 +23,35 @@ def adamw(param: Tensor, state: dict[str, Any], step: AdamStep) -> list[Work]:
     """See `_plain.adamw.adamw`; returns the loop that still has to run."""
     if "offset" in state:
         return [_selected_work(param, state, step)]
-    numel, args = param.numel(), arguments(param.dtype, state, step)
+    numel = param.numel()
+    args = arguments(param.dtype, state, step)
     row = (*_addresses(param, state), numel, step.key, step.weight_key or 0)
-    return [Work(adamw_all, args, -(-numel // BLOCK), max(1, numel), row)]
+    blocks = -(-numel // BLOCK)
+    return [Work(adamw_all, args, blocks, max(1, numel), row)]
 
 
 def _selected_work(param: Tensor, state: dict[str, Any], step: AdamStep) -> Work:
-    mean, start, offset, age = state["mean"], state["start"], state["offset"], state.get("age")
-    numel, selected, edges = param.numel(), mean.numel(), start.numel()
+    mean = state["mean"]
+    start = state["start"]
+    offset = state["offset"]
+    age = state.get("age")
+    numel = param.numel()
+    selected = mean.numel()
+    edges = start.numel()
     # the order of `adamw_selected`'s table: addresses, lengths, then numbers
     row = (
         *_addresses(param, state),
         address(start),
         address(offset),
         address(offset if age is None else age),
-        *(numel, selected, edges, 0 if age is None else selected),
-        *(state["chunk"], step.since, step.key, step.weight_key or 0),
+        numel,
+        selected,
+        edges,
+        0 if age is None else selected,
+        state["chunk"],
+        step.since,
+        step.key,
+        step.weight_key or 0,
     )
     lines = min(selected, numel * param.element_size() // LINE)
     cost = max(1, selected + FETCH * lines)
@@ -47,7 +60,9 @@ def _selected_work(param: Tensor, state: dict[str, Any], step: AdamStep) -> Work
 
 def _addresses(param: Tensor, state: dict[str, Any]) -> tuple[int, int, int, int]:
     gradient = gradient_of(param)
-    return param.data_ptr(), gradient.data_ptr(), address(state["mean"]), address(state["square"])
+    mean = address(state["mean"])
+    square = address(state["square"])
+    return param.data_ptr(), gradient.data_ptr(), mean, square
 
 
 def arguments(kind: torch.dtype, state: dict[str, Any], step: AdamStep) -> tuple[Any, ...]:
@@ -79,7 +94,8 @@ def _arguments(
     lr, beta1, beta2, eps, decay = numbers
     real = arithmetic_type(types[0])
     scalars = tuple(map(real, (lr, 1 - beta1, beta2, 1 - beta2, eps, decay)))
-    param, moments = KINDS[types[0]], KINDS[types[1]]
+    param = KINDS[types[0]]
+    moments = KINDS[types[1]]
     kinds = [param, param, moments, moments]
     if types[2] is not None:
         age = types[2] if since is not None else torch.int16

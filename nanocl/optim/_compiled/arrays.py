@@ -20,7 +20,8 @@ KINDS = {
 
 def fits(param: Tensor) -> bool:
     """Whether loops can read and write the parameter and its gradient in place."""
-    grad, kind = param.grad, param.dtype
+    grad = param.grad
+    kind = param.dtype
     return (
         grad is not None
         and param.is_cpu
@@ -42,7 +43,9 @@ def array(tensor: Tensor) -> np.ndarray:
 
 def arithmetic_type(dtype: torch.dtype) -> type[np.floating]:
     """The type that the loops compute in for parameters of a type."""
-    return np.float64 if dtype == torch.float64 else np.float32
+    if dtype == torch.float64:
+        return np.float64
+    return np.float32
 
 
 def address(tensor: Tensor) -> int:

@@ -23,7 +23,9 @@ def cautious_adamw(param: Tensor, state: dict[str, Any], step: AdamStep) -> list
         return plain.cautious_adamw(param, state, step)
     taking, moving = scalars_of(param, step)
     args = (*arrays_of(param, state), taking + moving)
-    return [Work(_pieces, args, -(-param.numel() // PIECE), max(1, param.numel()))]
+    numel = param.numel()
+    pieces = -(-numel // PIECE)
+    return [Work(_pieces, args, pieces, max(1, numel))]
 
 
 @njit(**COMPILE)
@@ -35,13 +37,18 @@ def _pieces(param, grad, mean, square, numbers, first, last):
     """
     rest1, beta2, rest2, lr, scale, eps, decay = numbers
     piece = slice(first * PIECE, last * PIECE)
-    param, grad, mean, square = param[piece], grad[piece], mean[piece], square[piece]
+    param = param[piece]
+    grad = grad[piece]
+    mean = mean[piece]
+    square = square[piece]
     for i in range(len(param)):
-        g, w = grad[i], param[i]
+        g = grad[i]
+        w = param[i]
         # m <- beta1 m + (1 - beta1) g, v <- beta2 v + (1 - beta2) g^2
         m = mean[i] + rest1 * (g - mean[i])
         v = beta2 * square[i] + rest2 * g * g
-        mean[i], square[i] = m, v
+        mean[i] = m
+        square[i] = v
         update = lr * m / (np.sqrt(v) * scale + eps)
         # the indicator [u w >= 0] by signs, because the product may underflow to zero
         away = ((w < 0) & (update > 0)) | ((w > 0) & (update < 0))

@@ -15,12 +15,15 @@ from nanocl.optim._plain.adamw import AdamStep
 
 def has_one_type(param: Tensor, state: dict[str, Any]) -> bool:
     """Whether parameter and moments are both float32 or both float64."""
-    return param.dtype in (torch.float32, torch.float64) and state["mean"].dtype == param.dtype
+    kind = param.dtype
+    return kind in (torch.float32, torch.float64) and state["mean"].dtype == kind
 
 
 def arrays_of(param: Tensor, state: dict[str, Any]) -> list[np.ndarray]:
     """Parameter, gradient, first and second moment."""
-    return [array(t) for t in (param, gradient_of(param), state["mean"], state["square"])]
+    gradient = gradient_of(param)
+    tensors = (param, gradient, state["mean"], state["square"])
+    return [array(tensor) for tensor in tensors]
 
 
 def scalars_of(param: Tensor, step: AdamStep) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
@@ -33,5 +36,6 @@ def scalars_of(param: Tensor, step: AdamStep) -> tuple[tuple[Any, ...], tuple[An
     taking = 1 - step.beta1, step.beta2, 1 - step.beta2
     # the correction of m joins lr, that of v scales its root: one multiplication an entry
     rate = step.lr / (1 - step.beta1**step.since)
-    moving = rate, (1 - step.beta2**step.since) ** -0.5, step.eps, step.decay
+    scale = (1 - step.beta2**step.since) ** -0.5
+    moving = rate, scale, step.eps, step.decay
     return tuple(map(real, taking)), tuple(map(real, moving))

@@ -23,7 +23,11 @@ COMPILE: Any = {
     "error_model": "numpy",
     "fastmath": {"contract"},
 }
-INLINE: Any = {"forceinline": True, "error_model": "numpy", "fastmath": {"contract"}}
+INLINE: Any = {
+    "forceinline": True,
+    "error_model": "numpy",
+    "fastmath": {"contract"},
+}
 EXACT: Any = {**COMPILE, "fastmath": False}
 EXACT_INLINE: Any = {**INLINE, "fastmath": False}
 intrinsic: Any = extending.intrinsic  # its stub keeps the argument that numba fills in
@@ -179,11 +183,14 @@ def prefetch(typing, array, i):
 
     def generate(context, builder, signature, args):
         data = context.make_array(signature.args[0])(context, builder, args[0]).data
-        byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+        byte = ir.IntType(8).as_pointer()
+        word = ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
         function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
         address = builder.bitcast(builder.gep(data, [args[1]]), byte)
-        read, all_caches, data_cache = word(0), word(3), word(1)
+        read = word(0)
+        all_caches = word(3)
+        data_cache = word(1)
         builder.call(function, [address, read, all_caches, data_cache])
         return context.get_dummy_value()
 

@@ -36,13 +36,25 @@ def adamw_selected(table, kinds, inverse1, inverse2, numbers, stochastic, first,
         stochastic: Whether the parameter is rounded stochastically.
     """
     buffer = np.empty((2, BLOCK), inverse1.dtype)
-    scale1, scale2 = np.full(BLOCK, inverse1[0]), np.full(BLOCK, inverse2[0])
+    scale1 = np.full(BLOCK, inverse1[0])
+    scale2 = np.full(BLOCK, inverse2[0])
     for i in range(len(table)):
-        row, (begin, end) = table[i, HEAD:], part(table[i], first, last)
+        row = table[i, HEAD:]
+        begin, end = part(table[i], first, last)
         if begin >= end:
             continue
         _selected(
-            row, kinds, inverse1, inverse2, numbers, stochastic, begin, end, buffer, scale1, scale2
+            row,
+            kinds,
+            inverse1,
+            inverse2,
+            numbers,
+            stochastic,
+            begin,
+            end,
+            buffer,
+            scale1,
+            scale2,
         )
 
 
@@ -52,7 +64,9 @@ def part(row, first, last):
 
     Adjacent shares give adjacent pieces, so that every piece is done once.
     """
-    begin, cost, pieces = row[0], row[1], row[2]
+    begin = row[0]
+    cost = row[1]
+    pieces = row[2]
     return (
         min(max(first - begin, 0), cost) * pieces // cost,
         min(max(last - begin, 0), cost) * pieces // cost,
@@ -64,14 +78,22 @@ def _selected(
     row, kinds, inverse1, inverse2, numbers, stochastic, first, last, buffer, scale1, scale2
 ):
     """Update the chunks first ... last - 1 of one parameter."""
-    param, grad = array_at(row[0], row[7], kinds[0]), array_at(row[1], row[7], kinds[1])
-    mean, square = array_at(row[2], row[8], kinds[2]), array_at(row[3], row[8], kinds[3])
-    start, offset = array_at(row[4], row[9], kinds[4]), array_at(row[5], row[8], kinds[5])
-    age, chunk, since = array_at(row[6], row[10], kinds[6]), row[11], row[12]
-    key, weight_key = np.uint32(row[13]), np.uint32(row[14])
-    entries, gradient = buffer[0], buffer[1]
+    param = array_at(row[0], row[7], kinds[0])
+    grad = array_at(row[1], row[7], kinds[1])
+    mean = array_at(row[2], row[8], kinds[2])
+    square = array_at(row[3], row[8], kinds[3])
+    start = array_at(row[4], row[9], kinds[4])
+    offset = array_at(row[5], row[8], kinds[5])
+    age = array_at(row[6], row[10], kinds[6])
+    chunk = row[11]
+    since = row[12]
+    key = np.uint32(row[13])
+    weight_key = np.uint32(row[14])
+    entries = buffer[0]
+    gradient = buffer[1]
     for c in range(first, last):
-        base, end = c * chunk, start[c + 1]
+        base = c * chunk
+        end = start[c + 1]
         for j in range(start[c], end, BLOCK):
             count = min(BLOCK, end - j)
             # gather, and prefetch the entries that come AHEAD places later
@@ -82,10 +104,12 @@ def _selected(
                     prefetch(param, soon)
                     prefetch(grad, soon)
                 place = np.uintp(base + np.intp(offset[j + i]))
-                entries[i], gradient[i] = load(param, place), load(grad, place)
+                entries[i] = load(param, place)
+                gradient[i] = load(grad, place)
             if len(age):
                 _look_up(age[j : j + count], since, inverse1, inverse2, scale1, scale2)
-            means, squares = mean[j : j + count], square[j : j + count]
+            means = mean[j : j + count]
+            squares = square[j : j + count]
             _update(entries, gradient, means, squares, scale1, scale2, numbers, key, j)
             # scatter
             for i in range(count):
@@ -99,7 +123,8 @@ def _look_up(age, since, inverse1, inverse2, scale1, scale2):
     oldest = len(inverse1) - 1
     for i in range(len(age)):
         updates = min(np.intp(age[i]) + since, oldest)
-        scale1[i], scale2[i] = inverse1[updates], inverse2[updates]
+        scale1[i] = inverse1[updates]
+        scale2[i] = inverse2[updates]
 
 
 @njit(**INLINE)
@@ -107,7 +132,8 @@ def _update(entries, gradient, mean, square, scale1, scale2, numbers, key, place
     """Step `entries` and their moments; `place` is the position of their first random bits."""
     lr, rest1, beta2, rest2, eps, decay = numbers
     for i in range(len(mean)):
-        g, m = load(gradient, i), load(mean, i)
+        g = load(gradient, i)
+        m = load(mean, i)
         # Loshchilov and Hutter's Algorithm 2, lines 7 and 8: the moments
         m = m + rest1 * (g - m)
         v = beta2 * load(square, i) + rest2 * g * g
@@ -127,9 +153,11 @@ def adamw_all(table, kinds, inverse1, inverse2, numbers, stochastic, first, last
             square; their length; the keys of the random bits.
     """
     entries = np.empty(BLOCK, inverse1.dtype)
-    scale1, scale2 = np.full(BLOCK, inverse1[0]), np.full(BLOCK, inverse2[0])
+    scale1 = np.full(BLOCK, inverse1[0])
+    scale2 = np.full(BLOCK, inverse2[0])
     for i in range(len(table)):
-        row, (begin, end) = table[i, HEAD:], part(table[i], first, last)
+        row = table[i, HEAD:]
+        begin, end = part(table[i], first, last)
         if begin < end:
             _all(row, kinds, numbers, stochastic, begin, end, entries, scale1, scale2)
 
@@ -137,9 +165,12 @@ def adamw_all(table, kinds, inverse1, inverse2, numbers, stochastic, first, last
 @njit(**COMPILE)
 def _all(row, kinds, numbers, stochastic, first, last, entries, scale1, scale2):
     """Update the blocks first ... last - 1 of one parameter."""
-    param, grad = array_at(row[0], row[4], kinds[0]), array_at(row[1], row[4], kinds[1])
-    mean, square = array_at(row[2], row[4], kinds[2]), array_at(row[3], row[4], kinds[3])
-    key, weight_key = np.uint32(row[5]), np.uint32(row[6])
+    param = array_at(row[0], row[4], kinds[0])
+    grad = array_at(row[1], row[4], kinds[1])
+    mean = array_at(row[2], row[4], kinds[2])
+    square = array_at(row[3], row[4], kinds[3])
+    key = np.uint32(row[5])
+    weight_key = np.uint32(row[6])
     for j in range(first * BLOCK, min(last * BLOCK, len(param)), BLOCK):
         block = slice(j, min(j + BLOCK, len(param)))
         weights = param[block]

@@ -47,13 +47,18 @@ def microadam(table, kinds, window, row, bucket, weight1, weight2, numbers, firs
             of the arithmetic.
     """
     for i in range(len(table)):
-        place, (begin, end) = table[i, HEAD:], part(table[i], first, last)
+        place = table[i, HEAD:]
+        begin, end = part(table[i], first, last)
         if begin >= end:
             continue
-        numel, buckets, sent = place[7], place[8], place[9]
-        param, grad = array_at(place[0], numel, kinds[0]), array_at(place[1], numel, kinds[0])
+        numel = place[7]
+        buckets = place[8]
+        sent = place[9]
+        param = array_at(place[0], numel, kinds[0])
+        grad = array_at(place[1], numel, kinds[0])
         codes = array_at(place[2], (numel + 1) // 2, kinds[1])
-        low, high = array_at(place[3], buckets, kinds[2]), array_at(place[4], buckets, kinds[2])
+        low = array_at(place[3], buckets, kinds[2])
+        high = array_at(place[4], buckets, kinds[2])
         offset = array_at(place[5], window * sent, kinds[3]).reshape((window, sent))
         value = array_at(place[6], window * sent, kinds[2]).reshape((window, sent))
         state = codes, low, high, offset, value
@@ -73,12 +78,16 @@ def _blocks(param, grad, state, row, sizes, weight1, weight2, numbers, first, la
     codes, low, high, offset, value = state
     block, bucket, quota = sizes
     rows = -(-block // bucket)
-    total, levels = np.empty(block, numbers.dtype), np.zeros(rows * bucket, np.uint8)
-    mean, square = np.zeros(block, numbers.dtype), np.zeros(block, numbers.dtype)
-    rest, places = np.empty(block, bits_of(total).dtype), np.empty(block, np.int32)
+    total = np.empty(block, numbers.dtype)
+    levels = np.zeros(rows * bucket, np.uint8)
+    mean = np.zeros(block, numbers.dtype)
+    square = np.zeros(block, numbers.dtype)
+    rest = np.empty(block, bits_of(total).dtype)
+    places = np.empty(block, np.int32)
     counts = np.empty(COUNTERS, np.int32)
     for c in range(first, last):
-        place, sent = slice(c * block, (c + 1) * block), slice(c * quota, (c + 1) * quota)
+        place = slice(c * block, (c + 1) * block)
+        sent = slice(c * quota, (c + 1) * quota)
         buckets = slice(c * block // bucket, c * block // bucket + rows)
         halves = slice(buckets.start * bucket // 2, buckets.stop * bucket // 2)
         gradient = grad[place]
@@ -168,8 +177,10 @@ def _quantise_bucket(total, integers, low, high, b, first, length, levels):
 def _bounds(integers, first, length):
     """Lowest and highest of floats, given as signed integers: vector registers compare these."""
     integer = integers.dtype.type
-    sign, rest = integers.itemsize * 8 - 1, np.iinfo(integers.dtype).max
-    least, most = integer(rest), integer(-rest - 1)
+    sign = integers.itemsize * 8 - 1
+    rest = np.iinfo(integers.dtype).max
+    least = integer(rest)
+    most = integer(-rest - 1)
     for i in range(np.uintp(first), np.uintp(first + length)):
         # negative floats rise while their bits fall; flipping all but the sign repairs the order
         ordered = integer(integers[i] ^ ((integers[i] >> sign) & rest))
@@ -189,7 +200,8 @@ def _sum_window(param, offset, value, weight1, weight2, mean, square):
     """Add the rows in use to the moments of the block; on the way, prefetch the parameter."""
     real = mean.dtype.type
     for row in range(len(weight1)):
-        offsets, values = offset[row], value[row]
+        offsets = offset[row]
+        values = value[row]
         for j in range(len(offsets)):
             i = np.uintp(offsets[j])
             prefetch(param, i)
@@ -224,4 +236,6 @@ def _step_all(param, mean, square, numbers):
 @njit(**EXACT_INLINE)
 def _step(mean, square, numbers):
     # lr m / (sqrt v + eps), with bias-corrected moments
-    return numbers[0] * (mean * numbers[3]) / (np.sqrt(square * numbers[4]) + numbers[1])
+    lr = numbers[0]
+    eps = numbers[1]
+    return lr * (mean * numbers[3]) / (np.sqrt(square * numbers[4]) + eps)

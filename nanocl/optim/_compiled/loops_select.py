@@ -13,10 +13,13 @@ from numba import njit, types
 from nanocl.optim._compiled.floats import COMPILE, intrinsic, random_bits
 
 # fewer bins for at most MANY keys: otherwise searching the bins takes longer than counting
-MANY_BINS, FEW_BINS, MANY = 2048, 128, 4096
+MANY_BINS = 2048
+FEW_BINS = 128
+MANY = 4096
 COUNTERS = 2 * MANY_BINS  # fit the fastest cache
 GROUPS = 2  # at least so many groups for each wanted key
-LONGEST, SHORTEST = 16, 4  # keys of a group
+LONGEST = 16  # keys of a group at most
+SHORTEST = 4  # and at least
 OLDEST = 32767  # as in `_plain.selector`: ages are int16
 
 
@@ -30,7 +33,8 @@ def select_bits(bits, mask, flip, start, chunk, offset, first, last):
         bits: Unsigned bits of the values; the key of a value is (its bits & mask) ^ flip.
         offset: Output; chunk c fills start[c] ... start[c + 1] - 1.
     """
-    rest, places = np.empty(chunk, bits.dtype), np.empty(chunk, np.int32)
+    rest = np.empty(chunk, bits.dtype)
+    places = np.empty(chunk, np.int32)
     counts = np.empty(COUNTERS, np.int32)
     for c in range(first, last):
         values = bits[c * chunk : (c + 1) * chunk]
@@ -40,9 +44,12 @@ def select_bits(bits, mask, flip, start, chunk, offset, first, last):
 @njit(**COMPILE)
 def select_random_bits(key, numel, start, chunk, offset, first, last):
     """As `select_bits`, with random bits as keys."""
-    mask, flip = np.uint32(0xFFFFFFFF), np.uint32(0)
-    keys, rest = np.empty(chunk, np.uint32), np.empty(chunk, np.uint32)
-    places, counts = np.empty(chunk, np.int32), np.empty(COUNTERS, np.int32)
+    mask = np.uint32(0xFFFFFFFF)
+    flip = np.uint32(0)
+    keys = np.empty(chunk, np.uint32)
+    rest = np.empty(chunk, np.uint32)
+    places = np.empty(chunk, np.int32)
+    counts = np.empty(COUNTERS, np.int32)
     for c in range(first, last):
         length = min(chunk, numel - c * chunk)
         for i in range(length):
@@ -117,7 +124,8 @@ def _bound(bits, mask, flip, length, counts, wanted):
 @njit(**COMPILE)
 def _up_to(bits, mask, flip, bound, places):
     """Write the ascending places of the keys up to a bound; returns their number."""
-    left, whole = 0, len(bits) // 64 * 64
+    left = 0
+    whole = len(bits) // 64 * 64
     for first in range(0, whole, 64):
         hits = up_to(bits, first, mask, flip, bound)
         end = left + bit_count(hits)
@@ -206,7 +214,8 @@ def _bin(keys, counts, wanted):
         high = keys[i] if keys[i] > high else high
     # the smallest shift that leaves no more bins than counters
     bins = MANY_BINS if len(keys) > MANY else FEW_BINS
-    shift, half = 0, len(keys) // 2
+    shift = 0
+    half = len(keys) // 2
     while np.intp(high >> shift) - np.intp(low >> shift) >= bins:
         shift += 1
     base = np.intp(low >> shift)
@@ -236,12 +245,14 @@ def carry(old, elapsed, new, first, last):
     start, offset, mean, square, age = new
     # both selections are ascending, so that one pass finds the common entries
     for c in range(first, last):
-        i, end = old_start[c], old_start[c + 1]
+        i = old_start[c]
+        end = old_start[c + 1]
         for j in range(start[c], start[c + 1]):
             while i < end and old_offset[i] < offset[j]:
                 i += 1
             if i < end and old_offset[i] == offset[j]:
-                mean[j], square[j] = old_mean[i], old_square[i]
+                mean[j] = old_mean[i]
+                square[j] = old_square[i]
                 age[j] = min(np.intp(old_age[i]) + elapsed, OLDEST)
             else:
                 mean[j] = square[j] = age[j] = 0

@@ -24,19 +24,29 @@ def microadam(param: Tensor, state: dict[str, Any], group: dict[str, Any]) -> li
     """
     if not whole_buckets(state["block"], state["bucket"]):
         return plain.microadam(param, state, group)
-    low, (window, sent), numel = state["low"], state["offset"].shape, param.numel()
+    low = state["low"]
+    window, sent = state["offset"].shape
+    numel = param.numel()
     block = min(state["block"], max(1, numel))
     types = param.dtype, low.dtype, state["offset"].dtype
     sizes = window, state["bucket"], state["step"]
     numbers = float(group["lr"]), *group["betas"], group["eps"], group["weight_decay"]
-    places = [address(state[name]) for name in ("codes", "low", "high", "offset", "value")]
+    names = ("codes", "low", "high", "offset", "value")
+    places = [address(state[name]) for name in names]
     # the order of the loop's table: addresses, lengths, block, entries sent by a whole block
     row = (
-        *(param.data_ptr(), gradient_of(param).data_ptr(), *places),
-        *(numel, low.numel(), sent, block, quota(state["block"], state["density"])),
+        param.data_ptr(),
+        gradient_of(param).data_ptr(),
+        *places,
+        numel,
+        low.numel(),
+        sent,
+        block,
+        quota(state["block"], state["density"]),
     )
     args = _arguments(types, sizes, numbers)
-    return [Work(microadam_blocks, args, -(-numel // block), max(1, numel), row)]
+    blocks = -(-numel // block)
+    return [Work(microadam_blocks, args, blocks, max(1, numel), row)]
 
 
 @lru_cache(maxsize=64)
@@ -52,13 +62,19 @@ def _arguments(
         sizes: Rows of the window, entries of a bucket, the step.
         numbers: lr, beta1, beta2, eps, weight_decay.
     """
-    (window, bucket, step), (lr, beta1, beta2, eps, weight_decay) = sizes, numbers
+    window, bucket, step = sizes
+    lr, beta1, beta2, eps, weight_decay = numbers
     real = arithmetic_type(types[0])
     # the row written in this step has age 0
-    ages = [(step - 1 - row) % window for row in range(min(window, step))]
+    newest = step - 1
+    ages = [(newest - row) % window for row in range(min(window, step))]
     weight1 = np.array([beta1**age for age in ages], real)
     weight2 = np.array([beta2**age for age in ages], real)
-    factors = [(1 - beta) / (1 - beta**step) for beta in (beta1, beta2)]
-    scalars = np.array([lr, eps, 1 - lr * weight_decay, *factors], real)
-    kinds = KINDS[types[0]], np.empty(0, np.uint8), KINDS[types[1]], KINDS[types[2]]
-    return kinds, window, (step - 1) % window, bucket, weight1, weight2, scalars
+    factor1 = (1 - beta1) / (1 - beta1**step)
+    factor2 = (1 - beta2) / (1 - beta2**step)
+    decay = 1 - lr * weight_decay
+    scalars = np.array([lr, eps, decay, factor1, factor2], real)
+    codes = np.empty(0, np.uint8)
+    param, bounds, offsets = (KINDS[dtype] for dtype in types)
+    kinds = param, codes, bounds, offsets
+    return kinds, window, newest % window, bucket, weight1, weight2, scalars

@@ -20,14 +20,20 @@ SELECTING = 4  # a step that selects takes 4 times as long as one that does not
 
 
 def mofo(
-    param: Tensor, state: dict[str, Any], step: AdamStep, density: float, chunk: int
+    param: Tensor,
+    state: dict[str, Any],
+    step: AdamStep,
+    density: float,
+    chunk: int,
 ) -> list[Work]:
     """See `_plain.mofo.mofo`; returns the loop that still has to run."""
     if not has_one_type(param, state):
         return plain.mofo(param, state, step, density, chunk)
     start = even_starts(param.numel(), density, chunk).numpy()
     args = (*arrays_of(param, state), start, chunk, *scalars_of(param, step))
-    return [Work(_chunks, args, len(start) - 1, max(1, SELECTING * param.numel()))]
+    chunks = len(start) - 1
+    cost = max(1, SELECTING * param.numel())
+    return [Work(_chunks, args, chunks, cost)]
 
 
 @njit(**COMPILE)
@@ -40,7 +46,8 @@ def _chunks(param, grad, mean, square, start, chunk, taking, moving, first, last
     """
     bits = bits_of(mean)
     mask = bits.dtype.type((1 << (bits.itemsize * 8 - 1)) - 1)
-    rest, places = np.empty(chunk, bits.dtype), np.empty(chunk, np.int32)
+    rest = np.empty(chunk, bits.dtype)
+    places = np.empty(chunk, np.int32)
     counts = np.empty(COUNTERS, np.int32)
     # long enough for every chunk; the last one may be shorter
     offset = np.empty(start[1] - start[0] if last > first else 0, np.int32)
@@ -69,4 +76,5 @@ def _move(param, mean, square, chosen, numbers):
     # w <- decay w - lr m / (sqrt v + eps), the bias corrections in lr and scale
     for j in range(len(chosen)):
         i = np.uintp(chosen[j])
-        param[i] = param[i] * decay - lr * mean[i] / (np.sqrt(square[i]) * scale + eps)
+        root = np.sqrt(square[i]) * scale
+        param[i] = param[i] * decay - lr * mean[i] / (root + eps)

@@ -26,7 +26,10 @@ States = Mapping[Tensor, dict[str, Any]]
 ARRAYS = ("mean", "square", "start", "offset", "age")
 # the options that decide which loop runs, with which table
 OPTIONS = ("fused", "density", "moment_policy", "decay_scope", "weight_rounding")
-PARAM, GRAD, SINCE = HEAD, HEAD + 1, HEAD + 12  # columns of the table
+# columns of the table
+PARAM = HEAD
+GRAD = HEAD + 1
+SINCE = HEAD + 12
 
 
 class RepeatedStep:
@@ -44,7 +47,8 @@ class RepeatedStep:
         works: Sequence[Work],
     ) -> None:
         self.selected = works[0].loop is adamw_selected
-        self._loop, self._cost = works[0].loop, sum(work.cost for work in works)
+        self._loop = works[0].loop
+        self._cost = sum(work.cost for work in works)
         self._table = table_of(works)
         self._states = states
         self._kept = [
@@ -57,7 +61,11 @@ class RepeatedStep:
 
     @classmethod
     def of(
-        cls, params: list[Tensor], states: States, group: dict[str, Any], works: Sequence[Work]
+        cls,
+        params: list[Tensor],
+        states: States,
+        group: dict[str, Any],
+        works: Sequence[Work],
     ) -> RepeatedStep | None:
         """The step that did `works`, to repeat it; None unless they were one call.
 
@@ -84,7 +92,10 @@ class RepeatedStep:
         return {state["step"] for state in self._states}
 
     def again(
-        self, params: Sequence[Tensor], states: States, group: dict[str, Any]
+        self,
+        params: Sequence[Tensor],
+        states: States,
+        group: dict[str, Any],
     ) -> list[Work] | None:
         """Count one more step and return its loops; None, without counting, if anything changed."""
         if not self._holds(params, states, group):

@@ -66,7 +66,9 @@ def adam_step(state: dict[str, Any], group: dict[str, Any]) -> AdamStep:
 
 def arithmetic_dtype(param: Tensor) -> torch.dtype:
     """float32, or float64 for float64 parameters."""
-    return torch.float64 if param.dtype == torch.float64 else torch.float32
+    if param.dtype == torch.float64:
+        return torch.float64
+    return torch.float32
 
 
 def adamw(param: Tensor, state: dict[str, Any], step: AdamStep) -> list[Work]:
@@ -93,11 +95,14 @@ def adamw(param: Tensor, state: dict[str, Any], step: AdamStep) -> list[Work]:
 
 def moments(gradient: Tensor, state: dict[str, Any], step: AdamStep) -> tuple[Tensor, Tensor]:
     """Update the moments in `state`; returns them before they are rounded to the state's type."""
-    mean, square = state["mean"], state["square"]
+    mean = state["mean"]
+    square = state["square"]
     # lines 7 and 8: m <- beta1 m + (1 - beta1) g, v <- beta2 v + (1 - beta2) g^2
     first = mean.to(gradient.dtype).lerp(gradient, 1 - step.beta1)
     second = (square.to(gradient.dtype) * step.beta2).addcmul_(
-        gradient, gradient, value=1 - step.beta2
+        gradient,
+        gradient,
+        value=1 - step.beta2,
     )
     # of the 32 random bits of an entry, each moment is rounded with one half
     rounded = mean.dtype == torch.bfloat16

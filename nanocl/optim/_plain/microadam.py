@@ -59,24 +59,37 @@ def _index_of_row(state: dict[str, Any], row: int, numel: int) -> Tensor:
 
 
 def _window_moments(
-    state: dict[str, Any], numel: int, betas: tuple[float, float], dtype: torch.dtype
+    state: dict[str, Any],
+    numel: int,
+    betas: tuple[float, float],
+    dtype: torch.dtype,
 ) -> tuple[Tensor, Tensor]:
     """Bias-corrected moments of the rows in the window, dense, shape (numel,) each."""
-    mean, square = (torch.zeros(numel, dtype=dtype, device=state["value"].device) for _ in range(2))
-    window, step = len(state["value"]), state["step"]
+    device = state["value"].device
+    mean = torch.zeros(numel, dtype=dtype, device=device)
+    square = torch.zeros(numel, dtype=dtype, device=device)
+    window = len(state["value"])
+    step = state["step"]
+    beta1, beta2 = betas
     # procedure ADAMSTATS: z <- sum over the rows of beta^age V, or of beta^age V^2
     for row in range(min(window, step)):
         age = (step - 1 - row) % window
-        index, value = _index_of_row(state, row, numel), state["value"][row].to(dtype)
-        mean.index_add_(0, index, value, alpha=betas[0] ** age)
-        square.index_add_(0, index, value.square(), alpha=betas[1] ** age)
-    mean *= (1 - betas[0]) / (1 - betas[0] ** step)
-    square *= (1 - betas[1]) / (1 - betas[1] ** step)
+        index = _index_of_row(state, row, numel)
+        value = state["value"][row].to(dtype)
+        mean.index_add_(0, index, value, alpha=beta1**age)
+        square.index_add_(0, index, value.square(), alpha=beta2**age)
+    mean *= (1 - beta1) / (1 - beta1**step)
+    square *= (1 - beta2) / (1 - beta2**step)
     return mean, square
 
 
 def dequantise(
-    codes: Tensor, low: Tensor, high: Tensor, bucket: int, numel: int, dtype: torch.dtype
+    codes: Tensor,
+    low: Tensor,
+    high: Tensor,
+    bucket: int,
+    numel: int,
+    dtype: torch.dtype,
 ) -> Tensor:
     """Flat values, shape (numel,).
 
@@ -85,14 +98,21 @@ def dequantise(
         low, high: Bounds of the buckets, shape (buckets,).
     """
     both = torch.stack((codes & 15, codes >> 4), dim=1).view(-1)[:numel].to(dtype)
-    low, high = low.to(dtype), high.to(dtype)
+    low = low.to(dtype)
+    high = high.to(dtype)
     # Algorithm 2, Q^-1: x <- code * unit + low
     unit = (high - low) / LEVELS
     place = torch.arange(numel, device=codes.device) // bucket
     return both * unit[place] + low[place]
 
 
-def quantise(values: Tensor, codes: Tensor, low: Tensor, high: Tensor, bucket: int) -> None:
+def quantise(
+    values: Tensor,
+    codes: Tensor,
+    low: Tensor,
+    high: Tensor,
+    bucket: int,
+) -> None:
     """Write the codes and the bounds of the buckets of `values`, shape (n,).
 
     Bounds are rounded outwards to their dtype, so that no entry is further than half a level from
@@ -102,13 +122,17 @@ def quantise(values: Tensor, codes: Tensor, low: Tensor, high: Tensor, bucket: i
         kernels: to the nearest level. In general zero is not a level.
     """
     buckets = _padded(values, bucket)
-    low.copy_(_rounded_outwards(buckets.amin(1), low.dtype, -torch.inf))
-    high.copy_(_rounded_outwards(buckets.amax(1), high.dtype, torch.inf))
+    least = buckets.amin(1)
+    most = buckets.amax(1)
+    low.copy_(_rounded_outwards(least, low.dtype, -torch.inf))
+    high.copy_(_rounded_outwards(most, high.dtype, torch.inf))
     # Algorithm 2, Q: code <- floor((x - low) / unit + 1/2)
     floor = low.to(values.dtype).unsqueeze(1)
-    unit = (high.to(values.dtype).unsqueeze(1) - floor) / LEVELS
+    ceiling = high.to(values.dtype).unsqueeze(1)
+    unit = (ceiling - floor) / LEVELS
     level = ((buckets - floor) / unit + 0.5).floor_().clamp_(0, LEVELS)
-    level = torch.where(unit > 0, level, 0).view(-1)[: len(values)].to(torch.uint8)
+    level = torch.where(unit > 0, level, 0).view(-1)
+    level = level[: len(values)].to(torch.uint8)
     codes.copy_(level[::2])
     codes[: len(values) // 2] |= level[1::2] << 4
 

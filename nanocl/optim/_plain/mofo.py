@@ -14,7 +14,11 @@ from nanocl.optim._threads import Work
 
 
 def mofo(
-    param: Tensor, state: dict[str, Any], step: AdamStep, density: float, chunk: int
+    param: Tensor,
+    state: dict[str, Any],
+    step: AdamStep,
+    density: float,
+    chunk: int,
 ) -> list[Work]:
     """Update all moments, then move the entries of each chunk whose first moment is largest.
 

@@ -34,18 +34,25 @@ def selected_count(numel: int, density: float, chunk: int | None) -> int:
 
 def chunk_length(numel: int, chunk: int | None) -> int:
     """Entries of a chunk; None is the whole parameter."""
-    return max(1, numel) if chunk is None else chunk
+    if chunk is None:
+        return max(1, numel)
+    return chunk
 
 
 def offset_dtype(chunk: int) -> torch.dtype:
     """The narrowest integer type that holds every offset in a chunk."""
     if chunk <= SHORT_CHUNK:
         return torch.int16
-    return torch.int32 if chunk <= 1 << 31 else torch.int64
+    if chunk <= 1 << 31:
+        return torch.int32
+    return torch.int64
 
 
 def even_starts(
-    numel: int, density: float, chunk: int, device: torch.device | None = None
+    numel: int,
+    density: float,
+    chunk: int,
+    device: torch.device | None = None,
 ) -> Tensor:
     """`start` of a selection that takes the same share of every chunk."""
     chunks = -(-numel // chunk)

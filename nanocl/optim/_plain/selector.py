@@ -11,12 +11,22 @@ from nanocl.optim._plain.rounding import random_bits
 from nanocl.optim._plain.selection import chunk_of, flat_index, offset_dtype, quota
 
 OLDEST = 32767  # ages are int16; with beta2 = 0.999 the bias correction is 1 - 6e-15 by then
-_BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
+_BITS = {
+    2: torch.int16,
+    4: torch.int32,
+    8: torch.int64,
+}
 
 Sources = tuple[Tensor, Tensor]
 
 
-def select(values: Tensor, density: float, chunk: int, *, largest: bool = False) -> Tensor:
+def select(
+    values: Tensor,
+    density: float,
+    chunk: int,
+    *,
+    largest: bool = False,
+) -> Tensor:
     """Offsets, ascending, of the entries of smallest (or largest) magnitude in every chunk.
 
     Of equal magnitudes the lower offset comes first. NaN counts as larger than infinity.
@@ -27,7 +37,13 @@ def select(values: Tensor, density: float, chunk: int, *, largest: bool = False)
     return _lowest(~keys if largest else keys, density, chunk)
 
 
-def select_random(key: int, numel: int, density: float, chunk: int, device: torch.device) -> Tensor:
+def select_random(
+    key: int,
+    numel: int,
+    density: float,
+    chunk: int,
+    device: torch.device,
+) -> Tensor:
     """Offsets, ascending, of random entries of every chunk."""
     return _lowest(random_bits(key, numel, device), density, chunk)
 
@@ -36,7 +52,8 @@ def _lowest(keys: Tensor, density: float, chunk: int) -> Tensor:
     whole = keys.numel() // chunk * chunk
     # the last chunk may be shorter, so it is a matrix of its own
     groups = keys[:whole].view(-1, chunk), keys[whole:].unsqueeze(0)
-    return torch.cat([_lowest_of_rows(rows, density) for rows in groups]).to(offset_dtype(chunk))
+    offsets = [_lowest_of_rows(rows, density) for rows in groups]
+    return torch.cat(offsets).to(offset_dtype(chunk))
 
 
 def _lowest_of_rows(rows: Tensor, density: float) -> Tensor:
@@ -44,14 +61,21 @@ def _lowest_of_rows(rows: Tensor, density: float) -> Tensor:
     if count == 0 or rows.numel() == 0:
         return torch.empty(0, dtype=torch.int64, device=rows.device)
     threshold = rows.kthvalue(count, dim=1, keepdim=True).values
-    below, equal = rows < threshold, rows == threshold
+    below = rows < threshold
+    equal = rows == threshold
     # the first entries equal to the threshold fill the quota exactly
     missing = count - below.sum(1, keepdim=True)
-    chosen = below | (equal & (equal.cumsum(1) <= missing))
+    first_equal = equal & (equal.cumsum(1) <= missing)
+    chosen = below | first_equal
     return chosen.nonzero()[:, 1]
 
 
-def reselect(state: dict[str, Any], start: Tensor, offset: Tensor, policy: str) -> None:
+def reselect(
+    state: dict[str, Any],
+    start: Tensor,
+    offset: Tensor,
+    policy: str,
+) -> None:
     """Replace the selection in `state`, and move its moments (and ages, if any) along.
 
     Args:
@@ -64,11 +88,13 @@ def reselect(state: dict[str, Any], start: Tensor, offset: Tensor, policy: str) 
         steps_elapsed = state["step"] - state["chosen"]
         age = state["age"].to(torch.int64) + steps_elapsed
         state["age"] = age.clamp_(max=OLDEST).to(torch.int16)
-    sources = {"slot": _sources_by_slot, "reset": _no_sources}.get(policy, _sources_by_entry)
-    source, kept = sources(state, start, offset)
+    rules = {"slot": _sources_by_slot, "reset": _no_sources}
+    rule = rules.get(policy, _sources_by_entry)
+    source, kept = rule(state, start, offset)
     for name in ("mean", "square", "age"):
         if name in state:
-            old, state[name] = state[name], state[name].new_zeros(len(offset))
+            old = state[name]
+            state[name] = old.new_zeros(len(offset))
             state[name][kept] = old[source]
     state.update(start=start, offset=offset, chosen=state["step"])
 
@@ -88,9 +114,13 @@ def _sources_by_slot(state: dict[str, Any], start: Tensor, offset: Tensor) -> So
     chunk = chunk_of(start, len(offset))
     # rank of each entry in its chunk; ranks beyond the old count have no moments to take
     rank = torch.arange(len(offset), device=offset.device) - start[chunk]
-    kept = rank < state["start"].diff()[chunk]
-    return (state["start"][chunk] + rank)[kept], kept
+    old_start = state["start"]
+    kept = rank < old_start.diff()[chunk]
+    place = old_start[chunk] + rank
+    return place[kept], kept
 
 
 def _no_sources(state: dict[str, Any], start: Tensor, offset: Tensor) -> Sources:
-    return start.new_empty(0), torch.zeros(len(offset), dtype=torch.bool, device=offset.device)
+    source = start.new_empty(0)
+    kept = torch.zeros(len(offset), dtype=torch.bool, device=offset.device)
+    return source, kept

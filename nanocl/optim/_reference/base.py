@@ -33,7 +33,11 @@ class Reference(ABC):
 
 
 def adam_update(
-    mean: Tensor, square: Tensor, age: Tensor | int, betas: tuple[float, float], eps: float
+    mean: Tensor,
+    square: Tensor,
+    age: Tensor | int,
+    betas: tuple[float, float],
+    eps: float,
 ) -> Tensor:
     """Adam's update from its moments; lines 9 to 12 of Loshchilov and Hutter's Algorithm 2."""
     # the moments start at zero; dividing by 1 - beta^age removes this bias
@@ -44,7 +48,8 @@ def adam_update(
 
 def lowest(keys: Sequence[float], count: int) -> list[int]:
     """Positions of the lowest keys, ascending; of equal keys the first ones."""
-    return sorted(sorted(range(len(keys)), key=lambda i: (keys[i], i))[:count])
+    order = sorted(range(len(keys)), key=lambda i: (keys[i], i))
+    return sorted(order[:count])
 
 
 def pieces(length: int, size: int | None) -> Iterator[tuple[int, int]]:
@@ -61,5 +66,6 @@ def share(keys: Tensor, density: float, size: int | None) -> Tensor:
         exact = round(density * (end - first), 6)
         count = int(exact) + (exact > int(exact))
         chosen = lowest(keys[first:end].tolist(), count)
-        mask[[first + position for position in chosen]] = True
+        places = [first + position for position in chosen]
+        mask[places] = True
     return mask

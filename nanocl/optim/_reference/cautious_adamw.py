@@ -21,8 +21,12 @@ class CautiousAdamWReference(Reference):
         weight_decay: float = 0.01,
     ) -> None:
         super().__init__(params)
-        self.lr, self.betas, self.eps, self.weight_decay = lr, betas, eps, weight_decay
-        self.mean, self.square = self.zeros(), self.zeros()
+        self.lr = lr
+        self.betas = betas
+        self.eps = eps
+        self.weight_decay = weight_decay
+        self.mean = self.zeros()
+        self.square = self.zeros()
 
     def update(self, i: int, gradient: Tensor) -> None:
         beta1, beta2 = self.betas

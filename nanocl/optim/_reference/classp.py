@@ -24,8 +24,12 @@ class CLASSPReference(Reference):
         apply_decay: bool = True,
     ) -> None:
         super().__init__(params)
-        self.lr, self.eps, self.weight_decay = lr, eps, weight_decay
-        self.threshold, self.power, self.apply_decay = threshold, power, apply_decay
+        self.lr = lr
+        self.eps = eps
+        self.weight_decay = weight_decay
+        self.threshold = threshold
+        self.power = power
+        self.apply_decay = apply_decay
         self.sums = self.zeros()
 
     def update(self, i: int, gradient: Tensor) -> None:

@@ -30,22 +30,33 @@ class LIFTReference(Reference):
     ) -> None:
         super().__init__(params)
         self.shapes = [(len(param), -1) if param.ndim > 1 else (1, -1) for param in params]
-        self.lr, self.betas, self.eps, self.weight_decay = lr, betas, eps, weight_decay
-        self.density, self.rank, self.chunk_size = density, rank, chunk_size
+        self.lr = lr
+        self.betas = betas
+        self.eps = eps
+        self.weight_decay = weight_decay
+        self.density = density
+        self.rank = rank
+        self.chunk_size = chunk_size
         self.mask_interval = mask_interval
-        self.moment_policy, self.decay_scope = moment_policy, decay_scope
+        self.moment_policy = moment_policy
+        self.decay_scope = decay_scope
         self.masks = [torch.zeros_like(param, dtype=torch.bool) for param in self.params]
-        self.mean, self.square, self.age = self.zeros(), self.zeros(), self.zeros()
+        self.mean = self.zeros()
+        self.square = self.zeros()
+        self.age = self.zeros()
 
     def update(self, i: int, gradient: Tensor) -> None:
         # a new mask at regular intervals, the first before the first step
         if (self.steps[i] - 1) % self.mask_interval == 0:
             self._choose(i)
-        mask, (beta1, beta2) = self.masks[i], self.betas
+        mask = self.masks[i]
+        beta1, beta2 = self.betas
         self.age[i] += 1
         # moments of the masked entries; those of all others are zero
-        self.mean[i] = torch.where(mask, beta1 * self.mean[i] + (1 - beta1) * gradient, 0)
-        self.square[i] = torch.where(mask, beta2 * self.square[i] + (1 - beta2) * gradient**2, 0)
+        mean = beta1 * self.mean[i] + (1 - beta1) * gradient
+        square = beta2 * self.square[i] + (1 - beta2) * gradient**2
+        self.mean[i] = torch.where(mask, mean, 0)
+        self.square[i] = torch.where(mask, square, 0)
         age = self.steps[i] if self.moment_policy == "keep" else self.age[i]
         update = adam_update(self.mean[i], self.square[i], age, self.betas, self.eps)
         # decoupled decay, then the step of the masked entries
@@ -59,10 +70,13 @@ class LIFTReference(Reference):
         matrix = self.params[i].view(self.shapes[i])
         left, values, right = torch.linalg.svd(matrix, full_matrices=False)
         # a share of the singular values is rounded up
-        whole = int(self.rank * len(values))
-        rank = int(self.rank) if self.rank >= 1 else whole + (whole < self.rank * len(values))
+        exact = self.rank * len(values)
+        whole = int(exact)
+        rank = int(self.rank) if self.rank >= 1 else whole + (whole < exact)
         values[rank:] = 0
-        new = share(-(left * values @ right).flatten().abs(), self.density, self.chunk_size)
+        approximation = left * values @ right
+        keys = -approximation.flatten().abs()
+        new = share(keys, self.density, self.chunk_size)
         kept = torch.zeros_like(new) if self.moment_policy == "reset" else self.masks[i] & new
         self.masks[i] = new
         for moments in (self.mean, self.square, self.age):

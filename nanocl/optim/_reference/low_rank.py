@@ -30,7 +30,10 @@ class LowRankAdamWReference(Reference):
         alpha: float = 16.0,
     ) -> None:
         super().__init__(params)
-        self.lr, self.betas, self.eps, self.weight_decay = lr, betas, eps, weight_decay
+        self.lr = lr
+        self.betas = betas
+        self.eps = eps
+        self.weight_decay = weight_decay
         self.alpha = alpha
         self.start = [param.clone() for param in self.params]
         self.trained = []
@@ -54,7 +57,13 @@ class LowRankAdamWReference(Reference):
             return parts[0]
         return self.start[i] + self.alpha / len(parts[0]) * (parts[1] @ parts[0]).flatten()
 
-    def _adamw(self, i: int, j: int, part: Tensor, slope: Tensor) -> Tensor:
+    def _adamw(
+        self,
+        i: int,
+        j: int,
+        part: Tensor,
+        slope: Tensor,
+    ) -> Tensor:
         beta1, beta2 = self.betas
         self.mean[i][j] = beta1 * self.mean[i][j] + (1 - beta1) * slope
         self.square[i][j] = beta2 * self.square[i][j] + (1 - beta2) * slope**2

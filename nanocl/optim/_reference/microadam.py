@@ -29,9 +29,15 @@ class MicroAdamReference(Reference):
         state_dtype: torch.dtype = torch.bfloat16,
     ) -> None:
         super().__init__(params)
-        self.lr, self.betas, self.eps, self.weight_decay = lr, betas, eps, weight_decay
-        self.density, self.window, self.state_dtype = density, window, state_dtype
-        self.quant_block, self.block_size = quant_block, block_size or 32768
+        self.lr = lr
+        self.betas = betas
+        self.eps = eps
+        self.weight_decay = weight_decay
+        self.density = density
+        self.window = window
+        self.state_dtype = state_dtype
+        self.quant_block = quant_block
+        self.block_size = block_size or 32768
         self.error = self.zeros()
         self.rows: list[list[Tensor]] = [[] for _ in self.params]
 
@@ -53,21 +59,28 @@ class MicroAdamReference(Reference):
 
     def _moments(self, i: int) -> tuple[Tensor, Tensor]:
         """Procedure ADAMSTATS, with bias correction."""
-        (beta1, beta2), step = self.betas, self.steps[i]
-        mean, square = torch.zeros_like(self.params[i]), torch.zeros_like(self.params[i])
+        beta1, beta2 = self.betas
+        step = self.steps[i]
+        mean = torch.zeros_like(self.params[i])
+        square = torch.zeros_like(self.params[i])
         for age, row in enumerate(self.rows[i]):
             mean += beta1**age * row
             square += beta2**age * row**2
-        return mean * (1 - beta1) / (1 - beta1**step), square * (1 - beta2) / (1 - beta2**step)
+        corrected_mean = mean * (1 - beta1) / (1 - beta1**step)
+        corrected_square = square * (1 - beta2) / (1 - beta2**step)
+        return corrected_mean, corrected_square
 
     def _coarse(self, values: Tensor) -> Tensor:
         """The values after Algorithm 2: quantised to 4 bits and back."""
         coarse = values.clone()
         for first, end in pieces(len(values), self.quant_block):
-            low = self._outward(values[first:end].min(), -math.inf)
-            unit = (self._outward(values[first:end].max(), math.inf) - low) / 15
+            bucket = values[first:end]
+            low = self._outward(bucket.min(), -math.inf)
+            high = self._outward(bucket.max(), math.inf)
+            unit = (high - low) / 15
             if unit > 0:
-                coarse[first:end] = low + unit * ((values[first:end] - low) / unit + 0.5).floor()
+                level = ((bucket - low) / unit + 0.5).floor()
+                coarse[first:end] = low + unit * level
             else:
                 coarse[first:end] = low
         return coarse

@@ -26,9 +26,15 @@ class MoFOReference(Reference):
         decay_scope: str = "all",
     ) -> None:
         super().__init__(params)
-        self.lr, self.betas, self.eps, self.weight_decay = lr, betas, eps, weight_decay
-        self.density, self.chunk_size, self.decay_scope = density, chunk_size, decay_scope
-        self.mean, self.square = self.zeros(), self.zeros()
+        self.lr = lr
+        self.betas = betas
+        self.eps = eps
+        self.weight_decay = weight_decay
+        self.density = density
+        self.chunk_size = chunk_size
+        self.decay_scope = decay_scope
+        self.mean = self.zeros()
+        self.square = self.zeros()
 
     def update(self, i: int, gradient: Tensor) -> None:
         beta1, beta2 = self.betas

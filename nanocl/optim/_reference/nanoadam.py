@@ -33,24 +33,37 @@ class NanoAdamReference(Reference):
         decay_scope: str = "selected",
     ) -> None:
         super().__init__(params)
-        self.lr, self.betas, self.eps, self.weight_decay = lr, betas, eps, weight_decay
-        self.first, self.last, self.total_steps = density, final_density, total_steps
-        self.mask_interval, self.density_interval = mask_interval, density_interval
-        self.chunk_size, self.select = chunk_size, select
-        self.moment_policy, self.decay_scope = moment_policy, decay_scope
+        self.lr = lr
+        self.betas = betas
+        self.eps = eps
+        self.weight_decay = weight_decay
+        self.first = density
+        self.last = final_density
+        self.total_steps = total_steps
+        self.mask_interval = mask_interval
+        self.density_interval = density_interval
+        self.chunk_size = chunk_size
+        self.select = select
+        self.moment_policy = moment_policy
+        self.decay_scope = decay_scope
         self.masks = [torch.zeros_like(param, dtype=torch.bool) for param in self.params]
-        self.mean, self.square, self.age = self.zeros(), self.zeros(), self.zeros()
+        self.mean = self.zeros()
+        self.square = self.zeros()
+        self.age = self.zeros()
 
     def update(self, i: int, gradient: Tensor) -> None:
         done = self.steps[i] - 1
         # Algorithm 1: every k steps, a new mask over the smallest weights
         if self._due(done):
             self._choose(i, gradient, self._density(done))
-        mask, (beta1, beta2) = self.masks[i], self.betas
+        mask = self.masks[i]
+        beta1, beta2 = self.betas
         self.age[i] += 1
         # moments of the masked entries; those of all others are zero
-        self.mean[i] = torch.where(mask, beta1 * self.mean[i] + (1 - beta1) * gradient, 0)
-        self.square[i] = torch.where(mask, beta2 * self.square[i] + (1 - beta2) * gradient**2, 0)
+        mean = beta1 * self.mean[i] + (1 - beta1) * gradient
+        square = beta2 * self.square[i] + (1 - beta2) * gradient**2
+        self.mean[i] = torch.where(mask, mean, 0)
+        self.square[i] = torch.where(mask, square, 0)
         age = self.steps[i] if self.moment_policy == "slot" else self.age[i]
         update = adam_update(self.mean[i], self.square[i], age, self.betas, self.eps)
         # decoupled decay, then the step of the masked entries
@@ -74,7 +87,8 @@ class NanoAdamReference(Reference):
         return self.first + (self.last - self.first) * min(1, evaluated / self.total_steps)
 
     def _choose(self, i: int, gradient: Tensor, density: float) -> None:
-        old, new = self.masks[i], torch.zeros_like(self.masks[i])
+        old = self.masks[i]
+        new = torch.zeros_like(self.masks[i])
         magnitude = self.params[i].abs()
         keys = {"large": -magnitude, "gradient": -gradient.abs()}.get(self.select, magnitude)
         for first, end in pieces(len(keys), self.chunk_size):

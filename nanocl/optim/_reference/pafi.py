@@ -25,13 +25,17 @@ class PaFiReference(Reference):
         decay_scope: str = "selected",
     ) -> None:
         super().__init__(params)
-        self.lr, self.betas, self.eps, self.weight_decay = lr, betas, eps, weight_decay
+        self.lr = lr
+        self.betas = betas
+        self.eps = eps
+        self.weight_decay = weight_decay
         # the mask: the smallest weights of the whole model
         mask = share(torch.cat(self.params).abs(), density, None)
         self.masks = mask.split([len(param) for param in self.params])
         everything = decay_scope == "all"
         self.decayed = [torch.ones_like(mask) if everything else mask for mask in self.masks]
-        self.mean, self.square = self.zeros(), self.zeros()
+        self.mean = self.zeros()
+        self.square = self.zeros()
 
     def update(self, i: int, gradient: Tensor) -> None:
         beta1, beta2 = self.betas

@@ -30,9 +30,17 @@ def adamw(param: Tensor, state: dict[str, Any], step: AdamStep) -> list[Work]:
     return []
 
 
-def _launch(param: Tensor, state: dict[str, Any], step: AdamStep, chunk: int, chunks: int) -> None:
+def _launch(
+    param: Tensor,
+    state: dict[str, Any],
+    step: AdamStep,
+    chunk: int,
+    chunks: int,
+) -> None:
     inverse1, inverse2 = _on_device(step, "age" in state, param.device)
-    mean, square, unused = state["mean"], state["square"], state["mean"]
+    mean = state["mean"]
+    square = state["square"]
+    unused = state["mean"]
     tensors = _bits(param), _bits(gradient_of(param)), _bits(mean), _bits(square)
     selection = [state.get(name, unused) for name in ("start", "offset", "age")]
     scalars = step.lr, 1 - step.beta1, step.beta2, 1 - step.beta2, step.eps, step.decay
@@ -52,7 +60,9 @@ def _launch(param: Tensor, state: dict[str, Any], step: AdamStep, chunk: int, ch
 
 def _bits(tensor: Tensor) -> Tensor:
     """bfloat16 as integers, because the kernel rounds by itself."""
-    return tensor.detach().view(torch.int16) if tensor.dtype == torch.bfloat16 else tensor.detach()
+    if tensor.dtype == torch.bfloat16:
+        return tensor.detach().view(torch.int16)
+    return tensor.detach()
 
 
 def _on_device(step: AdamStep, by_age: bool, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -67,7 +77,10 @@ def _table(beta1: float, beta2: float, device: torch.device) -> tuple[Tensor, Te
 
 
 def _copied(
-    beta1: float, beta2: float, since: int | None, device: torch.device
+    beta1: float,
+    beta2: float,
+    since: int | None,
+    device: torch.device,
 ) -> tuple[Tensor, Tensor]:
     inverse1, inverse2 = corrections(beta1, beta2, since, np.float32)
     return torch.from_numpy(inverse1).to(device), torch.from_numpy(inverse2).to(device)

@@ -73,7 +73,8 @@ def _judged(sweeps: Sequence[Sweep], row: Row) -> Claim:
 
 def _ran(sweeps: Sequence[Sweep], arms: set[str]) -> str:
     """Protocols, seeds, learning rates and number of runs of these arms."""
-    names, rates = [], []
+    names = []
+    rates = []
     for sweep in sweeps:
         seeds = min(len(sweep.arms[arm]) for arm in arms)
         names.append(f"{sweep.name} (seeds: {seeds})")

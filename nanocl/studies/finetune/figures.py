@@ -186,7 +186,12 @@ def _draw_arm(
     return drawn
 
 
-def _curves(sweep: Sweep, arm: str, x: Value, y: Value) -> list[list[Mark]]:
+def _curves(
+    sweep: Sweep,
+    arm: str,
+    x: Value,
+    y: Value,
+) -> list[list[Mark]]:
     """The points of each curve, over the seeds that did not diverge at a learning rate."""
     finished = [point for row in sweep.arms[arm].values() for point in row if point.new is not None]
     finished.sort(key=lambda point: (point.curve, point.lr))
@@ -200,13 +205,17 @@ def _curves(sweep: Sweep, arm: str, x: Value, y: Value) -> list[list[Mark]]:
 
 def _mark(points: Sequence[Point], x: Value, y: Value) -> Mark | None:
     """The mean over the points at which both values are defined."""
-    xs, ys = [], []
+    xs = []
+    ys = []
     for point in points:
-        across, up = x(point), y(point)
+        across = x(point)
+        up = y(point)
         if across is not None and up is not None:
             xs.append(across)
             ys.append(up)
-    return Mark(mean(xs), mean(ys), _error(xs), _error(ys)) if xs else None
+    if xs:
+        return Mark(mean(xs), mean(ys), _error(xs), _error(ys))
+    return None
 
 
 def _error(values: Sequence[float]) -> float:
@@ -216,7 +225,11 @@ def _error(values: Sequence[float]) -> float:
 
 def _line(arm: str) -> dict[str, str]:
     mark = style(arm)
-    return {"color": mark.colour, "marker": mark.marker, "ls": mark.dash}
+    return {
+        "color": mark.colour,
+        "marker": mark.marker,
+        "ls": mark.dash,
+    }
 
 
 def _new(point: Point) -> float | None:

@@ -40,7 +40,8 @@ def reading(points: Sequence[Point], new: float) -> Reading | None:
 
 def best(points: Sequence[Point]) -> float | None:
     """Highest new-task accuracy of the sweep, None if every run diverged."""
-    return max((point.new for point in points if point.new is not None), default=None)
+    accuracies = [point.new for point in points if point.new is not None]
+    return max(accuracies, default=None)
 
 
 def largest_rate(points: Sequence[Point], among: Container[float]) -> float | None:
@@ -48,20 +49,24 @@ def largest_rate(points: Sequence[Point], among: Container[float]) -> float | No
     top = best(points)
     if top is None:
         return None
-    tolerated = [p.lr for p in points if p.new is not None and p.new >= top - TOLERANCE]
-    return max((rate for rate in tolerated if rate in among), default=None)
+    least = top - TOLERANCE
+    tolerated = [p.lr for p in points if p.new is not None and p.new >= least]
+    shared = [rate for rate in tolerated if rate in among]
+    return max(shared, default=None)
 
 
 def pairs(first: Seeds, second: Seeds) -> dict[int, list[tuple[Reading, Reading]]]:
     """For each seed of both arms, their readings at each of `LEVELS` of the accuracy both reach."""
     readings: dict[int, list[tuple[Reading, Reading]]] = {}
     for seed in _shared(first, second):
-        tops = best(first[seed]), best(second[seed])
-        if tops[0] is None or tops[1] is None:
+        first_best = best(first[seed])
+        second_best = best(second[seed])
+        if first_best is None or second_best is None:
             continue
         for level in LEVELS:
-            new = level * min(tops[0], tops[1])
-            a, b = reading(first[seed], new), reading(second[seed], new)
+            new = level * min(first_best, second_best)
+            a = reading(first[seed], new)
+            b = reading(second[seed], new)
             if a and b:  # always: both reach `new`
                 readings.setdefault(seed, []).append((a, b))
     return readings
@@ -71,7 +76,8 @@ def old_difference(first: Seeds, second: Seeds) -> tuple[float, ...]:
     """Old-task accuracy, `first - second`, at equal new-task accuracy: points, for each seed."""
     differences = []
     for row in pairs(first, second).values():
-        differences.append(100 * mean([a.old - b.old for a, b in row]))
+        gains = [a.old - b.old for a, b in row]
+        differences.append(100 * mean(gains))
     return tuple(differences)
 
 
@@ -80,14 +86,20 @@ def drift_ratio(first: Seeds, second: Seeds) -> tuple[float, ...]:
     ratios = []
     for row in pairs(first, second).values():
         if all(a.drift and b.drift for a, b in row):
-            ratios.append(mean([math.log(a.drift / b.drift) for a, b in row]))
+            logs = [math.log(a.drift / b.drift) for a, b in row]
+            ratios.append(mean(logs))
     return tuple(ratios)
 
 
 def new_difference(first: Seeds, second: Seeds) -> tuple[float, ...]:
     """Best new-task accuracy, `first - second`, each at its own best rate: points, by seed."""
-    tops = [(best(first[seed]), best(second[seed])) for seed in _shared(first, second)]
-    return tuple(100 * (a - b) for a, b in tops if a is not None and b is not None)
+    differences = []
+    for seed in _shared(first, second):
+        a = best(first[seed])
+        b = best(second[seed])
+        if a is not None and b is not None:
+            differences.append(100 * (a - b))
+    return tuple(differences)
 
 
 def tuned_difference(first: Seeds, second: Seeds) -> tuple[float, ...]:
@@ -109,8 +121,11 @@ def rate_ratio(first: Seeds, second: Seeds) -> tuple[float, ...]:
     """
     ratios = []
     for seed in _shared(first, second):
-        both = {p.lr for p in first[seed]} & {p.lr for p in second[seed]}
-        a, b = largest_rate(first[seed], both), largest_rate(second[seed], both)
+        first_rates = {point.lr for point in first[seed]}
+        second_rates = {point.lr for point in second[seed]}
+        both = first_rates & second_rates
+        a = largest_rate(first[seed], both)
+        b = largest_rate(second[seed], both)
         if a and b:
             ratios.append(math.log(a / b))
     return tuple(ratios)
@@ -132,7 +147,8 @@ def _places(curve: Sequence[Point], new: float) -> Iterator[Reading]:
     yield from (place for place in places if place.new >= new)
     for a, b in itertools.pairwise(places):
         if (a.new < new) != (b.new < new):
-            yield _between(a, b, (new - a.new) / (b.new - a.new))
+            share = (new - a.new) / (b.new - a.new)
+            yield _between(a, b, share)
 
 
 def _between(a: Reading, b: Reading, share: float) -> Reading:
@@ -143,4 +159,8 @@ def _between(a: Reading, b: Reading, share: float) -> Reading:
         drift = math.exp(at(math.log(a.drift), math.log(b.drift)))
     else:
         drift = at(a.drift, b.drift)
-    return Reading(at(a.new, b.new), at(a.old, b.old), drift)
+    return Reading(
+        new=at(a.new, b.new),
+        old=at(a.old, b.old),
+        drift=drift,
+    )

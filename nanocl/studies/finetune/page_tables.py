@@ -93,7 +93,12 @@ def _outcome(points: Sequence[Point]) -> tuple[str, str, str]:
     )
 
 
-def _at_target(seeds: Seeds, reference: Seeds, target: float, quantity: str) -> str:
+def _at_target(
+    seeds: Seeds,
+    reference: Seeds,
+    target: float,
+    quantity: str,
+) -> str:
     shared = sorted(seeds.keys() & reference.keys())
     places = []
     for seed in shared:
@@ -130,7 +135,9 @@ def _tolerated(seeds: Seeds) -> str:
     good = [rate for rate, value in means.items() if value >= least]
     low = f"≤ {good[0]:g}" if good[0] == rates[0] else f"{good[0]:g}"
     high = f"≥ {good[-1]:g}" if good[-1] == rates[-1] else f"{good[-1]:g}"
-    return f"{low} to {high}" if good[0] < good[-1] else max(low, high, key=len)
+    if good[0] < good[-1]:
+        return f"{low} to {high}"
+    return max(low, high, key=len)
 
 
 def _best_at(points: Sequence[Point], rate: float) -> float | None:

@@ -104,7 +104,9 @@ def arm_name(text: str, parts: Sequence[Part]) -> str:
     options = parts[0].options
     if not options["density"]:
         return "head+norms"
-    return "nanoadam" if options["select"] == "small" else str(options["select"])
+    if options["select"] == "small":
+        return "nanoadam"
+    return str(options["select"])
 
 
 def best_points(seeds: Seeds) -> list[Point]:
@@ -129,7 +131,11 @@ def _switches(name: str, results: Iterable[RunResult]) -> list[str]:
 
 
 def _sweep(
-    name: str, tier: str, switch: str, values: Mapping[str, Any], measured: Mapping[str, RunResult]
+    name: str,
+    tier: str,
+    switch: str,
+    values: Mapping[str, Any],
+    measured: Mapping[str, RunResult],
 ) -> Sweep | None:
     """The sweep of a protocol at a tier, or None if it is no sweep or nothing is measured."""
     settled = protocol.at(values, tier)
@@ -137,9 +143,15 @@ def _sweep(
         return None
     settings = {"stream": dict([switch.split("=")])} if switch else {}
     arms: dict[str, Seeds] = {}
-    wanted, spec = 0, None
+    wanted = 0
+    spec = None
     for arm in settled["strategies"]:
-        request = Request(stream=name, tier=tier, strategies=(arm,), settings=settings)
+        request = Request(
+            stream=name,
+            tier=tier,
+            strategies=(arm,),
+            settings=settings,
+        )
         specs = suite.specs(request, INSTALLED)
         runs = [(run, measured[_key(run)]) for run in specs if _key(run) in measured]
         if runs or not switch:

@@ -39,8 +39,15 @@ def probe_claims(probed: Sequence[Group]) -> list[Claim]:
     ]
 
 
-def _judged(probed: Sequence[Group], start: str, wanted: str, text: str, source: str) -> Claim:
-    rows, seeds = {}, []
+def _judged(
+    probed: Sequence[Group],
+    start: str,
+    wanted: str,
+    text: str,
+    source: str,
+) -> Claim:
+    rows = {}
+    seeds = []
     for group in probed:
         if group.start == start and group.spec.strategy_name == PROBED:
             overlaps = group.overlaps.values()

@@ -125,7 +125,14 @@ def _draw_layers(axis: Any, group: Group) -> None:
             points = [(w, g) for w, g in pairs if w and g]
             if points:
                 columns = zip(*points, strict=True)
-                axis.plot(*columns, dash, color=shade, marker=marker, ms=2.5, lw=0.8)
+                axis.plot(
+                    *columns,
+                    dash,
+                    color=shade,
+                    marker=marker,
+                    ms=2.5,
+                    lw=0.8,
+                )
     axis.set(xscale="log", yscale="log")
     axis.set(xlim=_decades(axis.get_xlim()), ylim=_decades(axis.get_ylim()))
     axis.set_title(group.title.replace(" ", "\n", 1), pad=2)

@@ -22,14 +22,18 @@ def claims(results: Sequence[RunResult], results_root: Path) -> Chapter:
 def pages(results: Sequence[RunResult], results_root: Path) -> dict[Path, str]:
     """One page for all probes."""
     probed = groups(results_root)
-    return {_folder(results_root) / PAGE: probe_page(probed)} if probed else {}
+    if probed:
+        return {_folder(results_root) / PAGE: probe_page(probed)}
+    return {}
 
 
 def figures(results: Sequence[RunResult], results_root: Path) -> list[FigureSet]:
     """The figures of that page."""
     probed = groups(results_root)
     names = [f"{name}.png" for name in FIGURES]
-    return [FigureSet(_folder(results_root), names, partial(_draw, probed))] if probed else []
+    if probed:
+        return [FigureSet(_folder(results_root), names, partial(_draw, probed))]
+    return []
 
 
 def _folder(results_root: Path) -> Path:

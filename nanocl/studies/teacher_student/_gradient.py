@@ -63,20 +63,28 @@ def _forward(
     count = inputs.shape[1]
     zero = residual.dtype.type(0)
     for i in range(n):
-        row, a = hidden[i], head[i]
+        row = hidden[i]
+        a = head[i]
         if d == 2:  # the paper's networks: one pass, without a loop over inputs
-            v, u, x, y = weights[i, 0], weights[i, 1], inputs[0], inputs[1]
+            v = weights[i, 0]
+            u = weights[i, 1]
+            x = inputs[0]
+            y = inputs[1]
             for s in range(count):
                 z = v * x[s] + u * y[s]
                 row[s] = z
                 residual[s] += a * max(z, zero)
             continue
         # an odd dimension starts with one input, all others come in pairs
-        v, x = weights[i, 0] if d % 2 else zero, inputs[0]
+        v = weights[i, 0] if d % 2 else zero
+        x = inputs[0]
         for s in range(count):
             row[s] = v * x[s]
         for k in range(d % 2, d, 2):
-            v, u, x, y = weights[i, k], weights[i, k + 1], inputs[k], inputs[k + 1]
+            v = weights[i, k]
+            u = weights[i, k + 1]
+            x = inputs[k]
+            y = inputs[k + 1]
             for s in range(count):
                 row[s] += v * x[s] + u * y[s]
         for s in range(count):
@@ -85,7 +93,10 @@ def _forward(
 
 @njit(nogil=True, cache=True, fastmath=_SUMS)
 def _backward(
-    inputs: np.ndarray, hidden: np.ndarray, residual: np.ndarray, slopes: np.ndarray
+    inputs: np.ndarray,
+    hidden: np.ndarray,
+    residual: np.ndarray,
+    slopes: np.ndarray,
 ) -> None:
     """For each neuron the sum of residual x over the samples where it is active.
 
@@ -97,7 +108,10 @@ def _backward(
     for i in range(n):
         row = hidden[i]
         if d == 2:  # as in `_forward`
-            x, y, first, second = inputs[0], inputs[1], zero, zero
+            x = inputs[0]
+            y = inputs[1]
+            first = zero
+            second = zero
             for s in range(count):
                 active = residual[s] if row[s] > zero else zero
                 first += active * x[s]
@@ -108,12 +122,16 @@ def _backward(
         for s in range(count):
             row[s] = residual[s] if row[s] > zero else zero
         if d % 2:
-            x, first = inputs[0], zero
+            x = inputs[0]
+            first = zero
             for s in range(count):
                 first += row[s] * x[s]
             slopes[i, 0] = first
         for k in range(d % 2, d, 2):
-            x, y, first, second = inputs[k], inputs[k + 1], zero, zero
+            x = inputs[k]
+            y = inputs[k + 1]
+            first = zero
+            second = zero
             for s in range(count):
                 first += row[s] * x[s]
                 second += row[s] * y[s]

@@ -79,7 +79,13 @@ def _choose_neurons(
 
 
 @njit(nogil=True, cache=True)
-def _key_of(value: float, slope: float, select: int, key: np.uint64, place: int) -> float:
+def _key_of(
+    value: float,
+    slope: float,
+    select: int,
+    key: np.uint64,
+    place: int,
+) -> float:
     """A sort key; the entries with the lowest keys are chosen."""
     if select == SMALL:
         return float(abs(value))

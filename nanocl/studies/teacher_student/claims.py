@@ -88,7 +88,8 @@ TABLE_WANTED = (
 
 def teacher_claims(settings: Sequence[Record], conditions: Sequence[Record]) -> list[Claim]:
     """The claims, judged from records of settings and of conditions; those without any left out."""
-    one, two = _shared_heads(settings, 1), _shared_heads(settings, 2)
+    one = _shared_heads(settings, 1)
+    two = _shared_heads(settings, 2)
     own = [entry for entry in settings if entry["setting"]["heads"] == "own"]
     claims = [
         _judged(*_PRESERVED, two + one, *PRESERVED_WANTED),
@@ -119,7 +120,12 @@ def _shared_heads(settings: Sequence[Record], extra: int) -> list[Record]:
     return chosen
 
 
-def _judged(text: str, source: str, records: Sequence[Record], *wanted: Wanted) -> Claim:
+def _judged(
+    text: str,
+    source: str,
+    records: Sequence[Record],
+    *wanted: Wanted,
+) -> Claim:
     """The claim with its findings in every setting."""
     columns = []
     for one in wanted:
@@ -130,7 +136,8 @@ def _judged(text: str, source: str, records: Sequence[Record], *wanted: Wanted) 
 
 
 def _compared(entry: Record, wanted: Wanted) -> Finding:
-    seeds, values = entry["setting"]["seeds"], entry["values"]
+    seeds = entry["setting"]["seeds"]
+    values = entry["values"]
     measure, first, second, _ = wanted
     return ratio(
         f"{_NAMES[measure]} {first} / {second}",

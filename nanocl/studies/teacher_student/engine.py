@@ -41,7 +41,9 @@ class Bench:
         self.measured: dict[Run, dict[str, Any]] = {}
 
     def setting(
-        self, setting: Setting, tell: TellShare = lambda done: None
+        self,
+        setting: Setting,
+        tell: TellShare = lambda done: None,
     ) -> dict[str, dict[str, list[Any]]]:
         """The measures of every arm: name of the arm to measure to its values, in order of seeds.
 

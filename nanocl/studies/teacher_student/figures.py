@@ -92,7 +92,10 @@ def similarity(angles: Sequence[Record]) -> Figure:
     for axis in (upper, lower):
         axis.minorticks_off()
     figure.legend(
-        *upper.get_legend_handles_labels(), loc="outside upper center", ncols=4, columnspacing=1
+        *upper.get_legend_handles_labels(),
+        loc="outside upper center",
+        ncols=4,
+        columnspacing=1,
     )
     return figure
 
@@ -104,11 +107,19 @@ def exchange(entries: Sequence[Record]) -> Figure:
     for arm in ARMS:
         points: dict[Point, None] = {}
         for entry in entries:
-            x, y = _median(entry, arm, "loss_b"), _median(entry, arm, "keep_a")
+            x = _median(entry, arm, "loss_b")
+            y = _median(entry, arm, "keep_a")
             if x is not None and y is not None:
                 points[x, y] = None
         mark = style(arm)
-        axis.plot(*columns(points), mark.marker, color=mark.colour, label=arm, alpha=0.8, mew=0)
+        axis.plot(
+            *columns(points),
+            mark.marker,
+            color=mark.colour,
+            label=arm,
+            alpha=0.8,
+            mew=0,
+        )
     axis.set(
         xscale="log",
         yscale="log",
@@ -117,12 +128,21 @@ def exchange(entries: Sequence[Record]) -> Figure:
     )
     axis.minorticks_off()
     figure.legend(
-        *axis.get_legend_handles_labels(), loc="outside upper center", ncols=4, columnspacing=1
+        *axis.get_legend_handles_labels(),
+        loc="outside upper center",
+        ncols=4,
+        columnspacing=1,
     )
     return figure
 
 
-def _draw_condition(axis: Any, entry: Record, column: str, colour: str, marker: str) -> None:
+def _draw_condition(
+    axis: Any,
+    entry: Record,
+    column: str,
+    colour: str,
+    marker: str,
+) -> None:
     """The networks of a condition; for built networks, which share their epsilon, the medians."""
     points = _network_points(entry, column)
     title = (
@@ -133,7 +153,14 @@ def _draw_condition(axis: Any, entry: Record, column: str, colour: str, marker: 
     if entry["condition"]["init_scale"] is None:
         _draw_medians(axis, points, colour, marker, title)
     else:
-        axis.plot(*columns(points), marker, color=colour, ms=3.5, mew=0.7, label=title)
+        axis.plot(
+            *columns(points),
+            marker,
+            color=colour,
+            ms=3.5,
+            mew=0.7,
+            label=title,
+        )
 
 
 def _network_points(entry: Record, column: str) -> list[Point]:
@@ -145,18 +172,37 @@ def _network_points(entry: Record, column: str) -> list[Point]:
     return points
 
 
-def _draw_medians(axis: Any, points: Iterable[Point], colour: str, marker: str, title: str) -> None:
+def _draw_medians(
+    axis: Any,
+    points: Iterable[Point],
+    colour: str,
+    marker: str,
+    title: str,
+) -> None:
     """The median over the networks of each epsilon, and every network as a dot."""
     points = list(points)
     groups: dict[float, list[float]] = {}
     for x, y in points:
         groups.setdefault(x, []).append(y)
     medians = [plain.median(ys) for ys in groups.values()]
-    axis.plot(*columns(points), ".", color=colour, ms=1.5, alpha=0.5, mew=0)
+    axis.plot(
+        *columns(points),
+        ".",
+        color=colour,
+        ms=1.5,
+        alpha=0.5,
+        mew=0,
+    )
     axis.plot(list(groups), medians, marker=marker, color=colour, label=title)
 
 
-def _draw_arm(axis: Any, ordered: Sequence[Record], arm: str, measure: str, shift: float) -> None:
+def _draw_arm(
+    axis: Any,
+    ordered: Sequence[Record],
+    arm: str,
+    measure: str,
+    shift: float,
+) -> None:
     """Median and quartiles of an arm over the seeds, shifted so that arms do not overlap."""
     points = []
     for entry in ordered:

@@ -28,7 +28,13 @@ MEASURES = {
 
 
 def measure(
-    before: Any, after: Any, tasks: Tasks, *, own: bool, reached: int | None, finite: bool
+    before: Any,
+    after: Any,
+    tasks: Tasks,
+    *,
+    own: bool,
+    reached: int | None,
+    finite: bool,
 ) -> dict[str, Any]:
     """Every measure of one run; all None where it diverged.
 
@@ -53,7 +59,10 @@ def measure(
     # a row for each neuron: the change of its input weights and of its output weight
     moved = np.concatenate([w1 - w0, (answering - a0)[:, None]], axis=1)
     drifting = moved[:, :-1] if own else moved  # a new head has no drift
-    cosines = _cosines(np.abs(a0)[:, None] * w0, np.abs(answering)[:, None] * w1)[kept]
+    products_before = np.abs(a0)[:, None] * w0
+    products_after = np.abs(answering)[:, None] * w1
+    cosines = _cosines(products_before, products_after)[kept]
+    largest_moves = np.abs(moved).max(axis=1)
     return {
         "loss_b": error(w1, a1, tasks.test, new),
         "steps": reached,
@@ -61,8 +70,8 @@ def measure(
         "oldhead_a": error(w1, a0, tasks.test, old),
         "drift": float(np.mean(drifting**2)),
         "drift_kept": float(np.mean(drifting[kept] ** 2)),
-        "preserved": preserved(size, np.abs(moved).max(axis=1)),
-        "unchanged": float(np.mean(np.abs(moved[kept]).max(axis=1) <= UNCHANGED)),
+        "preserved": preserved(size, largest_moves),
+        "unchanged": float(np.mean(largest_moves[kept] <= UNCHANGED)),
         "cosine": float(cosines.mean()),
         "cosine_least": float(cosines.min()),
         "match": _match(w1, a1, tasks),
@@ -77,13 +86,15 @@ def facts(before: Any, tasks: Tasks) -> dict[str, Any]:
     size = np.abs(head) * np.linalg.norm(weights, axis=1)
     kept = largest(size, KEPT)
     old, new = (answers(tasks.test, *teacher) for teacher in tasks.teachers)
+    # gradient flow conserves a^2 - |w|^2, which a balanced start sets to zero
+    imbalance = head**2 - (weights**2).sum(axis=1)
     return {
         "loss_a": error(weights, head, tasks.test, old),
         "loss_b": error(weights, head, tasks.test, new),
         "keep_a": error(weights[kept], head[kept], tasks.test, old),
         "kept": len(kept),
         "extra": float(np.mean((new - old) ** 2)),
-        "imbalance": float(np.abs(head**2 - (weights**2).sum(axis=1)).max()),
+        "imbalance": float(np.abs(imbalance).max()),
         "teacher": _neurons(tasks.directions, tasks.signs),
         "neurons": _neurons(weights, head),
     }
@@ -93,8 +104,10 @@ def largest(size: np.ndarray, share: float) -> np.ndarray:
     """The fewest neurons, largest first, whose sizes add up to at least `share` of the total."""
     order = np.argsort(-size, kind="stable")
     # the last term absorbs rounding in the sum
-    reached = np.cumsum(size[order]) >= share * size.sum() * (1 - 1e-12)
-    return order[: int(np.argmax(reached)) + 1]
+    needed = share * size.sum() * (1 - 1e-12)
+    reached = np.cumsum(size[order]) >= needed
+    count = int(np.argmax(reached)) + 1
+    return order[:count]
 
 
 def preserved(size: np.ndarray, change: np.ndarray) -> int:
@@ -102,18 +115,30 @@ def preserved(size: np.ndarray, change: np.ndarray) -> int:
 
     Definition 2.1 of the paper.
     """
-    still = change[np.argsort(-size, kind="stable")] <= UNCHANGED
-    return int(np.argmin(still)) if not still.all() else len(still)
+    order = np.argsort(-size, kind="stable")
+    still = change[order] <= UNCHANGED
+    if still.all():
+        return len(still)
+    return int(np.argmin(still))  # the first neuron that changed
 
 
-def error(weights: np.ndarray, head: np.ndarray, inputs: np.ndarray, targets: np.ndarray) -> float:
+def error(
+    weights: np.ndarray,
+    head: np.ndarray,
+    inputs: np.ndarray,
+    targets: np.ndarray,
+) -> float:
     """Mean squared error of a network, for inputs (N, d) and targets (N,)."""
-    return float(np.mean((np.maximum(inputs @ weights.T, 0) @ head - targets) ** 2))
+    hidden = np.maximum(inputs @ weights.T, 0)
+    residuals = hidden @ head - targets
+    return float(np.mean(residuals**2))
 
 
 def _cosines(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     lengths = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
-    return (first * second).sum(axis=1) / np.maximum(lengths, np.finfo(np.float64).tiny)
+    tiny = np.finfo(np.float64).tiny  # a neuron of length zero has cosine 0
+    products = (first * second).sum(axis=1)
+    return products / np.maximum(lengths, tiny)
 
 
 def _match(weights: np.ndarray, head: np.ndarray, tasks: Tasks) -> float | None:
@@ -122,18 +147,23 @@ def _match(weights: np.ndarray, head: np.ndarray, tasks: Tasks) -> float | None:
     None without a new neuron; a new neuron whose sign no student neuron has counts as -1.
     """
     best = []
-    signs, directions = tasks.signs[tasks.neurons :], tasks.directions[tasks.neurons :]
+    signs = tasks.signs[tasks.neurons :]
+    directions = tasks.directions[tasks.neurons :]
     for sign, direction in zip(signs, directions, strict=True):
         fitting = weights[np.sign(head) == sign]
-        cosines = _cosines(fitting, np.broadcast_to(direction, fitting.shape))
+        targets = np.broadcast_to(direction, fitting.shape)
+        cosines = _cosines(fitting, targets)
         best.append(float(cosines.max()) if len(fitting) else -1.0)
-    return float(np.mean(best)) if best else None
+    if best:
+        return float(np.mean(best))
+    return None
 
 
 def _neurons(weights: np.ndarray, head: np.ndarray) -> list[list[float]]:
     """For each neuron the entries of |a| w and the sign of a, in 4 digits."""
     rows = []
-    for vector, a in zip(np.abs(head)[:, None] * weights, head, strict=True):
+    products = np.abs(head)[:, None] * weights
+    for vector, a in zip(products, head, strict=True):
         entries = [float(f"{x:.4g}") for x in vector]
         rows.append([*entries, float(np.sign(a))])
     return rows

@@ -22,7 +22,8 @@ def neurons(entry: Record) -> Figure:
     values = entry["values"]
     panels = {"before": "pretrained on A", **{arm: arm for arm in ARMS if arm in values}}
     rows = {name: values[name]["neurons"][0] for name in panels}
-    teacher, extra = values["before"]["teacher"][0], entry["setting"]["extra"]
+    teacher = values["before"]["teacher"][0]
+    extra = entry["setting"]["extra"]
     figure = Figure(figsize=(WIDTH, 3.75), layout="constrained")
     axes = figure.subplots(3, 3, sharex=True, sharey=True).ravel()
     limit = _limit(rows.values())
@@ -39,14 +40,20 @@ def neurons(entry: Record) -> Figure:
     figure.supxlabel("first coordinate of |a| w", fontsize=7)
     figure.supylabel("second coordinate of |a| w", fontsize=7)
     figure.legend(
-        handles=_key(), loc="outside upper center", ncols=4, handlelength=1.4, columnspacing=1
+        handles=_key(),
+        loc="outside upper center",
+        ncols=4,
+        handlelength=1.4,
+        columnspacing=1,
     )
     return figure
 
 
 def columns(points: Collection[Sequence[float]]) -> tuple[Sequence[float], ...]:
     """The x and the y values of points."""
-    return tuple(zip(*points, strict=True)) if points else ((), ())
+    if points:
+        return tuple(zip(*points, strict=True))
+    return ((), ())
 
 
 def _limit(panels: Collection[Rows | None]) -> float:
@@ -80,14 +87,30 @@ def _draw_moves(axis: Any, before: Rows, after: Rows) -> None:
 def _draw_students(axis: Any, rows: Rows) -> None:
     for sign, (colour, marker) in _SIGNS.items():
         points = [row[:2] for row in rows if row[2] == sign]
-        axis.plot(*columns(points), marker, color=colour, ms=2.8, mec=BLACK, mew=0.3)
+        axis.plot(
+            *columns(points),
+            marker,
+            color=colour,
+            ms=2.8,
+            mec=BLACK,
+            mew=0.3,
+        )
 
 
 def _key() -> list[Line2D]:
     """The entries of the legend."""
     entries = []
     for (colour, marker), relation in zip(_SIGNS.values(), "><", strict=True):
-        entry = Line2D([], [], color=colour, marker=marker, ls="", ms=2.8, mec=BLACK, mew=0.3)
+        entry = Line2D(
+            [],
+            [],
+            color=colour,
+            marker=marker,
+            ls="",
+            ms=2.8,
+            mec=BLACK,
+            mew=0.3,
+        )
         entry.set_label(f"a {relation} 0")
         entries.append(entry)
     return [

@@ -45,7 +45,9 @@ class Pictured:
 
 def pictured(settings: Sequence[Record], conditions: Sequence[Record]) -> Pictured:
     """Sort the records by figure."""
-    neurons, angles, comparable = {}, [], []
+    neurons = {}
+    angles = []
+    comparable = []
     for entry in settings:
         setting = entry["setting"]
         if label(setting) in _NEURONS:

@@ -28,7 +28,10 @@ def path_of(spec: Spec, results_root: Path) -> Path:
 
 
 def save(
-    spec: Spec, values: Mapping[str, Any], environment: Environment, results_root: Path
+    spec: Spec,
+    values: Mapping[str, Any],
+    environment: Environment,
+    results_root: Path,
 ) -> Path:
     """Write one record atomically; floats are rounded to 7 digits, None if they are not finite.
 

@@ -71,7 +71,10 @@ def run(
 
 
 def listing(
-    results_root: Path, *, tier: str = "cpu", seeds: Sequence[int] = ()
+    results_root: Path,
+    *,
+    tier: str = "cpu",
+    seeds: Sequence[int] = (),
 ) -> list[tuple[str, str, bool]]:
     """Digest, description and whether it is measured, of each setting and condition."""
     rows = []
@@ -100,7 +103,10 @@ def _measured(results_root: Path) -> tuple[list[Record], list[Record]]:
 
 
 def _write(
-    settings: Sequence[Record], conditions: Sequence[Record], target: Path, results_root: Path
+    settings: Sequence[Record],
+    conditions: Sequence[Record],
+    target: Path,
+    results_root: Path,
 ) -> list[Path]:
     """Write page and figures; returns the paths of the figures."""
     contents = _figures(pictured(settings, conditions), target).draw()

@@ -123,7 +123,8 @@ def _pretrained_network(start: Start, fresh: TwoLayers, condition: Condition) ->
         int(np.argmin(np.where(np.sign(head) == s, size, np.inf))) for s in (sign, -sign)
     )
     # what the frozen neurons leave to be learned, with the sign of the output weight removed
-    frozen_weights, frozen_head = np.delete(weights, learns, axis=0), np.delete(head, learns)
+    frozen_weights = np.delete(weights, learns, axis=0)
+    frozen_head = np.delete(head, learns)
     rest = np.maximum(tasks.train @ frozen_weights.T, 0) @ frozen_head
     target = sign * (answers(tasks.train, *tasks.teachers[1]) - rest)
     start_v = np.abs(head[learns]) * weights[learns]

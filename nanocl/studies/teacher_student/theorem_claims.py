@@ -69,7 +69,10 @@ def slope(entry: Record, x: str, y: str) -> Finding:
 
 
 def _slopes(
-    records: Sequence[Record], x: str, y: str, state: Callable[[float, float], str]
+    records: Sequence[Record],
+    x: str,
+    y: str,
+    state: Callable[[float, float], str],
 ) -> dict[str, tuple[Finding, ...]]:
     """Condition to its slope, with the state by the ends of its interval."""
     findings: dict[str, tuple[Finding, ...]] = {}
@@ -86,11 +89,13 @@ def _line(name: str, points: Sequence[tuple[float, float]]) -> Finding:
 
     if len(points) < 3:
         return Finding(name, None, None, None, len(points))
-    xs, ys = [x for x, _ in points], [y for _, y in points]
+    xs = [x for x, _ in points]
+    ys = [y for _, y in points]
     line = linregress(xs, ys)
     # slope ± t_{n-2} * standard error: two degrees of freedom go to slope and intercept
     quantile = t.ppf(1 - statistics.LEVEL / 2, len(points) - 2)
-    middle, half = float(line.slope), float(quantile * line.stderr)
+    middle = float(line.slope)
+    half = float(quantile * line.stderr)
     return Finding(name, middle, (middle - half, middle + half), None, len(points))
 
 
@@ -108,4 +113,6 @@ def _at_least_one(low: float, high: float) -> str:
 def _near_minus_one(low: float, high: float) -> str:
     if abs(low + 1) <= TOLERANCE and abs(high + 1) <= TOLERANCE:
         return FOR
-    return AGAINST if high < -1 - TOLERANCE or low > -1 + TOLERANCE else OPEN
+    if high < -1 - TOLERANCE or low > -1 + TOLERANCE:
+        return AGAINST
+    return OPEN

@@ -13,7 +13,12 @@ from nanocl.studies.teacher_student.settings import Setting, Spec
 from nanocl.training.measure import environment
 
 
-def measure(specs: Sequence[Spec], results_root: Path, workers: int, tell: Tell) -> None:
+def measure(
+    specs: Sequence[Spec],
+    results_root: Path,
+    workers: int,
+    tell: Tell,
+) -> None:
     """Train and store one after the other; the networks of each are trained in `workers` threads.
 
     Raises:
@@ -31,5 +36,11 @@ def measure(specs: Sequence[Spec], results_root: Path, workers: int, tell: Tell)
     tell(1.0, "done")
 
 
-def _tell_part(tell: Tell, words: str, done: int, count: int, share: float) -> None:
+def _tell_part(
+    tell: Tell,
+    words: str,
+    done: int,
+    count: int,
+    share: float,
+) -> None:
     tell((done + share) / count, words)

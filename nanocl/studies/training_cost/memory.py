@@ -9,7 +9,9 @@ from nanocl.reporting import statistics
 from nanocl.studies.claims import AGAINST, FOR, PAPER, Claim, Finding
 
 RIVALS = ("adamw", "microadam")
-WINDOW, WINDOW_DENSITY = 10, 0.01  # of MicroAdam, in the paper's accounting
+# of MicroAdam, in the paper's accounting
+WINDOW = 10
+WINDOW_DENSITY = 0.01
 BYTES = {"int16": 2, "int64": 8}
 Columns = dict[str, list[float]]
 

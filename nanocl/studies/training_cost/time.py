@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 from nanocl.records import plain
 from nanocl.studies.claims import AGAINST, FOR, PAPER, Claim, Finding
 
-NANO, MICRO = ("NanoAdam 10 %", "NanoAdam 1 %"), "MicroAdam 1 %"  # names in results/perf
+# names in results/perf
+NANO = ("NanoAdam 10 %", "NanoAdam 1 %")
+MICRO = "MicroAdam 1 %"
 
 
 class Timings(NamedTuple):
