@@ -64,6 +64,7 @@ def sign_flip_p_value(differences: Sequence[float]) -> float:
     from scipy.stats import permutation_test
 
     n = len(differences)
+    # with n = 2 the smallest possible p-value is 1/2
     if n < FEWEST_SEEDS:
         raise ValueError(f"a paired test needs at least {FEWEST_SEEDS} seeds in common, got {n}")
     outcome = permutation_test(

@@ -133,6 +133,7 @@ def change_by_magnitude(reference: Tensor, now: Tensor) -> tuple[float, ...]:
     """
     if reference.numel() < 10:
         return ()
+    # sort |now - ref| by |ref|, cut into ten parts of (nearly) equal size, and average each
     smallest_first = reference.abs().argsort(stable=True)
     change = (now - reference).abs()[smallest_first]
     return tuple(part.double().mean().item() for part in change.tensor_split(10))
@@ -149,10 +150,12 @@ def _flat(tensors: Tensors, names: list[str]) -> Tensor:
 
 
 def _bits(tensor: Tensor) -> Tensor:
+    # -0.0 == 0.0 and NaN != NaN, but a weight that was written to has other bits
     return tensor.view(_BITS[tensor.element_size()])
 
 
 def _square(tensor: Tensor) -> float:
+    # ||x||^2 in float64: a sum of float32 squares would lose the small ones
     return tensor.double().square().sum().item()
 
 

@@ -113,6 +113,7 @@ def look(weight: Tensor, gradient: Tensor) -> dict[str, Any]:
     smallest = w.argsort(stable=True)
     steepest = g.argsort(descending=True, stable=True)
     tenths = smallest.tensor_split(10)
+    # overlap at d: |top_d(|g|) ∩ bottom_d(|w|)| / |top_d(|g|)|
     overlap = {
         f"{density:g}": _short(_share(_first(steepest, density), _first(smallest, density)))
         for density in DENSITIES
@@ -130,6 +131,7 @@ def look(weight: Tensor, gradient: Tensor) -> dict[str, Any]:
 
 def _ratio(w: Tensor, steepest: Tensor) -> float | None:
     """r of Table 1: small if the largest gradients fall on small weights."""
+    # r = median |w| over the top 0.01 % of |g|, over max |w| in the bottom 80 % of |g|
     top = _first(steepest, TOP_GRADIENTS)
     low = steepest[len(w) - int(LOW_GRADIENTS * len(w)) :]
     largest = w[low].max()
