@@ -112,7 +112,7 @@ def test_the_committed_pages_are_what_the_committed_records_say(capsys):
 
 @pytest.mark.parametrize(
     ("format", "mark"),
-    [("markdown", "|:---"), ("latex", r"\begin{tabular}"), ("csv", "protocol,benchmark")],
+    [("markdown", "|:---"), ("latex", r"\begin{tabular}"), ("csv", "protocol_hash,protocol")],
 )
 def test_the_tables_can_be_shown_in_each_format(root, capsys, format, mark):
     assert call("--format", format, root=root) == 0

@@ -12,7 +12,7 @@ from nanocl.protocols.baselines import tuned_options
 from nanocl.protocols.request import Request, options_for
 from nanocl.records import Part, UserError
 
-Row = tuple[tuple[Part, ...], str]  # parts, and where their options come from
+Completed = tuple[tuple[Part, ...], str]  # parts, and where their options come from
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,13 @@ class Compositions:
     request: Request
     catalogue: Catalogue
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[Completed]:
         """Every composition, arm and point of a sweep, without repeats.
 
         Raises:
             UserError: An unknown strategy or option, or parts that do not go together.
         """
-        rows: list[Row] = []
+        rows: list[Completed] = []
         for text, names in self.names().items():
             for row in self._points(text, names):
                 if row not in rows:
@@ -60,7 +60,7 @@ class Compositions:
     def _brings_optimizer(self, name: str) -> bool:
         return self.catalogue.plugin("strategies", name).brings_optimizer
 
-    def _points(self, text: str, names: tuple[str, ...]) -> Iterator[Row]:
+    def _points(self, text: str, names: tuple[str, ...]) -> Iterator[Completed]:
         """The settings of one arm or composition: one, or those of its sweep."""
         leader = names[-1] if self._brings_optimizer(names[-1]) else ""
         set_by_hand = options_for(self.request.settings, leader)
@@ -74,7 +74,7 @@ class Compositions:
             parts, options_from = self._completed(names, options)
             yield parts, "sweep" if len(points) > 1 else options_from
 
-    def _completed(self, names: tuple[str, ...], published: Mapping[str, Any]) -> Row:
+    def _completed(self, names: tuple[str, ...], published: Mapping[str, Any]) -> Completed:
         self._check(names)
         tuned = tuned_options(
             self.name,

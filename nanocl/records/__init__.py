@@ -188,7 +188,7 @@ class Summary:
         strategy: The composition as people write it.
         options: Its options that differ from the defaults, as text for a reader.
         options_from: As in `RunSpec`; several joined by `/`.
-        protocol: Hash that all rows of a table share.
+        protocol_hash: Shared by all rows of a table.
         seeds: Seeds with status `ok`, ascending.
         diverged: Seeds that diverged.
         columns: Column name to the value of each seed in `seeds` order; None where a metric is
@@ -199,7 +199,7 @@ class Summary:
     strategy: str
     options: str
     options_from: str
-    protocol: str
+    protocol_hash: str
     seeds: tuple[int, ...]
     diverged: tuple[int, ...]
     columns: Mapping[str, tuple[float | None, ...]]

@@ -11,14 +11,14 @@ from nanocl.reporting import metrics, statistics
 from nanocl.reporting.summaries import column_name, measure_of, measured_groups
 
 HEADER = (
+    "protocol_hash",
     "protocol",
-    "benchmark",
     "tier",
     "scenario",
     "measure",
     "strategy",
     "options",
-    "recipe",
+    "options_from",
     "seeds",
     "diverged",
     "kind",
@@ -60,7 +60,7 @@ def _lines(row: Summary, kind: str) -> Iterator[tuple]:
 def _names(row: Summary) -> tuple[str, ...]:
     spec = row.results[0].spec
     return (
-        row.protocol,
+        row.protocol_hash,
         spec.protocol,
         spec.tier,
         spec.scenario,

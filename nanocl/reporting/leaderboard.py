@@ -87,7 +87,7 @@ def _header(measure: str, has_options: bool) -> tuple[str, ...]:
         "rank",
         "strategy",
         *(["options"] if has_options else []),
-        "recipe",
+        "options from",
         "seeds",
         "ACC [95 %]" if measure == "accuracy" else "loss [95 %]",
         "vs best [95 %]",

@@ -22,11 +22,11 @@ def below(
 ) -> tuple[str, ...]:
     """The notes of one table.
 
-    `brief` leaves out recipes, reasons, sources, and the definitions of costs.
+    `brief` leaves out how options were tuned, reasons, sources, and the definitions of costs.
     """
     notes = [*_notes(summaries, kind)]
     if kind == "accuracy" and not brief:
-        notes += _recipes(summaries)
+        notes += _tuning(summaries)
     if not brief:
         notes += _reasons(summaries, columns, groups)
     if not (brief and kind == "cost"):
@@ -57,13 +57,13 @@ def _notes(summaries: Sequence[Summary], kind: str) -> Iterator[str]:
         )
 
 
-def _recipes(summaries: Sequence[Summary]) -> Iterator[str]:
+def _tuning(summaries: Sequence[Summary]) -> Iterator[str]:
     """How the options of each tuned row were tuned."""
     for row in summaries:
         if "tuned" in row.options_from.split("/"):
             spec = row.results[0].spec
             baseline = baselines.baseline(spec.protocol, spec.tier, spec.scenario, row.strategy)
-            how = "by a recipe that this version of nanocl does not have"
+            how = "by a baseline that this version of nanocl does not have"
             if _has_options(spec, baseline.get("options", {})):
                 how = baseline["how"]
             yield f"tuned, {row.strategy}: {how}"

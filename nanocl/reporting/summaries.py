@@ -145,7 +145,7 @@ def _summary(
         strategy=spec.strategy_name,
         options=_options(spec, plugins),
         options_from="/".join(sorted({run.spec.options_from for run in runs})),
-        protocol=spec.protocol_hash,
+        protocol_hash=spec.protocol_hash,
         seeds=tuple(run.spec.seed for run in measured),
         diverged=tuple(run.spec.seed for run in runs if run.status != "ok"),
         columns=columns,

@@ -121,7 +121,7 @@ def table(summaries: Sequence[Summary], kind: str, *, brief: bool = False) -> Ta
         tuple(rows),
         notes.below(summaries, kind, columns, groups, brief),
         len(names),
-        f"{kind}-{summaries[0].protocol}",
+        f"{kind}-{summaries[0].protocol_hash}",
     )
 
 
@@ -131,7 +131,7 @@ def protocol_lines(summaries: Sequence[Summary]) -> tuple[str, ...]:
     Raises:
         ValueError: They do not share a protocol.
     """
-    protocols = sorted({row.protocol for row in summaries})
+    protocols = sorted({row.protocol_hash for row in summaries})
     if len(protocols) != 1:
         names = ", ".join(protocols) or "no rows"
         raise ValueError(f"rows of one table must share a protocol, got {names}")
@@ -214,7 +214,7 @@ def _names(
     }
     if any(row.options for row in summaries) and not brief:
         names["options"] = lambda row, group: row.options
-    names["recipe"] = lambda row, group: row.options_from
+    names["options from"] = lambda row, group: row.options_from
     names["seeds"] = lambda row, group: str(len(row.seeds))
     if any(row.diverged for row in summaries):
         names["diverged"] = lambda row, group: diverged_cell(row)

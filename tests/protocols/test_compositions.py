@@ -21,18 +21,18 @@ def test_the_part_with_the_optimizer_comes_last_however_a_composition_is_written
 
 
 def test_published_are_only_compositions_that_the_protocol_lists_with_every_part_that_has_options():
-    def recipe(strategy, stream="split-cifar10", **values):
+    def origin(strategy, stream="split-cifar10", **values):
         return specs(stream=stream, tier="paper", strategies=(strategy,), seeds=(0,), **values)[
             0
         ].options_from
 
     assert (
-        recipe("er+sgd") == recipe("sgd+er") == recipe("joint+sgd") == recipe("sgd") == "published"
+        origin("er+sgd") == origin("sgd+er") == origin("joint+sgd") == origin("sgd") == "published"
     )
-    assert recipe("ewc+sgd") == recipe("er") == recipe("lwf+er+sgd") == "default"
+    assert origin("ewc+sgd") == origin("er") == origin("lwf+er+sgd") == "default"
     assert (
-        recipe("er+sgd", settings={"training": {"epochs": "1"}})
-        == recipe("sgd", model="mlp")
+        origin("er+sgd", settings={"training": {"epochs": "1"}})
+        == origin("sgd", model="mlp")
         == "set"
     )
 

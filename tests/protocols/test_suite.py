@@ -25,7 +25,7 @@ def test_the_grid_is_strategies_times_seeds_without_repeats():
     ]
 
 
-def test_a_digest_covers_everything_but_the_recipe():
+def test_a_digest_covers_everything_but_the_origin_of_the_options():
     run = specs(strategies=("adamw",), seeds=(0,))[0]
     assert replace(run, options_from="tuned").digest == run.digest
     changed = [
@@ -115,7 +115,7 @@ def test_every_committed_record_has_the_digest_that_is_asked_for_today():
     results = Path(__file__).parents[2] / "results"
     found, problems = store.load_all(results)
     assert found and not problems
-    recipes = {}
+    origins = {}
     for name, tier, scenario in {
         (run.spec.protocol, run.spec.tier, run.spec.scenario) for run in found
     }:
@@ -123,7 +123,7 @@ def test_every_committed_record_has_the_digest_that_is_asked_for_today():
         for settings in [{"stream": {"norm_statistics": value}} for value in switches] or [{}]:
             named = {run.spec.strategy_name for run in found if run.spec.protocol == name}
             for strategies in ((), tuple(named)):
-                recipes |= {
+                origins |= {
                     anywhere(spec): spec.options_from
                     for spec in specs(
                         stream=name,
@@ -135,7 +135,7 @@ def test_every_committed_record_has_the_digest_that_is_asked_for_today():
                     )
                 }
     for spec in (run.spec for run in found):
-        assert recipes[anywhere(spec)] == spec.options_from
+        assert origins[anywhere(spec)] == spec.options_from
 
 
 def test_an_alias_is_the_same_protocol():

@@ -26,9 +26,9 @@ def test_a_tuned_row_says_how_it_was_tuned_in_every_format_that_is_kept():
     assert r"tuned, adam: best average accuracy of 6 values" in tables.document(rows, "latex")
 
 
-def test_a_row_with_other_options_does_not_borrow_the_recipe():
+def test_a_row_with_other_options_does_not_borrow_the_baseline():
     shown = tables.document(summarise([tuned(lr=0.5)]), "markdown")
-    assert "- tuned, adam: by a recipe that this version of nanocl does not have" in shown
+    assert "- tuned, adam: by a baseline that this version of nanocl does not have" in shown
 
 
 @pytest.mark.parametrize("brief", [True, False])

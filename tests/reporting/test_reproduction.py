@@ -1,4 +1,4 @@
-"""Published numbers are compared with our records of the same recipe."""
+"""Published numbers are compared with our records of the same options."""
 
 import re
 from dataclasses import replace

@@ -36,11 +36,11 @@ def test_two_protocols_and_two_settings_of_a_strategy_are_different_rows():
         [*runs(), *runs(epochs=2), *runs(data="f" * 16), *runs(lr=0.1), *runs(scenario="task")]
     )
     assert len(rows) == 5
-    assert len({row.protocol for row in rows}) == 4
+    assert len({row.protocol_hash for row in rows}) == 4
     assert len(summaries.by_protocol(rows)) == 4
 
 
-def test_seeds_and_recipes_do_not_split_a_protocol():
+def test_seeds_and_origins_of_options_do_not_split_a_protocol():
     (row,) = summarise([*runs(seeds=2), a_result(a_spec(seed=5, options_from="tuned"))])
     assert row.seeds == (0, 1, 5) and row.options_from == "default/tuned"
 

@@ -45,7 +45,7 @@ def test_two_protocols_never_share_a_table():
         tables.table(rows, "accuracy")
     shown = tables.render(rows, "accuracy", "markdown")
     assert shown.count("## Accuracy and forgetting") == 2
-    assert all(shown.count(f"`{row.protocol}`") == 1 for row in rows)
+    assert all(shown.count(f"`{row.protocol_hash}`") == 1 for row in rows)
 
 
 def test_cells_are_mean_and_deviation_over_seeds_in_percent():
@@ -57,7 +57,9 @@ def test_cells_are_mean_and_deviation_over_seeds_in_percent():
         and cells["F"] == "30.00 ± 0.00"
         and cells["BWT"] == "-30.00 ± 0.00"
     )
-    assert cells["strategy"] == "sgd" and cells["seeds"] == "3" and cells["recipe"] == "default"
+    assert (
+        cells["strategy"] == "sgd" and cells["seeds"] == "3" and cells["options from"] == "default"
+    )
 
 
 def test_losses_are_shown_as_they_are_and_explained():

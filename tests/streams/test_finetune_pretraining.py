@@ -24,7 +24,7 @@ def test_the_data_of_pretraining_must_be_those_of_the_start_experience(pictures_
         assembly.build(run, Context(data_root=pictures_root))
 
 
-def test_a_backbone_is_pretrained_once_per_recipe_together_with_its_head(pictures_root):
+def test_a_backbone_is_pretrained_once_per_setting_together_with_its_head(pictures_root):
     colours = np.eye(3) * 200 + 25
     pixels = np.random.default_rng(0).integers(0, 25, (8, 8, 8, 3))
     write_folder(
@@ -36,21 +36,21 @@ def test_a_backbone_is_pretrained_once_per_recipe_together_with_its_head(picture
             for number in range(8)
         },
     )
-    recipe = {
+    pretraining = {
         "norm": "batch",
         "pretrain": "plain",
         "pretrain_epochs": "12",
         "pretrain_batch_size": "8",
     }
-    run = spec(pictures_root, datasets="plain,second", start=1, model=recipe)
+    run = spec(pictures_root, datasets="plain,second", start=1, model=pretraining)
     assert run.model.options["pretrain_lr"] == 0.1 and run.model.pretrained_on, (
-        "the whole recipe is in the spec"
+        "the whole pretraining is in the spec"
     )
     first, scenario = assembly.build(run, Context(data_root=pictures_root))
     (file,) = (pictures_root / ".nanocl").glob("pretrained-*")
     made = file.stat().st_mtime_ns
     second, _ = assembly.build(
-        spec(pictures_root, "sgd", datasets="plain,second", start=1, model=recipe),
+        spec(pictures_root, "sgd", datasets="plain,second", start=1, model=pretraining),
         Context(data_root=pictures_root),
     )
     assert file.stat().st_mtime_ns == made
@@ -62,7 +62,10 @@ def test_a_backbone_is_pretrained_once_per_recipe_together_with_its_head(picture
     ):
         assert torch.equal(a, b), "trained twice, the same bits"
     longer = spec(
-        pictures_root, datasets="plain,second", start=1, model={**recipe, "pretrain_epochs": "13"}
+        pictures_root,
+        datasets="plain,second",
+        start=1,
+        model={**pretraining, "pretrain_epochs": "13"},
     )
     assert longer.digest != run.digest
     inputs, targets, labels = next(

@@ -33,7 +33,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Row:
+class ClaimRow:
     """A claim before it is judged.
 
     Attributes:
@@ -56,132 +56,132 @@ NANO_ADAMW = Wanted(OLD, "nanoadam", "adamw")
 NANO_DENSE = Wanted(OLD, "nanoadam", "adamw-dense")
 
 ROWS = (
-    Row(
+    ClaimRow(
         "small beats random beats large: updating the smallest weights learns a new task best, "
         "the largest worst",
         f"{PAPER}, Fig. 4a and 8 (curves, one seed, one learning rate)",
         (Wanted(NEW, "nanoadam", "random"), Wanted(NEW, "random", "large")),
     ),
-    Row(
+    ClaimRow(
         "small beats random beats large in retention: at equal new-task accuracy the smallest "
         "weights forget least",
         f"{PAPER}, sections 1 and 5",
         (Wanted(OLD, "nanoadam", "random"), Wanted(OLD, "random", "large")),
     ),
-    Row(
+    ClaimRow(
         "NanoAdam forgets less than AdamW at equal new-task accuracy",
         _FORGETTING,
         (NANO_ADAMW,),
     ),
-    Row(
+    ClaimRow(
         "NanoAdam forgets less than AdamW, each where it learns the new task best, as the paper "
         "compares",
         _FORGETTING,
         (Wanted(TUNED, "nanoadam", "adamw"),),
     ),
-    Row(
+    ClaimRow(
         "NanoAdam learns the new task at least as well as AdamW",
         f"{PAPER}, Table 4: new-task accuracy 98.13 against 92.51 (ViT-L), 81.52 against 52.97 "
         "(ResNet101), 70.67 against 56.58 (ResNet18)",
         (Wanted(NEW, "nanoadam", "adamw", "not lower"),),
     ),
-    Row(
+    ClaimRow(
         "NanoAdam moves the backbone less than AdamW",
         f"{PAPER}, Table 5: mean L2 distance per layer 0.68 against 0.83 (ViT-L, one seed)",
         (Wanted(DRIFT, "nanoadam", "adamw", "lower"),),
     ),
-    Row(
+    ClaimRow(
         "NanoAdam tolerates larger learning rates than AdamW",
         f"{PAPER}, section 5 (ViT-L on CIFAR-10: NanoAdam is best at 1e-3, AdamW at 1e-4)",
         (Wanted(RATE, "nanoadam", "adamw"),),
     ),
-    Row(
+    ClaimRow(
         "the smallest weights tolerate larger learning rates than those with the largest gradients",
         f"{PAPER}, section 5 (BERT-base on SST-2: 1e-3 against 3e-4)",
         (Wanted(RATE, "nanoadam", "gradient"),),
     ),
-    Row(
+    ClaimRow(
         "the smallest weights generalise better than those with the largest gradients, and forget "
         "less",
         f"{PAPER}, Fig. 4b and 9",
         (Wanted(NEW, "nanoadam", "gradient"), Wanted(OLD, "nanoadam", "gradient")),
     ),
-    Row(
+    ClaimRow(
         "a selection that is renewed during training learns better than one made once",
         f"{PAPER}, Table 2 (static mask: 83.54 against 85.65 on BERT-base)",
         (Wanted(NEW, "nanoadam", "static-small"),),
     ),
-    Row(
+    ClaimRow(
         "the smallest weights do the learning, not the head and norms, which are trained densely",
         "ours: the paper trains head and norms densely at NanoAdam's learning rate and has no arm "
         "without the weights",
         (Wanted(NEW, "nanoadam", "head+norms"),),
     ),
-    Row(
+    ClaimRow(
         "NanoAdam still forgets less than AdamW whose head and norms have a large learning rate "
         "too",
         "ours: the paper's AdamW trains its head at a learning rate 7 to 20 times smaller",
         (NANO_DENSE,),
     ),
-    Row(
+    ClaimRow(
         "the same number of random weights also forgets less than AdamW at equal new-task accuracy",
         "ours: only an advantage over AdamW that random weights lack is due to small weights",
         (Wanted(OLD, "random", "adamw"),),
     ),
-    Row(
+    ClaimRow(
         "the same number of random weights also tolerates larger learning rates than AdamW",
         "ours: the same for learning rates",
         (Wanted(RATE, "random", "adamw"),),
     ),
-    Row(
+    ClaimRow(
         "NanoAdam forgets less than gradient descent at equal new-task accuracy",
         _NO_ARM,
         (Wanted(OLD, "nanoadam", "sgd"),),
     ),
-    Row(
+    ClaimRow(
         "NanoAdam forgets less than MicroAdam at equal new-task accuracy",
         f"{PAPER}, Table 4: 0.02 against 0.76 (ViT-L), 12.55 against 82.98 (ResNet101), 28.36 "
         "against 67.76 (ResNet18)",
         (Wanted(OLD, "nanoadam", "microadam"),),
     ),
-    Row(
+    ClaimRow(
         "NanoAdam forgets less than training head and norms alone, at equal new-task accuracy",
         "ours: frozen weights cannot forget",
         (Wanted(OLD, "nanoadam", "head+norms"),),
     ),
-    Row(
+    ClaimRow(
         "NanoAdam forgets less than EWC on AdamW at equal new-task accuracy",
         _NO_ARM,
         (Wanted(OLD, "nanoadam", "ewc+adamw"),),
     ),
-    Row(
+    ClaimRow(
         "NanoAdam forgets less than MoFO at equal new-task accuracy",
         _NO_ARM,
         (Wanted(OLD, "nanoadam", "mofo"),),
     ),
-    Row(
+    ClaimRow(
         "NanoAdam forgets less than LIFT at equal new-task accuracy",
         _NO_ARM,
         (Wanted(OLD, "nanoadam", "lift"),),
     ),
-    Row(
+    ClaimRow(
         "NanoAdam forgets less than LoRA at equal new-task accuracy",
         _NO_ARM,
         (Wanted(OLD, "nanoadam", "lora"),),
     ),
-    Row(
+    ClaimRow(
         "EWC on NanoAdam forgets less than EWC on AdamW at equal new-task accuracy",
         "ours",
         (Wanted(OLD, "ewc+nanoadam", "ewc+adamw"),),
     ),
 )
 SWITCHED = (  # judged once more for each switch of the stream
-    Row(
+    ClaimRow(
         "NanoAdam forgets less than AdamW at equal new-task accuracy",
         "ours: the paper does not say how running statistics were handled",
         (NANO_ADAMW,),
     ),
-    Row(
+    ClaimRow(
         "NanoAdam still forgets less than AdamW whose head and norms have a large learning rate "
         "too",
         "ours",

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from nanocl.studies.claims import Claim
 from nanocl.studies.finetune import matched
-from nanocl.studies.finetune.claimed import ROWS, SWITCHED, Row
+from nanocl.studies.finetune.claimed import ROWS, SWITCHED, ClaimRow
 from nanocl.studies.finetune.points import SWITCHES, Sweep
 from nanocl.studies.rules import MARGIN, MARGIN_RATIO, across, joined
 
@@ -47,7 +47,7 @@ def sweep_claims(sweeps: Sequence[Sweep]) -> list[Claim]:
     return claims
 
 
-def _judged(sweeps: Sequence[Sweep], row: Row) -> Claim:
+def _judged(sweeps: Sequence[Sweep], row: ClaimRow) -> Claim:
     """The claim with its findings in every sweep that has all of its arms."""
     arms = {arm for wanted in row.wanted for arm in (wanted.first, wanted.second)}
     fitting = [sweep for sweep in sweeps if arms <= sweep.arms.keys()]

@@ -21,7 +21,7 @@ from nanocl.studies.teacher_student.runs import Start
 from nanocl.studies.teacher_student.settings import Condition
 
 COLUMNS = ("epsilon", "size", "distance", "time", "angle")
-Row = tuple[float, float, float, float | None, float]
+Measurement = tuple[float, float, float, float | None, float]
 
 
 def compute(condition: Condition, workers: int) -> dict[str, list[list[float | None]]]:
@@ -49,7 +49,7 @@ def compute(condition: Condition, workers: int) -> dict[str, list[list[float | N
         )
         for seed in condition.seeds
     ]
-    jobs: list[Callable[[], list[Row]]] = []
+    jobs: list[Callable[[], list[Measurement]]] = []
     for start in starts:
         if condition.init_scale is None:
             jobs.append(partial(_built_networks, start, condition))
@@ -95,11 +95,11 @@ def flow(
     return end, reached * step if reached >= 0 else None
 
 
-def _built_networks(start: Start, condition: Condition) -> list[Row]:
+def _built_networks(start: Start, condition: Condition) -> list[Measurement]:
     return [_built(start, epsilon, condition) for epsilon in condition.epsilons]
 
 
-def _built(start: Start, epsilon: float, condition: Condition) -> Row:
+def _built(start: Start, epsilon: float, condition: Condition) -> Measurement:
     """The teacher itself and two spare neurons of size epsilon.
 
     The spare neurons differ in their signs alone, so that their outputs cancel.
@@ -113,7 +113,7 @@ def _built(start: Start, epsilon: float, condition: Condition) -> Row:
     return _row(tasks, v, target, epsilon, epsilon, condition)
 
 
-def _pretrained_network(start: Start, fresh: TwoLayers, condition: Condition) -> list[Row]:
+def _pretrained_network(start: Start, fresh: TwoLayers, condition: Condition) -> list[Measurement]:
     """A pretrained network whose smallest neuron of the new neuron's sign learns."""
     tasks = start.tasks(1)
     weights, head = (part.astype(np.float64) for part in pretrain(start, fresh))
@@ -139,7 +139,7 @@ def _row(
     epsilon: float,
     rate: float,
     condition: Condition,
-) -> Row:
+) -> Measurement:
     """The columns of one network; `rate` is a^2, the speed of the flow of w relative to v."""
     new = tasks.directions[-1]
     end, time = flow(
