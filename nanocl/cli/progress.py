@@ -42,7 +42,7 @@ class Display:
         self.total = self.bars.add_task(_runs(len(specs)), total=1.0, detail="")
         self.said = time.monotonic()
         if measured:
-            self._say(f"{measured} measured already; {_runs(len(specs))} to go")
+            self._say(f"{_runs(measured)} measured already; {len(specs)} to go")
         elif not self.console.is_terminal:
             self._say(f"{_runs(len(specs))} to go")
 

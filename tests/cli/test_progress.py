@@ -30,7 +30,7 @@ def test_each_run_that_ended_is_one_line_with_its_outcome(shown):
         display.finish(RunFailure(specs[2], "ValueError: [no] such thing"))
         display.finish(a_result(specs[3], ((0.25,) * 3,) * 3, measure="loss"))
     assert shown.getvalue().splitlines() == [
-        "2 runs are measured already; 4 to go",
+        "2 runs measured already; 4 to go",
         "[1/4] split-digits sgd seed 0: accuracy 60.0 %, 10.0 s of training",
         "[2/4] split-digits sgd seed 1: diverged in experience 2, 10.0 s",
         "[3/4] split-digits sgd seed 2: failed, ValueError: [no] such thing",
