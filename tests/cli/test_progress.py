@@ -68,7 +68,7 @@ def test_a_long_run_says_where_it_is_now_and_then(shown, monkeypatch):
     for now[0] in (1.0, progress.SILENCE + 1, progress.SILENCE + 2):
         display.update(at(spec, 0.5))
     lines = shown.getvalue().splitlines()
-    assert lines[0] == "1 runs to go" and len(lines) == 2
+    assert lines[0] == "1 run to go" and len(lines) == 2
     assert lines[1].startswith("[0/1] 50 % done, about 31 s left; sgd seed 0: experience 2/5")
 
 
@@ -94,7 +94,7 @@ def test_off_a_terminal_a_line_tells_where_the_runs_are_after_a_silence(monkeypa
         display.update(0.5, "a setting")
     said = capsys.readouterr().err.splitlines()
     assert (
-        said[0] == "1 runs to go"
+        said[0] == "1 run to go"
         and said[1].startswith("[0/1] 25 % done, about ")
         and "adamw seed 3" in said[1]
     )
