@@ -24,7 +24,7 @@ examples:
   python -m nanocl.report cite nanoadam ewc forgetting mnist
   python -m nanocl.report migrate                    convert records of an older format
 
-exit codes: 0 done, 1 --check found a difference or a file cannot be read, 2 a mistake in the call
+exit codes: 0 done, 1 --check found a difference or an unreadable file, 2 a mistake in the command
 """
 Pages = Callable[[Sequence[Summary], Path], Mapping[Path, str]]
 _GENERATED = re.compile(r"Generated (from the (records|probes) )?by `python -m nanocl\.report`")

@@ -227,7 +227,7 @@ def _request(arguments: argparse.Namespace, settings: Mapping[str, Mapping[str, 
     strategies = tuple(filter(None, arguments.strategy.replace(" ", "").split(",")))
     if arguments.strategy and not strategies:
         raise UserError(
-            "--strategy takes names between commas, as in adamw,ewc+adamw; got "
+            "--strategy takes names separated by commas, as in adamw,ewc+adamw; got "
             f"{arguments.strategy!r}"
         )
     return Request(

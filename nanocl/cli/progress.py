@@ -39,12 +39,12 @@ class Display:
             console=self.console,
             disable=not self.console.is_terminal,
         )
-        self.total = self.bars.add_task(f"{len(specs)} runs", total=1.0, detail="")
+        self.total = self.bars.add_task(_runs(len(specs)), total=1.0, detail="")
         self.said = time.monotonic()
         if measured:
-            self._say(f"{measured} runs are measured already; {len(specs)} to go")
+            self._say(f"{_runs(measured)} measured already; {len(specs)} to go")
         elif not self.console.is_terminal:
-            self._say(f"{len(specs)} runs to go")
+            self._say(f"{_runs(len(specs))} to go")
 
     def __enter__(self) -> Display:
         self.bars.start()
@@ -173,3 +173,7 @@ def _left(started: float, done: float) -> str:
         return "time left unknown"
     seconds = (time.monotonic() - started) * (1 - done) / done
     return f"about {seconds:.0f} s left" if seconds < 120 else f"about {seconds / 60:.0f} min left"
+
+
+def _runs(count: int) -> str:
+    return "1 run" if count == 1 else f"{count} runs"

@@ -190,7 +190,8 @@ class Library:
             return optimizer, self._base(name, inner or "SGD"), self.way(name)
         if missing:
             raise UserError(
-                f"{self.name}:{name} needs {', '.join(sorted(missing))}, which no option can give"
+                f"{self.name}:{name} needs {', '.join(sorted(missing))}, "
+                "which options cannot provide"
             )
         if inner:
             raise UserError(f"{self.name}:{name} takes no other optimizer, got {text!r}")
@@ -200,8 +201,8 @@ class Library:
         optimizer = self._runnable(name)
         if required(optimizer) or replace(self.way(name), extra={}) != Way():
             raise UserError(
-                f"{self.name}:{outer} can wrap an optimizer that its signature describes, "
-                f"got {name!r}"
+                f"{self.name}:{outer} can only wrap an optimizer that can be made from its "
+                f"signature alone, got {name!r}"
             )
         return optimizer
 

@@ -285,6 +285,11 @@ def _check_keyword_only(
 
 def _not_direct(node: ast.ClassDef) -> str:
     bases = ", ".join(map(ast.unparse, node.bases)) or "nothing"
+    if bases.endswith("Optimizer"):
+        return (
+            f"{node.name} is an optimizer, which a strategy must bring: rename it to _{node.name} "
+            "and add a public class derived from Strategy whose make_optimizer returns it"
+        )
     return (
         f"{node.name} must derive from Strategy, Stream or Module itself, got {bases}: options of "
         "an intermediate class are not read; compose strategies with +"

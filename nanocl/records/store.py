@@ -74,7 +74,7 @@ def load(path: Path, results_root: Path) -> RunResult:
         ValueError: It is not JSON, does not fit the schema, was edited, or is in the wrong place.
     """
     record = plain.read(path)
-    _check_format(record, path)
+    _check_format(record)
     check_record(record)
     if not is_intact(record):
         raise ValueError("its content does not match its checksum: it was edited or damaged")
@@ -95,10 +95,11 @@ def find(spec: RunSpec, results_root: Path) -> RunResult | None:
     Raises:
         OtherFormat: The record was written by an older or newer version of nanocl.
     """
+    path = path_of(spec, results_root)
     try:
-        return load(path_of(spec, results_root), results_root)
-    except OtherFormat:
-        raise
+        return load(path, results_root)
+    except OtherFormat as error:
+        raise OtherFormat(f"{path}: {error}") from error
     except (ValueError, OSError, RecursionError):
         return None
 
@@ -155,16 +156,16 @@ def one_line(error: Exception) -> str:
     return text[:197] + "..."
 
 
-def _check_format(record: Any, path: Path) -> None:
+def _check_format(record: Any) -> None:
     schema = record.get("schema") if isinstance(record, dict) else None
     if schema in OLDER_SCHEMAS:
         raise OtherFormat(
-            f"{path} has the older format {schema}; python -m nanocl.report migrate converts all "
+            f"it has the older format {schema}; python -m nanocl.report migrate converts all "
             "records of a results folder"
         )
     newer = isinstance(schema, str) and re.fullmatch(r"nanocl-result/\d+", schema)
     if newer and schema != SCHEMA:
-        raise OtherFormat(f"{path} has the newer format {schema}; it needs a newer nanocl")
+        raise OtherFormat(f"it has the newer format {schema}; it needs a newer nanocl")
 
 
 def _safe(name: str) -> str:

@@ -17,9 +17,9 @@ SWEEP = "sweep"
 RULE = f"""\
 Rows are ranked by ACC, the mean accuracy over all experiences at the end of the stream, averaged
 over seeds; for regression by the loss, lowest first. Brackets hold the 95 % interval of the mean
-over seeds: Student's t below {statistics.BOOTSTRAP_FROM} seeds, bootstrap from then on.
+over seeds: Student's t below {statistics.BOOTSTRAP_FROM} seeds, bootstrap otherwise.
 
-- **vs best**: mean difference to the best row over the seeds that both have, with its 95 %
+- **vs best**: mean difference to the best row over their common seeds, with its 95 %
   interval. The test is a two-sided paired sign-flip permutation test (exact up to
   {statistics.EXACT_UP_TO} seeds), corrected over the rows by Holm's method. With n seeds the
   smallest possible p-value before the correction is 2^(1-n). A row with fewer than 6 seeds says so

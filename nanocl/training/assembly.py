@@ -132,9 +132,9 @@ def _with_weights(spec: RunSpec, context: Context, device: str) -> Part:
         )
         return replace(model, options={**own, "weights": str(path)})
     weights = own.get("weights")
-    found = data.find_file(str(weights), context.data_root) if weights else None
-    if found:
-        return replace(model, options={**own, "weights": str(found)})
+    weights_file = data.find_file(str(weights), context.data_root) if weights else None
+    if weights_file:
+        return replace(model, options={**own, "weights": str(weights_file)})
     return model
 
 

@@ -37,7 +37,7 @@ def test_every_argument_reaches_its_field():
     [
         (["--set", "lr=0.1"], r"--set takes PART.OPTION=VALUE.*got 'lr=0.1'"),
         (["--set", "sgd.lr"], "--set takes PART.OPTION=VALUE"),
-        (["--strategy", " , "], "--strategy takes names between commas"),
+        (["--strategy", " , "], "--strategy takes names separated by commas"),
         (["--workers", "-1"], "--workers must be at least 1.*got -1"),
     ],
 )

@@ -30,7 +30,7 @@ def test_each_run_that_ended_is_one_line_with_its_outcome(shown):
         display.finish(RunFailure(specs[2], "ValueError: [no] such thing"))
         display.finish(a_result(specs[3], ((0.25,) * 3,) * 3, measure="loss"))
     assert shown.getvalue().splitlines() == [
-        "2 runs are measured already; 4 to go",
+        "2 runs measured already; 4 to go",
         "[1/4] split-digits sgd seed 0: accuracy 60.0 %, 10.0 s of training",
         "[2/4] split-digits sgd seed 1: diverged in experience 2, 10.0 s",
         "[3/4] split-digits sgd seed 2: failed, ValueError: [no] such thing",
@@ -68,7 +68,7 @@ def test_a_long_run_says_where_it_is_now_and_then(shown, monkeypatch):
     for now[0] in (1.0, progress.SILENCE + 1, progress.SILENCE + 2):
         display.update(at(spec, 0.5))
     lines = shown.getvalue().splitlines()
-    assert lines[0] == "1 runs to go" and len(lines) == 2
+    assert lines[0] == "1 run to go" and len(lines) == 2
     assert lines[1].startswith("[0/1] 50 % done, about 31 s left; sgd seed 0: experience 2/5")
 
 
@@ -94,7 +94,7 @@ def test_off_a_terminal_a_line_tells_where_the_runs_are_after_a_silence(monkeypa
         display.update(0.5, "a setting")
     said = capsys.readouterr().err.splitlines()
     assert (
-        said[0] == "1 runs to go"
+        said[0] == "1 run to go"
         and said[1].startswith("[0/1] 25 % done, about ")
         and "adamw seed 3" in said[1]
     )

@@ -15,24 +15,21 @@ from nanocl.engine import local
 from nanocl.records import RunFailure, RunResult
 
 
-def outcomes(*names, workers=2, told=None):
+def outcomes(*names, workers=2, messages=None):
     specs = [a_spec(name, seed) for seed, name in enumerate(names)]
-    found = list(
-        local.run_all(
-            run_one, specs, workers=workers, on_progress=(told if told is not None else []).append
-        )
-    )
-    assert sorted(outcome.spec.seed for outcome in found) == list(range(len(names)))
-    return sorted(found, key=lambda outcome: outcome.spec.seed)
+    messages = [] if messages is None else messages
+    ended = list(local.run_all(run_one, specs, workers=workers, on_progress=messages.append))
+    assert sorted(outcome.spec.seed for outcome in ended) == list(range(len(names)))
+    return sorted(ended, key=lambda outcome: outcome.spec.seed)
 
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_every_run_comes_back_with_its_own_result(workers):
-    told = []
-    found = outcomes(*["sgd"] * 5, workers=workers, told=told)
-    assert found == [a_result(a_spec("sgd", seed)) for seed in range(5)]
-    assert sorted(progress.digest for progress in told) == sorted(
-        outcome.spec.digest for outcome in found
+    messages = []
+    results = outcomes(*["sgd"] * 5, workers=workers, messages=messages)
+    assert results == [a_result(a_spec("sgd", seed)) for seed in range(5)]
+    assert sorted(progress.digest for progress in messages) == sorted(
+        outcome.spec.digest for outcome in results
     )
 
 

@@ -57,13 +57,13 @@ def test_every_optimizer_of_a_library_is_built_or_refused_in_one_sentence(librar
         (
             "pytorch-optimizer:GSAM",
             {},
-            "needs base_optimizer, model, rho_scheduler, which no option can give",
+            "needs base_optimizer, model, rho_scheduler, which options cannot provide",
         ),
         ("pytorch-optimizer:AdaHessian", {}, "differentiates the gradient again"),
         (
             "pytorch-optimizer:SAM:Muon",
             {},
-            "can wrap an optimizer that its signature describes, got 'Muon'",
+            "can only wrap an optimizer that can be made from its signature alone, got 'Muon'",
         ),
         ("pytorch-optimizer:SAM:Nothing", {}, "no optimizer 'Nothing'"),
         ("torchao:CPUOffloadOptimizer", {}, "use torch:AdamW"),

@@ -88,9 +88,9 @@ def test_a_result_that_breaks_the_schema_is_not_saved(tmp_path):
         (lambda path: path.write_text("[]"), "not of type 'object'"),
         (lambda path: path.write_text(path.read_text().replace("0.9", "NaN", 1)), "NaN"),
         (lambda path: edited(path, digest="0" * 12), "hashes to"),
-        (lambda path: edited(path, measure="luck"), "measure"),
+        (lambda path: edited(path, measure="speed"), "measure"),
         (lambda path: edited(path, schema="nanocl-result/0"), "newer format nanocl-result/0"),
-        (lambda path: edited(path, schema="nanocl-result/1"), "report migrate"),
+        (lambda path: edited(path, schema="nanocl-result/1"), "it has the older format"),
         (lambda path: edited(path, schema=None), "schema"),
         (lambda path: edited(path, extra=1), "extra"),
         (lambda path: edited(path, evaluation=[[0.1, 0.2, None]] * 3), "3 rows of 3 numbers"),
@@ -105,6 +105,7 @@ def test_a_bad_record_is_named_and_skipped_and_the_others_are_read(tmp_path, dam
     assert results == [good]
     assert problem.path.parent.name == "sgd" and problem.path.name in str(problem)
     assert reason in problem.reason and "\n" not in problem.reason
+    assert str(problem).count(problem.path.name) == 1 or "belongs" in problem.reason
 
 
 @pytest.mark.parametrize(

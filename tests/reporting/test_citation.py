@@ -33,7 +33,7 @@ def test_a_composition_cites_its_parts_once(monkeypatch):
         def __init__(self, name, text):
             self.name, self.citation, self.citations = name, text, {}
 
-    found = {
+    installed = {
         "strategies": [
             Plugin("one", "@misc{a,\n  title = {A}\n}\n@misc{b,\n  title = {B}\n}"),
             Plugin("two", "@misc{b,\n  title = {B}\n}"),
@@ -42,7 +42,7 @@ def test_a_composition_cites_its_parts_once(monkeypatch):
     monkeypatch.setattr(
         citation,
         "INSTALLED",
-        SimpleNamespace(plugins=lambda kind: {p.name: p for p in found.get(kind, [])}),
+        SimpleNamespace(plugins=lambda kind: {p.name: p for p in installed.get(kind, [])}),
     )
     assert entries(citation.cite(["one+two"], [], "0")) == [("misc", "a"), ("misc", "b")]
 

@@ -51,11 +51,11 @@ def test_a_table_without_rows_is_its_header():
 
 
 def test_latex_prints_every_special_character_literally():
-    found = formats.latex(TABLE)
-    assert r"\caption{A \& B. protocol x\_1}" in found
-    assert r"a$|$b & 1.00 & $-$2.00 \\" in found
-    assert r"50 \% of it" in found and r"x\_1 $<$ 2" in found
-    assert r"\begin{tabular}{lrr}" in found and r"\label{tab:some-label}" in found
+    latex = formats.latex(TABLE)
+    assert r"\caption{A \& B. protocol x\_1}" in latex
+    assert r"a$|$b & 1.00 & $-$2.00 \\" in latex
+    assert r"50 \% of it" in latex and r"x\_1 $<$ 2" in latex
+    assert r"\begin{tabular}{lrr}" in latex and r"\label{tab:some-label}" in latex
 
 
 @given(some.text(alphabet=r"ab\&%$#_{}~^<>|±-1 ", max_size=30))

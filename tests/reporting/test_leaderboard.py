@@ -28,13 +28,13 @@ def test_a_row_that_the_test_cannot_distinguish_from_the_best_is_marked():
 
 def test_the_identity_depends_on_every_record_and_not_on_their_order():
     results = [*runs("a"), *runs("b")]
-    found = leaderboard.identity(results)
-    assert leaderboard.identity(results[::-1]) == found
-    assert leaderboard.identity(results[1:]) != found
+    before = leaderboard.identity(results)
+    assert leaderboard.identity(results[::-1]) == before
+    assert leaderboard.identity(results[1:]) != before
     changed = a_result(results[0].spec, shifted(1e-9), cost=results[0].cost)
-    assert leaderboard.identity([changed, *results[1:]]) != found
+    assert leaderboard.identity([changed, *results[1:]]) != before
     slower = a_result(results[0].spec, results[0].evaluation, cost=a_cost(train_seconds=11.0))
-    assert leaderboard.identity([slower, *results[1:]]) != found
+    assert leaderboard.identity([slower, *results[1:]]) != before
 
 
 def test_the_page_has_a_section_for_each_protocol_with_all_that_matters():

@@ -46,10 +46,10 @@ def test_equal_values_have_no_width_below_and_above_the_change_to_the_bootstrap(
 def test_from_20_values_on_the_interval_is_a_bootstrap_close_to_the_normal_one_and_repeatable():
     values = np.random.default_rng(1).normal(3.0, 2.0, 400).tolist()
     mean, half = statistics.mean(values), statistics.deviation(values) / 20
-    found = statistics.interval(values)
-    assert found == pytest.approx((mean - 1.96 * half, mean + 1.96 * half), abs=0.03)
-    assert statistics.interval(values) == found
-    assert found != pytest.approx(stats.t.interval(0.95, 399, mean, half), abs=1e-9)
+    ends = statistics.interval(values)
+    assert ends == pytest.approx((mean - 1.96 * half, mean + 1.96 * half), abs=0.03)
+    assert statistics.interval(values) == ends
+    assert ends != pytest.approx(stats.t.interval(0.95, 399, mean, half), abs=1e-9)
 
 
 @pytest.mark.parametrize("n", range(3, 11))

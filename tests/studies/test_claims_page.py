@@ -43,7 +43,7 @@ def test_the_overview_names_each_chapter_and_its_claims_with_the_short_source():
 
 def test_a_section_names_the_settings_in_which_the_opposite_is_right():
     page = claims_page([Chapter("One", [a_claim(a=FOR, b=AGAINST)], opens_page=True)])
-    assert "*The claim is right* with a; *the opposite is right*:\n\n- |a| of x: with b" in page
+    assert "*The claim holds* with a; *it is contradicted* by:\n\n- |a| of x: with b" in page
     rows = [line for line in page.split("## One")[1].splitlines() if line.startswith("|")]
     assert [row.rstrip(" |").rsplit("|", 1)[1].strip() for row in rows] == [
         "meets it",

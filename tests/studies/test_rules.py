@@ -15,9 +15,9 @@ def values(middle: float, seeds: int = 12, spread: float = 0.1) -> dict[int, flo
 
 def test_a_ratio_is_the_geometric_mean_over_the_seeds_in_common():
     first, second = {0: 1.0, 1: 4.0, 2: 9.0, 3: 1.0}, {1: 1.0, 2: 1.0, 3: 1.0, 7: 5.0}
-    found = ratio("x", first, second)
-    assert found.effect == pytest.approx(36 ** (1 / 3)) and found.seeds == 3
-    assert found.interval[0] < found.effect < found.interval[1]
+    finding = ratio("x", first, second)
+    assert finding.effect == pytest.approx(36 ** (1 / 3)) and finding.seeds == 3
+    assert finding.interval[0] < finding.effect < finding.interval[1]
 
 
 def test_a_seed_that_diverged_is_left_out_and_too_few_measure_nothing():
@@ -37,26 +37,26 @@ def test_what_may_be_zero_counts_as_the_floor():
     ("first", "second", "lower", "not_higher"), [(1.0, 2.0, FOR, FOR), (2.0, 1.0, AGAINST, AGAINST)]
 )
 def test_a_clear_difference_speaks_for_or_against(first, second, lower, not_higher):
-    found = {"here": ratio("x", values(first), values(second, spread=0.2))}
-    assert judged(found, "lower")["here"].state == lower
-    assert judged(found, "not higher")["here"].state == not_higher
+    finding = {"here": ratio("x", values(first), values(second, spread=0.2))}
+    assert judged(finding, "lower")["here"].state == lower
+    assert judged(finding, "not higher")["here"].state == not_higher
 
 
 def test_no_clear_difference_is_open_or_enough():
     noisy = {seed: math.exp((-1) ** seed) for seed in range(12)}
-    found = {"here": ratio("x", noisy, dict.fromkeys(range(12), 1.0))}
+    finding = {"here": ratio("x", noisy, dict.fromkeys(range(12), 1.0))}
     assert (
-        judged(found, "lower")["here"].state == OPEN
-        and judged(found, "not higher")["here"].state == FOR
+        judged(finding, "lower")["here"].state == OPEN
+        and judged(finding, "not higher")["here"].state == FOR
     )
 
 
 def test_the_p_values_are_corrected_over_the_settings():
     weak = {seed: 0.9 if seed else 1.2 for seed in range(8)}
-    found = ratio("x", weak, dict.fromkeys(range(8), 1.0))
-    alone = judged({"one": found}, "lower")["one"]
-    many = judged({str(place): found for place in range(10)}, "lower")["3"]
-    assert alone.p == found.p and many.p == pytest.approx(min(1.0, 10 * found.p))
+    finding = ratio("x", weak, dict.fromkeys(range(8), 1.0))
+    alone = judged({"one": finding}, "lower")["one"]
+    many = judged({str(place): finding for place in range(10)}, "lower")["3"]
+    assert alone.p == finding.p and many.p == pytest.approx(min(1.0, 10 * finding.p))
 
 
 def test_a_wanted_direction_that_is_none_is_refused():
@@ -86,8 +86,8 @@ def test_few_seeds_of_several_settings_are_decided_together_and_directions_need_
 
 def test_few_seeds_that_show_nothing_are_no_proof_that_nothing_is_lost():
     wide, near = (-6.0, 4.0, -3.0, 5.0, 1.0), (-0.9, 0.4, -0.3, 0.6, 0.1)
-    found = across("x", {"wide": wide, "near": near}, "not lower")
-    assert (found["wide"].state, found["near"].state) == (OPEN, FOR)
+    finding = across("x", {"wide": wide, "near": near}, "not lower")
+    assert (finding["wide"].state, finding["near"].state) == (OPEN, FOR)
     lost = across("x", {"alone": (-5.0, -5.1, -4.9, -5.0, -5.2)}, "not lower")["alone"]
     assert (
         lost.p == 0.0625 and lost.state == OPEN

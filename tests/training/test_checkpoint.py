@@ -124,10 +124,10 @@ def test_a_checkpoint_of_another_version_is_refused(tmp_path, interrupted, name)
 def test_a_run_with_an_unusable_checkpoint_says_so_and_starts_again(tmp_path, interrupted):
     run, content, whole = interrupted
     checkpoint.path_of(run, tmp_path).write_bytes(content[:-1])
-    told = []
-    again = experiment.run_one(run, Context(checkpoints=tmp_path), told.append)
+    messages = []
+    again = experiment.run_one(run, Context(checkpoints=tmp_path), messages.append)
     assert numbers(again) == whole
-    notices = [notice.text for notice in told if isinstance(notice, Notice)]
+    notices = [notice.text for notice in messages if isinstance(notice, Notice)]
     assert len(notices) == 1 and "starting again, its checkpoint was not usable" in notices[0]
 
 
@@ -142,10 +142,10 @@ def test_a_checkpoint_that_cannot_be_written_stops_no_training(tmp_path, interru
     run, _, whole = interrupted
     folder = tmp_path / "a file"
     folder.write_text("not a folder")
-    told = []
-    result = experiment.run_one(run, Context(checkpoints=folder), told.append)
+    messages = []
+    result = experiment.run_one(run, Context(checkpoints=folder), messages.append)
     assert numbers(result) == whole
-    assert any("training on without a checkpoint" in getattr(one, "text", "") for one in told)
+    assert any("training on without a checkpoint" in getattr(one, "text", "") for one in messages)
 
 
 def test_random_numbers_of_python_and_numpy_resume_bit_for_bit_and_an_edited_file_changes_nothing(

@@ -1,5 +1,7 @@
 """The loop trains as a plain PyTorch loop does, and adapts Avalanche's template where it must."""
 
+import warnings
+
 import pytest
 import torch
 from torch import nn
@@ -24,6 +26,13 @@ def learner(scenario, optimizer=torch.optim.SGD, strategies=(), *, training=None
 def outcome_of(made, scenario):
     drift = DriftMeter(made.model, made.model.head_parameters())
     return train(made, scenario, Meter(), drift=drift)
+
+
+def test_a_learner_is_made_without_a_warning():
+    scenario = small_stream()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        learner(scenario)
 
 
 def test_a_run_equals_a_loop_written_out_in_pytorch():

@@ -50,8 +50,8 @@ def test_an_output_that_is_not_finite_is_a_divergence():
 
 
 def test_steps_and_samples_are_counted_and_progress_is_the_share_of_the_experience():
-    meter, told = Meter(), []
-    ticker = Ticker(meter, lambda *progress: told.append(progress))
+    meter, reported = Meter(), []
+    ticker = Ticker(meter, lambda *progress: reported.append(progress))
     clock = SimpleNamespace(train_exp_epochs=1, train_exp_iterations=3)
     strategy = SimpleNamespace(
         mb_y=torch.zeros(8),
@@ -63,4 +63,4 @@ def test_steps_and_samples_are_counted_and_progress_is_the_share_of_the_experien
     ticker.after_training_iteration(strategy)
     ticker.after_training_iteration(strategy)
     assert (meter.steps, meter.samples) == (2, 16)
-    assert told == [(2, 1, 0.5)], "4 of 8 mini-batches; the second call came too soon"
+    assert reported == [(2, 1, 0.5)], "4 of 8 mini-batches; the second call came too soon"

@@ -80,20 +80,20 @@ def test_a_probe_is_small_and_holds_every_layer_but_the_head(probed):
 def test_a_look_finds_the_smallest_weights_with_the_largest_gradients():
     torch.manual_seed(0)
     w = torch.randn(20, 500)
-    found = look(w, 1 / w)
-    assert found["overlap"] == {"0.001": 1, "0.01": 1, "0.1": 1} and found["low"] == 1
-    assert found["gradient"] == sorted(found["gradient"], reverse=True)
+    seen = look(w, 1 / w)
+    assert seen["overlap"] == {"0.001": 1, "0.01": 1, "0.1": 1} and seen["low"] == 1
+    assert seen["gradient"] == sorted(seen["gradient"], reverse=True)
     order = w.abs().flatten().sort().values
-    assert found["ratio"] == pytest.approx(float(order[0] / order[-1]), rel=1e-3)
-    assert found["magnitude"][0] == pytest.approx(float(order[499]), rel=1e-3)
+    assert seen["ratio"] == pytest.approx(float(order[0] / order[-1]), rel=1e-3)
+    assert seen["magnitude"][0] == pytest.approx(float(order[499]), rel=1e-3)
 
 
 def test_gradients_that_ignore_magnitude_overlap_by_chance():
     torch.manual_seed(1)
-    found = look(torch.randn(300, 300), torch.randn(300, 300))
+    seen = look(torch.randn(300, 300), torch.randn(300, 300))
     chance, entries = 0.1, 90000  # hypergeometric: deviation of the share among 9000 draws
     deviation = math.sqrt(chance * (1 - chance) / (chance * entries))
-    assert abs(found["overlap"]["0.1"] - chance) < 5 * deviation
+    assert abs(seen["overlap"]["0.1"] - chance) < 5 * deviation
     assert look(torch.zeros(50, 50), torch.ones(50, 50))["ratio"] is None
 
 

@@ -20,9 +20,9 @@ single protocol cannot reach 0.05. Second, the protocol's own 95 % t interval li
 side. `not lower` and `not higher` fail if the test contradicts them. They are met if the interval
 stays within {margin} points (a ratio: within {percent} %) of no difference on the wrong side, and
 are open otherwise. *At equal new-task accuracy* means: the mean over {levels} of the new-task
-accuracy that both arms reach in that seed. Each arm is read at the place of its sweep, including
-the lines between neighbouring learning rates, that retains most of the old task there. The learning
-rate is chosen on the test data, in every arm.
+accuracy that both arms reach in that seed. Each arm is represented by the point of its sweep that
+reaches the accuracy and retains most of the old task, with linear interpolation between
+neighbouring learning rates. The learning rate is chosen on the test data, in every arm.
 
 **Limits of these verdicts.** The seeds draw test images, order of data and new heads. All start
 from the same pretrained weights, so an interval says nothing about other networks. The rows are

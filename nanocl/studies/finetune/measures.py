@@ -49,7 +49,7 @@ DRIFT = Measure(
 )
 RATE = Measure(
     matched.rate_ratio,
-    f"largest learning rate, of those that both ran, within {100 * matched.TOLERANCE:g} points "
-    "of the arm's best, {} / {}",
+    f"largest learning rate that both ran within {100 * matched.TOLERANCE:g} points of the arm's "
+    "best, {} / {}",
     ratio=True,
 )

@@ -9,10 +9,10 @@ from nanocl.studies.finetune import claims
 
 
 def test_a_verdict_needs_more_seeds_than_one_protocol_of_five_has():
-    def verdict(*found):
+    def verdict(*swept):
         return next(
             c
-            for c in claims.sweep_claims(found)
+            for c in claims.sweep_claims(swept)
             if c.claim == "NanoAdam forgets less than AdamW at equal new-task accuracy"
         )
 
@@ -27,8 +27,8 @@ def test_a_verdict_needs_more_seeds_than_one_protocol_of_five_has():
 
 
 def test_an_arm_that_no_protocol_has_is_not_measured():
-    found = a_sweep()
-    few = replace(found, arms={arm: found.arms[arm] for arm in ("adamw", "nanoadam")})
+    sweep = a_sweep()
+    few = replace(sweep, arms={arm: sweep.arms[arm] for arm in ("adamw", "nanoadam")})
     verdict = {claim.claim: claim.verdict for claim in claims.sweep_claims([few])}
     assert verdict["NanoAdam moves the backbone less than AdamW"] == "undecided"
     assert (

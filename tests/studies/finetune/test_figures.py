@@ -9,13 +9,13 @@ from nanocl.studies.finetune.figures import Mark
 
 
 def test_the_figures_are_the_same_bytes_twice_and_bear_a_diverged_run():
-    found = a_sweep()
+    sweep = a_sweep()
     gone = tuple(replace(p, new=None, old=None, drift=None, deciles=()) for p in one_seed())
-    found = replace(
-        found, arms={"adamw": found.arms["adamw"], "large": found.arms["large"], "sgd": {0: gone}}
+    sweep = replace(
+        sweep, arms={"adamw": sweep.arms["adamw"], "large": sweep.arms["large"], "sgd": {0: gone}}
     )
-    first = figures.draw(found)
-    assert first == figures.draw(found) and set(first) == {
+    first = figures.draw(sweep)
+    assert first == figures.draw(sweep) and set(first) == {
         "fronts.png",
         "learning-rates.png",
         "drift.png",

@@ -28,8 +28,8 @@ def test_the_records_of_a_protocol_become_points_of_its_arms_wherever_they_were_
         results[0], status="diverged", evaluation=((0.9, 0.01),), drift=results[0].drift[:1]
     )
     results.append(replace(results[1], spec=replace(results[1].spec, data="another data set")))
-    (found,) = sweeps([*results, a_result()])
-    assert (found.measured, found.wanted) == (len(kept), len(runs))
+    (measured_sweep,) = sweeps([*results, a_result()])
+    assert (measured_sweep.measured, measured_sweep.wanted) == (len(kept), len(runs))
     assert {
         "adamw",
         "nanoadam",
@@ -38,21 +38,21 @@ def test_the_records_of_a_protocol_become_points_of_its_arms_wherever_they_were_
         "gradient",
         "static-small",
         "head+norms",
-    } <= found.arms.keys()
-    for seeds in found.arms.values():
+    } <= measured_sweep.arms.keys()
+    for seeds in measured_sweep.arms.values():
         rates = [p.lr for p in seeds[0]]
         assert list(seeds) == [0, 1, 2] and rates == sorted(set(rates)) and len(rates) > 1
     assert (
         sum(
             p.new is None
-            for seeds in found.arms.values()
+            for seeds in measured_sweep.arms.values()
             for points in seeds.values()
             for p in points
         )
         == 1
     )
-    assert {(p.before, p.old) for p in found.arms["sgd"][1]} == {(0.9, 0.5)}
-    both = [found, *(replace(found, switch=switch) for switch in SWITCHES)]
+    assert {(p.before, p.old) for p in measured_sweep.arms["sgd"][1]} == {(0.9, 0.5)}
+    both = [measured_sweep, *(replace(measured_sweep, switch=switch) for switch in SWITCHES)]
     assert all(claim.verdict != "not measured" for claim in claims.sweep_claims(both))
 
 

@@ -57,9 +57,9 @@ def test_the_theorem_arm_trains_the_smallest_neuron_of_each_new_sign_without_its
 
 
 def test_a_run_that_diverges_has_no_measures():
-    found = Bench(1).setting(dataclasses.replace(QUICK, lr=1e6, seeds=(0,)))
+    networks = Bench(1).setting(dataclasses.replace(QUICK, lr=1e6, seeds=(0,)))
     assert (
-        found["gd"]["loss_b"] == [None]
-        and found["gd"]["neurons"] == [None]
-        and found["adam"]["loss_b"] != [None]
+        networks["gd"]["loss_b"] == [None]
+        and networks["gd"]["neurons"] == [None]
+        and networks["adam"]["loss_b"] != [None]
     )

@@ -30,8 +30,8 @@ def a_condition(slope):
 
 
 def verdicts(settings, conditions=()):
-    found = claims.teacher_claims(settings, conditions)
-    return {claim.source.split(", ")[-1].split(" (")[0]: claim.verdict for claim in found}
+    judged = claims.teacher_claims(settings, conditions)
+    return {claim.source.split(", ")[-1].split(" (")[0]: claim.verdict for claim in judged}
 
 
 def test_the_smallest_weights_must_be_better_than_the_largest_gradients():

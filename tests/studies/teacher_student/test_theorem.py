@@ -36,9 +36,9 @@ def test_on_networks_that_meet_its_assumptions_the_limit_is_proportional_to_epsi
         seeds=tuple(range(4)), samples=200, time=500.0, epsilons=(0.03, 0.003, 0.0003)
     )
     entry = {"condition": dataclasses.asdict(condition), "values": theorem.compute(condition, 2)}
-    found = {claim.claim: claim for claim in theorem_claims([entry])}
+    claims = {claim.claim: claim for claim in theorem_claims([entry])}
     limit = next(
-        c for text, c in found.items() if text.startswith("gradient flow of one small neuron")
+        c for text, c in claims.items() if text.startswith("gradient flow of one small neuron")
     )
     assert (
         next(iter(limit.findings.values()))[0].effect == pytest.approx(1, abs=0.05)
