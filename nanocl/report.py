@@ -6,7 +6,7 @@ import argparse
 import re
 import shutil
 import sys
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -15,6 +15,7 @@ from nanocl.records import RunResult, Summary, UserError, files, migration, stor
 from nanocl.reporting import citation, leaderboard, reproduction, tables
 from nanocl.reporting.summaries import results_of, summarise
 
+MANY = 5  # records skipped for one reason, from which on they share a line
 EPILOG = """\
 examples:
   python -m nanocl.report                            write tables, pages and figures; show tables
@@ -139,8 +140,8 @@ def _report(arguments: argparse.Namespace) -> int:
     if arguments.command == "migrate":
         return _migrate(results_root)
     results, problems = store.load_all(results_root)
-    for problem in problems:
-        print(f"nanocl: skipped {problem}", file=sys.stderr)
+    for line in skipped(problems):
+        print(f"nanocl: {line}", file=sys.stderr)
     if arguments.command == "cite":
         return _cite(arguments.names, results, results_root)
     summaries = summarise(results)
@@ -157,6 +158,18 @@ def _report(arguments: argparse.Namespace) -> int:
         ) from error
     _show(summaries, arguments.format, results_root)
     return 0
+
+
+def skipped(problems: Sequence[store.Problem]) -> Iterator[str]:
+    """A line for each record that was skipped; many with the same reason share one."""
+    by_reason: dict[str, list[store.Problem]] = {}
+    for problem in problems:
+        by_reason.setdefault(problem.reason, []).append(problem)
+    for reason, same in by_reason.items():
+        if len(same) > MANY:
+            yield f"skipped {len(same)} records such as {same[0].path}: {reason}"
+        else:
+            yield from (f"skipped {problem}" for problem in same)
 
 
 def _migrate(results_root: Path) -> int:

@@ -186,3 +186,12 @@ def test_the_whole_command_works_without_torch_and_the_help_answers_at_once(root
         subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True).stdout.strip()
         == "set()"
     )
+
+
+def test_many_records_skipped_for_one_reason_share_a_line_and_others_are_named():
+    problems = [store.Problem(Path(f"{number}.json"), "it is old") for number in range(9)]
+    problems.append(store.Problem(Path("bad.json"), "it is not JSON"))
+    assert list(report.skipped(problems)) == [
+        "skipped 9 records such as 0.json: it is old",
+        "skipped bad.json: it is not JSON",
+    ]

@@ -56,8 +56,8 @@ def test_the_page_has_a_section_for_each_protocol_with_all_that_matters():
         "`0123456789abcdef`",
         "(official)",
         "Holm",
-        rows[0].protocol,
-        f"tables/split-digits-cpu-class-{rows[0].protocol}.md",
+        rows[0].protocol_hash,
+        f"tables/split-digits-cpu-class-{rows[0].protocol_hash}.md",
     ):
         assert words in page, words
 

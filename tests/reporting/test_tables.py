@@ -27,7 +27,7 @@ def test_above_each_table_stand_the_protocol_and_its_hash(kind, format):
     rows = summarise(runs())
     shown = tables.render(rows, kind, format).replace("\n    ", " ")
     for words in (
-        rows[0].protocol,
+        rows[0].protocol_hash,
         "split-digits, tier cpu, class-incremental",
         "experiences=3",
         "width=400",
@@ -132,8 +132,8 @@ def test_the_csv_page_is_one_table_of_all_kinds_under_its_protocol():
     rows = summarise(runs())
     page = tables.document(rows, "csv")
     assert {r["kind"] for r in read_csv(page)} == set(metrics.KINDS)
-    assert rows[0].protocol in page.splitlines()[0] and page.startswith("# ")
-    assert {r["protocol"] for r in read_csv(page)} == {rows[0].protocol}
+    assert rows[0].protocol_hash in page.splitlines()[0] and page.startswith("# ")
+    assert {r["protocol_hash"] for r in read_csv(page)} == {rows[0].protocol_hash}
 
 
 def test_terminal_text_stays_within_its_width_and_names_options_in_footnotes():
