@@ -91,7 +91,7 @@ def overlap(probed: Sequence[Group]) -> Figure:
     axis.axhline(1, color=BLACK, lw=0.6, ls=":")
     axis.set(
         xscale="log",
-        xlabel="optimizer step of the last experience (dotted: independence)",
+        xlabel="optimizer step of the last experience",
         ylabel="largest 10 % of gradients in the smallest\n10 % of weights (independence: 1)",
     )
     return _with_legend(figure, axis)
