@@ -1,36 +1,12 @@
 """A protocol file is read, and resolved at a tier and scenario."""
 
 import pytest
+from protocol_files import GOOD, specs
 
 from nanocl.plugins.catalogue import Catalogue
 from nanocl.protocols import protocol, suite
 from nanocl.protocols.request import Request
 from nanocl.records import UserError
-
-GOOD = """
-title = "Mine"
-strategies = ["adamw", "sgd"]
-seeds = 2
-
-[stream]
-family = "split"
-experiences = 2
-
-[training]
-epochs = 1
-
-[options.sgd]
-lr = 0.1
-
-[tier.cpu.for.task.training]
-epochs = 2
-"""
-
-
-def specs(tmp_path, text, **values):
-    path = tmp_path / "mine.toml"
-    path.write_text(text)
-    return suite.specs(Request(stream=str(path), **values), Catalogue())
 
 
 def test_a_protocol_of_the_users_runs_as_written(tmp_path):
