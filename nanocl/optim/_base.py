@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from nanocl.optim._backend import repeated_step
-from nanocl.optim._gradients import gradient_of
+from nanocl.optim._gradients import check_plain, gradient_of
 from nanocl.optim._plain.rounding import stream_key
 from nanocl.optim._threads import Work, run
 
@@ -163,6 +163,8 @@ class CompactOptimizer(Optimizer):
 
     def _check(self, params: list[Tensor]) -> None:
         name = type(self).__name__
+        for param in params:
+            check_plain(param, name)
         if any(gradient_of(param).is_sparse for param in params):
             raise RuntimeError(f"{name} does not support sparse gradients")
         if params and params[0].is_cuda and torch.cuda.is_current_stream_capturing():

@@ -1,8 +1,13 @@
-"""The gradient of a parameter that is about to be updated."""
+"""The gradient of a parameter that is about to be updated; which tensors kernels can take."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
+from torch.nn import Parameter
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass
+
+PLAIN = (Tensor, Parameter)
 
 
 def gradient_of(param: Tensor) -> Tensor:
@@ -16,4 +21,33 @@ def gradient_of(param: Tensor) -> Tensor:
         raise RuntimeError(
             f"a parameter of shape {tuple(param.shape)} has no gradient to step with"
         )
-    return gradient
+    # zeros without memory cannot be written to, not even as an intermediate value
+    return gradient.clone() if gradient._is_zerotensor() else gradient
+
+
+def is_plain(tensor: Tensor) -> bool:
+    """Whether the memory at the tensor's address holds its values.
+
+    It does not for a wrapper of other tensors, nor where torch delays a sign (`torch._neg_view`)
+    or keeps no memory for zeros: PyTorch's own operations resolve these, kernels cannot.
+    """
+    return (
+        type(tensor) in PLAIN
+        and tensor.layout is torch.strided
+        and not tensor.is_neg()
+        and not tensor.is_conj()
+        and not tensor._is_zerotensor()
+    )
+
+
+def check_plain(param: Tensor, name: str) -> None:
+    """Refuse a parameter or gradient that wraps other tensors.
+
+    Raises:
+        RuntimeError: With the type.
+    """
+    for tensor, label in ((param, "parameter"), (gradient_of(param), "gradient")):
+        if type(tensor) not in PLAIN and is_traceable_wrapper_subclass(tensor):
+            raise RuntimeError(
+                f"{name} takes plain tensors, got a {label} of type {type(tensor).__name__}"
+            )

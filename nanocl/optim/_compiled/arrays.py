@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nanocl.optim._gradients import is_plain
+
 TYPES = (torch.float32, torch.bfloat16, torch.float64)
 # An empty array tells numba the type behind an address. numpy has no bfloat16: loops see its bits.
 KINDS = {
@@ -30,6 +32,8 @@ def fits(param: Tensor) -> bool:
         and grad.dtype == kind
         and param.is_contiguous()
         and grad.is_contiguous()
+        and is_plain(param)
+        and is_plain(grad)
     )
 
 

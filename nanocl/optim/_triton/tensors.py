@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from nanocl.optim._gradients import is_plain
+
 TYPES = (torch.float32, torch.bfloat16, torch.float16)
 
 
@@ -19,4 +21,6 @@ def fits(param: Tensor) -> bool:
         and grad.dtype == param.dtype
         and param.is_contiguous()
         and grad.is_contiguous()
+        and is_plain(param)
+        and is_plain(grad)
     )
