@@ -34,8 +34,7 @@ def is_plain(tensor: Tensor) -> bool:
     return (
         type(tensor) in PLAIN
         and tensor.layout is torch.strided
-        and not tensor.is_neg()
-        and not tensor.is_conj()
+        and not tensor.is_neg()  # a real tensor has no conjugate bit
         and not tensor._is_zerotensor()
     )
 
