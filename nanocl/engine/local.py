@@ -24,6 +24,8 @@ RunOne = Callable[..., RunResult]
 Message = Progress | Notice | RunResult | RunFailure
 TRIES = 2  # a worker killed for lack of memory may succeed when others have ended
 PAUSE = 1.0  # seconds between looks at runs that other processes measure
+# Windows has no SIGHUP
+ENDING = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)]
 CLOSED = (EOFError, ConnectionResetError, BrokenPipeError)
 
 
@@ -167,6 +169,26 @@ def _ignoring_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
+@contextmanager
+def _deferring_signals() -> Iterator[None]:
+    """Deliver signals that arrive within the block at its end."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread gets signals
+        return
+    received: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, frame: received.append(number))
+        for number in ENDING
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in received[:1]:
+            os.kill(os.getpid(), number)
+
+
 def _context() -> ForkServerContext | SpawnContext:
     if "forkserver" in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("forkserver")
@@ -177,7 +199,8 @@ def _start(run_one: RunOne) -> tuple[Connection, BaseProcess]:
     context = _context()
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs, run_one), daemon=True)
-    process.start()
+    with _deferring_signals():  # a child whose start is cut off would print a traceback
+        process.start()
     theirs.close()
     return ours, process
 

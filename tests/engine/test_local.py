@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -151,3 +152,11 @@ def test_runs_that_other_processes_have_all_measured_end_the_call_at_once():
             return "measured"
 
     assert list(local.run_all(run_one, [a_spec()], workers=1, reservations=Measured())) == []
+
+
+def test_a_signal_while_a_worker_starts_comes_after_its_start():
+    finished = []
+    with pytest.raises(KeyboardInterrupt), local._deferring_signals():
+        os.kill(os.getpid(), signal.SIGINT)
+        finished.append(True)
+    assert finished == [True]
