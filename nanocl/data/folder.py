@@ -71,13 +71,9 @@ def _member_reader(opened: zipfile.ZipFile, archive: Path) -> Callable[[str], by
         try:
             with lock:
                 return opened.read(name)
-        except (
-            zipfile.BadZipFile,
-            zlib.error,
-            EOFError,
-            RuntimeError,
-            NotImplementedError,
-        ) as error:
+        # zipfile raises RuntimeError for an encrypted member and its subclass NotImplementedError
+        # for an unknown compression
+        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
             raise UserError(f"{name} in {archive} cannot be read: {error}") from error
 
     return read

@@ -54,8 +54,10 @@ def test_a_python_2_pickle_of_an_array_is_read():
     # what Python 2 with numpy writes at protocol 2, but for memo marks: bytes are text, numpy lives
     # in numpy.core
     array = (
-        b"\x80\x02}U\x04datacnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"
-        b"(K\x01K\x02K\x02\x86cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xff"
+        b"\x80\x02}U\x04datacnumpy.core.multiarray\n_reconstruct\n"
+        b"cnumpy\nndarray\nK\x00\x85U\x01b\x87R"
+        b"(K\x01K\x02K\x02\x86cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R"
+        b"(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xff"
         b"K\x00tb\x89U\x04\x00\x7f\x80\xfftbs."
     )
     assert unpickle(array, "it")["data"].values.tolist() == [[0, 127], [128, 255]]

@@ -138,3 +138,21 @@ def test_a_damaged_member_of_a_zip_is_named_and_nothing_is_cached(tmp_path, cach
     with pytest.raises(UserError, match=r"test/ant/1\.png in .*insects\.zip cannot be read"):
         load("insects", tmp_path)
     assert cached() == []
+
+
+@pytest.mark.parametrize(
+    ("offset", "value", "reason"),
+    [(8, 1, "encrypted"), (10, 99, "compression")],
+    ids=["encrypted", "unknown compression"],
+)
+def test_a_member_that_zipfile_cannot_open_is_named_in_one_sentence(
+    tmp_path, offset, value, reason
+):
+    """Flags (offset 8) and compression method (10) of the first entry of the central directory."""
+    archive = write_zip(tmp_path / "insects.zip", pictures())
+    content = bytearray(archive.read_bytes())
+    entry = content.index(b"PK\x01\x02")
+    content[entry + offset] = value
+    archive.write_bytes(content)
+    with pytest.raises(UserError, match=rf"in .*insects\.zip cannot be read: .*{reason}"):
+        load("insects", tmp_path)
