@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import torch
 
+from nanocl.libraries.restart import restart_when_emptied
 from nanocl.records.ranges import number
 from nanocl.strategies import Strategy
 
@@ -49,6 +50,12 @@ class Adagrad(Strategy):
         self.weight_decay = number("weight_decay", weight_decay, 0)
 
     def make_optimizer(self, model: torch.nn.Module) -> torch.optim.Optimizer:
+        optimizer = self._make(model)
+        # older versions of torch make the sums in the constructor only, and Avalanche removes them
+        restart_when_emptied(optimizer, lambda: self._make(model))
+        return optimizer
+
+    def _make(self, model: torch.nn.Module) -> torch.optim.Optimizer:
         return self.optimizer_class(
             model.parameters(),
             lr=self.lr,

@@ -1,9 +1,9 @@
 """What a run needs to resume after a crash, bit for bit.
 
-A checkpoint is one line of JSON (format, digest of the run, versions, SHA-256 of the rest) and the
-state as `torch.save` writes it. It is used only if all of them match. It holds tensors and plain
-values and is read with `weights_only=True`: a file from elsewhere cannot run code. The data order
-needs no saving, since it depends on seed and experience only.
+A checkpoint is one line of JSON (format, digest of the run, versions, kind of device, SHA-256 of
+the rest) and the state as `torch.save` writes it. It is used only if all of them match. It holds
+tensors and plain values and is read with `weights_only=True`: a file from elsewhere cannot run
+code. The data order needs no saving, since it depends on seed and experience only.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ METER = ("seconds", "steps", "samples", "strategy_bytes")
 
 
 class Unusable(ValueError):
-    """A checkpoint is damaged, of another run, or of other versions."""
+    """A checkpoint is damaged, of another run, of other versions, or of another kind of device."""
 
 
 def path_of(spec: RunSpec, folder: Path) -> Path:
@@ -68,7 +68,7 @@ def save(
     }
     content = io.BytesIO()
     torch.save(state, content)
-    header = {**_identity(spec), "sha256": hashlib.sha256(content.getbuffer()).hexdigest()}
+    header = {**_identity(spec, learner), "sha256": hashlib.sha256(content.getbuffer()).hexdigest()}
     files.write(path, json.dumps(header).encode() + b"\n" + content.getvalue())
 
 
@@ -85,10 +85,10 @@ def load(
         What was measured before the checkpoint.
 
     Raises:
-        Unusable: The file is damaged, of another run, or of other versions; nothing was changed.
+        Unusable: The file is damaged, or of another run, version or device; nothing was changed.
         OSError: It cannot be read.
     """
-    content = _verified(path, spec)
+    content = _verified(path, _identity(spec, learner))
     state = torch.load(io.BytesIO(content), weights_only=True, map_location=learner.device)
     learner.model.to(learner.device)
     learner.model.load_state_dict(state["model"])
@@ -107,12 +107,18 @@ def load(
     return Outcome(**{**values, "drift": [Drift(**entry) for entry in values["drift"]]})
 
 
-def _identity(spec: RunSpec) -> dict[str, str]:
-    versions = {"nanocl": __version__, "torch": str(torch.__version__)}
-    return {"schema": SCHEMA, "digest": spec.digest, **versions}
+def _identity(spec: RunSpec, learner: Learner) -> dict[str, str]:
+    """What a checkpoint must have in common with the run that goes on from it."""
+    return {
+        "schema": SCHEMA,
+        "digest": spec.digest,
+        "nanocl": __version__,
+        "torch": str(torch.__version__),
+        "device": torch.device(learner.device).type,  # another kind rounds in another order
+    }
 
 
-def _verified(path: Path, spec: RunSpec) -> bytes:
+def _verified(path: Path, identity: Mapping[str, str]) -> bytes:
     line, _, content = path.read_bytes().partition(b"\n")
     try:
         header = json.loads(line)
@@ -120,7 +126,7 @@ def _verified(path: Path, spec: RunSpec) -> bytes:
         raise Unusable("it has no readable first line") from error
     if not isinstance(header, Mapping):
         raise Unusable("it has no readable first line")
-    expected = {**_identity(spec), "sha256": hashlib.sha256(content).hexdigest()}
+    expected = {**identity, "sha256": hashlib.sha256(content).hexdigest()}
     for name, value in expected.items():
         if header.get(name) != value:
             raise Unusable(f"its {name} is {header.get(name)}, expected {value}")

@@ -41,6 +41,19 @@ def test_the_same_entries_are_selected(numel, seed, dtype, largest, grain, densi
 
 @quick
 @given(
+    length=st.integers(1, 300),
+    seed=st.integers(0, 99),
+    grain=st.sampled_from([0, 1, 30]),
+    density=st.sampled_from([0.001, 0.3, 1.0]),
+)
+def test_sorting_selects_what_the_threshold_selects(length, seed, grain, density):
+    rows = weights_of(5 * length, seed, torch.float32, grain).view(5, length).abs()
+    count = plain.quota(length, density)
+    assert torch.equal(plain._lowest_by_sorting(rows, count), plain._lowest_of_rows(rows, density))
+
+
+@quick
+@given(
     numel=st.integers(1, 3000),
     key=st.integers(0, 2**32 - 1),
     density=st.sampled_from([0.001, 0.1, 1.0]),

@@ -111,8 +111,8 @@ def test_the_checkpoint_of_another_run_is_refused_under_this_name(tmp_path, inte
         restored(other, tmp_path)
 
 
-@pytest.mark.parametrize("name", ["nanocl", "torch", "schema"])
-def test_a_checkpoint_of_another_version_is_refused(tmp_path, interrupted, name):
+@pytest.mark.parametrize("name", ["nanocl", "torch", "schema", "device"])
+def test_a_checkpoint_of_another_version_or_device_is_refused(tmp_path, interrupted, name):
     run, content, _ = interrupted
     line, _, state = content.partition(b"\n")
     header = json.dumps({**json.loads(line), name: "0.0"}).encode()

@@ -60,6 +60,8 @@ def _lowest_of_rows(rows: Tensor, density: float) -> Tensor:
     count = quota(rows.shape[1], density)
     if count == 0 or rows.numel() == 0:
         return torch.empty(0, dtype=torch.int64, device=rows.device)
+    if rows.is_cuda:
+        return _lowest_by_sorting(rows, count)
     threshold = rows.kthvalue(count, dim=1, keepdim=True).values
     below = rows < threshold
     equal = rows == threshold
@@ -68,6 +70,13 @@ def _lowest_of_rows(rows: Tensor, density: float) -> Tensor:
     first_equal = equal & (equal.cumsum(1) <= missing)
     chosen = below | first_equal
     return chosen.nonzero()[:, 1]
+
+
+def _lowest_by_sorting(rows: Tensor, count: int) -> Tensor:
+    """The same without a size that the host must wait for; many times faster on a GPU."""
+    # a stable sort leaves equal keys in the order of their offsets
+    offsets = rows.sort(dim=1, stable=True).indices[:, :count]
+    return offsets.sort(dim=1).values.reshape(-1)
 
 
 def reselect(

@@ -37,14 +37,25 @@ def _launch(
     chunk: int,
     chunks: int,
 ) -> None:
-    inverse1, inverse2 = _on_device(step, "age" in state, param.device)
     mean = state["mean"]
     square = state["square"]
     unused = state["mean"]
+    scale1, scale2, oldest = 0.0, 0.0, 0
+    inverse1 = inverse2 = unused
+    if "age" in state:
+        inverse1, inverse2 = _table(step.beta1, step.beta2, param.device)
+        oldest = len(inverse1) - 1
+    else:
+        # one age for all entries; as arguments they need no copy to the device
+        scale1, scale2 = (
+            float(factor[0])
+            for factor in corrections(step.beta1, step.beta2, step.since, np.float32)
+        )
     tensors = _bits(param), _bits(gradient_of(param)), _bits(mean), _bits(square)
     selection = [state.get(name, unused) for name in ("start", "offset", "age")]
-    scalars = step.lr, 1 - step.beta1, step.beta2, 1 - step.beta2, step.eps, step.decay
-    counts = step.since, len(inverse1) - 1, param.numel(), chunk
+    rates = step.lr, 1 - step.beta1, step.beta2, 1 - step.beta2, step.eps, step.decay
+    scalars = *rates, scale1, scale2
+    counts = step.since, oldest, param.numel(), chunk
     keys = step.key, step.weight_key or 0
     _adamw[(chunks, PARTS)](
         *(*tensors, *selection, inverse1, inverse2, *scalars, *counts, *keys),
@@ -65,24 +76,9 @@ def _bits(tensor: Tensor) -> Tensor:
     return tensor.detach()
 
 
-def _on_device(step: AdamStep, by_age: bool, device: torch.device) -> tuple[Tensor, Tensor]:
-    if by_age:
-        return _table(step.beta1, step.beta2, device)
-    return _copied(step.beta1, step.beta2, step.since, device)
-
-
 @lru_cache(maxsize=8)
 def _table(beta1: float, beta2: float, device: torch.device) -> tuple[Tensor, Tensor]:
-    return _copied(beta1, beta2, None, device)
-
-
-def _copied(
-    beta1: float,
-    beta2: float,
-    since: int | None,
-    device: torch.device,
-) -> tuple[Tensor, Tensor]:
-    inverse1, inverse2 = corrections(beta1, beta2, since, np.float32)
+    inverse1, inverse2 = corrections(beta1, beta2, None, np.float32)
     return torch.from_numpy(inverse1).to(device), torch.from_numpy(inverse2).to(device)
 
 
@@ -103,6 +99,8 @@ def _adamw(
     rest2,
     eps,
     decay,
+    scale1,
+    scale2,
     since,
     oldest,
     numel,
@@ -131,16 +129,16 @@ def _adamw(
         if AGED:
             updates = tl.load(age + j, mask=inside, other=0).to(tl.int32) + since
             updates = tl.minimum(updates, oldest)
-            scale1, scale2 = tl.load(inverse1 + updates), tl.load(inverse2 + updates)
+            factor1, factor2 = tl.load(inverse1 + updates), tl.load(inverse2 + updates)
         else:
-            scale1, scale2 = tl.load(inverse1), tl.load(inverse2)
+            factor1, factor2 = scale1, scale2
         g, w = _load(grad + i, inside, PARAM_BITS), _load(param + i, inside, PARAM_BITS)
         m, v = _load(mean + j, inside, STATE_BITS), _load(square + j, inside, STATE_BITS)
         # Loshchilov and Hutter's Algorithm 2, lines 7 and 8: the moments
         m = m + rest1 * (g - m)
         v = beta2 * v + rest2 * g * g
         # lines 9, 10 and 12: bias corrections, decoupled decay, step
-        w = w * decay - lr * scale1 * m / (tl.sqrt(v) * scale2 + eps)
+        w = w * decay - lr * factor1 * m / (tl.sqrt(v) * factor2 + eps)
         # scatter; of the 32 random bits of an entry, each moment is rounded with one half
         bits = _random_bits(key, j)
         _store(mean + j, m, inside, bits & 0xFFFF, STATE_BITS, True)

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Everything that needs a GPU, in one call of at most 8 minutes, from a bare checkout:
+#   [NANOCL_DATA_ROOT=DIR] benchmarks/perf/gpu.sh [WHEELS]
+# WHEELS is a folder with wheels of the packages that the machine lacks. Correctness comes first;
+# the records and pages go to results/perf/ (OUT_FOLDER=DIR for another folder).
+set -uo pipefail
+cd "$(dirname "$0")/../.."
+out=${OUT_FOLDER:-results/perf}
+mkdir -p "$out"
+export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1 OMP_NUM_THREADS=1
+
+if [ $# -gt 0 ]; then
+    site=$(mktemp -d)
+    python3 -m pip install --quiet --no-index --no-deps --no-compile --target "$site" "$1"/*.whl || exit
+    export PYTHONPATH="$site:$PYTHONPATH"
+fi
+if [ ! -d "${NANOCL_DATA_ROOT:-}" ]; then
+    unset NANOCL_DATA_ROOT
+fi
+python3 -c "import nanocl.training.experiment" || exit
+
+failed=0
+part() { # seconds, then a command: one that fails or takes too long does not stop the others
+    local limit=$1
+    shift
+    echo "== $* ($SECONDS s)"
+    timeout "$limit" "$@" || { failed=1; echo "== failed or cut off after $limit s: $*"; }
+}
+perf=benchmarks/perf
+part 240 python3 $perf/gpu_tests.py "$out" -n 8 --dist load -p no:cacheprovider
+part 100 python3 $perf/optimizers.py --device cuda --seconds 0.3 --shapes 1M 20M 100M --out "$out"
+loop=(python3 $perf/training_loop.py --device cuda --out "$out/training-gpu.md")
+[ -d "${NANOCL_DATA_ROOT:-}/MNIST" ] && loop+=(--stream split-mnist --repeats 3) ||
+    loop+=(--stream split-digits)
+part 80 "${loop[@]}"
+part 60 python3 $perf/throughput.py --device cuda --workers 1 4 --out "$out/throughput-gpu.md"
+echo "== done in $SECONDS s, failures: $failed"
+exit $failed
