@@ -192,6 +192,7 @@ def _checked_context(
         device=device,
         workers=max(1, min(asked.workers or automatic, len(todo))),
         checkpoints=checkpoints,
+        checkpoint_minutes=asked.checkpoint_minutes,
         probes=probes.folder(asked.results_root) if asked.probe else None,
     )
     try:
@@ -215,7 +216,9 @@ def _stored(
         store.save(outcome, asked.results_root)
     except ValueError as error:
         return RunFailure(outcome.spec, f"measured, but not stored: {error}")
-    (checkpoints / f"{outcome.spec.digest}.pt").unlink(missing_ok=True)
+    from nanocl.training import checkpoint  # here, because it loads torch
+
+    checkpoint.delete(checkpoint.path_of(outcome.spec, checkpoints))
     return outcome
 
 

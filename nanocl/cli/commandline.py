@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,7 @@ class Call:
         results_root: Folder of the results.
         workers: Runs at a time; 0 for one for each core.
         device: `auto`, `cpu` or `cuda`.
+        checkpoint_minutes: Minutes between checkpoints within an experience; 0 for none within.
         probe: Whether to look at gradients and magnitudes while training.
         only_list, dry_run, force: List plugins; print the runs; run what is measured again.
     """
@@ -49,6 +51,7 @@ class Call:
     results_root: Path = Path("results")
     workers: int = 0
     device: str = "auto"
+    checkpoint_minutes: float = 5.0
     probe: bool = False
     only_list: bool = False
     dry_run: bool = False
@@ -67,6 +70,11 @@ def call(argv: Sequence[str] | None = None) -> Call:
         raise UserError(
             f"--workers must be at least 1, or 0 for one per core, got {arguments.workers}"
         )
+    if not 0 <= arguments.checkpoint_minutes < math.inf:
+        raise UserError(
+            "--checkpoint-minutes must be at least 0 (0: only after experiences), got "
+            f"{arguments.checkpoint_minutes}"
+        )
     settings = _settings(arguments.settings)
     probe = _probing(settings.pop(PROBE, {}))
     return Call(
@@ -76,6 +84,7 @@ def call(argv: Sequence[str] | None = None) -> Call:
         results_root=arguments.results,
         workers=arguments.workers,
         device=arguments.device,
+        checkpoint_minutes=arguments.checkpoint_minutes,
         probe=probe,
         only_list=arguments.list,
         dry_run=arguments.dry_run,
@@ -179,6 +188,13 @@ def _add_how(p: argparse.ArgumentParser) -> None:
         default="auto",
         choices=("auto", "cpu", "cuda"),
         help="default: auto",
+    )
+    p.add_argument(
+        "--checkpoint-minutes",
+        type=float,
+        default=5.0,
+        metavar="M",
+        help="how much training an interruption loses at most; 0: the experience; default: 5",
     )
     p.add_argument(
         "--list",

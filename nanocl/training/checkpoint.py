@@ -1,5 +1,8 @@
 """What a run needs to resume after a crash, bit for bit.
 
+One file is written after each experience. Another is written from time to time within one; it goes
+on from the first, which has the state that the experience began with.
+
 A checkpoint is one line of JSON (format, digest of the run, versions, kind of device, SHA-256 of
 the rest) and the state as `torch.save` writes it. It is used only if all of them match. It holds
 tensors and plain values and is read with `weights_only=True`: a file from elsewhere cannot run
@@ -11,24 +14,24 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import random
 from collections.abc import Mapping
 from dataclasses import asdict, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy
 import torch
 from torch import Tensor
 
 from nanocl import __version__
 from nanocl.records import Drift, RunSpec, files
+from nanocl.training import randomness
 from nanocl.training.drift import DriftMeter
+from nanocl.training.epochs import Resumption
 from nanocl.training.loop import Learner, Outcome
 from nanocl.training.measure import Meter
 
 SCHEMA = "nanocl-checkpoint/1"
-METER = ("seconds", "steps", "samples", "strategy_bytes")
 
 
 class Unusable(ValueError):
@@ -40,6 +43,12 @@ def path_of(spec: RunSpec, folder: Path) -> Path:
     return folder / f"{spec.digest}.pt"
 
 
+def delete(path: Path) -> None:
+    """Delete the checkpoint of a run, both files."""
+    path.unlink(missing_ok=True)
+    _within(path).unlink(missing_ok=True)
+
+
 def save(
     path: Path,
     spec: RunSpec,
@@ -48,28 +57,20 @@ def save(
     drift: DriftMeter,
     outcome: Outcome,
 ) -> None:
-    """Write everything atomically.
+    """Write everything after an experience, atomically.
 
     Raises:
         OSError: It cannot be written.
     """
-    clock = {name: value for name, value in vars(learner.clock).items() if isinstance(value, int)}
-    meters = {name: getattr(meter, name) for name in METER}
     state = {
-        "model": learner.model.state_dict(),
-        "optimizer": learner.optimizer.state_dict(),
-        "strategies": [strategy.state_dict() for strategy in learner.strategies],
-        "clock": clock,
-        "meter": meters,
+        **_state_of(learner, meter),
         "drift": drift.state_dict(),
         "outcome": asdict(outcome),
         "statistics": learner.statistics.kept if learner.statistics else {},
-        "random": _rng_state(),
+        "random": randomness.state(),
     }
-    content = io.BytesIO()
-    torch.save(state, content)
-    header = {**_identity(spec, learner), "sha256": hashlib.sha256(content.getbuffer()).hexdigest()}
-    files.write(path, json.dumps(header).encode() + b"\n" + content.getvalue())
+    _write(path, _identity(spec, learner), state)
+    _within(path).unlink(missing_ok=True)
 
 
 def load(
@@ -88,23 +89,108 @@ def load(
         Unusable: The file is damaged, or of another run, version or device; nothing was changed.
         OSError: It cannot be read.
     """
-    content = _verified(path, _identity(spec, learner))
-    state = torch.load(io.BytesIO(content), weights_only=True, map_location=learner.device)
+    state = _read(path, _identity(spec, learner))
     learner.model.to(learner.device)
-    learner.model.load_state_dict(state["model"])
     learner.make_optimizer(reset_optimizer_state=True)
-    learner.optimizer.load_state_dict(state["optimizer"])
-    for strategy, saved in zip(learner.strategies, state["strategies"], strict=True):
-        strategy.load_state_dict(saved)
-    for instrument, values in ((learner.clock, state["clock"]), (meter, state["meter"])):
-        for name, value in values.items():
-            setattr(instrument, name, value)
+    _put_back(state, learner, meter)
     drift.load_state_dict({name: _on_cpu(tensors) for name, tensors in state["drift"].items()})
     if learner.statistics:
         learner.statistics.kept = state["statistics"]
-    _set_rng_state(state["random"])
+    randomness.restore(state["random"])
     values = {f.name: state["outcome"][f.name] for f in fields(Outcome)}
     return Outcome(**{**values, "drift": [Drift(**entry) for entry in values["drift"]]})
+
+
+def save_within(path: Path, spec: RunSpec, learner: Learner, meter: Meter) -> None:
+    """Write where the current experience is, atomically.
+
+    Args:
+        path: Of the checkpoint that `save` writes.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    state = {
+        **_state_of(learner, meter),
+        "experience": learner.experience.current_experience,
+        "beginning": learner.beginning,
+        "random": randomness.state(),
+    }
+    _write(_within(path), _identity(spec, learner), state)
+
+
+def load_within(
+    path: Path, spec: RunSpec, learner: Learner, meter: Meter, experience: int
+) -> Resumption | None:
+    """How an interrupted experience goes on; None if it was not saved.
+
+    Args:
+        path: Of the checkpoint that `save` writes.
+        experience: Number of the next experience to be trained.
+
+    Raises:
+        Unusable: As in `load`.
+        OSError: It cannot be read.
+    """
+    within = _within(path)
+    if not within.exists():
+        return None
+    state = _read(within, _identity(spec, learner))
+    if state["experience"] != experience:  # left behind when the next checkpoint was written
+        return None
+    clock = state["clock"]
+    return Resumption(
+        epoch=clock["train_exp_epochs"],
+        iteration=clock["train_epoch_iterations"],
+        beginning=state["beginning"],
+        restore=partial(_put_back_within, state, learner, meter),
+        random=state["random"],
+    )
+
+
+def _within(path: Path) -> Path:
+    return path.with_suffix(f".within{path.suffix}")
+
+
+def _state_of(learner: Learner, meter: Meter) -> dict[str, Any]:
+    """What training changes with every mini-batch, except random numbers."""
+    clock = {name: value for name, value in vars(learner.clock).items() if isinstance(value, int)}
+    return {
+        "model": learner.model.state_dict(),
+        "optimizer": learner.optimizer.state_dict(),
+        "strategies": [strategy.state_dict() for strategy in learner.strategies],
+        "clock": clock,
+        "meter": meter.state_dict(),
+    }
+
+
+def _put_back(state: Mapping[str, Any], learner: Learner, meter: Meter) -> None:
+    learner.model.load_state_dict(state["model"])
+    learner.optimizer.load_state_dict(state["optimizer"])
+    for strategy, saved in zip(learner.strategies, state["strategies"], strict=True):
+        strategy.load_state_dict(saved)
+    for name, value in state["clock"].items():
+        setattr(learner.clock, name, value)
+    meter.load_state_dict(state["meter"])
+
+
+def _put_back_within(state: Mapping[str, Any], learner: Learner, meter: Meter) -> None:
+    try:
+        _put_back(state, learner, meter)
+    except Exception as error:
+        raise Unusable(f"it does not fit the learner: {error}") from error
+
+
+def _write(path: Path, identity: Mapping[str, str], state: Mapping[str, Any]) -> None:
+    content = io.BytesIO()
+    torch.save(state, content)
+    header = {**identity, "sha256": hashlib.sha256(content.getbuffer()).hexdigest()}
+    files.write(path, json.dumps(header).encode() + b"\n" + content.getvalue())
+
+
+def _read(path: Path, identity: Mapping[str, str]) -> dict[str, Any]:
+    content = _verified(path, identity)
+    return torch.load(io.BytesIO(content), weights_only=True, map_location=identity["device"])
 
 
 def _identity(spec: RunSpec, learner: Learner) -> dict[str, str]:
@@ -135,24 +221,3 @@ def _verified(path: Path, identity: Mapping[str, str]) -> bytes:
 
 def _on_cpu(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.cpu() for name, tensor in tensors.items()}
-
-
-def _rng_state() -> dict[str, Any]:
-    """The state of every global generator, as tensors and plain values."""
-    name, keys, *rest = numpy.random.get_state(legacy=True)
-    assert isinstance(keys, numpy.ndarray)
-    return {
-        "torch": torch.get_rng_state(),
-        "python": random.getstate(),
-        "numpy": [name, torch.from_numpy(keys.astype(numpy.int64)), *rest],
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-    }
-
-
-def _set_rng_state(state: dict[str, Any]) -> None:
-    torch.set_rng_state(state["torch"].cpu())
-    random.setstate(state["python"])
-    name, keys, *rest = state["numpy"]
-    numpy.random.set_state((name, keys.cpu().numpy().astype(numpy.uint32), *rest))
-    if state["cuda"] and len(state["cuda"]) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all([held.cpu() for held in state["cuda"]])

@@ -18,6 +18,8 @@ class Context:
         device: `auto`, `cpu` or `cuda`.
         workers: Runs that share the machine, for the record.
         checkpoints: Folder for checkpoints; None writes none.
+        checkpoint_minutes: Minutes from one checkpoint to the next within an experience; 0 writes
+            them after experiences only.
         probes: Folder for what a `MagnitudeProbe` sees; a probed run then starts from nothing.
             None probes nothing.
     """
@@ -27,4 +29,5 @@ class Context:
     device: str = "cpu"
     workers: int = 1
     checkpoints: Path | None = None
+    checkpoint_minutes: float = 5.0
     probes: Path | None = None

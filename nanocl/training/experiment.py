@@ -15,6 +15,7 @@ from nanocl.training.assembly import build, choose_device
 from nanocl.training.context import Context
 from nanocl.training.drift import DriftMeter
 from nanocl.training.probe import MagnitudeProbe
+from nanocl.training.saving import Saving
 
 Tell = Callable[[Progress | Notice], None]
 
@@ -32,36 +33,41 @@ def run_one(spec: RunSpec, context: Context, tell: Tell | None = None) -> RunRes
     """
     notify = _notifier(spec, tell)
     context = replace(context, device=choose_device(context.device))
+    path = _checkpoint_of(spec, context)
+    try:
+        return _run(spec, context, path, notify, tell)
+    except checkpoint.Unusable as error:
+        assert path is not None
+        checkpoint.delete(path)
+        notify(f"starting again, its checkpoint was not usable: {error}")
+        return _run(spec, context, path, notify, tell)
+
+
+def _run(
+    spec: RunSpec,
+    context: Context,
+    path: Path | None,
+    notify: Callable[[str], None],
+    tell: Tell | None,
+) -> RunResult:
     learner, scenario = _prepared(spec, context)
     meter = measure.Meter(context.device)
     drift = DriftMeter(learner.model, learner.model.head_parameters())
-    path = _checkpoint_of(spec, context)
-    so_far = None
-    if path and path.exists():
-        try:
-            so_far = checkpoint.load(path, spec, learner, meter, drift)
-        except Exception as error:
-            path.unlink(missing_ok=True)
-            notify(f"starting again, its checkpoint was not usable: {error}")
-            return run_one(spec, context, tell)  # the failed load may have changed the learner
+    saving = None
+    if path:
+        minutes = context.checkpoint_minutes
+        saving = Saving(path, spec, learner, meter, drift, minutes, notify)
+    so_far = saving.resume() if saving else None
     probe = MagnitudeProbe()
     if context.probes:
         learner.plugins.append(probe)
-
-    def save(outcome: loop.Outcome) -> None:
-        if path:
-            try:
-                checkpoint.save(path, spec, learner, meter, drift, outcome)
-            except OSError as error:
-                notify(f"training on without a checkpoint, it cannot be written: {error}")
-
     outcome = loop.train(
         learner,
         scenario,
         meter,
         drift=drift,
         so_far=so_far,
-        after_experience=save,
+        after_experience=saving.after_experience if saving else None,
         tell=_teller(spec, scenario, meter, tell) if tell else None,
     )
     workers = context.workers

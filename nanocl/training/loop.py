@@ -11,20 +11,20 @@ from typing import Any
 import torch
 from avalanche.models.dynamic_optimizers import update_optimizer
 from avalanche.training.plugins import EvaluationPlugin, SupervisedPlugin
-from avalanche.training.templates import SupervisedTemplate
 from torch import Tensor, nn
 
 from nanocl.data.batches import MiniBatches, tensor_parts
 from nanocl.records import Drift, Training
 from nanocl.streams import Scenario
 from nanocl.training.drift import DriftMeter
+from nanocl.training.epochs import InterruptibleTemplate
 from nanocl.training.heads import Network
 from nanocl.training.measure import Meter
 from nanocl.training.normalisation import RunningStatistics
 from nanocl.training.observers import Diverged, Scores, Ticker
 
 
-class Learner(SupervisedTemplate):
+class Learner(InterruptibleTemplate):
     """Model, optimizer and strategies: Avalanche's template with a faster data path.
 
     All of Avalanche's hooks and plugins work. Data in tensors is read in whole mini-batches; other

@@ -48,6 +48,22 @@ class Meter:
         if device == "cuda":
             torch.cuda.reset_peak_memory_stats()
 
+    def state_dict(self) -> dict[str, Any]:
+        """The counts until now."""
+        return {
+            "seconds": self.elapsed(),
+            "steps": self.steps,
+            "samples": self.samples,
+            "strategy_bytes": self.strategy_bytes,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from the counts that `state_dict` returned."""
+        for name in ("seconds", "steps", "samples", "strategy_bytes"):
+            setattr(self, name, state[name])
+        if self._since is not None:
+            self._since = time.perf_counter()
+
     @contextmanager
     def training(self) -> Iterator[None]:
         """Count the seconds of this block, on a GPU until its last kernel has ended."""

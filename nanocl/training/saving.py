@@ -1,0 +1,81 @@
+"""The checkpoints of one run while it trains: when they are written, and what if they cannot be."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from nanocl.records import RunSpec
+from nanocl.training import checkpoint
+from nanocl.training.drift import DriftMeter
+from nanocl.training.loop import Learner, Outcome
+from nanocl.training.measure import Meter
+
+
+@dataclass
+class Saving:
+    """Writes checkpoints and goes on from them; a file that cannot be written stops no training.
+
+    Attributes:
+        path: Of the checkpoint.
+        spec, learner, meter, drift: The run.
+        minutes: From one checkpoint to the next within an experience; 0 writes none there.
+        notify: Called with what the caller should know.
+    """
+
+    path: Path
+    spec: RunSpec
+    learner: Learner
+    meter: Meter
+    drift: DriftMeter
+    minutes: float
+    notify: Callable[[str], None]
+
+    def resume(self) -> Outcome | None:
+        """Put the learner where the checkpoint was written; None without one.
+
+        Raises:
+            checkpoint.Unusable: The checkpoint cannot be used, and the learner may have changed.
+        """
+        outcome = None
+        if self.path.exists():
+            try:
+                outcome = checkpoint.load(
+                    self.path, self.spec, self.learner, self.meter, self.drift
+                )
+            except Exception as error:  # a plugin's state may fail to load in any way
+                raise checkpoint.Unusable(str(error)) from error
+        trained = len(outcome.evaluation) if outcome else 0
+        try:
+            self.learner.resumption = checkpoint.load_within(
+                self.path, self.spec, self.learner, self.meter, trained
+            )
+        except (checkpoint.Unusable, OSError) as error:
+            self.notify(f"starting the experience again, its checkpoint was not usable: {error}")
+        self._written = time.monotonic()
+        if self.minutes:
+            self.learner.after_iteration = self.within
+        return outcome
+
+    def after_experience(self, outcome: Outcome) -> None:
+        """Write the checkpoint."""
+        try:
+            checkpoint.save(self.path, self.spec, self.learner, self.meter, self.drift, outcome)
+        except OSError as error:
+            self._say(error)
+        self._written = time.monotonic()
+
+    def within(self) -> None:
+        """Write where the experience is, if it is time."""
+        if time.monotonic() - self._written < 60 * self.minutes:
+            return
+        try:
+            checkpoint.save_within(self.path, self.spec, self.learner, self.meter)
+        except OSError as error:
+            self._say(error)
+        self._written = time.monotonic()
+
+    def _say(self, error: OSError) -> None:
+        self.notify(f"training on without a checkpoint, it cannot be written: {error}")
