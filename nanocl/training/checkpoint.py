@@ -12,7 +12,7 @@ import hashlib
 import io
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from nanocl import __version__
+from nanocl.plugins.state import load_state, state_of, unsaved
 from nanocl.records import Drift, RunSpec, files
 from nanocl.training.drift import DriftMeter
 from nanocl.training.loop import Learner, Outcome
@@ -29,6 +30,10 @@ from nanocl.training.measure import Meter
 
 SCHEMA = "nanocl-checkpoint/1"
 METER = ("seconds", "steps", "samples", "strategy_bytes")
+
+
+class Unsavable(ValueError):
+    """A strategy has attributes that a checkpoint cannot hold."""
 
 
 class Unusable(ValueError):
@@ -52,13 +57,15 @@ def save(
 
     Raises:
         OSError: It cannot be written.
+        Unsavable: The run could not resume with the same numbers.
     """
+    _check_savable(learner.strategies)
     clock = {name: value for name, value in vars(learner.clock).items() if isinstance(value, int)}
     meters = {name: getattr(meter, name) for name in METER}
     state = {
         "model": learner.model.state_dict(),
         "optimizer": learner.optimizer.state_dict(),
-        "strategies": [strategy.state_dict() for strategy in learner.strategies],
+        "strategies": [state_of(strategy) for strategy in learner.strategies],
         "clock": clock,
         "meter": meters,
         "drift": drift.state_dict(),
@@ -95,7 +102,7 @@ def load(
     learner.make_optimizer(reset_optimizer_state=True)
     learner.optimizer.load_state_dict(state["optimizer"])
     for strategy, saved in zip(learner.strategies, state["strategies"], strict=True):
-        strategy.load_state_dict(saved)
+        load_state(strategy, saved)
     for instrument, values in ((learner.clock, state["clock"]), (meter, state["meter"])):
         for name, value in values.items():
             setattr(instrument, name, value)
@@ -105,6 +112,16 @@ def load(
     _set_rng_state(state["random"])
     values = {f.name: state["outcome"][f.name] for f in fields(Outcome)}
     return Outcome(**{**values, "drift": [Drift(**entry) for entry in values["drift"]]})
+
+
+def _check_savable(strategies: Sequence[Any]) -> None:
+    for strategy in strategies:
+        names = unsaved(strategy)
+        if names:
+            raise Unsavable(
+                f"{type(strategy).__name__}.{names[0]} is no tensor, plain value or object made of "
+                "those; give the class state_dict and load_state_dict"
+            )
 
 
 def _identity(spec: RunSpec) -> dict[str, str]:

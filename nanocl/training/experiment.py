@@ -52,7 +52,7 @@ def run_one(spec: RunSpec, context: Context, tell: Tell | None = None) -> RunRes
         if path:
             try:
                 checkpoint.save(path, spec, learner, meter, drift, outcome)
-            except OSError as error:
+            except (OSError, checkpoint.Unsavable) as error:
                 notify(f"training on without a checkpoint, it cannot be written: {error}")
 
     outcome = loop.train(
@@ -82,8 +82,11 @@ def _prepared(spec: RunSpec, context: Context) -> tuple[loop.Learner, Scenario]:
 
 
 def _notifier(spec: RunSpec, tell: Tell | None) -> Callable[[str], None]:
+    told = set()
+
     def notify(text: str) -> None:
-        if tell:
+        if tell and text not in told:  # the same after each experience
+            told.add(text)
             tell(Notice(spec.digest, text))
 
     return notify
