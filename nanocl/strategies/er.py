@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 from nanocl.data.batches import MiniBatches, TensorDataset
 from nanocl.records.ranges import at_least, one_of
 from nanocl.strategies import Strategy
-from nanocl.strategies._memory import Memory
+from nanocl.strategies._memory import Memory, replayable
 
 
 class ER(Strategy):
@@ -67,6 +67,7 @@ class ER(Strategy):
 
     def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         self.loader = None
+        replayable(strategy.experience.dataset)  # refused now instead of after training
         if not len(self.memory):
             return
         order = torch.Generator().manual_seed(_seed(strategy, self.memory.experiences) + 1)
@@ -100,13 +101,6 @@ class ER(Strategy):
     def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         self.loader = None
         self.memory.add(strategy.experience.dataset, _seed(strategy, self.memory.experiences))
-
-    def state_dict(self) -> dict[str, Any]:
-        return {**super().state_dict(), "memory": self.memory.state_dict()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        super().load_state_dict({name: value for name, value in state.items() if name != "memory"})
-        self.memory.load_state_dict(state["memory"])
 
 
 class _Joined:
