@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any, ClassVar
 
 from avalanche.training.plugins import SupervisedPlugin
-from torch import Tensor  # not torch: the file torch.py beside this one would take the name
 
+from nanocl.plugins.state import attributes_of, load_attributes, of_attributes
 from nanocl.records.ranges import nearest
-
-_PLAIN = (bool, int, float, str, type(None), Tensor)
 
 
 class Strategy(SupervisedPlugin):
@@ -42,23 +39,15 @@ class Strategy(SupervisedPlugin):
                 hint = f"; did you mean {near!r}?" if near else ""
                 raise TypeError(f"{cls.__name__}.{name} is no hook of Avalanche's{hint}")
 
+    @of_attributes
     def state_dict(self) -> dict[str, Any]:
-        """Every attribute that is a tensor, a plain value, or a dict, list or tuple of those.
+        """The attributes with plain values, and the state of those that are objects.
 
-        Tensors with a graph for a backward pass are left out: they belong to one mini-batch.
+        Plain are tensors, numbers, texts, and dicts, lists and tuples of those. Tensors with a
+        graph for a backward pass are left out: they belong to one mini-batch.
         """
-        return {
-            name: copy.deepcopy(value) for name, value in vars(self).items() if _is_plain(value)
-        }
+        return attributes_of(self)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Set the attributes that `state_dict` returned."""
-        self.__dict__.update(copy.deepcopy(state))
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, dict):
-        return all(_is_plain(k) and _is_plain(v) for k, v in value.items())
-    if isinstance(value, list | tuple):
-        return all(_is_plain(v) for v in value)
-    return isinstance(value, _PLAIN) and getattr(value, "grad_fn", None) is None
+        """Restore what `state_dict` returned."""
+        load_attributes(self, state)

@@ -20,8 +20,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from nanocl.data.batches import MiniBatches, TensorDataset, tensor_parts
+from nanocl.strategies._layered import is_layered
 from nanocl.strategies._penalty import zeros
-from nanocl.strategies._samples import squared_gradients
+from nanocl.strategies._samples import one_by_one, squared_gradients
 
 KINDS = ("exact", "sampled", "empirical", "batched")
 CHUNK = 64  # samples of one forward pass, during which convolutions keep their patches
@@ -87,17 +88,20 @@ def diagonal_fisher(
     generator = torch.Generator().manual_seed(seed)
     total = zeros(model)
     count = 0
+    add = None
     with _evaluating(model):
         for inputs, targets, labels in read(dataset, CHUNK, samples=samples, generator=generator):
             inputs = inputs.to(device)
             targets = targets.to(device)
             labels = labels.to(device)
             count += len(inputs)
+            if add is None:
+                add = squared_gradients if is_layered(model, inputs, labels, total) else one_by_one
             # with a head for each task label, a head's outputs need the rows of its label only
             for label in labels.unique().tolist():
                 rows = labels == label
                 vectors = partial(roots, targets=targets[rows], kind=kind, generator=generator)
-                squared_gradients(model, inputs[rows], labels[rows], vectors, total)
+                add(model, inputs[rows], labels[rows], vectors, total)
     # diag F = 1/N sum over samples and roots of (J' v)^2
     return {name: value / count for name, value in total.items()}
 

@@ -10,7 +10,7 @@ import torch
 from avalanche.benchmarks.utils import AvalancheDataset
 from torch import Tensor
 
-from nanocl.data.batches import Preparation, TensorDataset, tensor_parts
+from nanocl.data.batches import Parts, Preparation, TensorDataset, tensor_parts
 
 
 class Memory:
@@ -65,12 +65,7 @@ class Memory:
         Raises:
             ValueError: The data set is not made of tensors in memory.
         """
-        parts = tensor_parts(dataset)
-        if parts is None:
-            raise ValueError(
-                "replay needs a stream of nanocl.data.batches.TensorDataset, got "
-                f"{type(dataset).__name__}"
-            )
+        parts = replayable(dataset)
         generator = torch.Generator().manual_seed(seed)
         targets = torch.cat([part.targets[rows] for part, rows in parts])
         group = self._group(targets)
@@ -150,28 +145,32 @@ class Memory:
 
     def _store(
         self,
-        parts: list[tuple[TensorDataset, Tensor]],
+        parts: Parts,
         targets: Tensor,
         group: Tensor,
         kept: Tensor,
         taken: Tensor,
     ) -> None:
         """Replace the columns by their rows `kept`, followed by the new rows `taken`."""
-        columns: dict[str, list[Tensor]] = {
-            name: [getattr(self, name)[kept]] if len(self) else []
-            for name in ("inputs", "targets", "labels", "group", "source")
-        }
+        names = ("inputs", "targets", "labels", "group", "source")
+        fresh: dict[str, list[Tensor]] = {name: [] for name in names}
+        places = []
         start = 0
         for part, rows in parts:
-            own = taken[(taken >= start) & (taken < start + len(rows))]
-            columns["inputs"].append(part.inputs[part.rows[rows[own - start]]])
-            columns["targets"].append(targets[own])
-            columns["labels"].append(torch.full((len(own),), part.task_label))
-            columns["group"].append(group[own])
-            columns["source"].append(torch.full((len(own),), self._source(part)))
+            place = ((taken >= start) & (taken < start + len(rows))).nonzero().squeeze(1)
+            own = taken[place]
+            places.append(place)
+            fresh["inputs"].append(part.inputs[part.rows[rows[own - start]]])
+            fresh["targets"].append(targets[own])
+            fresh["labels"].append(torch.full((len(own),), part.task_label))
+            fresh["group"].append(group[own])
+            fresh["source"].append(torch.full((len(own),), self._source(part)))
             start += len(rows)
-        for name, pieces in columns.items():
-            setattr(self, name, torch.cat(pieces))
+        # as `taken`, in random order: otherwise the rows of the first data set would stay longest
+        order = torch.cat(places).argsort()
+        for name, pieces in fresh.items():
+            old = [getattr(self, name)[kept]] if len(self) else []
+            setattr(self, name, torch.cat([*old, torch.cat(pieces)[order]]))
 
     def _source(self, part: TensorDataset) -> int:
         """Number of the data set's preparation, which is added if it is new."""
@@ -183,6 +182,21 @@ class Memory:
                 return number
         self.preparations.append(values)
         return len(self.preparations) - 1
+
+
+def replayable(dataset: TensorDataset | AvalancheDataset) -> Parts:
+    """The tensor data sets behind an experience's data set, whose samples a memory can store.
+
+    Raises:
+        ValueError: The data set is not made of tensors in memory.
+    """
+    parts = tensor_parts(dataset)
+    if parts is None:
+        raise ValueError(
+            "replay needs a stream of nanocl.data.batches.TensorDataset, got "
+            f"{type(dataset).__name__}"
+        )
+    return parts
 
 
 def _equal(a: Any, b: Any) -> bool:

@@ -3,7 +3,7 @@
 One forward pass of a mini-batch records the inputs and outputs of each layer. One backward pass to
 the layers' outputs gives the gradient of every sample there. Each layer turns it into the gradient
 of its parameters: for a linear layer the sum of squares is one matrix product; for other layers
-`torch.func` maps over the samples.
+`torch.func` maps over the samples. A model of another form takes a backward pass for each sample.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ from torch.func import functional_call, vjp, vmap
 from torch.nn import functional
 from torch.utils.hooks import RemovableHandle
 
+Roots = Callable[[Tensor], Iterable[Tensor]]
+
 LARGEST = 2**23  # entries of the gradients of single samples that are in memory at once
 
 
 @dataclass
-class _Call:
+class Call:
     """One call of a layer; `patches` caches the unfolded input of a convolution by first row."""
 
     arguments: tuple
@@ -34,59 +36,69 @@ class _Call:
 
 
 @dataclass
-class _Layer:
+class Layer:
     """A module, its parameters (own name to name in the model), its calls in a forward pass."""
 
     module: nn.Module
     names: dict[str, str]
-    calls: list[_Call] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
 
 
 def squared_gradients(
     model: nn.Module,
     inputs: Tensor,
     labels: Tensor,
-    roots: Callable[[Tensor], Iterable[Tensor]],
+    roots: Roots,
     total: dict[str, Tensor],
 ) -> None:
     """Add to `total` the sum over samples and roots of the squared gradient of `outputs . root`.
 
     Args:
-        model: In evaluation mode, so that the output of a sample depends on that sample only.
+        model: In evaluation mode, so that the output of a sample depends on that sample only; one
+            that `is_layered`.
         inputs, labels: A mini-batch and its task labels.
         roots: From the outputs, shape (N, outputs), to vectors of that shape.
         total: Parameter name to the sum so far; changed in place.
-
-    Raises:
-        ValueError: A parameter is shared by layers or used outside of its layer's forward.
     """
-    layers = _layers(model, total)
-    scores = _record(model, layers, inputs, labels)
+    layers = layers_of(model, total)
+    scores = record(model, layers, inputs, labels)
     called = [layer for layer in layers if layer.calls]
-    silent = [
-        model.get_parameter(name)
-        for layer in layers
-        if not layer.calls
-        for name in layer.names.values()
-    ]
     outputs = [call.output for layer in called for call in layer.calls]
-    ends = [*outputs, *silent]
     for root in roots(scores.detach()):
         # J' v up to the outputs of the layers; each layer completes it
-        gradients = torch.autograd.grad(scores, ends, root, retain_graph=True, allow_unused=True)
-        if any(gradient is not None for gradient in gradients[len(outputs) :]):
-            raise ValueError(
-                "the exact Fisher needs every parameter to be used by a call of its own layer, got "
-                f"{type(model).__name__}; use fisher='batched'"
-            )
+        gradients = torch.autograd.grad(scores, outputs, root, retain_graph=True, allow_unused=True)
         arrived = iter(gradients)
         for layer in called:
             _add(layer, [next(arrived) for _ in layer.calls], total)
 
 
-def _layers(model: nn.Module, wanted: Iterable[str]) -> list[_Layer]:
+def one_by_one(
+    model: nn.Module,
+    inputs: Tensor,
+    labels: Tensor,
+    roots: Roots,
+    total: dict[str, Tensor],
+) -> None:
+    """As `squared_gradients`, for any model, with a backward pass for each sample and root."""
+    parameters = [model.get_parameter(name) for name in total]
+    with torch.no_grad():
+        scores = avalanche_forward(model, inputs, labels)
+    vectors = [*roots(scores)]
+    for row in range(len(inputs)):
+        own = slice(row, row + 1)
+        score = avalanche_forward(model, inputs[own], labels[own])
+        for root in vectors:
+            gradients = torch.autograd.grad(
+                score, parameters, root[own], retain_graph=True, allow_unused=True
+            )
+            for name, gradient in zip(total, gradients, strict=True):
+                if gradient is not None:
+                    total[name] += gradient.square()
+
+
+def layers_of(model: nn.Module, wanted: Iterable[str]) -> list[Layer]:
     """The outermost modules that own a parameter, each with all parameters below it."""
-    layers: list[_Layer] = []
+    layers: list[Layer] = []
     paths: list[str] = []
     for path, module in model.named_modules():
         if any(path.startswith(f"{above}.") or above == "" for above in paths):
@@ -95,26 +107,25 @@ def _layers(model: nn.Module, wanted: Iterable[str]) -> list[_Layer]:
             own = [name for name, _ in module.named_parameters()]
             full = {name: f"{path}.{name}" if path else name for name in own}
             names = {name: long for name, long in full.items() if long in wanted}
-            layers.append(_Layer(module, names))
+            layers.append(Layer(module, names))
             paths.append(path)
-    owners = [id(p) for layer in layers for p in layer.module.parameters()]
-    if len(set(owners)) != len(owners):
-        raise ValueError(
-            "the exact Fisher needs parameters that belong to one layer each, got shared ones in "
-            f"{type(model).__name__}; use fisher='batched'"
-        )
     return [layer for layer in layers if layer.names]
 
 
-def _record(
+def record(
     model: nn.Module,
-    layers: list[_Layer],
+    layers: list[Layer],
     inputs: Tensor,
     labels: Tensor,
+    *,
+    cut: bool = False,
 ) -> Tensor:
-    """The model's outputs; appends every call of a layer to its `calls`."""
+    """The model's outputs; appends every call of a layer to its `calls`.
 
-    def watch(layer: _Layer) -> RemovableHandle:
+    With `cut`, the model goes on with outputs that do not depend on anything before them.
+    """
+
+    def watch(layer: Layer) -> RemovableHandle:
         def hook(
             module: nn.Module,
             arguments: tuple,
@@ -122,7 +133,9 @@ def _record(
             output: Any,
         ) -> Any:
             first = output[0] if isinstance(output, tuple) else output
-            layer.calls.append(_Call(arguments, named, first))
+            if cut:
+                first = first.detach().requires_grad_()
+            layer.calls.append(Call(arguments, named, first))
             # the model goes on with a copy: an in-place operation must not change the record
             if isinstance(output, tuple):
                 return (first.clone(), *output[1:])
@@ -138,7 +151,7 @@ def _record(
             handle.remove()
 
 
-def _add(layer: _Layer, deltas: list[Tensor | None], total: dict[str, Tensor]) -> None:
+def _add(layer: Layer, deltas: list[Tensor | None], total: dict[str, Tensor]) -> None:
     """Add a layer's squared gradients; `deltas` are the gradients at the outputs of its calls."""
     used = [
         (call, delta) for call, delta in zip(layer.calls, deltas, strict=True) if delta is not None
@@ -146,7 +159,7 @@ def _add(layer: _Layer, deltas: list[Tensor | None], total: dict[str, Tensor]) -
     if isinstance(layer.module, nn.Linear) and len(used) == 1 and used[0][1].ndim == 2:
         _add_linear(layer, *used[0], total)
         return
-    each = _each_convolution if _is_plain_convolution(layer.module) else _each
+    each = _each_convolution if is_plain_convolution(layer.module) else gradients_of
     count = max(1, LARGEST // sum(p.numel() for p in layer.module.parameters()))
     for start in range(0, len(used[0][1]) if used else 0, count):
         gradients = [each(layer, call, delta, slice(start, start + count)) for call, delta in used]
@@ -157,8 +170,8 @@ def _add(layer: _Layer, deltas: list[Tensor | None], total: dict[str, Tensor]) -
 
 
 def _add_linear(
-    layer: _Layer,
-    call: _Call,
+    layer: Layer,
+    call: Call,
     delta: Tensor,
     total: dict[str, Tensor],
 ) -> None:
@@ -170,9 +183,9 @@ def _add_linear(
         total[layer.names["bias"]] += squares.sum(0)
 
 
-def _each(
-    layer: _Layer,
-    call: _Call,
+def gradients_of(
+    layer: Layer,
+    call: Call,
     delta: Tensor,
     rows: slice,
 ) -> dict[str, Tensor]:
@@ -196,7 +209,7 @@ def _each(
     return vmap(one, in_dims=(places, 0))(batched, delta[rows])
 
 
-def _is_plain_convolution(module: nn.Module) -> bool:
+def is_plain_convolution(module: nn.Module) -> bool:
     return (
         isinstance(module, nn.Conv2d)
         and module.groups == 1
@@ -206,12 +219,12 @@ def _is_plain_convolution(module: nn.Module) -> bool:
 
 
 def _each_convolution(
-    layer: _Layer,
-    call: _Call,
+    layer: Layer,
+    call: Call,
     delta: Tensor,
     rows: slice,
 ) -> dict[str, Tensor]:
-    """As `_each`, with one matrix product a sample: delta times the unfolded patches of its input.
+    """As `gradients_of`, with one matrix product a sample: delta times its unfolded patches.
 
     Several times faster than the grouped convolution that vmap would use.
     """

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nanocl.records.ranges import at_least
 from nanocl.strategies import Strategy
-from nanocl.strategies._memory import Memory
+from nanocl.strategies._memory import Memory, replayable
 
 
 class AGEM(Strategy):
@@ -47,6 +47,7 @@ class AGEM(Strategy):
         self.generator: torch.Generator | None = None
 
     def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
+        replayable(strategy.experience.dataset)  # refused now instead of after training
         self.generator = torch.Generator().manual_seed(self._seed(strategy) + 1)
 
     def before_training_iteration(self, strategy: Any, **kwargs: Any) -> None:
@@ -75,14 +76,6 @@ class AGEM(Strategy):
     def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         self.generator = None
         self.memory.add(strategy.experience.dataset, self._seed(strategy))
-
-    def state_dict(self) -> dict[str, Any]:
-        return {**super().state_dict(), "memory": self.memory.state_dict()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        own = {name: value for name, value in state.items() if name != "memory"}
-        super().load_state_dict(own)
-        self.memory.load_state_dict(state["memory"])
 
     def _seed(self, strategy: Any) -> int:
         # an own generator, so that the data order is the same as without the memory

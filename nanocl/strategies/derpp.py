@@ -83,15 +83,19 @@ class DERpp(Strategy):
         if self.alpha:
             is_open = scores > OPEN
             now = avalanche_forward(strategy.model, inputs, labels)
-            strategy.loss += self.alpha * functional.mse_loss(now[is_open], scores[is_open])
+            difference = functional.mse_loss(now[is_open], scores[is_open])
+            strategy.loss = strategy.loss + self.alpha * difference
         # equation 6, third term: beta E loss(y, f(x)) with the labels y
         if self.beta:
             now = avalanche_forward(strategy.model, others, other_labels)
-            strategy.loss += self.beta * strategy._criterion(now, targets)
+            strategy.loss = strategy.loss + self.beta * strategy._criterion(now, targets)
 
     def after_training_iteration(self, strategy: Any, **kwargs: Any) -> None:
         self.drawn = []
-        self._add([strategy.mb_x, strategy.mb_y, strategy.mb_task_id, strategy.mb_output.detach()])
+        # a part that replays samples in the mini-batch says how many are new; they come first
+        new = getattr(strategy.dataloader, "new", len(strategy.mb_y))
+        columns = (strategy.mb_x, strategy.mb_y, strategy.mb_task_id, strategy.mb_output.detach())
+        self._add([values[:new] for values in columns])
 
     def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         self.experiences += 1

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 from nanocl.data.batches import MiniBatches, TensorDataset
 from nanocl.records.ranges import at_least, one_of
 from nanocl.strategies import Strategy
-from nanocl.strategies._memory import Memory
+from nanocl.strategies._memory import Memory, replayable
 
 
 class ER(Strategy):
@@ -63,10 +63,9 @@ class ER(Strategy):
         self.replay_batch_size = at_least("replay_batch_size", replay_batch_size, 0)
         self.balance = one_of("balance", balance, ("mean", "experience"))
         self.memory = Memory(memory_size, per_class=per_class, selection=selection)
-        self.loader: _Joined | None = None
 
     def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
-        self.loader = None
+        replayable(strategy.experience.dataset)  # refused now instead of after training
         if not len(self.memory):
             return
         order = torch.Generator().manual_seed(_seed(strategy, self.memory.experiences) + 1)
@@ -78,14 +77,14 @@ class ER(Strategy):
             generator=order,
             iterations=2**62,
         )
-        self.loader = strategy.dataloader = _Joined(strategy.dataloader, iter(replay))
+        strategy.dataloader = _Joined(strategy.dataloader, iter(replay))
 
     def before_backward(self, strategy: Any, **kwargs: Any) -> None:
-        if self.loader is None or self.balance == "mean":
+        new = getattr(strategy.dataloader, "new", None)
+        if new is None or self.balance == "mean":
             return
         # the loss is the mean over both, with weight new / both for the new samples; add the
         # difference to weight 1/k for the new samples and 1 - 1/k for the replayed ones
-        new = self.loader.new
         both = len(strategy.mb_y)
         weight = 1 / (self.memory.experiences + 1)
         output = strategy.mb_output
@@ -98,15 +97,7 @@ class ER(Strategy):
         )
 
     def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
-        self.loader = None
         self.memory.add(strategy.experience.dataset, _seed(strategy, self.memory.experiences))
-
-    def state_dict(self) -> dict[str, Any]:
-        return {**super().state_dict(), "memory": self.memory.state_dict()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        super().load_state_dict({name: value for name, value in state.items() if name != "memory"})
-        self.memory.load_state_dict(state["memory"])
 
 
 class _Joined:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any, ClassVar
 
 import torch
@@ -11,8 +12,11 @@ from avalanche.models import MultiTaskModule, avalanche_forward
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nanocl.plugins.state import INNER
 from nanocl.records.ranges import number
 from nanocl.strategies import Strategy
+
+TEACHER = f"teacher{INNER}"  # kept as `loaded` until there is a model to load it into
 
 
 class LwF(Strategy):
@@ -47,8 +51,7 @@ class LwF(Strategy):
         super().__init__()
         self.strength = number("strength", strength, 0)
         self.temperature = number("temperature", temperature, 0, above=True)
-        self.classes: list[int] = []
-        self.labels: list[int] = []
+        self.classes: dict[int, list[int]] = {}  # of each task label met so far
         self.teacher: nn.Module | None = None
         self.loaded: dict[str, Tensor] = {}
         self.handle: Any = None
@@ -60,10 +63,16 @@ class LwF(Strategy):
             self.teacher.load_state_dict(self.loaded)
             self.loaded = {}
 
-    def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
+    def before_forward(self, strategy: Any, **kwargs: Any) -> None:
         if self.teacher is not None and _has_heads(strategy.model):
             # the features of a mini-batch serve all old heads: one forward pass of the backbone
             self.handle = strategy.model.backbone.register_forward_hook(self._keep)
+
+    def after_forward(self, strategy: Any, **kwargs: Any) -> None:
+        # forward passes of other strategies, such as on replayed samples, are not the mini-batch's
+        if self.handle is not None:
+            self.handle.remove()
+            self.handle = None
 
     def before_backward(self, strategy: Any, **kwargs: Any) -> None:
         if self.teacher is None or not self.strength:
@@ -76,29 +85,32 @@ class LwF(Strategy):
         strategy.loss = strategy.loss + self.strength * torch.stack(distances).sum()
 
     def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
-        if self.handle is not None:
-            self.handle.remove()
-        self.handle = self.features = None
+        self.features = None
         self.teacher = _frozen(strategy.model)
-        self.classes = sorted(
-            {*self.classes, *getattr(strategy.experience, "classes_in_this_experience", ())}
-        )
-        self.labels = sorted({*self.labels, *getattr(strategy.experience, "task_labels", ())})
+        new = getattr(strategy.experience, "classes_in_this_experience", None) or ()
+        for label in getattr(strategy.experience, "task_labels", ()):
+            self.classes[label] = sorted({*self.classes.get(label, ()), *new})
 
     def state_dict(self) -> dict[str, Any]:
         weights = self.loaded if self.teacher is None else self.teacher.state_dict()
         copies = {name: value.clone() for name, value in weights.items()}
-        return {**super().state_dict(), "loaded": copies}
+        own = {name: value for name, value in super().state_dict().items() if name != TEACHER}
+        return {**own, "loaded": copies}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        if self.teacher is not None and self.loaded:  # within an experience
+            self.teacher.load_state_dict(self.loaded)
+            self.loaded = {}
 
     def _keep(self, module: nn.Module, inputs: tuple, output: Tensor) -> None:
-        if module.training:
-            self.features = output
+        self.features = output
 
     def _answers(self, strategy: Any, teacher: Any) -> Iterator[tuple[Tensor, Tensor]]:
         """Scores of the model and of its earlier copy on old classes; one pair a head."""
         if _has_heads(strategy.model):
-            before = teacher.backbone(strategy.mb_x)
-            for label in self.labels:
+            before = teacher.features(strategy.mb_x)
+            for label in sorted(self.classes):
                 own = teacher.groups[label]
                 yield (
                     strategy.model.answer(self.features, label)[:, own],
@@ -107,12 +119,12 @@ class LwF(Strategy):
             return
         # a model of Avalanche with several heads
         if isinstance(strategy.model, MultiTaskModule) and not hasattr(strategy.model, "kind"):
-            for label in self.labels:
-                labels = torch.full_like(strategy.mb_task_id, label)
-                before = teacher(strategy.mb_x, labels)
-                yield strategy.model(strategy.mb_x, labels)[:, : before.shape[1]], before
+            for label, classes in sorted(self.classes.items()):
+                # not a tensor of labels, with which the scores of a head get zeros as more classes
+                now = strategy.model(strategy.mb_x, label)
+                yield now[:, classes], teacher(strategy.mb_x, label)[:, classes]
             return
-        columns = self.classes or slice(None)
+        columns = sorted(set(chain.from_iterable(self.classes.values()))) or slice(None)
         before = avalanche_forward(teacher, strategy.mb_x, strategy.mb_task_id)
         yield strategy.mb_output[:, columns], before[:, columns]
 

@@ -40,6 +40,7 @@ def check_strategy(
     - reject a misspelt hook when a subclass is defined, as `Strategy` does;
     - train every experience of a small stream in each of its scenarios, and give the same
       evaluation matrix and weights when the run is repeated with the same seed;
+    - hold in its attributes only what a checkpoint can keep, or define `state_dict` itself;
     - resume from a checkpoint with the same result: `state_dict` must contain everything that
       carries over to the next experience;
     - share no state with other instances or with its class;
@@ -127,7 +128,10 @@ def _run(
 
     def save(outcome: Outcome) -> None:
         if path and len(outcome.evaluation) == 2:
-            checkpoint.save(path, _spec(cls, scenario), learner, meter, drift, outcome)
+            try:
+                checkpoint.save(path, _spec(cls, scenario), learner, meter, drift, outcome)
+            except checkpoint.Unsavable as error:
+                claim(False, f"{cls.__name__}: a checkpoint must hold its state, but {error}")
 
     with global_seed(1):
         return learner, train(learner, stream, meter, drift=drift, after_experience=save)

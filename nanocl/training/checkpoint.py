@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from nanocl import __version__
+from nanocl.plugins.state import load_state, state_of, unsaved
 from nanocl.records import Drift, RunSpec, files
 from nanocl.training import randomness
 from nanocl.training.drift import DriftMeter
@@ -32,6 +33,10 @@ from nanocl.training.loop import Learner, Outcome
 from nanocl.training.measure import Meter
 
 SCHEMA = "nanocl-checkpoint/1"
+
+
+class Unsavable(ValueError):
+    """A strategy has attributes that a checkpoint cannot hold."""
 
 
 class Unusable(ValueError):
@@ -61,6 +66,7 @@ def save(
 
     Raises:
         OSError: It cannot be written.
+        Unsavable: The run could not resume with the same numbers.
     """
     state = {
         **_state_of(learner, meter),
@@ -108,7 +114,7 @@ def save_within(path: Path, spec: RunSpec, learner: Learner, meter: Meter) -> No
         path: Of the checkpoint that `save` writes.
 
     Raises:
-        OSError: It cannot be written.
+        OSError, Unsavable: As in `save`.
     """
     state = {
         **_state_of(learner, meter),
@@ -148,17 +154,28 @@ def load_within(
     )
 
 
+def _check_savable(strategies: Sequence[Any]) -> None:
+    for strategy in strategies:
+        names = unsaved(strategy)
+        if names:
+            raise Unsavable(
+                f"{type(strategy).__name__}.{names[0]} is no tensor, plain value or object made of "
+                "those; give the class state_dict and load_state_dict"
+            )
+
+
 def _within(path: Path) -> Path:
     return path.with_suffix(f".within{path.suffix}")
 
 
 def _state_of(learner: Learner, meter: Meter) -> dict[str, Any]:
     """What training changes with every mini-batch, except random numbers."""
+    _check_savable(learner.strategies)
     clock = {name: value for name, value in vars(learner.clock).items() if isinstance(value, int)}
     return {
         "model": learner.model.state_dict(),
         "optimizer": learner.optimizer.state_dict(),
-        "strategies": [strategy.state_dict() for strategy in learner.strategies],
+        "strategies": [state_of(strategy) for strategy in learner.strategies],
         "clock": clock,
         "meter": meter.state_dict(),
     }
@@ -168,7 +185,7 @@ def _put_back(state: Mapping[str, Any], learner: Learner, meter: Meter) -> None:
     learner.model.load_state_dict(state["model"])
     learner.optimizer.load_state_dict(state["optimizer"])
     for strategy, saved in zip(learner.strategies, state["strategies"], strict=True):
-        strategy.load_state_dict(saved)
+        load_state(strategy, saved)
     for name, value in state["clock"].items():
         setattr(learner.clock, name, value)
     meter.load_state_dict(state["meter"])

@@ -88,8 +88,11 @@ def _prepared(spec: RunSpec, context: Context) -> tuple[loop.Learner, Scenario]:
 
 
 def _notifier(spec: RunSpec, tell: Tell | None) -> Callable[[str], None]:
+    told = set()
+
     def notify(text: str) -> None:
-        if tell:
+        if tell and text not in told:  # the same after each experience
+            told.add(text)
             tell(Notice(spec.digest, text))
 
     return notify

@@ -18,6 +18,7 @@ from nanocl.models._weights import fit
 from nanocl.records import UserError
 from nanocl.training.normalisation import tracking
 
+NO_LABEL = -1
 CLOSED = -1e4  # exp() of it is 0 in every float type, and it stays finite in float16
 HEADS = {
     "class": ("seen", "all"),
@@ -77,11 +78,24 @@ class Network(MultiTaskModule):
                 layer.eval()
         return self
 
-    def forward(self, inputs: Tensor, task_labels: Tensor | int | None = None) -> Tensor:
-        """Scores of every class, (N, classes), at least float32; a closed one is `CLOSED`."""
+    def forward(
+        self, inputs: Tensor, task_labels: Tensor | int | None = NO_LABEL
+    ) -> Tensor | dict[int, Tensor]:
+        """Scores of every class, (N, classes), at least float32; a closed one is `CLOSED`.
+
+        With None as task labels, the scores of all of them by label, as plugins of Avalanche expect
+        of a multi-task module.
+        """
+        features = self.features(inputs)
+        if task_labels is None:
+            return {label: self.answer(features, label) for label in range(len(self.groups))}
+        return self.answer(features, task_labels)
+
+    def features(self, inputs: Tensor) -> Tensor:
+        """Output of the backbone, shape (N, F), in the type of the weights."""
         if self.precision == torch.bfloat16:
-            return self.answer(self.backbone(inputs.to(self.precision)), task_labels).float()
-        return self.answer(self.backbone(inputs), task_labels)
+            inputs = inputs.to(self.precision)
+        return self.backbone(inputs)
 
     def cast(self, precision: torch.dtype) -> Network:
         """The same network with weights and statistics of that type."""
@@ -106,8 +120,12 @@ class Network(MultiTaskModule):
             )
         fit(self._heads[label], state, source)
 
-    def answer(self, features: Tensor, task_labels: Tensor | int | None = None) -> Tensor:
-        """Scores from features, shape (N, F) to (N, classes)."""
+    def answer(self, features: Tensor, task_labels: Tensor | int = NO_LABEL) -> Tensor:
+        """Scores from features, shape (N, F) to (N, classes), at least float32."""
+        scores = self._scores(features, task_labels)
+        return scores.float() if self.precision == torch.bfloat16 else scores
+
+    def _scores(self, features: Tensor, task_labels: Tensor | int) -> Tensor:
         if self.kind == "own":
             return self._own(features, task_labels)
         scores = self.head(features)
@@ -117,14 +135,14 @@ class Network(MultiTaskModule):
             return self.limit(scores, task_labels)
         return scores
 
-    def limit(self, scores: Tensor, task_labels: Tensor | int | None) -> Tensor:
+    def limit(self, scores: Tensor, task_labels: Tensor | int) -> Tensor:
         """Close the classes that do not belong to each sample's task label."""
-        if task_labels is None:
+        if isinstance(task_labels, int) and task_labels == NO_LABEL:
             raise ValueError(f"a {self.kind!r} head needs task labels")
         return scores.masked_fill(~self.groups[task_labels], CLOSED)
 
-    def _own(self, features: Tensor, task_labels: Tensor | int | None) -> Tensor:
-        if task_labels is None:
+    def _own(self, features: Tensor, task_labels: Tensor | int) -> Tensor:
+        if isinstance(task_labels, int) and task_labels == NO_LABEL:
             raise ValueError("a head per experience needs task labels")
         if isinstance(task_labels, int):
             task_labels = torch.full((len(features),), task_labels, device=features.device)

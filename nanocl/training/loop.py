@@ -139,7 +139,8 @@ class Learner(InterruptibleTemplate):
 
     def forward(self) -> Tensor:
         """Scores of the current mini-batch, shape (N, outputs)."""
-        return self.model(self.mb_x, self.mb_task_id)
+        scores: Tensor = self.model(self.mb_x, self.mb_task_id)
+        return scores
 
     def backward(self) -> None:
         """Backward pass; a learner whose loss is not finite stops here."""

@@ -63,7 +63,7 @@ class Saving:
         """Write the checkpoint."""
         try:
             checkpoint.save(self.path, self.spec, self.learner, self.meter, self.drift, outcome)
-        except OSError as error:
+        except (OSError, checkpoint.Unsavable) as error:
             self._say(error)
         self._written = time.monotonic()
 
@@ -73,9 +73,9 @@ class Saving:
             return
         try:
             checkpoint.save_within(self.path, self.spec, self.learner, self.meter)
-        except OSError as error:
+        except (OSError, checkpoint.Unsavable) as error:
             self._say(error)
         self._written = time.monotonic()
 
-    def _say(self, error: OSError) -> None:
+    def _say(self, error: Exception) -> None:
         self.notify(f"training on without a checkpoint, it cannot be written: {error}")

@@ -4,6 +4,7 @@ import io
 
 import pytest
 import torch
+from avalanche.benchmarks.utils import AvalancheDataset
 
 from nanocl.data.batches import Preparation, TensorDataset
 from nanocl.strategies._memory import Memory
@@ -30,6 +31,20 @@ def test_a_balanced_memory_gives_every_class_of_every_experience_an_equal_share(
         target == (value % 1000) % (2, 3, 1)[value // 1000]
         for value, target in zip(held(memory), memory.targets.tolist(), strict=True)
     )
+
+
+@pytest.mark.parametrize("selection", ["reservoir", "balanced"])
+def test_both_data_sets_of_one_experience_keep_their_share(selection):
+    rounds, kept = 200, torch.zeros(2)
+    for seed in range(rounds):
+        memory = Memory(40, selection=selection)
+        parts = [an_experience(60, 1), an_experience(60, 1, 1000)]
+        memory.add(AvalancheDataset(parts), seed=2 * seed)
+        memory.add(an_experience(120, 1, 2000), seed=2 * seed + 1)
+        values = torch.tensor(held(memory))
+        kept += torch.tensor([(values < 1000).sum(), ((values >= 1000) & (values < 2000)).sum()])
+    # about 10 of each, with a standard deviation of about 2 in a round
+    assert ((kept / rounds - 10).abs() < 0.6).all(), kept / rounds
 
 
 def test_a_memory_per_class_grows_with_the_stream():

@@ -55,7 +55,7 @@ def counting_on_the_class(self, strategy, **kwargs):
 
 def forgetful_init(self):
     Strategy.__init__(self)
-    self.kept = {object(): 0}  # no plain value: state_dict leaves it out
+    self.kept = {object(): 0}  # no plain value: state_dict cannot hold it
 
 
 def forgetful_after(self, strategy, **kwargs):
@@ -116,6 +116,15 @@ def fill(self, strategy, **kwargs):
                 __init__=forgetful_init,
                 after_training_exp=forgetful_after,
                 before_backward=forgetful_before,
+            ),
+            "a checkpoint must hold its state, but Broken.kept is no tensor",
+        ),
+        (
+            broken(
+                __init__=forgetful_init,
+                after_training_exp=forgetful_after,
+                before_backward=forgetful_before,
+                state_dict=lambda self: {},
             ),
             "resumes from a checkpoint between two experiences must give the same matrix",
         ),

@@ -170,3 +170,35 @@ def test_random_numbers_of_python_and_numpy_resume_bit_for_bit_and_an_edited_fil
     plugin.write_text("an edit during the run\n")
     resumed = experiment.run_one(run, Context(catalogue, checkpoints=tmp_path))
     assert numbers(resumed) == numbers(whole)
+
+
+KEEPING = """
+from nanocl.strategies import Strategy
+
+
+class Keeping(Strategy):
+    \"\"\"Weigh the loss by an object that no checkpoint can hold.
+
+    Source: made up.
+    \"\"\"
+
+    def __init__(self):
+        super().__init__()
+        self.inner = {"steps": {0}}
+
+    def before_backward(self, strategy, **kwargs):
+        steps = self.inner["steps"].pop() + 1
+        self.inner["steps"].add(steps)
+        strategy.loss = strategy.loss * steps
+"""
+
+
+def test_a_strategy_whose_state_cannot_be_kept_writes_no_checkpoint_and_says_so_once(tmp_path):
+    plugin = tmp_path / "keeping.py"
+    plugin.write_text(KEEPING)
+    told, catalogue = [], Catalogue([plugin])
+    context = Context(catalogue=catalogue, checkpoints=tmp_path)
+    experiment.run_one(spec("keeping+adamw", catalogue=catalogue), context, tell=told.append)
+    notices = [event.text for event in told if isinstance(event, Notice)]
+    assert len(notices) == 1 and not list(tmp_path.glob("*.pt"))
+    assert "without a checkpoint" in notices[0] and "Keeping.inner is no tensor" in notices[0]

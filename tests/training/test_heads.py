@@ -64,6 +64,21 @@ def test_a_head_of_another_task_gets_no_gradient_at_all():
     assert net.head[0].weight.grad is None and net.head[1].weight.grad is not None
 
 
+@pytest.mark.parametrize("kind", ["seen", "all", "own", "masked", "shared"])
+def test_without_labels_a_multi_task_module_gives_the_scores_of_each_label(kind):
+    net, inputs = network(kind), torch.randn(3, 4)
+    scores = net(inputs, None)
+    assert [*scores] == [0, 1, 2]
+    assert all(torch.equal(scores[label], net(inputs, label)) for label in scores)
+
+
+@pytest.mark.parametrize("kind", ["seen", "own", "masked"])
+def test_features_and_answer_together_are_the_forward_pass_in_bfloat16_too(kind):
+    net, inputs = network(kind).cast(torch.bfloat16), torch.randn(3, 4)
+    scores = net.answer(net.features(inputs), 1)
+    assert scores.dtype == torch.float32 and torch.equal(scores, net(inputs, 1))
+
+
 def test_heads_with_task_labels_ask_for_them():
     for kind in ("masked", "own"):
         with pytest.raises(ValueError, match="task label"):

@@ -1,0 +1,129 @@
+"""The state of a plugin in a checkpoint: its attributes, and those of the objects that it holds."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from types import BuiltinFunctionType, FunctionType, ModuleType
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+PLAIN = (bool, int, float, str, type(None), Tensor)
+# values that cannot change, which a new instance has too
+CONSTANT = (type, FunctionType, BuiltinFunctionType, ModuleType, torch.dtype, torch.device)
+INNER = ".state"  # ends the key of an object's state, which no attribute's name can
+
+
+def state_of(plugin: Any) -> Any:
+    """What a checkpoint keeps of a plugin: its `state_dict()` or, without one, its attributes.
+
+    Of a generator of random numbers that is the tensor of its state.
+    """
+    if isinstance(plugin, torch.Generator):
+        return plugin.get_state()
+    if hasattr(plugin, "state_dict"):
+        return plugin.state_dict()
+    return attributes_of(plugin)
+
+
+def load_state(plugin: Any, state: Any) -> None:
+    """Restore what `state_of` returned into a new instance.
+
+    Raises:
+        ValueError: The new instance has not the objects of the old one.
+    """
+    if isinstance(plugin, torch.Generator):
+        plugin.set_state(state.cpu())
+    elif hasattr(plugin, "load_state_dict"):
+        plugin.load_state_dict(state)
+    else:
+        load_attributes(plugin, state)
+
+
+def of_attributes(method: Method) -> Method:
+    """Mark a method `state_dict` that returns `attributes_of`, see `unsaved`."""
+    method.is_of_attributes = True  # type: ignore[attr-defined]
+    return method
+
+
+def attributes_of(plugin: Any) -> dict[str, Any]:
+    """Every attribute with a plain value, and the state of every attribute that is an object.
+
+    Plain are tensors, numbers, texts, and dicts, lists and tuples of those. An attribute of which
+    `unsaved_attributes` names a part is left out.
+    """
+    state = {}
+    left_out = {name.split(".")[0] for name in _unsaved(plugin, "", {id(plugin)})}
+    for name, value in vars(plugin).items():
+        if _is_plain(value):
+            state[name] = copy.deepcopy(value)
+        elif not _needs_nothing(value) and name not in left_out:
+            state[name + INNER] = state_of(value)
+    return state
+
+
+def load_attributes(plugin: Any, state: Mapping[str, Any]) -> None:
+    """Inverse of `attributes_of`.
+
+    Raises:
+        ValueError: An attribute that was an object is none in the new instance.
+    """
+    for key, value in state.items():
+        name = key.removesuffix(INNER)
+        if name == key:
+            setattr(plugin, name, copy.deepcopy(value))
+            continue
+        held = vars(plugin).get(name)
+        if _is_plain(held):
+            raise ValueError(
+                f"{type(plugin).__name__}.{name} must be made in __init__ for its saved state, "
+                f"got {held!r:.40}"
+            )
+        load_state(held, value)
+
+
+def unsaved(plugin: Any) -> list[str]:
+    """Names of the attributes that `state_of` leaves out, such as `buffer` or `inner.buffer`.
+
+    A class with a `state_dict` of its own decides what belongs to its state: none is left out.
+    """
+    if _has_own_state(plugin):
+        return []
+    return [*_unsaved(plugin, "", {id(plugin)})]
+
+
+def _unsaved(plugin: Any, path: str, met: set[int]) -> Iterator[str]:
+    """Walks the objects that a plugin holds, each once: `met` ends circles."""
+    for name, value in vars(plugin).items():
+        if _is_plain(value) or _needs_nothing(value) or _has_own_state(value):
+            continue
+        if isinstance(value, dict) or not hasattr(value, "__dict__") or id(value) in met:
+            yield path + name
+        else:
+            met.add(id(value))
+            yield from _unsaved(value, f"{path}{name}.", met)
+
+
+def _has_own_state(value: Any) -> bool:
+    """Whether it has a `state_dict` other than one that is made of attributes."""
+    if isinstance(value, torch.Generator):
+        return True
+    method = getattr(type(value), "state_dict", None)
+    return method is not None and not getattr(method, "is_of_attributes", False)
+
+
+def _needs_nothing(value: Any) -> bool:
+    """Whether it is a constant, or a tensor with a graph, which belongs to one mini-batch."""
+    return isinstance(value, CONSTANT) or getattr(value, "grad_fn", None) is not None
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(_is_plain(k) and _is_plain(v) for k, v in value.items())
+    if isinstance(value, list | tuple):
+        return all(_is_plain(v) for v in value)
+    return isinstance(value, PLAIN) and getattr(value, "grad_fn", None) is None
