@@ -1,6 +1,7 @@
 """The cache of decoded data sets.
 
-One safetensors file per data set and image size, with the facts about the data in its header.
+One safetensors file per data set and image size, with the facts about the data in its header. A
+copy is used only if it has its checksums; a damaged one is named and made again.
 """
 
 from __future__ import annotations
@@ -11,14 +12,14 @@ import mmap
 import os
 import warnings
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
 from nanocl.data.dataset import DataSet
-from nanocl.records import files, hash_of
+from nanocl.records import hash_of, tensors
 
-SCHEMA = "nanocl-data/1"
+SCHEMA = "nanocl-data/2"
 ARRAYS = ("train_inputs", "train_labels", "test_inputs", "test_labels")
 DTYPES = {"U8": np.uint8, "I64": np.int64}
 
@@ -46,25 +47,33 @@ def facts(path: Path, identity: str) -> dict[str, str] | None:
     """
     try:
         with path.open("rb") as file:
-            header = _header(file, identity)
-    except OSError:
+            header, _ = tensors.read_header(file)
+    except (OSError, tensors.Unsealed):
         return None
-    return header and header["__metadata__"]
+    except tensors.Damaged as error:
+        _name(path, error)
+        return None
+    stored: dict[str, str] = header[tensors.METADATA]
+    return stored if _is_of(stored, identity) else None
 
 
 def read(path: Path, identity: str) -> DataSet | None:
     """The data set in a decoded copy, memory-mapped; None as in `facts`."""
     try:
         with path.open("rb") as file:
-            header = _header(file, identity)
-            if header is None:
+            header, start = tensors.read_header(file)
+            stored = header[tensors.METADATA]
+            if not _is_of(stored, identity):
                 return None
             # copy on write: torch wants writable memory, and other processes share the pages
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-    except OSError:
+            tensors.check(header, memoryview(mapped)[start:])
+    except (OSError, tensors.Unsealed):
         return None
-    arrays = {array: _view(mapped, header["start"], header[array]) for array in ARRAYS}
-    stored = header["__metadata__"]
+    except tensors.Damaged as error:
+        _name(path, error)
+        return None
+    arrays = {array: _view(mapped, start, header[array]) for array in ARRAYS}
     return DataSet(
         **arrays,
         classes=tuple(json.loads(stored["classes"])),
@@ -90,20 +99,13 @@ def write(places: tuple[Path, ...], data: DataSet, identity: str) -> Path | None
     return None
 
 
-def _header(file: BinaryIO, identity: str) -> dict[str, Any] | None:
-    """The header of a complete copy of this source, with the position `start` of its arrays."""
-    size = os.fstat(file.fileno()).st_size
-    length = int.from_bytes(file.read(8), "little")
-    try:
-        header = json.loads(file.read(length)) if length < size else {}
-        end = 8 + length + max(header[array]["data_offsets"][1] for array in ARRAYS)
-        stored = header["__metadata__"]
-        complete = (stored["schema"], stored["source"], end) == (SCHEMA, identity, size)
-    except (ValueError, KeyError, TypeError):
-        return None
-    if complete:
-        return {**header, "start": 8 + length}
-    return None
+def _is_of(stored: dict[str, str], identity: str) -> bool:
+    """Whether a copy was made by this version from this source."""
+    return (stored.get("schema"), stored.get("source")) == (SCHEMA, identity)
+
+
+def _name(path: Path, error: tensors.Damaged) -> None:
+    warnings.warn(f"ignoring the decoded copy {path}: {error}", stacklevel=2)
 
 
 def _write(path: Path, data: DataSet, identity: str) -> None:
@@ -120,8 +122,7 @@ def _write(path: Path, data: DataSet, identity: str) -> None:
     # a missing data root is not created for the sake of a copy
     path.parent.mkdir(parents=path.parent.name != ".nanocl", exist_ok=True)
     arrays = {array: np.ascontiguousarray(getattr(data, array)) for array in ARRAYS}
-    with files.replacing(path) as temporary:
-        temporary.write_bytes(save(arrays, header))
+    tensors.write(path, save(arrays, header))
 
 
 def _view(mapped: mmap.mmap, start: int, entry: dict[str, Any]) -> np.ndarray:

@@ -142,8 +142,12 @@ def _images(name: str, data_root: Path) -> Source | None:
     return None
 
 
-def _facts(path: Path) -> Iterator[tuple[str, int, int]]:
-    """Name, size and modification time of a file, or of all files in a folder."""
+def _facts(path: Path) -> Iterator[tuple[str, int, int, int]]:
+    """Name, size and times of a file, or of all files in a folder.
+
+    The time of modification can be set; that of the last change of content or name cannot.
+    """
     for file in folder.walk(path) if path.is_dir() else [path]:
         status = file.stat()
-        yield file.relative_to(path.parent).as_posix(), status.st_size, status.st_mtime_ns
+        name = file.relative_to(path.parent).as_posix()
+        yield name, status.st_size, status.st_mtime_ns, status.st_ctime_ns

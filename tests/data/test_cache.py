@@ -3,8 +3,10 @@
 import concurrent.futures
 import json
 import os
+import random
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -66,12 +68,45 @@ def test_a_touched_zip_is_decoded_again(tmp_path, decoded):
         lambda copy: b"\xff" * len(copy),
     ],
 )
-def test_a_damaged_copy_is_replaced(tmp_path, decoded, damage):
+def test_a_damaged_copy_is_named_and_replaced(tmp_path, decoded, damage):
     write_zip(tmp_path / "insects.zip", pictures())
     before = load("insects", tmp_path).train_inputs.copy()
     copy = tmp_path / ".nanocl" / "insects.safetensors"
     copy.write_bytes(damage(copy.read_bytes()))
-    assert np.array_equal(load("insects", tmp_path).train_inputs, before)
+    with pytest.warns(UserWarning, match=r"ignoring the decoded copy .*insects\.safetensors: "):
+        assert np.array_equal(load("insects", tmp_path).train_inputs, before)
+    assert len(decoded) == 4
+
+
+def test_no_flipped_bit_of_a_copy_changes_the_data(tmp_path):
+    write_zip(tmp_path / "insects.zip", pictures())
+    before = load("insects", tmp_path)
+    values = {name: getattr(before, name).copy() for name in cache.ARRAYS}
+    copy = tmp_path / ".nanocl" / "insects.safetensors"
+    content, rng = copy.read_bytes(), random.Random(0)
+    header = int.from_bytes(content[:8], "little") + 8
+    places = [rng.randrange(header) for _ in range(30)]
+    places += [rng.randrange(header, len(content)) for _ in range(10)]
+    for place in places:
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << rng.randrange(8)
+        copy.write_bytes(damaged)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a flip may also make it a copy of another source
+            assert fingerprint("insects", tmp_path) == before.fingerprint
+            after = load("insects", tmp_path)
+        assert (after.fingerprint, after.classes) == (before.fingerprint, before.classes)
+        assert all(np.array_equal(getattr(after, name), values[name]) for name in values)
+
+
+def test_a_file_changed_with_its_size_and_time_kept_is_decoded_again(tmp_path, decoded):
+    archive = write_zip(tmp_path / "insects.zip", pictures())
+    load("insects", tmp_path)
+    before = archive.stat()
+    content = bytearray(archive.read_bytes())
+    archive.write_bytes(content)
+    os.utime(archive, ns=(before.st_atime_ns, before.st_mtime_ns))
+    load("insects", tmp_path)
     assert len(decoded) == 4
 
 
