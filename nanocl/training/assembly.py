@@ -129,6 +129,7 @@ def _with_weights(spec: RunSpec, context: Context, device: str) -> Part:
             make_backbone,
             context.data_root,
             device,
+            minutes=context.checkpoint_minutes if context.checkpoints else 0.0,
         )
         return replace(model, options={**own, "weights": str(path)})
     weights = own.get("weights")

@@ -3,44 +3,34 @@
 One file is written after each experience. Another is written from time to time within one; it goes
 on from the first, which has the state that the experience began with.
 
-A checkpoint is one line of JSON (format, digest of the run, versions, kind of device, SHA-256 of
-the rest) and the state as `torch.save` writes it. It is used only if all of them match. It holds
-tensors and plain values and is read with `weights_only=True`: a file from elsewhere cannot run
-code. The data order needs no saving, since it depends on seed and experience only.
+See `verified` for the format. The data order needs no saving, since it depends on seed and
+experience only.
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from nanocl import __version__
 from nanocl.plugins.state import load_state, state_of, unsaved
-from nanocl.records import Drift, RunSpec, files
-from nanocl.training import randomness
+from nanocl.records import Drift, RunSpec
+from nanocl.training import randomness, verified
 from nanocl.training.drift import DriftMeter
 from nanocl.training.epochs import Resumption
 from nanocl.training.loop import Learner, Outcome
 from nanocl.training.measure import Meter
+from nanocl.training.verified import Unusable
 
 SCHEMA = "nanocl-checkpoint/1"
 
 
 class Unsavable(ValueError):
     """A strategy has attributes that a checkpoint cannot hold."""
-
-
-class Unusable(ValueError):
-    """A checkpoint is damaged, of another run, of other versions, or of another kind of device."""
 
 
 def path_of(spec: RunSpec, folder: Path) -> Path:
@@ -75,7 +65,7 @@ def save(
         "statistics": learner.statistics.kept if learner.statistics else {},
         "random": randomness.state(),
     }
-    _write(path, _identity(spec, learner), state)
+    verified.write(path, _identity(spec, learner), state)
     _within(path).unlink(missing_ok=True)
 
 
@@ -95,7 +85,7 @@ def load(
         Unusable: The file is damaged, or of another run, version or device; nothing was changed.
         OSError: It cannot be read.
     """
-    state = _read(path, _identity(spec, learner))
+    state = verified.read(path, _identity(spec, learner))
     learner.model.to(learner.device)
     learner.make_optimizer(reset_optimizer_state=True)
     _put_back(state, learner, meter)
@@ -122,7 +112,7 @@ def save_within(path: Path, spec: RunSpec, learner: Learner, meter: Meter) -> No
         "beginning": learner.beginning,
         "random": randomness.state(),
     }
-    _write(_within(path), _identity(spec, learner), state)
+    verified.write(_within(path), _identity(spec, learner), state)
 
 
 def load_within(
@@ -141,7 +131,7 @@ def load_within(
     within = _within(path)
     if not within.exists():
         return None
-    state = _read(within, _identity(spec, learner))
+    state = verified.read(within, _identity(spec, learner))
     if state["experience"] != experience:  # left behind when the next checkpoint was written
         return None
     clock = state["clock"]
@@ -198,42 +188,9 @@ def _put_back_within(state: Mapping[str, Any], learner: Learner, meter: Meter) -
         raise Unusable(f"it does not fit the learner: {error}") from error
 
 
-def _write(path: Path, identity: Mapping[str, str], state: Mapping[str, Any]) -> None:
-    content = io.BytesIO()
-    torch.save(state, content)
-    header = {**identity, "sha256": hashlib.sha256(content.getbuffer()).hexdigest()}
-    files.write(path, json.dumps(header).encode() + b"\n" + content.getvalue())
-
-
-def _read(path: Path, identity: Mapping[str, str]) -> dict[str, Any]:
-    content = _verified(path, identity)
-    return torch.load(io.BytesIO(content), weights_only=True, map_location=identity["device"])
-
-
 def _identity(spec: RunSpec, learner: Learner) -> dict[str, str]:
     """What a checkpoint must have in common with the run that goes on from it."""
-    return {
-        "schema": SCHEMA,
-        "digest": spec.digest,
-        "nanocl": __version__,
-        "torch": str(torch.__version__),
-        "device": torch.device(learner.device).type,  # another kind rounds in another order
-    }
-
-
-def _verified(path: Path, identity: Mapping[str, str]) -> bytes:
-    line, _, content = path.read_bytes().partition(b"\n")
-    try:
-        header = json.loads(line)
-    except ValueError as error:
-        raise Unusable("it has no readable first line") from error
-    if not isinstance(header, Mapping):
-        raise Unusable("it has no readable first line")
-    expected = {**identity, "sha256": hashlib.sha256(content).hexdigest()}
-    for name, value in expected.items():
-        if header.get(name) != value:
-            raise Unusable(f"its {name} is {header.get(name)}, expected {value}")
-    return content
+    return {"schema": SCHEMA, "digest": spec.digest, **verified.versions(learner.device)}
 
 
 def _on_cpu(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

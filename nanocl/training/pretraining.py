@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock
 from torch import nn
 from torch.nn import functional
 
 from nanocl import data
 from nanocl.data import cache
 from nanocl.data.batches import MiniBatches, TensorDataset, tensor_parts
-from nanocl.records import Option, Part, files, hash_of
+from nanocl.records import Option, Part, hash_of, tensors
 from nanocl.streams.finetune import Finetune
+from nanocl.training import randomness, verified
 from nanocl.training.heads import Network
 
+SCHEMA = "nanocl-pretraining/1"
 MOMENTUM = 0.9
 WEIGHT_DECAY = 5e-4
 SEED = 0
@@ -30,12 +38,14 @@ def weights_of(
     make_backbone: Callable[[tuple[int, ...]], nn.Module],
     data_root: Path | None,
     device: str = "cpu",
+    *,
+    minutes: float = 0.0,
 ) -> Path:
-    """The file of weights of a pretrained model; it is trained now if there is no file yet.
+    """The file of weights of a pretrained model; it is trained now if there is no intact file yet.
 
     Training is SGD with Nesterov momentum 0.9, weight decay 5e-4, one cycle of the learning rate
     (Smith and Topin, 2019, arXiv:1708.07120), random crops and flips, seed 0. Images are prepared
-    as the stream prepares them.
+    as the stream prepares them. Processes that need the same file wait for the first of them.
 
     Args:
         model: A part with the options `pretrain`, `pretrain_epochs`, `pretrain_lr` and
@@ -45,6 +55,7 @@ def weights_of(
         data_root: The data root; the file is kept in its folder `.nanocl`, else in the user's
             cache.
         device: Where to train.
+        minutes: From one checkpoint to the next while it trains; 0 writes none.
     """
     images = {name: stream[name] for name in ("image_size", "normalise") if name in stream}
     key = hash_of([VERSION, model.identity(), images], 16)
@@ -53,11 +64,63 @@ def weights_of(
         folder / ".nanocl" / f"pretrained-{key}.safetensors",
         cache.user_folder() / "pretrained" / f"{key}.safetensors",
     )
-    for place in places:
-        if place.is_file():
+    place = _intact(places)
+    if place:
+        return place
+    with _alone(places) as writable:
+        place = _intact(places)  # another process may have written it meanwhile
+        if place:
             return place
-    network = _pretrained(model, images, make_backbone, folder, device)
-    return _write(network, places)
+        identity = {"schema": SCHEMA, "key": key, **verified.versions(device)}
+        progress = Progress(writable.with_suffix(".part.pt"), identity, minutes)
+        network = _pretrained(model, images, make_backbone, folder, device, progress)
+        _write(network, writable)
+        progress.path.unlink(missing_ok=True)
+    return writable
+
+
+@dataclass
+class Progress:
+    """Saves training from time to time, so that an interruption loses no more than that.
+
+    Attributes:
+        path: The file.
+        identity: What it belongs to.
+        minutes: From one file to the next; 0 writes none.
+    """
+
+    path: Path
+    identity: Mapping[str, str]
+    minutes: float
+
+    def __post_init__(self) -> None:
+        self._written = time.monotonic()
+
+    def save_if_due(self, parts: Mapping[str, Any], step: int) -> None:
+        """Write the states of `parts` after a number of steps, if it is time.
+
+        A file that cannot be written is left out: training goes on.
+        """
+        if not self.minutes or time.monotonic() - self._written < 60 * self.minutes:
+            return
+        state = {name: part.state_dict() for name, part in parts.items()}
+        with suppress(OSError):
+            verified.write(
+                self.path,
+                self.identity,
+                {**state, "step": step, "random": randomness.state()},
+            )
+        self._written = time.monotonic()
+
+    def load(self) -> dict[str, Any] | None:
+        """The saved states; None without an intact file."""
+        try:
+            return verified.read(self.path, self.identity)
+        except FileNotFoundError:
+            return None
+        except (OSError, verified.Unusable) as error:
+            warnings.warn(f"pretraining again, {self.path} is not usable: {error}", stacklevel=1)
+            return None
 
 
 def train(
@@ -68,6 +131,7 @@ def train(
     lr: float,
     batch_size: int,
     device: str = "cpu",
+    progress: Progress | None = None,
 ) -> None:
     """Train a network on all classes at once, as described in `weights_of`."""
     batches = MiniBatches(parts, batch_size, generator=torch.Generator().manual_seed(SEED))
@@ -79,13 +143,61 @@ def train(
         weight_decay=WEIGHT_DECAY,
     )
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=epochs * len(batches))
+    states = {"network": network, "optimizer": optimizer, "schedule": schedule}
+    saved = progress.load() if progress else None
+    done = saved["step"] if saved else 0
+    if saved:
+        for name, part in states.items():
+            part.load_state_dict(saved[name])  # type: ignore[attr-defined]
     network.train()
-    for _ in range(epochs):
-        for inputs, targets, _ in batches:
-            optimizer.zero_grad()
-            functional.cross_entropy(network(inputs.to(device)), targets.to(device)).backward()
-            optimizer.step()
-            schedule.step()
+    every = chain.from_iterable(repeat(batches, epochs))
+    # mini-batches that were trained before an interruption are drawn only: order and crops follow
+    for _ in islice(every, done):
+        pass
+    if saved:
+        randomness.restore(saved["random"])
+    for step, (inputs, targets, _) in enumerate(every, done + 1):
+        optimizer.zero_grad()
+        functional.cross_entropy(network(inputs.to(device)), targets.to(device)).backward()
+        optimizer.step()
+        schedule.step()
+        if progress:
+            progress.save_if_due(states, step)
+
+
+def _intact(places: Iterable[Path]) -> Path | None:
+    """The first file that is there and has its checksums."""
+    for place in places:
+        try:
+            tensors.verify(place)
+        except FileNotFoundError:
+            continue
+        except (OSError, tensors.Damaged) as error:
+            warnings.warn(f"pretraining again, {place} is not usable: {error}", stacklevel=1)
+        else:
+            return place
+    return None
+
+
+@contextmanager
+def _alone(places: Iterable[Path]) -> Iterator[Path]:
+    """The first place that can be written, kept from other processes within the block."""
+    reason = OSError("no place to write to")
+    for place in places:
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(place.with_suffix(".lock"))
+            lock.acquire()
+        except OSError as error:
+            reason = error
+            continue
+        try:
+            yield place
+        finally:
+            Path(lock.lock_file).unlink(missing_ok=True)
+            lock.release()
+        return
+    raise reason
 
 
 def _pretrained(
@@ -94,6 +206,7 @@ def _pretrained(
     make_backbone: Callable[[tuple[int, ...]], nn.Module],
     data_root: Path,
     device: str,
+    progress: Progress,
 ) -> Network:
     options: Mapping[str, Any] = model.options
     stream = Finetune(datasets=str(options["pretrain"]), augment="crop-flip", **images)
@@ -113,14 +226,14 @@ def _pretrained(
                 lr=options["pretrain_lr"],
                 batch_size=options["pretrain_batch_size"],
                 device=device,
+                progress=progress,
             )
     finally:
         torch.set_num_threads(threads)
     return network
 
 
-def _write(network: Network, places: tuple[Path, ...]) -> Path:
-    """Write to the first place that can be written."""
+def _write(network: Network, path: Path) -> None:
     from safetensors.torch import save
 
     state = {
@@ -128,10 +241,4 @@ def _write(network: Network, places: tuple[Path, ...]) -> Path:
         for name, value in network.state_dict().items()
         if name.startswith(("backbone.", "head."))
     }
-    reason = OSError("no place to write to")
-    for path in places:
-        try:
-            return files.write(path, save(state))
-        except OSError as error:
-            reason = error
-    raise reason
+    tensors.write(path, save(state))

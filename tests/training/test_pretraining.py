@@ -1,13 +1,16 @@
 """A pretrained backbone is trained once for each setting that decides its weights."""
 
+import random
+import warnings
 from dataclasses import replace
 
+import pytest
 import torch
 from safetensors.torch import load_file
 from torch import nn
 
 from nanocl.records import Part
-from nanocl.training import pretraining
+from nanocl.training import pretraining, verified
 
 MODEL = Part(
     "mlp",
@@ -21,6 +24,9 @@ MODEL = Part(
 )
 
 
+TWO_EPOCHS = replace(MODEL, options={**MODEL.options, "pretrain_epochs": 2})
+
+
 class Flat(nn.Module):
     def __init__(self, inputs):
         super().__init__()
@@ -31,8 +37,30 @@ class Flat(nn.Module):
         return self.layer(inputs.flatten(1)).relu()
 
 
-def weights(tmp_path, model=MODEL, make=Flat):
-    return pretraining.weights_of(model, {}, make, tmp_path)
+ALWAYS = 1e-9  # minutes
+
+
+def weights(tmp_path, model=MODEL, make=Flat, minutes=0.0):
+    return pretraining.weights_of(model, {}, make, tmp_path, minutes=minutes)
+
+
+class Killed(Exception):
+    pass
+
+
+def killed(monkeypatch, tmp_path, steps):
+    """Kill pretraining after this number of steps and checkpoints."""
+    write, written = verified.write, []
+
+    def write_then_die(*arguments):
+        write(*arguments)
+        written.append(1)
+        if len(written) == steps:
+            raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(verified, "write", write_then_die)
+        weights(tmp_path, TWO_EPOCHS, minutes=ALWAYS)
 
 
 def fail(inputs):
@@ -74,3 +102,39 @@ def test_the_callers_random_numbers_are_not_disturbed(tmp_path):
     torch.manual_seed(5)
     weights(tmp_path)
     assert torch.equal(torch.rand(3), expected)
+
+
+def test_pretraining_that_was_cut_goes_on_bit_for_bit(tmp_path, monkeypatch):
+    whole = weights(tmp_path / "whole", TWO_EPOCHS).read_bytes()
+    killed(monkeypatch, tmp_path, steps=5)
+    killed(monkeypatch, tmp_path, steps=23)  # in the second epoch
+    steps = []
+    step = torch.optim.SGD.step
+    monkeypatch.setattr(torch.optim.SGD, "step", lambda self: steps.append(1) or step(self))
+    path = weights(tmp_path, TWO_EPOCHS)
+    assert path.read_bytes() == whole
+    assert len(steps) == 2 * 23 - 28  # of 23 steps an epoch
+    assert [file.name for file in path.parent.glob("pretrained*")] == [path.name]
+
+
+def test_a_damaged_checkpoint_of_pretraining_is_named_and_it_starts_again(tmp_path, monkeypatch):
+    whole = weights(tmp_path / "whole", TWO_EPOCHS).read_bytes()
+    killed(monkeypatch, tmp_path, steps=5)
+    (part,) = (tmp_path / ".nanocl").glob("*.part.pt")
+    part.write_bytes(part.read_bytes()[:-1])
+    with pytest.warns(UserWarning, match="pretraining again, .*part.pt is not usable"):
+        assert weights(tmp_path, TWO_EPOCHS).read_bytes() == whole
+
+
+def test_a_flipped_bit_in_pretrained_weights_is_named_and_they_are_trained_again(tmp_path):
+    path, rng = weights(tmp_path), random.Random(0)
+    whole = path.read_bytes()
+    for _ in range(10):
+        damaged = bytearray(whole)
+        damaged[rng.randrange(len(whole))] ^= 1 << rng.randrange(8)
+        path.write_bytes(damaged)
+        with pytest.warns(UserWarning, match="pretraining again, .*safetensors is not usable"):
+            assert weights(tmp_path).read_bytes() == whole
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert weights(tmp_path, make=fail) == path
