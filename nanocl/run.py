@@ -55,9 +55,7 @@ def _call(asked: Call) -> int:
 
 
 def _run(asked: Call, catalogue: Catalogue) -> int:
-    # Avalanche's imports warn of what does not concern the caller; workers inherit the environment
-    os.environ.setdefault("PYTHONWARNINGS", "ignore")
-    warnings.simplefilter("ignore")
+    _show_own_warnings_only()
     runs = suite.specs(asked.request, catalogue)  # imports a library's adapter to know its options
     if asked.dry_run:
         return _dry_run(runs, asked)
@@ -72,6 +70,18 @@ def _run(asked: Call, catalogue: Catalogue) -> int:
     for failure in failures:
         print(f"nanocl: {_label(failure.spec)} failed: {failure.error}", file=sys.stderr)
     return 1 if failures else 0
+
+
+def _show_own_warnings_only() -> None:
+    """Warnings of libraries do not concern the caller; ours are one line each."""
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        print(f"nanocl: {message}", file=sys.stderr)
+
+    os.environ.setdefault("PYTHONWARNINGS", "ignore")  # workers inherit it
+    warnings.simplefilter("ignore")
+    warnings.filterwarnings("default", module=r"nanocl\b")
+    warnings.showwarning = show
 
 
 def _show(runs: Sequence[RunSpec], measured_now: int, asked: Call) -> None:

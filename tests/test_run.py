@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from commands import command
+from pictures import pictures, write_zip
 
 from nanocl import run
 
@@ -160,6 +161,22 @@ def test_real_cifar_runs_from_the_data_folder(tmp_path, data_root):
     )
     assert shown.returncode == 0, shown.stderr
     assert "cifar10" in shown.stdout and "other" in shown.stdout
+
+
+def test_a_damaged_copy_of_the_data_is_named_and_made_again(tmp_path):
+    write_zip(tmp_path / "data" / "insects.zip", pictures(train=8, test=4))
+    arguments = ["--stream", "split-folder", "--tier", "smoke", "--strategy", "sgd"]
+    arguments += ["--seeds", "1", "--set", "stream.data=insects", "--set", "stream.experiences=2"]
+    arguments += ["--data-root", "data", "--model", "mlp"]
+    assert command(*arguments, cwd=tmp_path).returncode == 0
+    (copy,) = (tmp_path / "data" / ".nanocl").glob("insects*.safetensors")
+    content = bytearray(copy.read_bytes())
+    content[-1] ^= 1
+    copy.write_bytes(content)
+    again = command(*arguments, "--force", cwd=tmp_path)
+    assert again.returncode == 0
+    (line,) = [line for line in again.stderr.splitlines() if "ignoring the decoded copy" in line]
+    assert line.startswith("nanocl: ") and line.endswith("its tensors do not have their checksum")
 
 
 def test_a_record_that_cannot_be_trusted_is_named_before_its_run_is_measured_again(

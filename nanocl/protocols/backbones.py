@@ -111,4 +111,9 @@ def _hashed(part: Part, path: Path) -> Part:
     """The part with the hash of its weights: other weights under the same name are another run."""
     if not path.is_file():
         return part
-    return replace(part, weights=hashlib.sha256(path.read_bytes()).hexdigest()[:12])
+    return replace(part, weights=hash_of_file(path))
+
+
+def hash_of_file(path: Path) -> str:
+    """The first 12 hex digits of the SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]

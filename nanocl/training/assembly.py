@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy
@@ -13,6 +14,7 @@ import torch
 
 from nanocl import data
 from nanocl.models._weights import output_layer
+from nanocl.protocols.backbones import hash_of_file
 from nanocl.records import Part, RunSpec, UserError
 from nanocl.streams import Scenario
 from nanocl.training import pretraining
@@ -43,6 +45,7 @@ def build(
         stream = catalogue.make("streams", spec.stream)
         scenario = stream.build(scenario=spec.scenario, seed=spec.seed, data_root=context.data_root)
     assert scenario is not None
+    _check_data(spec, scenario)
     if spec.training.measured_on not in scenario.streams:
         raise ValueError(
             "training.measured_on=validation needs held-out data, such as stream.validation=0.1"
@@ -135,8 +138,30 @@ def _with_weights(spec: RunSpec, context: Context, device: str) -> Part:
     weights = own.get("weights")
     weights_file = data.find_file(str(weights), context.data_root) if weights else None
     if weights_file:
+        _check_weights(model, weights_file)
         return replace(model, options={**own, "weights": str(weights_file)})
     return model
+
+
+def _check_data(spec: RunSpec, scenario: Scenario) -> None:
+    """Refuse data other than the data that the digest of the run stands for."""
+    loaded = {str(facts["fingerprint"]) for facts in scenario.data if "fingerprint" in facts}
+    pinned = set(spec.data.split("+")) if spec.data else loaded
+    if loaded != pinned:
+        raise UserError(
+            f"the data of {spec.protocol} changed during the call: it had the fingerprint "
+            f"{spec.data} when the call began, and now has {'+'.join(sorted(loaded))}; call again"
+        )
+
+
+def _check_weights(model: Part, path: Path) -> None:
+    """Refuse weights other than those that the digest of the run stands for."""
+    found = hash_of_file(path)
+    if model.weights and found != model.weights:
+        raise UserError(
+            f"the file of weights {path} changed during the call: its SHA-256 began with "
+            f"{model.weights} when the call began, and now begins with {found}; call again"
+        )
 
 
 def _check_start(spec: RunSpec) -> None:

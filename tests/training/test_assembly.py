@@ -1,9 +1,13 @@
 """A learner is put together from its spec, and a mistake is found before training."""
 
+from dataclasses import replace
+
 import pytest
 import torch
+from safetensors.torch import save_file
 from small_runs import spec
 
+from nanocl.protocols.pinning import pin
 from nanocl.records import UserError
 from nanocl.training import assembly
 from nanocl.training.context import Context
@@ -40,3 +44,24 @@ def test_cuda_without_a_gpu_is_refused_in_one_sentence(monkeypatch):
 def test_a_size_that_no_memory_holds_is_a_mistake_in_one_sentence():
     with pytest.raises(UserError, match="adamw on split-digits: "):
         assembly.check([spec(settings={"model": {"width": str(10**15)}})], Context())
+
+
+def test_data_that_changed_since_the_call_began_is_refused_with_both_fingerprints():
+    (run,) = pin([spec()], None)
+    assembly.build(run, Context())
+    with pytest.raises(UserError, match=f"fingerprint 0123456789abcdef .* now has {run.data}"):
+        assembly.build(replace(run, data="0123456789abcdef"), Context())
+
+
+def test_weights_that_changed_since_the_call_began_are_refused(tmp_path):
+    path = tmp_path / "start.safetensors"
+    network, _ = assembly.build(spec(), Context())
+    save_file(network.model.state_dict(), path)
+    run = spec(settings={"model": {"weights": str(path)}})
+    (run,) = pin([run], None)
+    assembly.build(run, Context())
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=f"SHA-256 began with {run.model.weights} when"):
+        assembly.build(run, Context())
