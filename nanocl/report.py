@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from nanocl import __version__, studies
-from nanocl.records import RunResult, Summary, UserError, files, migration, store
+from nanocl.records import RunResult, Summary, UserError, damage, files, migration, store
 from nanocl.reporting import citation, leaderboard, reproduction, tables
 from nanocl.reporting.summaries import results_of, summarise
 
@@ -140,6 +140,7 @@ def _report(arguments: argparse.Namespace) -> int:
     if arguments.command == "migrate":
         return _migrate(results_root)
     results, problems = store.load_all(results_root)
+    problems += damage.find(results_root)
     for line in skipped(problems):
         print(f"nanocl: {line}", file=sys.stderr)
     if arguments.command == "cite":

@@ -1,4 +1,4 @@
-"""Records and probes of the first format, converted once: `python -m nanocl.report migrate`."""
+"""Older files of a results folder, converted once: `python -m nanocl.report migrate`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from nanocl.records import SCHEMA, RunSpec, files, plain, probes, store
 from nanocl.records.encoding import OLDER_SCHEMAS, sealed, to_text
 from nanocl.records.schema import check_record
 
+STUDY_SCHEMAS = ("nanocl-study/1", "nanocl-study/2")  # the older one and the current one
 NEW_NAMES = {"benchmark": "protocol", "recipe": "options_from"}
 MALFORMED = (ValueError, KeyError, TypeError, AttributeError)
 
 
 def migrate(results_root: Path) -> tuple[list[Path], list[store.Problem]]:
-    """Convert every record and probe of an older format in place.
+    """Convert every record, probe and record of a study of an older format in place.
 
     No measured number and no digest changes.
 
@@ -27,7 +28,8 @@ def migrate(results_root: Path) -> tuple[list[Path], list[store.Problem]]:
     """
     converted: list[Path] = []
     problems: list[store.Problem] = []
-    for folder, convert in (("runs", _record_text), ("probes", _probe_text)):
+    kinds = (("runs", _record_text), ("probes", _probe_text), ("studies", _study_text))
+    for folder, convert in kinds:
         for path in sorted((Path(results_root) / folder).glob("**/*.json")):
             try:
                 text = convert(plain.read(path))
@@ -74,6 +76,13 @@ def _probe_text(probe: Mapping[str, Any]) -> str:
             "spec": _spec(probe),
         }
     )
+
+
+def _study_text(entry: Mapping[str, Any]) -> str:
+    older, current_schema = STUDY_SCHEMAS
+    if entry["schema"] != older:
+        return ""
+    return plain.nested_lines(sealed({**entry, "schema": current_schema})) + "\n"
 
 
 def _spec(entry: Mapping[str, Any]) -> dict[str, Any]:

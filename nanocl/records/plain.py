@@ -48,6 +48,17 @@ def lines(record: Mapping[str, Any], write: Callable[[Any], str] = compact) -> s
     return "{\n" + ",\n".join(entries) + "\n}"
 
 
+def nested_lines(value: Any) -> str:
+    """JSON with a line for each key, also within mappings of mappings."""
+    return lines(value, _nested)
+
+
+def _nested(value: Any) -> str:
+    if isinstance(value, dict) and value and all(isinstance(v, dict) for v in value.values()):
+        return nested_lines(value)
+    return compact(value)
+
+
 def finite(value: Any, number: Callable[[float], float] = float) -> Any:
     """A copy in which floats that are not finite are None, tuples are lists.
 

@@ -12,7 +12,7 @@ from nanocl.records import TIERS, UserError, hash_of
 from nanocl.records.ranges import did_you_mean, one_of
 
 NAME = "teacher-student"
-SCHEMA = "nanocl-study/1"
+FIRST_SCHEMA = "nanocl-study/1"  # in the digests, which stay the same in later formats
 ARMS = ("gd", "adam", "nano", "nano-neuron", "theorem", "gradient", "random", "large")
 
 
@@ -83,7 +83,7 @@ class Setting:
     @property
     def digest(self) -> str:
         """Hash of every field, 12 hex digits."""
-        return hash_of({"schema": SCHEMA, "setting": asdict(self)})
+        return hash_of({"schema": FIRST_SCHEMA, "setting": asdict(self)})
 
     @property
     def words(self) -> str:
@@ -121,7 +121,7 @@ class Condition:
     @property
     def digest(self) -> str:
         """Hash of every field, 12 hex digits."""
-        return hash_of({"schema": SCHEMA, "condition": asdict(self)})
+        return hash_of({"schema": FIRST_SCHEMA, "condition": asdict(self)})
 
     @property
     def words(self) -> str:

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from nanocl.records import Environment, files, plain
+from nanocl.records.encoding import is_intact, sealed
 from nanocl.records.plain import SIZE_LIMIT
 from nanocl.records.store import unwritable
-from nanocl.studies.teacher_student.settings import NAME, SCHEMA, Setting, Spec
+from nanocl.studies.teacher_student.settings import NAME, Setting, Spec
 
+SCHEMA = "nanocl-study/2"
 Record = Mapping[str, Any]
 
 
@@ -47,7 +49,7 @@ def save(
         "values": plain.finite(values, _rounded),
         "environment": asdict(environment),
     }
-    text = plain.lines(entry, _text) + "\n"
+    text = plain.nested_lines(sealed(entry)) + "\n"
     size = len(text.encode())
     if size >= SIZE_LIMIT:
         raise ValueError(
@@ -64,8 +66,8 @@ def find(spec: Spec, results_root: Path) -> Record | None:
     try:
         entry = plain.read(path_of(spec, results_root))
         same_spec = entry[_kind(spec)] == plain.finite(asdict(spec))
-        usable = same_spec and entry["digest"] == spec.digest and isinstance(entry["values"], dict)
-        return entry if usable else None
+        known = entry["schema"] == SCHEMA and is_intact(entry)
+        return entry if known and same_spec and entry["digest"] == spec.digest else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -78,13 +80,6 @@ def load(specs: Sequence[Spec], results_root: Path) -> list[Record]:
 
 def _kind(spec: Spec) -> str:
     return "setting" if isinstance(spec, Setting) else "condition"
-
-
-def _text(value: Any) -> str:
-    """JSON with a line for each key of a mapping of mappings."""
-    if isinstance(value, dict) and value and all(isinstance(v, dict) for v in value.values()):
-        return plain.lines(value, _text)
-    return plain.compact(value)
 
 
 def _rounded(value: float) -> float:

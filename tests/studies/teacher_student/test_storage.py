@@ -41,6 +41,17 @@ def test_a_record_that_does_not_fit_its_spec_is_not_used(change, tmp_path):
     assert storage.find(SETTING, tmp_path) is None
 
 
+def test_no_changed_digit_of_a_record_is_used(tmp_path):
+    path = save(tmp_path)
+    whole = path.read_text()
+    for place in [number for number, letter in enumerate(whole) if letter.isdigit()]:
+        other = str((int(whole[place]) + 1) % 10)
+        path.write_text(whole[:place] + other + whole[place + 1 :])
+        assert storage.find(SETTING, tmp_path) is None
+    path.write_text(whole)
+    assert storage.find(SETTING, tmp_path)
+
+
 def test_a_record_that_is_too_large_is_refused(tmp_path):
     with pytest.raises(ValueError, match="use fewer seeds"):
         save(tmp_path, gd={"loss_b": [0.1234567] * 10000})

@@ -1,0 +1,34 @@
+"""Finds files of a results folder that are not what was written, beside the records of runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nanocl.records import plain
+from nanocl.records.encoding import is_intact
+from nanocl.records.store import Problem, one_line
+
+PLACES = ("probes/**/*.json", "studies/*/*.json")
+
+
+def find(results_root: Path) -> list[Problem]:
+    """Probes and records of studies that cannot be read or do not have their checksum."""
+    problems = []
+    for place in PLACES:
+        for path in sorted(Path(results_root).glob(place)):
+            reason = _reason(path)
+            if reason:
+                problems.append(Problem(path, reason))
+    return problems
+
+
+def _reason(path: Path) -> str:
+    try:
+        entry = plain.read(path)
+        if "checksum" not in entry:
+            return "it has no checksum; an older format? python -m nanocl.report migrate"
+        return "" if is_intact(entry) else "its content does not have its checksum"
+    except OSError as error:
+        return error.strerror or str(error)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        return one_line(error)
