@@ -128,11 +128,26 @@ def read_state(weights: str) -> dict[str, Tensor]:
     for key in ("state_dict", "model"):
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
             state = state[key]
-    if not isinstance(state, Mapping) or not all(
-        isinstance(value, Tensor) for value in state.values()
-    ):
+    if not isinstance(state, Mapping):
         raise UserError(f"weights {weights} must contain named tensors, got {type(state).__name__}")
+    for name, value in state.items():
+        fault = _fault(name, value)
+        if fault:
+            raise UserError(f"weights {weights} must contain named tensors of numbers, got {fault}")
     return dict(state)
+
+
+def _fault(name: object, value: object) -> str:
+    """Why an entry is not what a network can start from; empty if it is."""
+    if not isinstance(name, str):
+        return f"a name that is no text, {name!r}"
+    if not isinstance(value, Tensor):
+        return f"{name} of type {type(value).__name__}"
+    if value.layout != torch.strided or value.is_quantized or value.is_meta:
+        return f"{name}, which is not a dense tensor"
+    if value.is_floating_point() and value.itemsize > 1 and not value.isfinite().all():
+        return f"{name} with NaN or infinity"
+    return ""
 
 
 def _read(path: Path) -> object:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
-from torch.hub import get_dir
+from torch.hub import download_url_to_file, get_dir
 from torchvision import models
 
 from nanocl.models._collections import answers, check_name, features_of
-from nanocl.models._weights import load_weights
+from nanocl.models._weights import fit, load_weights, read_state
 from nanocl.records import UserError
+
+# networks of which torchvision's weights were trained with these options
+OF_WEIGHTS = {"transform_input": True, "aux_logits": True, "init_weights": False}
+INCEPTIONS = ("googlenet", "inception_v3")
 
 
 class Torchvision(nn.Module):
@@ -20,7 +26,8 @@ class Torchvision(nn.Module):
     Args:
         inputs: (channels, height, width), 1 or 3 channels; a single channel is repeated to three.
         architecture: Its name in torchvision, as in `torchvision:resnet18`.
-        pretrained: Start from torchvision's default ImageNet weights, downloaded at first use.
+        pretrained: Start from torchvision's default ImageNet weights, downloaded at first use. The
+            file must have the hash in its name, and is read without unpickling.
         weights: File with a state dict to start from instead.
 
     Source: TorchVision maintainers and contributors, 2016, https://github.com/pytorch/vision.
@@ -61,24 +68,72 @@ class Torchvision(nn.Module):
         return self.network(inputs.expand(-1, 3, -1, -1))
 
 
+def published_hash(architecture: str) -> str:
+    """The beginning of the SHA-256 of torchvision's default weights, as their file's name has it.
+
+    Raises:
+        UserError: No such network, or its file has no hash.
+    """
+    check_name("torchvision", architecture, models.list_models(module=models))
+    url = models.get_model_weights(architecture).DEFAULT.url
+    found = re.search(r"-([0-9a-f]{8,})\.pth$", url)
+    if not url.startswith("https://") or not found:
+        raise UserError(
+            f"torchvision:{architecture} has no pretrained weights with a known hash; give a state "
+            "dict with model.weights=FILE"
+        )
+    return found.group(1)
+
+
 def _build(architecture: str, inputs: tuple[int, ...], pretrained: bool) -> nn.Module:
-    weights = models.get_model_weights(architecture).DEFAULT if pretrained else None
-    if weights:
-        file = Path(get_dir(), "checkpoints", weights.url.rsplit("/", 1)[1])
-        if not file.exists() and not answers(weights.url):
-            raise UserError(
-                f"the pretrained weights of torchvision:{architecture} are not in {file} and "
-                f"{weights.url} does not answer; copy them there, or give a state dict with "
-                "model.weights=FILE"
-            )
-    # only vision transformers are built for a fixed image size
-    size = {"image_size": inputs[1]} if architecture.startswith("vit_") else {}
+    options: dict[str, Any] = {}
+    if architecture.startswith("vit_"):  # only these are built for a fixed image size
+        options["image_size"] = inputs[1]
+    if pretrained and architecture in INCEPTIONS:
+        options |= OF_WEIGHTS
     try:
-        return models.get_model(architecture, weights=weights, **size)
+        network = models.get_model(architecture, weights=None, **options)
     except (OSError, RuntimeError, ValueError, AssertionError) as error:
         raise UserError(
             f"cannot build torchvision:{architecture} for inputs of shape {tuple(inputs)}: {error}"
         ) from error
+    if pretrained:
+        file = _file_of(architecture)
+        fit(network, read_state(str(file)), str(file))
+    return network
+
+
+def _file_of(architecture: str) -> Path:
+    """torchvision's file of weights, downloaded if it is missing; its hash is checked always."""
+    expected = published_hash(architecture)
+    url = models.get_model_weights(architecture).DEFAULT.url
+    file = Path(get_dir(), "checkpoints", url.rsplit("/", 1)[1])
+    if not file.exists():
+        _download(architecture, url, file)
+    with file.open("rb") as content:
+        found = hashlib.file_digest(content, "sha256").hexdigest()
+    if not found.startswith(expected):
+        raise UserError(
+            f"the pretrained weights {file} are damaged or not torchvision's: their SHA-256 must "
+            f"begin with {expected}, got {found[:12]}; delete the file, or read it with "
+            "model.weights=FILE"
+        )
+    return file
+
+
+def _download(architecture: str, url: str, file: Path) -> None:
+    reason = f"{url} does not answer"
+    if answers(url):
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            download_url_to_file(url, str(file), progress=False)
+            return
+        except OSError as error:
+            reason = f"{url} cannot be downloaded: {error}"
+    raise UserError(
+        f"the pretrained weights of torchvision:{architecture} are not in {file} and {reason}; "
+        "copy them there, or give a state dict with model.weights=FILE"
+    )
 
 
 def _cut(network: nn.Module) -> None:

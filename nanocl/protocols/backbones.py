@@ -73,6 +73,10 @@ def pinned(
             for name in names
         ]
         return replace(part, pretrained_on="+".join(fingerprints))
+    if part.options.get("pretrained") and part.name == "torchvision" and not part.plugin:
+        from nanocl.models.torchvision import published_hash  # here, because it loads torch
+
+        return replace(part, weights=published_hash(str(part.options["architecture"])))
     weights = str(part.options.get("weights", ""))
     path = data.find_file(weights, data_root) if weights else None
     folder = data.default_root() if data_root is None else Path(data_root).expanduser()

@@ -1,5 +1,6 @@
 """Backbones start from files of weights safely."""
 
+import math
 import pickle
 
 import pytest
@@ -8,7 +9,7 @@ from backbones import same, seeded, state_of
 from safetensors.torch import save_file
 from torch import nn
 
-from nanocl.models._weights import load_weights, output_layer
+from nanocl.models._weights import load_weights, output_layer, read_state
 from nanocl.models.mlp import MLP
 from nanocl.models.resnet32 import ResNet32
 from nanocl.models.slim_resnet18 import SlimResNet18
@@ -122,3 +123,19 @@ def test_the_output_layer_is_read_from_nanocl_networks_and_from_other_files(tmp_
     assert output_layer(str(tmp_path / "other.pt"), 1) is None
     torch.save(backbone.state_dict(), tmp_path / "none.pt")
     assert output_layer(str(tmp_path / "none.pt")) is None
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ({3: torch.zeros(2)}, "a name that is no text, 3"),
+        ({"head.weight": torch.zeros(2, 2).to_sparse()}, "head.weight, which is not a dense"),
+        ({"head.weight": torch.tensor([1.0, math.nan])}, "head.weight with NaN or infinity"),
+        ({"head.weight": torch.tensor([math.inf]).bfloat16()}, "head.weight with NaN"),
+        ({"head.weight": 1.5}, "head.weight of type float"),
+    ],
+)
+def test_an_entry_that_no_network_can_start_from_is_named(tmp_path, entry, words):
+    torch.save(entry, tmp_path / "odd.pt")
+    with pytest.raises(UserError, match=f"must contain named tensors of numbers, got {words}"):
+        read_state(str(tmp_path / "odd.pt"))
