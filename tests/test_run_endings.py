@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from commands import command, started
+from processes import members_of
 
 LONG = ("--tier", "smoke", "--strategy", "adamw,sgd", "--set", "training.epochs=2000")
 
@@ -37,19 +38,6 @@ def test_an_interrupt_while_the_workers_are_warming_up_shows_no_traceback(tmp_pa
     assert "Traceback" not in call.stderr.read()
 
 
-def workers_of(group: int) -> list[int]:
-    """The processes of a process group, from /proc."""
-    members = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            fields = (entry / "stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[2]) == group and fields[0] != "Z":
-            members.append(int(entry.name))
-    return members
-
-
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 @pytest.mark.parametrize("to_all", [False, True], ids=["the command", "its whole group"])
@@ -65,10 +53,10 @@ def test_a_signal_ends_the_command_and_its_workers(tmp_path, name, to_all):
     assert call.returncode == 128 + number and "interrupted; measured runs are kept" in said
     assert "Traceback" not in said
     for _ in range(100):  # the server of the workers ends by itself
-        if not workers_of(call.pid):
+        if not members_of(call.pid):
             break
         time.sleep(0.1)
-    assert workers_of(call.pid) == []
+    assert not members_of(call.pid)
 
 
 def test_concurrent_calls_measure_each_run_once(tmp_path):
