@@ -19,7 +19,7 @@ from torch.nn import functional
 from nanocl import data
 from nanocl.data import cache
 from nanocl.data.batches import MiniBatches, TensorDataset, tensor_parts
-from nanocl.records import Option, Part, hash_of, tensors
+from nanocl.records import Option, Part, UserError, hash_of, tensors
 from nanocl.streams.finetune import Finetune
 from nanocl.training import randomness, verified
 from nanocl.training.heads import Network
@@ -56,6 +56,9 @@ def weights_of(
             cache.
         device: Where to train.
         minutes: From one checkpoint to the next while it trains; 0 writes none.
+
+    Raises:
+        UserError: The file cannot be written.
     """
     images = {name: stream[name] for name in ("image_size", "normalise") if name in stream}
     key = hash_of([VERSION, model.identity(), images], 16)
@@ -74,9 +77,9 @@ def weights_of(
         identity = {"schema": SCHEMA, "key": key, **verified.versions(device)}
         progress = Progress(writable.with_suffix(".part.pt"), identity, minutes)
         network = _pretrained(model, images, make_backbone, folder, device, progress)
-        _write(network, writable)
+        written = _write(network, places)
         progress.path.unlink(missing_ok=True)
-    return writable
+    return written
 
 
 @dataclass
@@ -182,7 +185,6 @@ def _intact(places: Iterable[Path]) -> Path | None:
 @contextmanager
 def _alone(places: Iterable[Path]) -> Iterator[Path]:
     """The first place that can be written, kept from other processes within the block."""
-    reason = OSError("no place to write to")
     for place in places:
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -197,7 +199,7 @@ def _alone(places: Iterable[Path]) -> Iterator[Path]:
             Path(lock.lock_file).unlink(missing_ok=True)
             lock.release()
         return
-    raise reason
+    raise _unwritable(place, reason)
 
 
 def _pretrained(
@@ -233,7 +235,8 @@ def _pretrained(
     return network
 
 
-def _write(network: Network, path: Path) -> None:
+def _write(network: Network, places: Iterable[Path]) -> Path:
+    """Write to the first place that takes the file."""
     from safetensors.torch import save
 
     state = {
@@ -241,4 +244,15 @@ def _write(network: Network, path: Path) -> None:
         for name, value in network.state_dict().items()
         if name.startswith(("backbone.", "head."))
     }
-    tensors.write(path, save(state))
+    content = save(state)
+    for place in places:
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            return tensors.write(place, content)
+        except OSError as error:
+            reason = error
+    raise _unwritable(place, reason)
+
+
+def _unwritable(path: Path, error: OSError) -> UserError:
+    return UserError(f"cannot write the pretrained weights {path}: {error.strerror or error}")
