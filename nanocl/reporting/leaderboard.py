@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nanocl import __version__
 from nanocl.records import RunResult, RunSpec, Summary, hash_of
-from nanocl.reporting import formats, ranking, statistics, tables
+from nanocl.reporting import formats, origins, ranking, statistics, tables
 from nanocl.reporting.formats import Table
 from nanocl.reporting.ranking import SCORE, Place
 from nanocl.reporting.summaries import by_protocol, measure_of, results_of
@@ -72,7 +72,8 @@ def section(summaries: Sequence[Summary]) -> str:
     stem = tables.file_stem(spec)
     title = tables.heading(spec)
     above = tables.protocol_lines(summaries)
-    below = (f"all columns, with their definitions: [tables/{stem}.md](tables/{stem}.md)",)
+    link = f"all columns, with their definitions: [tables/{stem}.md](tables/{stem}.md)"
+    below = (*origins.mixed(summaries), link)
     if any(row.options_from == SWEEP for row in summaries):
         return formats.markdown(Table(title, above, (), (), (_sweep_line(summaries), *below)))
     has_options = any(row.options for row in summaries)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from nanocl.protocols import baselines
 from nanocl.records import Option, RunSpec, Summary
-from nanocl.reporting import statistics
+from nanocl.reporting import origins, statistics
 from nanocl.reporting.columns import Column, Evaluation, Undefined
 from nanocl.reporting.publications import label
 from nanocl.reporting.summaries import column_name, compute, measure_of, references, results_of
@@ -40,6 +40,7 @@ def _notes(summaries: Sequence[Summary], kind: str) -> Iterator[str]:
         yield "diverged: runs whose loss became infinite or NaN, left out of seeds and means"
     if any(len(row.seeds) < statistics.FEWEST_SEEDS for row in summaries):
         yield f"rows with fewer than {statistics.FEWEST_SEEDS} seeds are not tested"
+    yield from origins.mixed(summaries)
     if kind == "drift":
         yield (
             "w: trainable weights, w_i after experience i; backbone: all but the output layer "
