@@ -73,7 +73,8 @@ def _arguments(
     factor1 = (1 - beta1) / (1 - beta1**step)
     factor2 = (1 - beta2) / (1 - beta2**step)
     decay = 1 - lr * weight_decay
-    scalars = np.array([lr, eps, decay, factor1, factor2], real)
+    limit = plain.largest_kept(torch.float64 if real is np.float64 else torch.float32, types[1])
+    scalars = np.array([lr, eps, decay, factor1, factor2, limit], real)
     codes = np.empty(0, np.uint8)
     param, bounds, offsets = (KINDS[dtype] for dtype in types)
     kinds = param, codes, bounds, offsets

@@ -47,10 +47,23 @@ def _send(param: Tensor, state: dict[str, Any]) -> None:
     # ... (I, V) <- TopK(|a|), into the oldest row of the window
     state["offset"][row] = select(total, state["density"], state["block"], largest=True)
     index = _index_of_row(state, row, len(total))
-    state["value"][row] = total[index]
+    sent = total[index]
+    limit = largest_kept(total.dtype, state["value"].dtype)
+    # an infinite entry stays infinite, so that a diverged run shows
+    state["value"][row] = torch.where(sent.isinf(), sent, sent.clamp(-limit, limit))
     # ... e <- Q(a without the entries sent; what rounding V lost remains)
     total[index] -= state["value"][row].to(total.dtype)
+    # NaN in the error would spread to the bucket and stay in it
+    total.nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0).clamp_(-limit, limit)
     quantise(total, *error_state)
+
+
+def largest_kept(arithmetic: torch.dtype, state: torch.dtype) -> float:
+    """Magnitude that the window and the error keep; larger ones are set to it.
+
+    Half of the largest number of both types: the distance of two bounds must be finite too.
+    """
+    return min(torch.finfo(arithmetic).max, torch.finfo(state).max) / 2
 
 
 def _index_of_row(state: dict[str, Any], row: int, numel: int) -> Tensor:
