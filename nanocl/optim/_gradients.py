@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.nn import Parameter
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
@@ -40,13 +41,23 @@ def is_plain(tensor: Tensor) -> bool:
 
 
 def check_plain(param: Tensor, name: str) -> None:
-    """Refuse a parameter or gradient that wraps other tensors.
+    """Refuse a parameter or gradient that is sparse or has no memory of its own.
 
     Raises:
         RuntimeError: With the type.
     """
-    for tensor, label in ((param, "parameter"), (gradient_of(param), "gradient")):
-        if type(tensor) not in PLAIN and is_traceable_wrapper_subclass(tensor):
+    gradient = gradient_of(param)
+    for tensor, label in ((param, "parameter"), (gradient, "gradient")):
+        if type(tensor) not in PLAIN and _is_wrapper(tensor):
             raise RuntimeError(
                 f"{name} takes plain tensors, got a {label} of type {type(tensor).__name__}"
             )
+    if gradient.is_sparse:
+        raise RuntimeError(f"{name} does not support sparse gradients")
+    if param.is_meta:
+        raise RuntimeError(f"{name} takes tensors with values, got a parameter on the meta device")
+
+
+def _is_wrapper(tensor: Tensor) -> bool:
+    """Whether a tensor holds others, or stands for one without values."""
+    return is_traceable_wrapper_subclass(tensor) or isinstance(tensor, FakeTensor)

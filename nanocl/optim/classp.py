@@ -51,6 +51,7 @@ class CLASSP(CompactOptimizer):
     """
 
     version: ClassVar[int] = 1
+    required_state: ClassVar[frozenset[str]] = frozenset(("step", "key", "sum"))
 
     def __init__(
         self,
@@ -93,8 +94,10 @@ class CLASSP(CompactOptimizer):
     def bytes_of(param: Tensor, group: Mapping[str, Any]) -> int:
         return param.numel() * _sum_dtype(param, group).itemsize
 
-    def update(self, param: Tensor, group: dict[str, Any]) -> list[Work]:
-        state = self.state[param]
+    def fixed_options(self, group: dict[str, Any]) -> frozenset[str]:
+        return super().fixed_options(group) | {"power"}
+
+    def update(self, param: Tensor, state: dict[str, Any], group: dict[str, Any]) -> list[Work]:
         if not state:
             state.update(
                 step=0,

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from nanocl.optim._base import CompactOptimizer
-from nanocl.optim._gradients import gradient_of
+from nanocl.optim._gradients import check_plain
+from nanocl.optim._shards import local
 from nanocl.optim._threads import run
 
 
@@ -54,8 +55,8 @@ class StepInBackward:
     def _step(self, group: int, param: Tensor) -> None:
         if param.grad is None:  # another hook has used it
             return
-        if gradient_of(param).is_sparse:
-            raise RuntimeError(f"{type(self.optimizer).__name__} does not support sparse gradients")
+        check_plain(local(param), type(self.optimizer).__name__)
         # LOMO's fused update: the gradient is freed before the next one is computed
+        self.optimizer.settle(group)
         run(self.optimizer.work_on(param, self.optimizer.param_groups[group]))
         param.grad = None
