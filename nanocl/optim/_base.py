@@ -47,14 +47,14 @@ class CompactOptimizer(Optimizer):
 
     def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
         self.check_options(defaults)
-        self._rounds = 0  # calls of `step` and `zero_grad`
+        self.rounds = 0  # calls of `step` and `zero_grad`
         self._repeated: dict[int, RepeatedStep] = {}  # by number of the group
         self._changes = Changes(defaults)
         super().__init__(params, defaults)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        self._rounds = 0
+        self.rounds = 0
         self._repeated = {}
         self._changes = Changes(self.defaults)
         for group in self.param_groups:
@@ -189,7 +189,7 @@ class CompactOptimizer(Optimizer):
     @_disable_dynamo
     def zero_grad(self, set_to_none: bool = True) -> None:
         """See `torch.optim.Optimizer`."""
-        self._rounds += 1
+        self.rounds += 1
         super().zero_grad(set_to_none)
 
     @_disable_dynamo  # Dynamo cannot trace compiled loops
@@ -210,7 +210,7 @@ class CompactOptimizer(Optimizer):
         ready = []
         for group in self.param_groups:
             ready.append([param for param in group["params"] if param.grad is not None])
-        self._rounds += 1
+        self.rounds += 1
         self._check(list(chain(*ready)))
         due = [number for number, params in enumerate(ready) if params]
         for number in due:
