@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 
 from nanocl.optim._backend import repeated_step
 from nanocl.optim._changes import Changes
-from nanocl.optim._gradients import check_plain, gradient_of
+from nanocl.optim._gradients import check_plain, check_sizes
 from nanocl.optim._plain.rounding import stream_key
 from nanocl.optim._shards import is_distributed, local, options_of_shard, shard_of
 from nanocl.optim._states import check_entries, check_groups, loaded_state, saved_state
@@ -92,25 +92,16 @@ class CompactOptimizer(Optimizer):
         """
         state = self.state[param]
         if is_distributed(param):
-            group = options_of_shard(param, group)
-            param = local(param)
-        numel = param.numel()
-        name = type(self).__name__
-        shape = tuple(param.shape)
-        gradient = gradient_of(param)
-        if gradient.numel() != numel:
-            raise RuntimeError(
-                f"{name} got a gradient of shape {tuple(gradient.shape)} for a parameter of shape "
-                f"{shape}"
-            )
-        if state.get("numel", numel) != numel:
-            raise RuntimeError(
-                f"{name} holds a state of {state['numel']} entries for a parameter of shape "
-                f"{shape}: empty state[param] when its size changes"
-            )
+            part = local(param)
+            run(self._work_on(part, state, options_of_shard(param, group)))
+            return []  # the loops have run: nothing else keeps the memory of `part`
+        return self._work_on(param, state, group)
+
+    def _work_on(self, param: Tensor, state: dict[str, Any], group: dict[str, Any]) -> list[Work]:
+        check_sizes(param, state, type(self).__name__)
         work = self.update(param, state, group)
         if state:
-            state["numel"] = numel
+            state["numel"] = param.numel()
         return work
 
     def is_due(self, step: int, group: dict[str, Any]) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
@@ -61,3 +64,20 @@ def check_plain(param: Tensor, name: str) -> None:
 def _is_wrapper(tensor: Tensor) -> bool:
     """Whether a tensor holds others, or stands for one without values."""
     return is_traceable_wrapper_subclass(tensor) or isinstance(tensor, FakeTensor)
+
+
+def check_sizes(param: Tensor, state: Mapping[str, Any], name: str) -> None:
+    """Raise RuntimeError unless gradient and state have the size of the parameter."""
+    gradient = gradient_of(param)
+    numel = param.numel()
+    shape = tuple(param.shape)
+    if gradient.numel() != numel:
+        raise RuntimeError(
+            f"{name} got a gradient of shape {tuple(gradient.shape)} for a parameter of shape "
+            f"{shape}"
+        )
+    if state.get("numel", numel) != numel:
+        raise RuntimeError(
+            f"{name} holds a state of {state['numel']} entries for a parameter of shape "
+            f"{shape}: empty state[param] when its size changes"
+        )

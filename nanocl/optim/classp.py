@@ -107,16 +107,18 @@ class CLASSP(CompactOptimizer):
         state["step"] += 1
         gradient = gradient_of(param).to(arithmetic_dtype(param))
         # s <- s + |g|^p where g^2 > threshold
-        passing = gradient.square() > group["threshold"]
+        passing = gradient.square() > float(group["threshold"])
         sums = state["sum"].to(gradient.dtype)
-        sums = torch.where(passing, sums + gradient.abs().pow_(group["power"]), sums)
+        power = float(group["power"])
+        sums = torch.where(passing, sums + gradient.abs().pow_(power), sums)
         # w <- w - lr * g / (eps + s)^(1/p) where g^2 > threshold
         lr = float(group["lr"])
         update = gradient * lr
         if group["apply_decay"]:
-            update.div_((sums + group["eps"]).pow_(1 / group["power"]))
+            update.div_((sums + float(group["eps"])).pow_(1 / power))
         entries = param.to(gradient.dtype)
-        moved = torch.where(passing, entries * (1 - lr * group["weight_decay"]) - update, entries)
+        decay = 1 - lr * float(group["weight_decay"])
+        moved = torch.where(passing, entries * decay - update, entries)
         # rounded to nearest, a bfloat16 sum would stop growing at 256 times its addend
         rounded = state["sum"].dtype == torch.bfloat16
         store(state["sum"], sums, _bits(state, 0, param) if rounded else None)

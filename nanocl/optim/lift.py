@@ -33,7 +33,8 @@ class LIFT(CompactOptimizer):
     Principal weights are the entries of largest magnitude in the best low-rank approximation of the
     parameter, as a matrix of outputs by everything else. They are selected anew every
     `mask_interval` steps of the parameter. The state holds their positions and moments only. A
-    group with density 1 is dense AdamW.
+    group with density 1 is dense AdamW. Of a parameter sharded over processes, each shard is a
+    matrix of its own.
 
     Args:
         params: Parameters, named parameters or groups; every option may differ by group.

@@ -27,7 +27,8 @@ class LowRankAdamW(CompactOptimizer):
     The parameter always holds the sum, and its gradient gives the factors' gradients by the chain
     rule. So the model needs no adapter layers, and code that reads or adds to the gradients of its
     parameters works unchanged; but the gradients take the memory that LoRA's adapters save. If the
-    state is emptied, new factors start from the sum, which is LoRA merged and restarted.
+    state is emptied, new factors start from the sum, which is LoRA merged and restarted. Of a
+    parameter sharded over processes, each shard is a matrix with factors of its own.
 
     Args:
         params: Parameters, named parameters or groups; every option may differ by group. A tensor

@@ -33,7 +33,8 @@ class PaFi(CompactOptimizer):
     scale. Unlike with `NanoAdam(select="static-small")`, which takes the same share of each
     parameter, a layer of small weights may be trained completely and one of large weights not at
     all. The largest selected magnitude is stored and also applies to parameters that have their
-    first gradient in a later step. A group with density 1 is dense AdamW.
+    first gradient in a later step. A group with density 1 is dense AdamW. Of parameters sharded over
+    processes, each process selects among its own entries.
 
     Args:
         params: Parameters, named parameters or groups; every option may differ by group. Groups of

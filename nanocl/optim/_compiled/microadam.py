@@ -30,7 +30,7 @@ def microadam(param: Tensor, state: dict[str, Any], group: dict[str, Any]) -> li
     block = min(state["block"], max(1, numel))
     types = param.dtype, low.dtype, state["offset"].dtype
     sizes = window, state["bucket"], state["step"]
-    numbers = float(group["lr"]), *group["betas"], group["eps"], group["weight_decay"]
+    numbers = plain.numbers_of(group)
     names = ("codes", "low", "high", "offset", "value")
     places = [address(state[name]) for name in names]
     # the order of the loop's table: addresses, lengths, block, entries sent by a whole block

@@ -6,6 +6,7 @@ its bucket. Two codes share a byte, the one of even position in the lower half.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -28,13 +29,19 @@ def microadam(param: Tensor, state: dict[str, Any], group: dict[str, Any]) -> li
     """
     _send(param, state)
     flat = param.reshape(-1).to(arithmetic_dtype(param))
-    mean, square = _window_moments(state, len(flat), group["betas"], flat.dtype)
-    lr = float(group["lr"])
+    lr, *betas, eps, weight_decay = numbers_of(group)
+    mean, square = _window_moments(state, len(flat), betas, flat.dtype)
     # last line of Algorithm 1: w <- w - lr m / (sqrt v + eps), where the window has entries
-    flat = flat * (1 - lr * group["weight_decay"])
-    flat -= torch.where(mean != 0, lr * mean / (square.sqrt_() + group["eps"]), 0)
+    flat = flat * (1 - lr * weight_decay)
+    flat -= torch.where(mean != 0, lr * mean / (square.sqrt_() + eps), 0)
     param.copy_(flat.view_as(param))
     return []
+
+
+def numbers_of(group: dict[str, Any]) -> tuple[float, ...]:
+    """lr, beta1, beta2, eps, weight_decay; a tensor may change in place, so they are read anew."""
+    beta1, beta2 = group["betas"]
+    return tuple(map(float, (group["lr"], beta1, beta2, group["eps"], group["weight_decay"])))
 
 
 def _send(param: Tensor, state: dict[str, Any]) -> None:
@@ -74,7 +81,7 @@ def _index_of_row(state: dict[str, Any], row: int, numel: int) -> Tensor:
 def _window_moments(
     state: dict[str, Any],
     numel: int,
-    betas: tuple[float, float],
+    betas: Sequence[float],
     dtype: torch.dtype,
 ) -> tuple[Tensor, Tensor]:
     """Bias-corrected moments of the rows in the window, dense, shape (numel,) each."""
