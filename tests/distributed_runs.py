@@ -13,6 +13,7 @@ import torch.distributed as dist
 import torch.distributed.checkpoint as dcp
 from torch import nn
 from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
     get_model_state_dict,
     get_optimizer_state_dict,
     set_model_state_dict,
@@ -156,6 +157,26 @@ def round_trip(rank, processes):
         set_optimizer_state_dict(resumed, other, state)
         train(resumed, other, 5, rank, processes, first=4)
         assert_same(weights_of(model), weights_of(resumed))
+
+
+def load_in_another_form(rank, processes):
+    """A flat state dict, and a whole one from process 0, know no shards."""
+    flat = StateDictOptions(flatten_optimizer_state_dict=True)
+    whole = StateDictOptions(full_state_dict=True)
+    for name in OPTIONS:
+        model, optimizer = sharded(name)
+        train(model, optimizer, 2, rank, processes)
+        optimizer.zero_grad()
+        states = [get_optimizer_state_dict(model, optimizer, options=whole)]
+        dist.broadcast_object_list(states, src=0)
+        if rank > 0:  # in process 0 it is its own shard
+            with pytest.raises(KeyError, match="shard 1 of 2"):  # by torch itself
+                fresh = make_optimizer(name, model)
+                set_optimizer_state_dict(model, fresh, states[0], options=whole)
+        state = get_optimizer_state_dict(model, optimizer, options=flat)
+        with pytest.raises(ValueError, match=f"cannot be loaded as shard {rank + 1} of 2"):
+            fresh = make_optimizer(name, model)
+            set_optimizer_state_dict(model, fresh, state, options=flat)
 
 
 def save(rank, processes, folder):

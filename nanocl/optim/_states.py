@@ -40,12 +40,12 @@ def loaded_state(
     Raises:
         ValueError: It was saved by another number of processes.
     """
-    saved_as = next((name for name in saved if name.startswith("shard ")), "shard 1 of 1")
     name = shard_name(*shard)
-    if saved and saved_as != name:
+    names = {other for other in saved if other.startswith("shard ")} or {shard_name(0, 1)}
+    if saved and names != {name}:
         raise ValueError(
-            f"the state was saved as {saved_as} and cannot be loaded as {name}: load it with the "
-            "number and order of processes that saved it"
+            f"the state was saved as {' and '.join(sorted(names))} and cannot be loaded as {name}: "
+            "load it with the number and order of processes that saved it, each its own"
         )
     entries = saved.get(name, saved)
     return {key: _copied(key, value, device) for key, value in entries.items()}

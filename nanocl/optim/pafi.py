@@ -33,8 +33,8 @@ class PaFi(CompactOptimizer):
     scale. Unlike with `NanoAdam(select="static-small")`, which takes the same share of each
     parameter, a layer of small weights may be trained completely and one of large weights not at
     all. The largest selected magnitude is stored and also applies to parameters that have their
-    first gradient in a later step. A group with density 1 is dense AdamW. Of parameters sharded over
-    processes, each process selects among its own entries.
+    first gradient in a later step. A group with density 1 is dense AdamW. Of parameters sharded
+    over processes, each process selects among its own entries.
 
     Args:
         params: Parameters, named parameters or groups; every option may differ by group. Groups of
@@ -135,7 +135,8 @@ class PaFi(CompactOptimizer):
         numbers = {id(other): number for number, other in enumerate(params)}
         # `param` may be a shard, and `group` a copy with another seed
         whole = next(other for other in peers if self.state.get(other) is state)
-        own = next(peer for peer in groups if any(other is whole for other in peer["params"]))
+        owners = {id(other): peer for peer in groups for other in peer["params"]}
+        own = owners[id(whole)]
         if own["cut"] is None:
             _set_cut([peer for peer in groups if peer["cut"] is None], numbers)
         start_selection(param, state, group, self.ordinal(group["seed"]))

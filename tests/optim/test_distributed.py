@@ -3,6 +3,7 @@
 import pytest
 from distributed_runs import (
     load,
+    load_in_another_form,
     load_in_another_number_of_processes,
     round_trip,
     save,
@@ -26,6 +27,10 @@ def test_uneven_and_empty_shards_train():
 
 def test_get_and_set_optimizer_state_dict_resume_bit_for_bit():
     spawn(round_trip, 2)
+
+
+def test_forms_of_a_state_dict_that_know_no_shards_are_refused_when_loaded():
+    spawn(load_in_another_form, 2)
 
 
 def test_a_distributed_checkpoint_resumes_in_new_processes_bit_for_bit(tmp_path):
