@@ -41,7 +41,8 @@ def microadam(param: Tensor, state: dict[str, Any], group: dict[str, Any]) -> li
 def numbers_of(group: dict[str, Any]) -> tuple[float, ...]:
     """lr, beta1, beta2, eps, weight_decay; a tensor may change in place, so they are read anew."""
     beta1, beta2 = group["betas"]
-    return tuple(map(float, (group["lr"], beta1, beta2, group["eps"], group["weight_decay"])))
+    lr, eps, weight_decay = float(group["lr"]), float(group["eps"]), float(group["weight_decay"])
+    return lr, float(beta1), float(beta2), eps, weight_decay
 
 
 def _send(param: Tensor, state: dict[str, Any]) -> None:
