@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.nn import Parameter
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
@@ -40,13 +44,40 @@ def is_plain(tensor: Tensor) -> bool:
 
 
 def check_plain(param: Tensor, name: str) -> None:
-    """Refuse a parameter or gradient that wraps other tensors.
+    """Refuse a parameter or gradient that is sparse or has no memory of its own.
 
     Raises:
         RuntimeError: With the type.
     """
-    for tensor, label in ((param, "parameter"), (gradient_of(param), "gradient")):
-        if type(tensor) not in PLAIN and is_traceable_wrapper_subclass(tensor):
+    gradient = gradient_of(param)
+    for tensor, label in ((param, "parameter"), (gradient, "gradient")):
+        if type(tensor) not in PLAIN and _is_wrapper(tensor):
             raise RuntimeError(
                 f"{name} takes plain tensors, got a {label} of type {type(tensor).__name__}"
             )
+    if gradient.is_sparse:
+        raise RuntimeError(f"{name} does not support sparse gradients")
+    if param.is_meta:
+        raise RuntimeError(f"{name} takes tensors with values, got a parameter on the meta device")
+
+
+def _is_wrapper(tensor: Tensor) -> bool:
+    """Whether a tensor holds others, or stands for one without values."""
+    return is_traceable_wrapper_subclass(tensor) or isinstance(tensor, FakeTensor)
+
+
+def check_sizes(param: Tensor, state: Mapping[str, Any], name: str) -> None:
+    """Raise RuntimeError unless gradient and state have the size of the parameter."""
+    gradient = gradient_of(param)
+    numel = param.numel()
+    shape = tuple(param.shape)
+    if gradient.numel() != numel:
+        raise RuntimeError(
+            f"{name} got a gradient of shape {tuple(gradient.shape)} for a parameter of shape "
+            f"{shape}"
+        )
+    if state.get("numel", numel) != numel:
+        raise RuntimeError(
+            f"{name} holds a state of {state['numel']} entries for a parameter of shape "
+            f"{shape}: empty state[param] when its size changes"
+        )

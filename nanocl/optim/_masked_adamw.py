@@ -15,6 +15,9 @@ from nanocl.optim._plain.rounding import stream_key
 from nanocl.optim._plain.selection import chunk_length, even_starts, offset_dtype
 from nanocl.optim._threads import Work
 
+# entries of a state with a selection, beside those of a dense one
+SELECTION = frozenset(("chunk", "chosen", "start", "offset", "age"))
+
 Rule = Callable[[Tensor, dict[str, Any], AdamStep], list[Work]]
 
 
@@ -39,6 +42,12 @@ def masked_bytes(
 def state_dtype(param: Tensor, group: Mapping[str, Any]) -> torch.dtype:
     """The type of the moments."""
     return as_dtype("state_dtype", group["state_dtype"]) or arithmetic_dtype(param)
+
+
+def has_dense(states: Mapping[Tensor, dict[str, Any]], group: Mapping[str, Any]) -> bool:
+    """Whether a parameter of the group has a state of every entry, without a selection."""
+    own = filter(None, map(states.get, group["params"]))
+    return any("offset" not in state for state in own)
 
 
 def start_dense(

@@ -51,6 +51,7 @@ class CLASSP(CompactOptimizer):
     """
 
     version: ClassVar[int] = 1
+    required_state: ClassVar[frozenset[str]] = frozenset(("step", "key", "sum"))
 
     def __init__(
         self,
@@ -93,8 +94,10 @@ class CLASSP(CompactOptimizer):
     def bytes_of(param: Tensor, group: Mapping[str, Any]) -> int:
         return param.numel() * _sum_dtype(param, group).itemsize
 
-    def update(self, param: Tensor, group: dict[str, Any]) -> list[Work]:
-        state = self.state[param]
+    def fixed_options(self, group: dict[str, Any]) -> frozenset[str]:
+        return super().fixed_options(group) | {"power"}
+
+    def update(self, param: Tensor, state: dict[str, Any], group: dict[str, Any]) -> list[Work]:
         if not state:
             state.update(
                 step=0,
@@ -104,16 +107,18 @@ class CLASSP(CompactOptimizer):
         state["step"] += 1
         gradient = gradient_of(param).to(arithmetic_dtype(param))
         # s <- s + |g|^p where g^2 > threshold
-        passing = gradient.square() > group["threshold"]
+        passing = gradient.square() > float(group["threshold"])
         sums = state["sum"].to(gradient.dtype)
-        sums = torch.where(passing, sums + gradient.abs().pow_(group["power"]), sums)
+        power = float(group["power"])
+        sums = torch.where(passing, sums + gradient.abs().pow_(power), sums)
         # w <- w - lr * g / (eps + s)^(1/p) where g^2 > threshold
         lr = float(group["lr"])
         update = gradient * lr
         if group["apply_decay"]:
-            update.div_((sums + group["eps"]).pow_(1 / group["power"]))
+            update.div_((sums + float(group["eps"])).pow_(1 / power))
         entries = param.to(gradient.dtype)
-        moved = torch.where(passing, entries * (1 - lr * group["weight_decay"]) - update, entries)
+        decay = 1 - lr * float(group["weight_decay"])
+        moved = torch.where(passing, entries * decay - update, entries)
         # rounded to nearest, a bfloat16 sum would stop growing at 256 times its addend
         rounded = state["sum"].dtype == torch.bfloat16
         store(state["sum"], sums, _bits(state, 0, param) if rounded else None)

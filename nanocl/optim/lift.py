@@ -11,7 +11,14 @@ from torch import Tensor
 
 from nanocl.optim._backend import function_for
 from nanocl.optim._base import CompactOptimizer
-from nanocl.optim._masked_adamw import advance, masked_bytes, start_dense, start_selection
+from nanocl.optim._masked_adamw import (
+    SELECTION,
+    advance,
+    has_dense,
+    masked_bytes,
+    start_dense,
+    start_selection,
+)
 from nanocl.optim._options import check_choice, check_integer, check_masked, check_number
 from nanocl.optim._plain.adamw import arithmetic_dtype
 from nanocl.optim._plain.selection import even_starts, selected_count
@@ -26,7 +33,8 @@ class LIFT(CompactOptimizer):
     Principal weights are the entries of largest magnitude in the best low-rank approximation of the
     parameter, as a matrix of outputs by everything else. They are selected anew every
     `mask_interval` steps of the parameter. The state holds their positions and moments only. A
-    group with density 1 is dense AdamW.
+    group with density 1 is dense AdamW. Of a parameter sharded over processes, each shard is a
+    matrix of its own.
 
     Args:
         params: Parameters, named parameters or groups; every option may differ by group.
@@ -62,6 +70,8 @@ class LIFT(CompactOptimizer):
     """
 
     version: ClassVar[int] = 1
+    required_state: ClassVar[frozenset[str]] = frozenset(("step", "key", "mean", "square"))
+    optional_state: ClassVar[frozenset[str]] = SELECTION
 
     def __init__(
         self,
@@ -116,11 +126,15 @@ class LIFT(CompactOptimizer):
         selected = selected_count(param.numel(), group["density"], group["chunk_size"])
         return masked_bytes(param, group, selected, dense=group["density"] == 1)
 
+    def fixed_options(self, group: dict[str, Any]) -> frozenset[str]:
+        fixed = super().fixed_options(group) | {"chunk_size", "moment_policy"}
+        # no selection comes that a new density could change
+        return fixed | {"density"} if has_dense(self.state, group) else fixed
+
     def is_due(self, step: int, group: dict[str, Any]) -> bool:
         return step % group["mask_interval"] == 0
 
-    def update(self, param: Tensor, group: dict[str, Any]) -> list[Work]:
-        state = self.state[param]
+    def update(self, param: Tensor, state: dict[str, Any], group: dict[str, Any]) -> list[Work]:
         if not state:
             start = start_dense if group["density"] == 1 else start_selection
             start(param, state, group, self.ordinal(group["seed"]))

@@ -15,6 +15,7 @@ from nanocl.optim._masked_adamw import advance, masked_bytes, start_dense, state
 from nanocl.optim._options import check_adam, check_integer, check_number, check_rounding
 from nanocl.optim._plain.adamw import AdamStep, arithmetic_dtype, moments, move
 from nanocl.optim._plain.rounding import store, stream_key
+from nanocl.optim._plain.selection import CPU
 from nanocl.optim._threads import Work
 
 FACTORS_KEY = 3  # other random bits than those of `_plain.rounding`'s keys 0 to 2
@@ -26,7 +27,8 @@ class LowRankAdamW(CompactOptimizer):
     The parameter always holds the sum, and its gradient gives the factors' gradients by the chain
     rule. So the model needs no adapter layers, and code that reads or adds to the gradients of its
     parameters works unchanged; but the gradients take the memory that LoRA's adapters save. If the
-    state is emptied, new factors start from the sum, which is LoRA merged and restarted.
+    state is emptied, new factors start from the sum, which is LoRA merged and restarted. Of a
+    parameter sharded over processes, each shard is a matrix with factors of its own.
 
     Args:
         params: Parameters, named parameters or groups; every option may differ by group. A tensor
@@ -51,6 +53,8 @@ class LowRankAdamW(CompactOptimizer):
     """
 
     version: ClassVar[int] = 1
+    required_state: ClassVar[frozenset[str]] = frozenset(("step", "key", "mean", "square"))
+    optional_state: ClassVar[frozenset[str]] = frozenset(("factors", "base"))
 
     def __init__(
         self,
@@ -101,8 +105,11 @@ class LowRankAdamW(CompactOptimizer):
         kept = param.numel() * param.dtype.itemsize if rank and _is_short(param) else 0
         return rank * (rows + columns) * each + kept
 
-    def update(self, param: Tensor, group: dict[str, Any]) -> list[Work]:
-        state = self.state[param]
+    def fixed_options(self, group: dict[str, Any]) -> frozenset[str]:
+        # the parameter holds the product of the factors, scaled by alpha / rank
+        return super().fixed_options(group) | {"rank", "alpha"}
+
+    def update(self, param: Tensor, state: dict[str, Any], group: dict[str, Any]) -> list[Work]:
         if group["rank"] == 0:
             return []
         if group["rank"] is None or param.ndim < 2:
@@ -110,16 +117,16 @@ class LowRankAdamW(CompactOptimizer):
                 start_dense(param, state, group, self.ordinal(group["seed"]))
             return advance(param, state, group)
         if not state:
-            _start_factors(param, state, group, self._place(param))
+            _start_factors(param, state, group, self._place(state))
         return advance(param, state, group, partial(_adapt, group=group))
 
-    def _place(self, param: Tensor) -> int:
+    def _place(self, state: dict[str, Any]) -> int:
         """The parameter's number among all, on which the first A depends.
 
         It is the same whichever parameter has the first gradient.
         """
         params = (other for group in self.param_groups for other in group["params"])
-        return next(number for number, other in enumerate(params) if other is param)
+        return next(number for number, other in enumerate(params) if self.state.get(other) is state)
 
 
 def _sizes(param: Tensor, group: Mapping[str, Any]) -> tuple[int, int, int]:
@@ -154,8 +161,8 @@ def _start_factors(
 
 def first_factor(key: int, rank: int, columns: int) -> Tensor:
     """The first A, shape (rank, columns), float64."""
-    generator = torch.Generator().manual_seed(key)
-    uniform = torch.rand(rank, columns, generator=generator, dtype=torch.float64)
+    generator = torch.Generator(CPU).manual_seed(key)
+    uniform = torch.rand(rank, columns, generator=generator, dtype=torch.float64, device=CPU)
     return (2 * uniform - 1) / max(1, columns) ** 0.5
 
 

@@ -37,10 +37,15 @@ class MicroAdam(CompactOptimizer):
         by the step count of the authors' kernels. Departures: ages of the window's rows are counted
         per parameter (the authors' global counter is wrong for a parameter added late); the block
         size does not depend on the device; the rounding error of a value in `state_dtype` is added
-        to the error instead of being lost; bounds are rounded outwards; the gradient is unchanged.
+        to the error instead of being lost; bounds are rounded outwards; the gradient is unchanged;
+        magnitudes beyond half of the largest number of `state_dtype` are set to it, and NaN or
+        infinity reaches the entry's weight but not the error.
     """
 
     version: ClassVar[int] = 1
+    required_state: ClassVar[frozenset[str]] = frozenset(
+        ("step", "block", "bucket", "density", "codes", "low", "high", "offset", "value")
+    )
 
     def __init__(
         self,
@@ -95,24 +100,26 @@ class MicroAdam(CompactOptimizer):
         layout = _layout(param, group).values()
         return sum(math.prod(shape) * dtype.itemsize for shape, dtype in layout)
 
-    def update(self, param: Tensor, group: dict[str, Any]) -> list[Work]:
-        state = self.state[param]
+    def fixed_options(self, group: dict[str, Any]) -> frozenset[str]:
+        return frozenset(("density", "window", "quant_block", "block_size", "state_dtype"))
+
+    def update(self, param: Tensor, state: dict[str, Any], group: dict[str, Any]) -> list[Work]:
         if not state:
-            self._start(param, group)
+            _start(param, state, group)
         state["step"] += 1
         return function_for(param, group["fused"], "microadam")(param, state, group)
 
-    def _start(self, param: Tensor, group: dict[str, Any]) -> None:
-        state = self.state[param]
-        # kept in the state: a change of these options would not fit the codes already stored
-        state.update(
-            step=0,
-            block=group["block_size"] or SHORT_CHUNK,
-            bucket=group["quant_block"],
-            density=group["density"],
-        )
-        for name, (shape, dtype) in _layout(param, group).items():
-            state[name] = torch.zeros(shape, dtype=dtype, device=param.device)
+
+def _start(param: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
+    """Fill the empty state of a parameter."""
+    state.update(
+        step=0,
+        block=group["block_size"] or SHORT_CHUNK,
+        bucket=group["quant_block"],
+        density=group["density"],
+    )
+    for name, (shape, dtype) in _layout(param, group).items():
+        state[name] = torch.zeros(shape, dtype=dtype, device=param.device)
 
 
 def _layout(

@@ -46,6 +46,7 @@ class MoFO(CompactOptimizer):
     """
 
     version: ClassVar[int] = 1
+    required_state: ClassVar[frozenset[str]] = frozenset(("step", "key", "mean", "square"))
 
     def __init__(
         self,
@@ -86,8 +87,7 @@ class MoFO(CompactOptimizer):
     def bytes_of(param: Tensor, group: Mapping[str, Any]) -> int:
         return masked_bytes(param, group, param.numel(), dense=True)
 
-    def update(self, param: Tensor, group: dict[str, Any]) -> list[Work]:
-        state = self.state[param]
+    def update(self, param: Tensor, state: dict[str, Any], group: dict[str, Any]) -> list[Work]:
         if not state:
             start_dense(param, state, group, self.ordinal(group["seed"]))
         # the filter keeps everything, so that AdamW's kernels serve

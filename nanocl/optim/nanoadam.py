@@ -10,7 +10,14 @@ from torch import Tensor
 
 from nanocl.optim._backend import function_for
 from nanocl.optim._base import CompactOptimizer
-from nanocl.optim._masked_adamw import advance, masked_bytes, start_dense, start_selection
+from nanocl.optim._masked_adamw import (
+    SELECTION,
+    advance,
+    has_dense,
+    masked_bytes,
+    start_dense,
+    start_selection,
+)
 from nanocl.optim._options import check_choice, check_integer, check_masked, check_number
 from nanocl.optim._plain.rounding import SELECTION_KEY, stream_key
 from nanocl.optim._plain.selection import even_starts, selected_count
@@ -67,6 +74,8 @@ class NanoAdam(CompactOptimizer):
     """
 
     version: ClassVar[int] = 1
+    required_state: ClassVar[frozenset[str]] = frozenset(("step", "key", "mean", "square"))
+    optional_state: ClassVar[frozenset[str]] = SELECTION
 
     def __init__(
         self,
@@ -126,6 +135,13 @@ class NanoAdam(CompactOptimizer):
         selected = selected_count(param.numel(), group["density"], group["chunk_size"])
         return masked_bytes(param, group, selected, dense=_is_dense(group))
 
+    def fixed_options(self, group: dict[str, Any]) -> frozenset[str]:
+        fixed = super().fixed_options(group) | {"chunk_size", "moment_policy"}
+        # no selection comes that a new density could change
+        if group["select"] == "static-small" or has_dense(self.state, group):
+            fixed |= {"density", "final_density"}
+        return fixed
+
     def is_due(self, step: int, group: dict[str, Any]) -> bool:
         if group["select"] == "static-small":
             return step == 0
@@ -133,8 +149,7 @@ class NanoAdam(CompactOptimizer):
             return True
         return group["density_interval"] is not None and step % group["density_interval"] == 0
 
-    def update(self, param: Tensor, group: dict[str, Any]) -> list[Work]:
-        state = self.state[param]
+    def update(self, param: Tensor, state: dict[str, Any], group: dict[str, Any]) -> list[Work]:
         if not state:
             start = start_dense if _is_dense(group) else start_selection
             start(param, state, group, self.ordinal(group["seed"]))
@@ -165,11 +180,6 @@ def _is_dense(group: Mapping[str, Any]) -> bool:
 
 def _choose(param: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
     """Make a new selection, which Algorithm 1 calls the mask."""
-    if group["moment_policy"] == "carry" and "age" not in state:
-        raise ValueError(
-            f"moment_policy cannot become 'carry' for a parameter that began without ages "
-            f"({state['step']} steps ago): empty its optimizer state first"
-        )
     fused = group["fused"]
     chunk = state["chunk"]
     density = scheduled_density(state["step"], group)

@@ -12,10 +12,17 @@ from torch import Tensor
 
 from nanocl.optim._backend import function_for
 from nanocl.optim._base import CompactOptimizer
-from nanocl.optim._masked_adamw import advance, masked_bytes, start_dense, start_selection
+from nanocl.optim._masked_adamw import (
+    SELECTION,
+    advance,
+    masked_bytes,
+    start_dense,
+    start_selection,
+)
 from nanocl.optim._options import check_masked
 from nanocl.optim._plain.selection import from_flat_index, quota
 from nanocl.optim._plain.selector import select
+from nanocl.optim._shards import local
 from nanocl.optim._threads import Work
 
 
@@ -26,7 +33,8 @@ class PaFi(CompactOptimizer):
     scale. Unlike with `NanoAdam(select="static-small")`, which takes the same share of each
     parameter, a layer of small weights may be trained completely and one of large weights not at
     all. The largest selected magnitude is stored and also applies to parameters that have their
-    first gradient in a later step. A group with density 1 is dense AdamW.
+    first gradient in a later step. A group with density 1 is dense AdamW. Of parameters sharded
+    over processes, each process selects among its own entries.
 
     Args:
         params: Parameters, named parameters or groups; every option may differ by group. Groups of
@@ -46,6 +54,8 @@ class PaFi(CompactOptimizer):
     """
 
     version: ClassVar[int] = 1
+    required_state: ClassVar[frozenset[str]] = frozenset(("step", "key", "mean", "square"))
+    optional_state: ClassVar[frozenset[str]] = SELECTION
 
     def __init__(
         self,
@@ -103,8 +113,10 @@ class PaFi(CompactOptimizer):
             total += each * (together - alone)
         return total
 
-    def update(self, param: Tensor, group: dict[str, Any]) -> list[Work]:
-        state = self.state[param]
+    def fixed_options(self, group: dict[str, Any]) -> frozenset[str]:
+        return super().fixed_options(group) | {"chunk_size", "density", "moment_policy"}
+
+    def update(self, param: Tensor, state: dict[str, Any], group: dict[str, Any]) -> list[Work]:
         if not state and group["density"] == 1:
             start_dense(param, state, group, self.ordinal(group["seed"]))
         elif not state:
@@ -121,10 +133,14 @@ class PaFi(CompactOptimizer):
                 peer["cut"] = None
         params = chain.from_iterable(other["params"] for other in self.param_groups)
         numbers = {id(other): number for number, other in enumerate(params)}
-        if group["cut"] is None:
+        # `param` may be a shard, and `group` a copy with another seed
+        whole = next(other for other in peers if self.state.get(other) is state)
+        owners = {id(other): peer for peer in groups for other in peer["params"]}
+        own = owners[id(whole)]
+        if own["cut"] is None:
             _set_cut([peer for peer in groups if peer["cut"] is None], numbers)
         start_selection(param, state, group, self.ordinal(group["seed"]))
-        index = _below(param, group["cut"], numbers[id(param)])
+        index = _below(param, own["cut"], numbers[id(whole)])
         start, offset = from_flat_index(index, param.numel(), state["chunk"])
         reselect = function_for(param, group["fused"], "selector", "reselect")
         reselect(state, start, offset, group["moment_policy"])
@@ -138,8 +154,9 @@ def _set_cut(groups: list[dict[str, Any]], numbers: dict[int, int]) -> None:
     """
     params = [param for group in groups for param in group["params"] if param.requires_grad]
     params.sort(key=lambda param: numbers[id(param)])
+    parts = [local(param).detach().reshape(-1) for param in params]
     device = params[0].device
-    magnitudes = [param.detach().reshape(-1).abs().to(device, torch.float64) for param in params]
+    magnitudes = [part.abs().to(device, torch.float64) for part in parts]
     # the paper's mask: the smallest weights of the whole model
     values = torch.cat(magnitudes)
     chosen = select(values, groups[0]["density"], max(1, len(values))).to(torch.int64)
@@ -147,9 +164,9 @@ def _set_cut(groups: list[dict[str, Any]], numbers: dict[int, int]) -> None:
     if len(chosen):
         largest = values[chosen].max()
         last = int(chosen[values[chosen] == largest][-1])
-        ends = list(accumulate(param.numel() for param in params))
+        ends = list(accumulate(map(len, parts)))
         which = bisect_right(ends, last)
-        position = last - ends[which] + params[which].numel()
+        position = last - ends[which] + len(parts[which])
         cut = (largest.item(), numbers[id(params[which])], position)
     for group in groups:
         group["cut"] = cut

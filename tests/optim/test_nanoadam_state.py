@@ -150,15 +150,3 @@ def test_stochastic_weights_move_by_steps_that_nearest_rounding_loses():
         moved[rounding] = 1 - param.detach().float().mean().item()
     assert moved["nearest"] == 0
     assert abs(moved["stochastic"] / (50 * 1e-4) - 1) < 0.05
-
-
-def test_a_policy_with_ages_is_refused_for_a_state_without_them():
-    param = nn.Parameter(torch.linspace(-1, 1, 100))
-    param.grad = torch.ones(100)
-    optimizer = NanoAdam([param], density=0.5, mask_interval=2, moment_policy="reset")
-    optimizer.step()
-    optimizer.param_groups[0].update(moment_policy="carry", mask_interval=1)
-    with pytest.raises(ValueError, match=r"moment_policy cannot become 'carry' .*1 steps ago"):
-        optimizer.step()
-    optimizer.state.clear()
-    optimizer.step()

@@ -12,7 +12,7 @@ from nanocl.optim._plain.rounding import random_bits, stochastic_bfloat16
 
 def test_stochastic_rounding_takes_the_nearer_neighbour_more_often():
     value = torch.full((20_000,), 1.0 + 2**-7 * 0.3)
-    rounded = stochastic_bfloat16(value, random_bits(5, 20_000) & 0xFFFF).float()
+    rounded = stochastic_bfloat16(value, random_bits(5, 20_000, value.device) & 0xFFFF).float()
     assert set(rounded.tolist()) == {1.0, 1.0 + 2**-7}
     assert abs((rounded > 1).float().mean().item() - 0.3) < 0.02
 

@@ -174,7 +174,7 @@ def cost_of_an_entry(density):
     param = nn.Parameter(torch.randn(100_000, generator=torch.Generator().manual_seed(0)))
     param.grad = torch.ones_like(param)
     optimizer = NanoAdam([param], density=density)
-    (work,) = optimizer.update(param, optimizer.param_groups[0])
+    (work,) = optimizer.update(param, {}, optimizer.param_groups[0])
     return work.cost / (density * len(param))
 
 

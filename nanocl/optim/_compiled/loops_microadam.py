@@ -43,8 +43,8 @@ def microadam(table, kinds, window, row, bucket, weight1, weight2, numbers, firs
         bucket: Even, and divides a block, or there is one block.
         weight1: beta1 to the power of each row's age, for the rows in use.
         weight2: The same for beta2.
-        numbers: lr, eps, decay and the factors of the bias correction of both moments, in the type
-            of the arithmetic.
+        numbers: lr, eps, decay, the factors of the bias correction of both moments and the largest
+            magnitude of window and error, in the type of the arithmetic.
     """
     for i in range(len(table)):
         place = table[i, HEAD:]
@@ -94,7 +94,7 @@ def _blocks(param, grad, state, row, sizes, weight1, weight2, numbers, first, la
         sums = total[: len(gradient)]
         # Algorithm 1: a <- g + Q^-1(e); send TopK(|a|) to the window; e <- Q(the rest of a)
         _add_error(gradient, codes[halves], low[buckets], high[buckets], bucket, levels, sums)
-        _send(sums, rest, places, counts, offset[row, sent], value[row, sent])
+        _send(sums, rest, places, counts, offset[row, sent], value[row, sent], numbers[5])
         ahead = grad[(c + 1) * block :]
         _quantise(sums, codes[halves], low[buckets], high[buckets], bucket, levels, ahead)
         # ADAMSTATS: moments from the window; then the step
@@ -130,16 +130,35 @@ def _add_bucket(grad, low, high, b, first, length, levels, total):
 
 
 @njit(**EXACT)
-def _send(total, rest, places, counts, offset, value):
+def _send(total, rest, places, counts, offset, value, limit):
     """Move the largest sums to a row of the window; what rounding loses stays in the sum."""
     bits = bits_of(total)
     width = bits.itemsize * 8 - 1
     mask = bits.dtype.type((1 << width) - 1)
     lowest(bits, mask, mask, rest, places, counts, offset)
+    beyond = False
     for j in range(len(offset)):
         i = np.uintp(offset[j])
-        store(value, j, total[i], np.uint32(0), False)
+        sent = total[i]
+        if not abs(sent) <= limit:
+            # an infinite entry stays infinite, so that a diverged run shows
+            beyond = True
+            if np.isfinite(sent):
+                sent = limit if sent > 0 else -limit
+        store(value, j, sent, np.uint32(0), False)
         total[i] -= total.dtype.type(load(value, j))
+    # the largest sums are sent: if none is beyond the limit, no other is
+    if beyond:
+        _limit(total, limit)
+
+
+@njit(**EXACT)
+def _limit(total, limit):
+    """Keep the error in range: NaN would spread to the bucket and stay in it."""
+    for i in range(len(total)):
+        if not np.isfinite(total[i]):
+            total[i] = 0
+        total[i] = min(max(total[i], -limit), limit)
 
 
 @njit(**EXACT)

@@ -30,7 +30,7 @@ def microadam(param: Tensor, state: dict[str, Any], group: dict[str, Any]) -> li
     block = min(state["block"], max(1, numel))
     types = param.dtype, low.dtype, state["offset"].dtype
     sizes = window, state["bucket"], state["step"]
-    numbers = float(group["lr"]), *group["betas"], group["eps"], group["weight_decay"]
+    numbers = plain.numbers_of(group)
     names = ("codes", "low", "high", "offset", "value")
     places = [address(state[name]) for name in names]
     # the order of the loop's table: addresses, lengths, block, entries sent by a whole block
@@ -73,7 +73,8 @@ def _arguments(
     factor1 = (1 - beta1) / (1 - beta1**step)
     factor2 = (1 - beta2) / (1 - beta2**step)
     decay = 1 - lr * weight_decay
-    scalars = np.array([lr, eps, decay, factor1, factor2], real)
+    limit = plain.largest_kept(torch.float64 if real is np.float64 else torch.float32, types[1])
+    scalars = np.array([lr, eps, decay, factor1, factor2, limit], real)
     codes = np.empty(0, np.uint8)
     param, bounds, offsets = (KINDS[dtype] for dtype in types)
     kinds = param, codes, bounds, offsets

@@ -24,8 +24,6 @@ from nanocl.optim._threads import Work, table_of
 States = Mapping[Tensor, dict[str, Any]]
 
 ARRAYS = ("mean", "square", "start", "offset", "age")
-# the options that decide which loop runs, with which table
-OPTIONS = ("fused", "density", "moment_policy", "decay_scope", "weight_rounding")
 # columns of the table
 PARAM = HEAD
 GRAD = HEAD + 1
@@ -55,7 +53,6 @@ class RepeatedStep:
             (state, tuple(map(state.get, ARRAYS)), param.dtype, param.numel())
             for param, state in zip(params, states, strict=True)
         ]
-        self._options = tuple(map(group.get, OPTIONS))
         # the step at which the ages of each parameter were stored
         self._begun = np.array([state["step"] - adam_step(state, group).since for state in states])
 
@@ -97,8 +94,11 @@ class RepeatedStep:
         states: States,
         group: dict[str, Any],
     ) -> list[Work] | None:
-        """Count one more step and return its loops; None, without counting, if anything changed."""
-        if not self._holds(params, states, group):
+        """Count one more step and return its loops; None, without counting, if anything changed.
+
+        The options of the group are those of the step before, except for scheduled numbers.
+        """
+        if not self._holds(params, states):
             return None
         for state in self._states:
             state["step"] += 1
@@ -110,16 +110,12 @@ class RepeatedStep:
         args = arguments(params[0].dtype, first, adam_step(first, group))
         return [Work(self._loop, (self._table, *args), self._cost, self._cost)]
 
-    def _holds(self, params: Sequence[Tensor], states: States, group: dict[str, Any]) -> bool:
-        return (
-            len(params) == len(self._states)
-            and tuple(map(group.get, OPTIONS)) == self._options
-            and all(
-                states.get(param) is state
-                and fits(param)
-                and param.dtype == kind
-                and param.numel() == gradient_of(param).numel() == numel
-                and not any(map(is_not, map(state.get, ARRAYS), arrays))
-                for param, (state, arrays, kind, numel) in zip(params, self._kept, strict=True)
-            )
+    def _holds(self, params: Sequence[Tensor], states: States) -> bool:
+        return len(params) == len(self._states) and all(
+            states.get(param) is state
+            and fits(param)
+            and param.dtype == kind
+            and param.numel() == gradient_of(param).numel() == numel
+            and not any(map(is_not, map(state.get, ARRAYS), arrays))
+            for param, (state, arrays, kind, numel) in zip(params, self._kept, strict=True)
         )

@@ -11,7 +11,7 @@ from torch import Tensor
 from nanocl.optim._compiled.arrays import array
 from nanocl.optim._compiled.loops_select import carry, select_bits, select_random_bits
 from nanocl.optim._plain import selector as plain
-from nanocl.optim._plain.selection import even_starts, offset_dtype
+from nanocl.optim._plain.selection import CPU, even_starts, offset_dtype
 from nanocl.optim._plain.selector import OLDEST
 from nanocl.optim._threads import Work, run
 
@@ -59,7 +59,7 @@ def _selected(
     chunk: int,
 ) -> Tensor:
     start = even_starts(numel, density, chunk).numpy()
-    offset = torch.empty(int(start[-1]), dtype=offset_dtype(chunk))
+    offset = torch.empty(int(start[-1]), dtype=offset_dtype(chunk), device=CPU)
     chunks = len(start) - 1
     work = Work(loop, (*args, start, chunk, offset.numpy()), chunks, max(1, numel))
     run([work])

@@ -46,8 +46,9 @@ class AdamStep(NamedTuple):
 
 def adam_step(state: dict[str, Any], group: dict[str, Any]) -> AdamStep:
     """The numbers of step `state["step"]` under the options of the group."""
+    # a tensor may change in place: numbers are read anew in each step
     lr = float(group["lr"])
-    beta1, beta2 = group["betas"]
+    beta1, beta2 = map(float, group["betas"])
     # these policies correct the bias by the parameter's step count, as a dense state does
     counts_all = "offset" not in state or group["moment_policy"] in ("slot", "keep")
     stochastic = group["weight_rounding"] == "stochastic"
@@ -56,8 +57,8 @@ def adam_step(state: dict[str, Any], group: dict[str, Any]) -> AdamStep:
         lr,
         beta1,
         beta2,
-        group["eps"],
-        decay=1 - lr * group["weight_decay"],
+        float(group["eps"]),
+        decay=1 - lr * float(group["weight_decay"]),
         since=state["step"] - (0 if counts_all else state["chosen"]),
         key=stream_key(state["key"], state["step"], MOMENTS_KEY) if rounded else 0,
         weight_key=stream_key(state["key"], state["step"], WEIGHTS_KEY) if stochastic else None,

@@ -6,6 +6,7 @@ its bucket. Two codes share a byte, the one of even position in the lower half.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -28,13 +29,20 @@ def microadam(param: Tensor, state: dict[str, Any], group: dict[str, Any]) -> li
     """
     _send(param, state)
     flat = param.reshape(-1).to(arithmetic_dtype(param))
-    mean, square = _window_moments(state, len(flat), group["betas"], flat.dtype)
-    lr = float(group["lr"])
+    lr, *betas, eps, weight_decay = numbers_of(group)
+    mean, square = _window_moments(state, len(flat), betas, flat.dtype)
     # last line of Algorithm 1: w <- w - lr m / (sqrt v + eps), where the window has entries
-    flat = flat * (1 - lr * group["weight_decay"])
-    flat -= torch.where(mean != 0, lr * mean / (square.sqrt_() + group["eps"]), 0)
+    flat = flat * (1 - lr * weight_decay)
+    flat -= torch.where(mean != 0, lr * mean / (square.sqrt_() + eps), 0)
     param.copy_(flat.view_as(param))
     return []
+
+
+def numbers_of(group: dict[str, Any]) -> tuple[float, ...]:
+    """lr, beta1, beta2, eps, weight_decay; a tensor may change in place, so they are read anew."""
+    beta1, beta2 = group["betas"]
+    lr, eps, weight_decay = float(group["lr"]), float(group["eps"]), float(group["weight_decay"])
+    return lr, float(beta1), float(beta2), eps, weight_decay
 
 
 def _send(param: Tensor, state: dict[str, Any]) -> None:
@@ -47,10 +55,23 @@ def _send(param: Tensor, state: dict[str, Any]) -> None:
     # ... (I, V) <- TopK(|a|), into the oldest row of the window
     state["offset"][row] = select(total, state["density"], state["block"], largest=True)
     index = _index_of_row(state, row, len(total))
-    state["value"][row] = total[index]
+    sent = total[index]
+    limit = largest_kept(total.dtype, state["value"].dtype)
+    # an infinite entry stays infinite, so that a diverged run shows
+    state["value"][row] = torch.where(sent.isinf(), sent, sent.clamp(-limit, limit))
     # ... e <- Q(a without the entries sent; what rounding V lost remains)
     total[index] -= state["value"][row].to(total.dtype)
+    # NaN in the error would spread to the bucket and stay in it
+    total.nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0).clamp_(-limit, limit)
     quantise(total, *error_state)
+
+
+def largest_kept(arithmetic: torch.dtype, state: torch.dtype) -> float:
+    """Magnitude that the window and the error keep; larger ones are set to it.
+
+    Half of the largest number of both types: the distance of two bounds must be finite too.
+    """
+    return min(torch.finfo(arithmetic).max, torch.finfo(state).max) / 2
 
 
 def _index_of_row(state: dict[str, Any], row: int, numel: int) -> Tensor:
@@ -61,7 +82,7 @@ def _index_of_row(state: dict[str, Any], row: int, numel: int) -> Tensor:
 def _window_moments(
     state: dict[str, Any],
     numel: int,
-    betas: tuple[float, float],
+    betas: Sequence[float],
     dtype: torch.dtype,
 ) -> tuple[Tensor, Tensor]:
     """Bias-corrected moments of the rows in the window, dense, shape (numel,) each."""

@@ -37,7 +37,7 @@ def stream_key(*counters: int) -> int:
     return key
 
 
-def random_bits(key: int, count: int, device: torch.device | None = None) -> Tensor:
+def random_bits(key: int, count: int, device: torch.device) -> Tensor:
     """32 random bits for each of the positions 0 ... count - 1, as int64."""
     return mix((torch.arange(count, device=device) * GOLDEN + key) & MASK)
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 # the longest chunk whose offsets fit int16 (uint16 tensors cannot be pickled)
 SHORT_CHUNK = 1 << 15
+CPU = torch.device("cpu")  # whatever torch.set_default_device says
 
 
 def quota(length: int, density: float) -> int:
@@ -52,7 +53,7 @@ def even_starts(
     numel: int,
     density: float,
     chunk: int,
-    device: torch.device | None = None,
+    device: torch.device = CPU,
 ) -> Tensor:
     """`start` of a selection that takes the same share of every chunk."""
     chunks = -(-numel // chunk)

@@ -36,6 +36,8 @@ class MicroAdamReference(Reference):
         self.density = density
         self.window = window
         self.state_dtype = state_dtype
+        # window and error keep magnitudes up to half of the largest number
+        self.limit = torch.finfo(state_dtype).max / 2
         self.quant_block = quant_block
         self.block_size = block_size or 32768
         self.error = self.zeros()
@@ -49,10 +51,14 @@ class MicroAdamReference(Reference):
         for first, end in pieces(len(total), self.block_size):
             count = max(1, math.ceil(round(self.density * (end - first), 6)))
             chosen = torch.tensor(lowest((-total[first:end].abs()).tolist(), count)) + first
-            sent[chosen] = total[chosen].to(self.state_dtype).double()
+            values = total[chosen]
+            values = torch.where(values.isinf(), values, values.clamp(-self.limit, self.limit))
+            sent[chosen] = values.to(self.state_dtype).double()
         self.rows[i] = [sent, *self.rows[i]][: self.window]
         # the rest is the new error, in 4 bits
-        self.error[i] = self._coarse(total - sent)
+        rest = total - sent
+        rest = torch.where(rest.isfinite(), rest.clamp(-self.limit, self.limit), 0)
+        self.error[i] = self._coarse(rest)
         mean, square = self._moments(i)
         self.params[i] *= 1 - self.lr * self.weight_decay
         self.params[i] -= self.lr * mean / (square.sqrt() + self.eps)
