@@ -14,7 +14,7 @@ from torch import Tensor
 
 from nanocl.optim._gradients import gradient_of
 from nanocl.optim._plain.adamw import arithmetic_dtype
-from nanocl.optim._plain.selection import even_starts, flat_index
+from nanocl.optim._plain.selection import chunk_of, even_starts
 from nanocl.optim._plain.selector import select
 from nanocl.optim._threads import Work
 
@@ -54,7 +54,7 @@ def _send(param: Tensor, state: dict[str, Any]) -> None:
     total = total + dequantise(*error_state, len(total), total.dtype)
     # ... (I, V) <- TopK(|a|), into the oldest row of the window
     state["offset"][row] = select(total, state["density"], state["block"], largest=True)
-    index = _index_of_row(state, row, len(total))
+    index = _indices(state, state["offset"][row], len(total))
     sent = total[index]
     limit = largest_kept(total.dtype, state["value"].dtype)
     # an infinite entry stays infinite, so that a diverged run shows
@@ -74,9 +74,11 @@ def largest_kept(arithmetic: torch.dtype, state: torch.dtype) -> float:
     return min(torch.finfo(arithmetic).max, torch.finfo(state).max) / 2
 
 
-def _index_of_row(state: dict[str, Any], row: int, numel: int) -> Tensor:
-    start = even_starts(numel, state["density"], state["block"], state["offset"].device)
-    return flat_index(start, state["offset"][row], state["block"])
+def _indices(state: dict[str, Any], offset: Tensor, numel: int) -> Tensor:
+    """Positions in the flat parameter of one row of offsets, or of each of several rows."""
+    start = even_starts(numel, state["density"], state["block"], offset.device)
+    chunk = chunk_of(start, offset.shape[-1])
+    return chunk * state["block"] + offset.to(torch.int64)
 
 
 def _window_moments(
@@ -92,13 +94,15 @@ def _window_moments(
     window = len(state["value"])
     step = state["step"]
     beta1, beta2 = betas
-    # procedure ADAMSTATS: z <- sum over the rows of beta^age V, or of beta^age V^2
-    for row in range(min(window, step)):
+    filled = min(window, step)
+    index = _indices(state, state["offset"][:filled], numel)
+    value = state["value"][:filled].to(dtype)
+    # procedure ADAMSTATS: z <- sum over the rows of beta^age V, or of beta^age V^2; row by row,
+    # since the entries of one row are distinct, so that the order of sums is always the same
+    for row in range(filled):
         age = (step - 1 - row) % window
-        index = _index_of_row(state, row, numel)
-        value = state["value"][row].to(dtype)
-        mean.index_add_(0, index, value, alpha=beta1**age)
-        square.index_add_(0, index, value.square(), alpha=beta2**age)
+        mean.index_add_(0, index[row], value[row], alpha=beta1**age)
+        square.index_add_(0, index[row], value[row].square(), alpha=beta2**age)
     mean *= (1 - beta1) / (1 - beta1**step)
     square *= (1 - beta2) / (1 - beta2**step)
     return mean, square
