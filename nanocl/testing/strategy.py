@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,9 @@ def check_strategy(
     - train every experience of a small stream in each of its scenarios, and give the same
       evaluation matrix and weights when the run is repeated with the same seed;
     - hold in its attributes only what a checkpoint can keep, or define `state_dict` itself;
-    - resume from a checkpoint with the same result: `state_dict` must contain everything that
-      carries over to the next experience;
+    - resume from a checkpoint with the same result, between two experiences and within one:
+      `state_dict` must contain everything that carries over, except what the hooks before an
+      experience make anew;
     - share no state with other instances or with its class;
     - leave the seeds of the global generators alone, and print nothing.
 
@@ -106,12 +108,13 @@ def _runs_repeat_and_resume(
         )
         if not path.exists():
             return
-        resumed_learner, resumed = _resume(cls, options, scenario, measure, path)
-        claim(
-            _equal(outcome, resumed, learner, resumed_learner),
-            f"{where}: a run that resumes from a checkpoint between two experiences must give the "
-            "same matrix; state_dict() must contain everything that carries over",
-        )
+        for within, place in ((False, "between two experiences"), (True, "within an experience")):
+            resumed_learner, resumed = _resume(cls, options, scenario, measure, path, within)
+            claim(
+                _equal(outcome, resumed, learner, resumed_learner),
+                f"{where}: a run that resumes from a checkpoint {place} must give the same "
+                "matrix; state_dict() must contain everything that carries over",
+            )
 
 
 def _run(
@@ -125,16 +128,30 @@ def _run(
     learner = small_learner(stream, [cls(**options)])
     meter = Meter()
     drift = DriftMeter(learner.model, learner.model.head_parameters())
+    spec = _spec(cls, scenario)
 
     def save(outcome: Outcome) -> None:
         if path and len(outcome.evaluation) == 2:
-            try:
-                checkpoint.save(path, _spec(cls, scenario), learner, meter, drift, outcome)
-            except checkpoint.Unsavable as error:
-                claim(False, f"{cls.__name__}: a checkpoint must hold its state, but {error}")
+            with _savable(cls):
+                checkpoint.save(path, spec, learner, meter, drift, outcome)
 
+    def save_within() -> None:
+        clock = learner.clock
+        if path and (clock.train_exp_counter, clock.train_exp_iterations) == (2, 2):
+            with _savable(cls):
+                checkpoint.save_within(path, spec, learner, meter)
+
+    learner.after_iteration = save_within
     with global_seed(1):
         return learner, train(learner, stream, meter, drift=drift, after_experience=save)
+
+
+@contextmanager
+def _savable(cls: type) -> Iterator[None]:
+    try:
+        yield
+    except checkpoint.Unsavable as error:
+        claim(False, f"{cls.__name__}: a checkpoint must hold its state, but {error}")
 
 
 def _spec(cls: type, scenario: str) -> RunSpec:
@@ -151,13 +168,17 @@ def _resume(
     scenario: str,
     measure: str,
     path: Path,
+    within: bool,
 ) -> tuple[Learner, Outcome]:
     stream = small_stream(scenario, measure=measure)
     learner = small_learner(stream, [cls(**options)])
     meter = Meter()
     drift = DriftMeter(learner.model, learner.model.head_parameters())
+    spec = _spec(cls, scenario)
     with global_seed(3):
-        so_far = checkpoint.load(path, _spec(cls, scenario), learner, meter, drift)
+        so_far = checkpoint.load(path, spec, learner, meter, drift)
+        if within:
+            learner.resumption = checkpoint.load_within(path, spec, learner, meter, 2)
         return learner, train(learner, stream, meter, drift=drift, so_far=so_far)
 
 

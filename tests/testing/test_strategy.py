@@ -66,6 +66,15 @@ def forgetful_before(self, strategy, **kwargs):
     strategy.loss = strategy.loss * (1 + next(iter(self.kept.values())))
 
 
+def counting_from_zero(self, strategy, **kwargs):
+    self.count = 0
+
+
+def counted(self, strategy, **kwargs):
+    self.count += 1
+    strategy.loss = strategy.loss * self.count
+
+
 SHARED: list = []
 
 
@@ -127,6 +136,14 @@ def fill(self, strategy, **kwargs):
                 state_dict=lambda self: {},
             ),
             "resumes from a checkpoint between two experiences must give the same matrix",
+        ),
+        (
+            broken(
+                before_training_exp=counting_from_zero,
+                before_backward=counted,
+                state_dict=lambda self: {},
+            ),
+            "resumes from a checkpoint within an experience must give the same matrix",
         ),
         (nn.Linear, "must be a class derived from Strategy"),
     ],
