@@ -1,5 +1,6 @@
 """Optimizers by name store what is predicted, with the parameter groups of a run."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +10,10 @@ import torch
 from state_counts import counted, network
 from torch import nn
 
+from nanocl import optim
 from nanocl.footprint import footprint, models, optimizers
 from nanocl.footprint.architectures import Weight
+from nanocl.libraries.groups import dense_groups
 from nanocl.plugins import catalogue
 from nanocl.plugins.catalogue import Catalogue, UnknownOption, UnknownPlugin
 from nanocl.records import UserError
@@ -60,6 +63,42 @@ def test_a_strategy_in_a_run_stores_what_is_predicted(
     assert needs.state == counted(strategy.make_optimizer(real))
     assert needs.parameters == sum(p.numel() for p in real.parameters())
     assert needs.weights == needs.gradients == 4 * needs.parameters
+
+
+TINY_LLAMA = {
+    "model_type": "llama",
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "intermediate_size": 48,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "vocab_size": 64,
+}
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_a_llama_of_transformers_stores_what_is_predicted_from_its_config(tmp_path, tied):
+    transformers = pytest.importorskip("transformers")
+    config = {**TINY_LLAMA, "tie_word_embeddings": tied}
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(config))
+    sizes = {name: value for name, value in config.items() if name != "model_type"}
+    real = transformers.LlamaForCausalLM(transformers.LlamaConfig(**sizes))
+    optimizer = optim.NanoAdam(dense_groups(real, "norms+head", 1e-3), density=0.1)
+    predicted, _ = optimizers.resolve("nanoadam", {"density": 0.1}, torch.float32)
+    weights = models.weights_of(f"transformers:{file}")
+    assert footprint(weights, predicted, torch.float32).state == counted(optimizer)
+
+
+def test_norms_of_timm_store_what_is_predicted():
+    pytest.importorskip("timm")
+    model, inputs = "timm:convnext_atto_rms", (3, 64, 64)
+    strategy = Catalogue().make("strategies", Catalogue().complete("strategies", "nanoadam", {}))
+    predicted, _ = optimizers.resolve("nanoadam", {}, torch.float32)
+    weights = models.weights_of(model, inputs=inputs, outputs=10)
+    state = footprint(weights, predicted, torch.float32).state
+    assert state == counted(strategy.make_optimizer(network(model, inputs, 10)))
+    assert sum(weight.role == "norm" for weight in weights) == 17
 
 
 @pytest.mark.parametrize(
