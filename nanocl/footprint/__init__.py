@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,26 @@ from nanocl.footprint.architectures import Weight
 from nanocl.records import UserError
 from nanocl.training.measure import tensor_bytes
 
-StateBytes = Callable[[Weight], int]
+
+@dataclass(frozen=True)
+class StateBytes:
+    """Bytes of state that an optimizer keeps.
+
+    Attributes:
+        of: For one weight.
+        of_all: For all weights of a model together, where that is not the sum of single weights.
+    """
+
+    of: Callable[[Weight], int]
+    of_all: Callable[[Sequence[Weight]], int] | None = None
+
+    def __call__(self, weight: Weight) -> int:
+        """For one weight."""
+        return self.of(weight)
+
+    def total(self, weights: Sequence[Weight]) -> int:
+        """For all weights of a model."""
+        return self.of_all(weights) if self.of_all else sum(map(self.of, weights))
 
 
 @dataclass(frozen=True)
@@ -61,7 +80,7 @@ def footprint(weights: Iterable[Weight], state_bytes: StateBytes, dtype: torch.d
         parameters=entries,
         weights=entries * dtype.itemsize,
         gradients=sum(weight.numel for weight in trained) * dtype.itemsize,
-        state=sum(map(state_bytes, trained)),
+        state=state_bytes.total(trained),
     )
 
 
@@ -80,12 +99,27 @@ def state_bytes_of(
         group_of: Options of a weight's parameter group that differ from those of the optimizer.
 
     Returns:
-        A function that raises UserError for a weight that the optimizer refuses.
+        Counts that raise UserError for a weight that the optimizer refuses.
     """
     count = functools.cache(
         functools.partial(_state_bytes, optimizer, tuple(options.items()), dtype)
     )
-    return lambda weight: count(weight.shape, tuple(group_of(weight).items()))
+
+    def of(weight: Weight) -> int:
+        return count(weight.shape, tuple(group_of(weight).items()))
+
+    def of_all(weights: Sequence[Weight]) -> int:
+        groups = [
+            {"params": [_on_meta(weight.shape, dtype)], **group_of(weight)} for weight in weights
+        ]
+        made: Any = _made(optimizer, groups, options, f"{len(groups)} weights")
+        try:
+            return made.state_bytes()
+        except ValueError as error:
+            raise UserError(f"{optimizer.__name__} cannot be counted: {error}") from error
+
+    # an optimizer that chooses from all weights together counts their state together
+    return StateBytes(of, of_all if getattr(optimizer, "selects_from_all", False) else None)
 
 
 def adamw8bit(dtype: torch.dtype) -> StateBytes:
@@ -105,7 +139,7 @@ def adamw8bit(dtype: torch.dtype) -> StateBytes:
             return 2 * entries * dtype.itemsize + step
         return 2 * (entries + entries // 256 * 4 + 256 * 4) + step
 
-    return count
+    return StateBytes(count)
 
 
 def _state_bytes(
@@ -154,12 +188,24 @@ def _make(
     """A parameter with a gradient, and the optimizer on it."""
     param = nn.Parameter(torch.ones(shape, dtype=dtype, device=device))
     param.grad = torch.full_like(param, 0.01)
+    groups = [{"params": [param], **group}]
+    return param, _made(optimizer, groups, options, f"a weight of shape {shape}")
+
+
+def _made(
+    optimizer: type[Optimizer],
+    groups: list[dict[str, Any]],
+    options: Mapping[str, Any],
+    what: str,
+) -> Optimizer:
     try:
-        return param, optimizer([{"params": [param], **group}], **options)
+        return optimizer(groups, **options)
     except (ValueError, TypeError, ImportError) as error:
-        raise UserError(
-            f"{optimizer.__name__} cannot be made for a weight of shape {shape}: {error}"
-        ) from error
+        raise UserError(f"{optimizer.__name__} cannot be made for {what}: {error}") from error
+
+
+def _on_meta(shape: tuple[int, ...], dtype: torch.dtype) -> nn.Parameter:
+    return nn.Parameter(torch.empty(shape, dtype=dtype, device="meta"))
 
 
 def _after_steps(param: Tensor, optimizer: Optimizer) -> tuple[int, Exception | None]:

@@ -11,7 +11,7 @@ from state_counts import counted, network
 from torch import nn
 
 from nanocl import optim
-from nanocl.footprint import footprint, models, optimizers
+from nanocl.footprint import footprint, models, optimizers, state_bytes_of
 from nanocl.footprint.architectures import Weight
 from nanocl.libraries.groups import dense_groups
 from nanocl.plugins import catalogue
@@ -41,6 +41,10 @@ from nanocl.records import UserError
         ("microadam", {}),
         ("lora", {}),
         ("lora", {"dense": "norms+head", "rank": 3}),
+        ("pafi", {}),
+        ("pafi", {"dense": "none", "density": 0.03}),
+        ("lift", {}),
+        ("mofo", {}),
         ("classp", {}),
         ("cautious-adamw", {}),
         ("adamw", {}),
@@ -63,6 +67,13 @@ def test_a_strategy_in_a_run_stores_what_is_predicted(
     assert needs.state == counted(strategy.make_optimizer(real))
     assert needs.parameters == sum(p.numel() for p in real.parameters())
     assert needs.weights == needs.gradients == 4 * needs.parameters
+
+
+def test_pafi_is_refused_where_the_bytes_depend_on_the_weights():
+    weights = [Weight("large", (300, 300)), Weight("small", (20,))]
+    predicted = state_bytes_of(optim.PaFi, {"chunk_size": None}, torch.float32)
+    with pytest.raises(UserError, match=r"takes 10 or 12 bytes; use chunk_size=32768"):
+        footprint(weights, predicted, torch.float32)
 
 
 TINY_LLAMA = {
@@ -117,6 +128,9 @@ def test_an_optimizer_of_torch_stores_what_is_predicted(name, dtype):
 @pytest.mark.parametrize(
     ("name", "options"),
     [
+        ("pytorch-optimizer:AdaFactor", {}),
+        ("pytorch-optimizer:AdaFactor", {"beta1": 0.9}),
+        ("pytorch-optimizer:Lion", {"beta1": 0.5}),
         ("torch:Muon", {}),
         ("torch:Muon", {"input_layer": True}),
         ("pytorch-optimizer:Muon", {}),
