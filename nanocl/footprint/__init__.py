@@ -155,11 +155,16 @@ def _state_bytes(
         param, made = make(shape, dtype, "meta")
         return formula(param, _at_highest_density(made.param_groups[0]))
     size, error = _after_steps(*make(shape, dtype, "meta"))
+    small = tuple(min(length, 64 if len(shape) > 1 else 4096) for length in shape)
+    of_ones, of_zeros = (_after_steps(*make(small, dtype, "cpu", value))[0] for value in (1.0, 0.0))
+    if of_ones != of_zeros:
+        raise UserError(f"the state of {optimizer.__name__} depends on the weights' values")
+    if error is None and _of_two(*make(small, dtype, "cpu")) != 2 * of_ones:
+        raise UserError(f"the state of {optimizer.__name__} for a weight depends on the others")
     if error is None:
         return size
     # Some optimizers fail on meta tensors only after they have created their state, when they read
     # a number back. Accept the size if a small weight has the same state on meta and on the CPU.
-    small = tuple(min(length, 64 if len(shape) > 1 else 4096) for length in shape)
     real, failure = _after_steps(*make(small, dtype, "cpu"))
     if failure is not None or _after_steps(*make(small, dtype, "meta"))[0] != real:
         reason = failure or f"its state depends on the data ({error})"
@@ -184,9 +189,10 @@ def _make(
     shape: tuple[int, ...],
     dtype: torch.dtype,
     device: str,
+    value: float = 1.0,
 ) -> tuple[Tensor, Optimizer]:
     """A parameter with a gradient, and the optimizer on it."""
-    param = nn.Parameter(torch.ones(shape, dtype=dtype, device=device))
+    param = nn.Parameter(torch.full(shape, value, dtype=dtype, device=device))
     param.grad = torch.full_like(param, 0.01)
     groups = [{"params": [param], **group}]
     return param, _made(optimizer, groups, options, f"a weight of shape {shape}")
@@ -208,6 +214,15 @@ def _on_meta(shape: tuple[int, ...], dtype: torch.dtype) -> nn.Parameter:
     return nn.Parameter(torch.empty(shape, dtype=dtype, device="meta"))
 
 
+def _of_two(param: Tensor, optimizer: Optimizer) -> int:
+    """Bytes of state after two steps with a second weight of the same shape in the group."""
+    other = nn.Parameter(param.detach().clone())
+    other.grad = torch.full_like(other, 0.01)
+    optimizer.param_groups[0]["params"].append(other)
+    first, _ = _after_steps(param, optimizer)
+    return first + tensor_bytes(optimizer.state.get(other, {}))
+
+
 def _after_steps(param: Tensor, optimizer: Optimizer) -> tuple[int, Exception | None]:
     """Bytes of state after two steps, and the exception that ended them, if any."""
     error = None
@@ -219,4 +234,7 @@ def _after_steps(param: Tensor, optimizer: Optimizer) -> tuple[int, Exception | 
             optimizer.step()
         except Exception as problem:  # on tensors without data an optimizer may fail in any way
             error = problem
+    others = [value for key, value in optimizer.state.items() if key is not param]
+    if tensor_bytes(others):
+        error = error or ValueError("it keeps tensors that belong to no single weight")
     return tensor_bytes(optimizer.state.get(param, {})), error

@@ -173,6 +173,21 @@ def stored_bytes(value: object) -> int:
     return sum(one.numel() * one.element_size() for one in held if torch.is_tensor(one))
 
 
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("SaRA", "depends on the weights' values"),
+        ("LoRARite", "for a weight depends on the others"),
+        ("MADGRAD", "keeps tensors that belong to no single weight"),
+    ],
+)
+def test_an_optimizer_whose_state_does_not_follow_from_shapes_is_refused(name, reason):
+    pytest.importorskip("pytorch_optimizer")
+    predicted, _ = optimizers.resolve(f"pytorch-optimizer:{name}", {}, torch.float32)
+    with pytest.raises(UserError, match=reason):
+        predicted(Weight("w.weight", (100, 60)))
+
+
 def test_galore_has_less_state_than_adam_by_its_rank():
     pytest.importorskip("pytorch_optimizer")
     predicted, complete = optimizers.resolve(
