@@ -58,7 +58,7 @@ def _run(asked: Call, catalogue: Catalogue) -> int:
     _show_own_warnings_only()
     runs = suite.specs(asked.request, catalogue)  # imports a library's adapter to know its options
     if asked.dry_run:
-        return _dry_run(runs, asked)
+        return _dry_run(runs, asked, catalogue)
     runs = pin(runs, asked.data_root)
     store.check_writable(asked.results_root)
     todo = runs if asked.force else _missing(runs, asked)
@@ -232,7 +232,7 @@ def _stored(
     return outcome
 
 
-def _dry_run(runs: Sequence[RunSpec], asked: Call) -> int:
+def _dry_run(runs: Sequence[RunSpec], asked: Call, catalogue: Catalogue) -> int:
     note = ""
     try:
         runs = pin(runs, asked.data_root, download=False)
@@ -247,6 +247,10 @@ def _dry_run(runs: Sequence[RunSpec], asked: Call) -> int:
     for run in runs:
         state = "to run" if run.digest in missing else "measured"
         print(f"{state:<9} {run.digest}  {_label(run)}  {_options(run)}")
+    if any("norms" in str(part.options.get("dense")) for run in runs for part in run.strategy):
+        from nanocl.footprint.dense import dense_lines  # here, because it builds models
+
+        print(*dense_lines(runs, catalogue), sep="\n")
     first = runs[0]
     print(
         f"{len(runs)} runs, {len(runs) - len(missing)} measured; protocol {first.protocol_hash}: "

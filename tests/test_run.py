@@ -41,6 +41,13 @@ def test_a_dry_run_tells_what_is_measured_and_trains_nothing(first):
     assert shown.returncode == 0 and lines.count("measured") == 2 and lines.count("to") == 2
 
 
+def test_a_dry_run_lists_the_norms_that_are_trained_densely(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    command = ["--tier", "smoke", "--dry-run", "--strategy", "nanoadam", "--model", "resnet32"]
+    assert run.main(command) == 0
+    assert "normalisation layers of resnet32: 31 BatchNorm2d (by type)" in capsys.readouterr().out
+
+
 def test_a_dry_run_works_without_the_data(tmp_path):
     shown = command(
         "--stream", "split-cifar", "--dry-run", "--data-root", str(tmp_path / "none"), cwd=tmp_path

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,26 @@ from nanocl.footprint.architectures import Weight
 from nanocl.records import UserError
 from nanocl.training.measure import tensor_bytes
 
-StateBytes = Callable[[Weight], int]
+
+@dataclass(frozen=True)
+class StateBytes:
+    """Bytes of state that an optimizer keeps.
+
+    Attributes:
+        of: For one weight.
+        of_all: For all weights of a model together, where that is not the sum of single weights.
+    """
+
+    of: Callable[[Weight], int]
+    of_all: Callable[[Sequence[Weight]], int] | None = None
+
+    def __call__(self, weight: Weight) -> int:
+        """For one weight."""
+        return self.of(weight)
+
+    def total(self, weights: Sequence[Weight]) -> int:
+        """For all weights of a model."""
+        return self.of_all(weights) if self.of_all else sum(map(self.of, weights))
 
 
 @dataclass(frozen=True)
@@ -61,7 +80,7 @@ def footprint(weights: Iterable[Weight], state_bytes: StateBytes, dtype: torch.d
         parameters=entries,
         weights=entries * dtype.itemsize,
         gradients=sum(weight.numel for weight in trained) * dtype.itemsize,
-        state=sum(map(state_bytes, trained)),
+        state=state_bytes.total(trained),
     )
 
 
@@ -80,12 +99,27 @@ def state_bytes_of(
         group_of: Options of a weight's parameter group that differ from those of the optimizer.
 
     Returns:
-        A function that raises UserError for a weight that the optimizer refuses.
+        Counts that raise UserError for a weight that the optimizer refuses.
     """
     count = functools.cache(
         functools.partial(_state_bytes, optimizer, tuple(options.items()), dtype)
     )
-    return lambda weight: count(weight.shape, tuple(group_of(weight).items()))
+
+    def of(weight: Weight) -> int:
+        return count(weight.shape, tuple(group_of(weight).items()))
+
+    def of_all(weights: Sequence[Weight]) -> int:
+        groups = [
+            {"params": [_on_meta(weight.shape, dtype)], **group_of(weight)} for weight in weights
+        ]
+        made: Any = _made(optimizer, groups, options, f"{len(groups)} weights")
+        try:
+            return made.state_bytes()
+        except ValueError as error:
+            raise UserError(f"{optimizer.__name__} cannot be counted: {error}") from error
+
+    # an optimizer that chooses from all weights together counts their state together
+    return StateBytes(of, of_all if getattr(optimizer, "selects_from_all", False) else None)
 
 
 def adamw8bit(dtype: torch.dtype) -> StateBytes:
@@ -105,7 +139,7 @@ def adamw8bit(dtype: torch.dtype) -> StateBytes:
             return 2 * entries * dtype.itemsize + step
         return 2 * (entries + entries // 256 * 4 + 256 * 4) + step
 
-    return count
+    return StateBytes(count)
 
 
 def _state_bytes(
@@ -121,11 +155,16 @@ def _state_bytes(
         param, made = make(shape, dtype, "meta")
         return formula(param, _at_highest_density(made.param_groups[0]))
     size, error = _after_steps(*make(shape, dtype, "meta"))
+    small = tuple(min(length, 64 if len(shape) > 1 else 4096) for length in shape)
+    of_ones, of_zeros = (_after_steps(*make(small, dtype, "cpu", value))[0] for value in (1.0, 0.0))
+    if of_ones != of_zeros:
+        raise UserError(f"the state of {optimizer.__name__} depends on the weights' values")
+    if error is None and _of_two(*make(small, dtype, "cpu")) != 2 * of_ones:
+        raise UserError(f"the state of {optimizer.__name__} for a weight depends on the others")
     if error is None:
         return size
     # Some optimizers fail on meta tensors only after they have created their state, when they read
     # a number back. Accept the size if a small weight has the same state on meta and on the CPU.
-    small = tuple(min(length, 64 if len(shape) > 1 else 4096) for length in shape)
     real, failure = _after_steps(*make(small, dtype, "cpu"))
     if failure is not None or _after_steps(*make(small, dtype, "meta"))[0] != real:
         reason = failure or f"its state depends on the data ({error})"
@@ -150,16 +189,38 @@ def _make(
     shape: tuple[int, ...],
     dtype: torch.dtype,
     device: str,
+    value: float = 1.0,
 ) -> tuple[Tensor, Optimizer]:
     """A parameter with a gradient, and the optimizer on it."""
-    param = nn.Parameter(torch.ones(shape, dtype=dtype, device=device))
+    param = nn.Parameter(torch.full(shape, value, dtype=dtype, device=device))
     param.grad = torch.full_like(param, 0.01)
+    groups = [{"params": [param], **group}]
+    return param, _made(optimizer, groups, options, f"a weight of shape {shape}")
+
+
+def _made(
+    optimizer: type[Optimizer],
+    groups: list[dict[str, Any]],
+    options: Mapping[str, Any],
+    what: str,
+) -> Optimizer:
     try:
-        return param, optimizer([{"params": [param], **group}], **options)
+        return optimizer(groups, **options)
     except (ValueError, TypeError, ImportError) as error:
-        raise UserError(
-            f"{optimizer.__name__} cannot be made for a weight of shape {shape}: {error}"
-        ) from error
+        raise UserError(f"{optimizer.__name__} cannot be made for {what}: {error}") from error
+
+
+def _on_meta(shape: tuple[int, ...], dtype: torch.dtype) -> nn.Parameter:
+    return nn.Parameter(torch.empty(shape, dtype=dtype, device="meta"))
+
+
+def _of_two(param: Tensor, optimizer: Optimizer) -> int:
+    """Bytes of state after two steps with a second weight of the same shape in the group."""
+    other = nn.Parameter(param.detach().clone())
+    other.grad = torch.full_like(other, 0.01)
+    optimizer.param_groups[0]["params"].append(other)
+    first, _ = _after_steps(param, optimizer)
+    return first + tensor_bytes(optimizer.state.get(other, {}))
 
 
 def _after_steps(param: Tensor, optimizer: Optimizer) -> tuple[int, Exception | None]:
@@ -173,4 +234,7 @@ def _after_steps(param: Tensor, optimizer: Optimizer) -> tuple[int, Exception | 
             optimizer.step()
         except Exception as problem:  # on tensors without data an optimizer may fail in any way
             error = problem
+    others = [value for key, value in optimizer.state.items() if key is not param]
+    if tensor_bytes(others):
+        error = error or ValueError("it keeps tensors that belong to no single weight")
     return tensor_bytes(optimizer.state.get(param, {})), error

@@ -11,7 +11,7 @@ from torch import nn
 
 from nanocl.footprint import architectures
 from nanocl.footprint.architectures import BUNDLED, Weight
-from nanocl.libraries.groups import NORMS
+from nanocl.libraries.groups import norm_parameters
 from nanocl.plugins.catalogue import INSTALLED, Catalogue, UnknownOption, UnknownPlugin
 from nanocl.records import UserError
 from nanocl.records.ranges import did_you_mean
@@ -55,7 +55,7 @@ def weights_of(
         raise UnknownPlugin(f"unknown model {model!r}{did_you_mean(model, sorted(names))}")
     side, classes = (224, 1000) if ":" in model else (32, 10)
     shape = inputs or (3, side, side)
-    return of_modules(**_on_meta(model, shape, outputs or classes, options or {}, catalogue))
+    return of_modules(**on_meta(model, shape, outputs or classes, options or {}, catalogue))
 
 
 def of_modules(backbone: nn.Module, head: nn.Module) -> tuple[Weight, ...]:
@@ -79,7 +79,7 @@ def _roles(backbone: nn.Module) -> dict[nn.Parameter, str]:
     ]
     first = [p for _, name, p in owned if "weight" in name and p.ndim > 1][:1]
     roles = dict.fromkeys(first, "input")
-    roles |= {p: "norm" for module, _, p in owned if isinstance(module, NORMS)}
+    roles |= {backbone.get_parameter(name): "norm" for name in norm_parameters(backbone)}
     return roles | {p: "embedding" for module, _, p in owned if isinstance(module, nn.Embedding)}
 
 
@@ -112,7 +112,8 @@ def build(
     return {"backbone": backbone, "head": head}
 
 
-def _on_meta(*call: Any) -> dict[str, nn.Module]:
+def on_meta(*call: Any) -> dict[str, nn.Module]:
+    """As `build`, without memory for the weights where the model allows it."""
     with warnings.catch_warnings():
         # torchvision warns about initial values, which do not matter here
         warnings.simplefilter("ignore")

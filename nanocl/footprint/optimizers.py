@@ -13,8 +13,9 @@ from nanocl import footprint, optim
 from nanocl.footprint import StateBytes
 from nanocl.footprint.architectures import Weight
 from nanocl.libraries.hybrid import muon_groups, projected_groups, with_adamw
+from nanocl.libraries.library import Way
 from nanocl.libraries.packages import LIBRARIES
-from nanocl.libraries.signature import arguments_of
+from nanocl.libraries.signature import arguments_of, signature_options
 from nanocl.plugins.catalogue import INSTALLED, Catalogue, UnknownOption, UnknownPlugin, load
 from nanocl.plugins.declaration import Plugin
 from nanocl.records import Option, UserError
@@ -139,10 +140,9 @@ def _resolve_library(
     optimizer = LIBRARIES[library].optimizer(text)
     way = LIBRARIES[library].way(text)
     extra = {option: default for option, (_, default) in way.extra.items()}
-    parameters = [p for p in inspect.signature(optimizer).parameters if p != "params"]
-    _check_options(name, values, (*parameters, *extra))
-    options = {**extra, **{option: _literal(value) for option, value in values.items()}}
-    arguments = {option: value for option, value in options.items() if option not in extra}
+    given = {option: _literal(value) for option, value in values.items()}
+    arguments = _library_arguments(name, optimizer, way, given)
+    options = {**extra, **arguments, **given}
     wide = options.get("input_layer", False)
 
     def group_of(weight: Weight) -> dict[str, Any]:
@@ -157,10 +157,37 @@ def _resolve_library(
         return inside, options
     outside = footprint.state_bytes_of(torch.optim.AdamW, {}, dtype)
 
-    def state_bytes(weight: Weight) -> int:
+    def of(weight: Weight) -> int:
         return (inside if weight.is_matrix(input_layer=wide) else outside)(weight)
 
-    return state_bytes, options
+    return StateBytes(of), options
+
+
+def _library_arguments(
+    name: str,
+    optimizer: type[torch.optim.Optimizer],
+    way: Way,
+    given: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Arguments of the constructor: those given, and defaults of a run that differ from its own.
+
+    A tuple can be given whole, such as `betas`, or by its entries, such as `beta1`.
+    """
+    declared = {option: default for option, (_, default) in signature_options(optimizer).items()}
+    parameters = [p for p in inspect.signature(optimizer).parameters if p != "params"]
+    _check_options(name, given, dict.fromkeys((*parameters, *declared, *way.extra)))
+    whole = {option: value for option, value in given.items() if option in parameters}
+    entries = {option: value for option, value in given.items() if option in declared}
+    changed = {**way.defaults, **entries}
+    # with a rate, which the constructor may require and which decides no size
+    filled = arguments_of(optimizer, {**declared, "lr": declared.get("lr") or 1.0, **changed})
+    usual = inspect.signature(optimizer).parameters
+    arguments = {
+        argument: value
+        for argument, value in filled.items()
+        if argument in changed or value != usual[argument].default
+    }
+    return {**arguments, **whole}
 
 
 def _check_options(name: str, options: Iterable[str], declared: Iterable[str]) -> None:

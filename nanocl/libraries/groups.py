@@ -1,14 +1,22 @@
-"""Parameter groups: the normalisation and output layers that sparse optimizers train densely."""
+"""Parameter groups: the normalisation and output layers that sparse optimizers train densely.
+
+A normalisation layer is a module that owns parameters and
+
+- is of one of torch's types (`NORMS`) or of a class derived from one, or
+- has `norm` in the name of its class, such as transformers' LlamaRMSNorm and timm's RmsNorm, or a
+  name in its model such as `norm1`, `input_layernorm`, `ln_1` or `bn2`, if no module inside of it
+  has parameters, and each of its own has at most one dimension longer than 1.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 from torch import nn
 
 DENSE = ("norms+head", "norms", "head", "none")
-# normalisation layers by type: they have few weights, which sparse optimizers train densely
 NORMS = (
     nn.modules.batchnorm._NormBase,
     nn.LayerNorm,
@@ -16,6 +24,7 @@ NORMS = (
     nn.LocalResponseNorm,
     nn.RMSNorm,
 )
+NORM_NAME = re.compile(r"norm|(^|_)(ln|bn|rms)\d*(_|$)", re.IGNORECASE)
 
 
 def dense_groups(model: nn.Module, dense: str, lr: float) -> list[dict[str, Any]]:
@@ -49,13 +58,34 @@ def layer_groups(model: nn.Module, layers: str, options: dict[str, Any]) -> list
 
 
 def norm_parameters(model: nn.Module) -> set[str]:
-    """Names of the parameters of normalisation layers, which are recognised by type."""
+    """Names of the parameters of normalisation layers."""
     return {
         f"{path}.{name}" if path else name
-        for path, module in model.named_modules()
-        if isinstance(module, NORMS)
-        for name, _ in module.named_parameters(recurse=False)
+        for path in norm_layers(model)
+        for name, _ in model.get_submodule(path).named_parameters(recurse=False)
     }
+
+
+def norm_layers(model: nn.Module) -> dict[str, str]:
+    """Path of each normalisation layer to what shows that it is one: `type`, `class` or `name`."""
+    signs = {path: _sign_of_norm(path, module) for path, module in model.named_modules()}
+    return {path: sign for path, sign in signs.items() if sign}
+
+
+def _sign_of_norm(path: str, module: nn.Module) -> str:
+    """`type`, `class` or `name`; empty for a module that is no normalisation layer."""
+    own = [parameter for _, parameter in module.named_parameters(recurse=False)]
+    if not own:
+        return ""
+    if isinstance(module, NORMS):
+        return "type"
+    # not a block with a norm inside, a projection `norm_proj` or a linear layer `NormedLinear`
+    longest = max(parameter.squeeze().ndim for parameter in own)
+    if longest > 1 or len([*module.parameters()]) > len(own):
+        return ""
+    if "norm" in type(module).__name__.lower():
+        return "class"
+    return "name" if NORM_NAME.search(path.rpartition(".")[2]) else ""
 
 
 def head_parameters(model: nn.Module) -> set[str]:

@@ -123,11 +123,15 @@ class CompactOptimizer(Optimizer):
         """Bytes of the state tensors of one parameter after its first step."""
 
     def state_bytes(self) -> int:
-        """Bytes of all state tensors after a first step; parameters may be on the meta device."""
+        """Bytes of all state tensors after a first step; parameters may be on the meta device.
+
+        A frozen parameter gets no gradient, and so no state.
+        """
         return sum(
             self.bytes_of(local(param), group)
             for group in self.param_groups
             for param in group["params"]
+            if param.requires_grad
         )
 
     def compile_ahead(self) -> None:

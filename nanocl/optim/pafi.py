@@ -56,6 +56,7 @@ class PaFi(CompactOptimizer):
     version: ClassVar[int] = 1
     required_state: ClassVar[frozenset[str]] = frozenset(("step", "key", "mean", "square"))
     optional_state: ClassVar[frozenset[str]] = SELECTION
+    selects_from_all: ClassVar[bool] = True  # the state of a parameter depends on the others
 
     def __init__(
         self,
@@ -101,16 +102,24 @@ class PaFi(CompactOptimizer):
         return masked_bytes(param, group, selected, dense=group["density"] == 1)
 
     def state_bytes(self) -> int:
-        """See `CompactOptimizer`; exact if parameters of one density have one type and layout."""
-        total = super().state_bytes()
-        for density in {group["density"] for group in self.param_groups} - {1}:
-            groups = [group for group in self.param_groups if group["density"] == density]
-            params = [param for group in groups for param in group["params"]]
-            # the quota of all together, instead of the sum of rounded quotas
-            each = masked_bytes(params[0], groups[0], 1) - masked_bytes(params[0], groups[0], 0)
-            alone = sum(quota(param.numel(), density) for param in params)
-            together = quota(sum(param.numel() for param in params), density)
-            total += each * (together - alone)
+        """See `CompactOptimizer`.
+
+        Raises:
+            ValueError: Parameters of one density store their entries in different sizes, so that
+                the bytes depend on which of them are selected.
+        """
+        total = 0
+        for density in dict.fromkeys(group["density"] for group in self.param_groups):
+            pairs = [
+                (local(param), group)
+                for group in self.param_groups
+                for param in group["params"]
+                if group["density"] == density and param.requires_grad
+            ]
+            if density == 1:
+                total += sum(self.bytes_of(param, group) for param, group in pairs)
+            else:
+                total += _selected_bytes(pairs, density)
         return total
 
     def fixed_options(self, group: dict[str, Any]) -> frozenset[str]:
@@ -144,6 +153,21 @@ class PaFi(CompactOptimizer):
         start, offset = from_flat_index(index, param.numel(), state["chunk"])
         reselect = function_for(param, group["fused"], "selector", "reselect")
         reselect(state, start, offset, group["moment_policy"])
+
+
+def _selected_bytes(pairs: list[tuple[Tensor, dict[str, Any]]], density: float) -> int:
+    """Bytes of a selection from all these parameters, each with its group."""
+    empty = [masked_bytes(param, group, 0) for param, group in pairs]
+    single = [masked_bytes(param, group, 1) for param, group in pairs]
+    sizes = {one - none for one, none in zip(single, empty, strict=True)}
+    if len(sizes) > 1:
+        raise ValueError(
+            "the state of pafi depends on the weights if a selected entry takes "
+            f"{' or '.join(map(str, sorted(sizes)))} bytes; use chunk_size=32768 and one dtype"
+        )
+    # the share of all entries together, not the sum of rounded shares
+    selected = quota(sum(param.numel() for param, _ in pairs), density)
+    return sum(empty) + selected * sum(sizes)
 
 
 def _set_cut(groups: list[dict[str, Any]], numbers: dict[int, int]) -> None:

@@ -36,7 +36,15 @@ from nanocl.protocols.validation import MOST_SEEDS, check_protocol
 from nanocl.records import TIERS, Part, RunSpec, Training, UserError
 from nanocl.records.ranges import at_least, did_you_mean, one_of
 
-HEADS = ("auto", "seen", "all", "masked", "own", "shared")
+# the fields of Training that have a list of values
+CHOICES = {
+    "head": ("auto", "seen", "all", "masked", "own", "shared"),
+    "optimizer_state": ("keep", "reset", "reset-step"),
+    "measured_on": ("test", "validation"),
+    "schedule": ("constant", "step", "cosine"),
+    "schedule_at": ("experience", "stream"),
+    "norm_statistics": ("update", "freeze", "restore"),
+}
 
 
 def specs(request: Request, catalogue: Catalogue) -> list[RunSpec]:
@@ -170,9 +178,8 @@ def _check_training(training: Training) -> None:
             at_least(f"training.{name}", getattr(training, name), low)
     except ValueError as error:
         raise UserError(str(error)) from error
-    one_of("training.head", training.head, HEADS, UserError)
-    one_of("training.optimizer_state", training.optimizer_state, ("keep", "reset"), UserError)
-    one_of("training.measured_on", training.measured_on, ("test", "validation"), UserError)
+    for name, known in CHOICES.items():
+        one_of(f"training.{name}", getattr(training, name), known, UserError)
 
 
 def _check_settings(request: Request, compositions: Iterable[tuple[str, ...]]) -> None:

@@ -136,6 +136,8 @@ class RunResult:
         cost: What it took.
         data: Facts of the data sets: name, fingerprint, `official` or `other`, sizes.
         environment: Where it ran.
+        experiences: Of each experience `classes` (labels in the data set, in the order of their
+            targets), `train` and `test` (numbers of samples); empty in records of earlier versions.
     """
 
     spec: RunSpec
@@ -148,6 +150,7 @@ class RunResult:
     cost: Cost
     data: tuple[Mapping[str, Any], ...]
     environment: Environment
+    experiences: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,10 @@ def to_record(result: RunResult) -> dict[str, Any]:
     keeps the drift by layer of the last experience only.
     """
     values = plain.finite(asdict(result))
+    # what came later and has its default is left out: older records keep their bytes
+    values["spec"]["training"] = result.spec.training.identity()
+    if not result.experiences:
+        del values["experiences"]
     for entry in values["drift"]:
         entry["layers"] = {name: _rounded(pair) for name, pair in entry["layers"].items()}
     record = sealed(

@@ -11,6 +11,9 @@ from typing import Any
 SCENARIOS = ("class", "task", "domain")
 TIERS = ("smoke", "cpu", "paper")
 
+# fields of Training that records of earlier versions do not have
+LATER = ("schedule", "schedule_at", "norm_statistics")
+
 Option = bool | int | float | str | None
 
 
@@ -68,10 +71,21 @@ class Training:
             classes compete from the start. `masked`: one layer, masked to the classes of the
             sample's task label. `own`: a layer per task label. `shared`: one layer, the same
             classes in each experience.
-        optimizer_state: `keep` or `reset` the optimizer's state at an experience boundary.
+        optimizer_state: At an experience boundary, `keep` or `reset` the optimizer's state, or
+            `reset-step`: keep the moments and restart their bias correction.
         threads: torch threads of one run; they change the order of floating-point sums.
         measured_on: `test`, or `validation` for tuning (needs a stream option such as
             `validation=0.1`).
+        schedule: Factor on each learning rate over time. `constant`: 1. `cosine`: (1 + cos(pi t)) /
+            2 at the share t of time that has passed. `step`: 1, from t = 1/2 on 0.1, from 3/4 on
+            0.01.
+        schedule_at: Whether t goes from 0 to 1 in each `experience`, or once over the `stream`, of
+            which each trained experience is an equal part.
+        norm_statistics: Running statistics of normalisation layers. `update`: they follow the
+            training data. `freeze`: they never change, and training uses them too. `restore`: each
+            task is tested with its statistics at the end of its training (task-incremental only).
+            The stream `finetune` has an option of that name too, which holds where this is
+            `update`.
     """
 
     epochs: int = 1
@@ -82,6 +96,19 @@ class Training:
     optimizer_state: str = "keep"
     threads: int = 1
     measured_on: str = "test"
+    schedule: str = "constant"
+    schedule_at: str = "experience"
+    norm_statistics: str = "update"
+
+    def identity(self) -> dict[str, Any]:
+        """What digest and record hold: a field of `LATER` only if it is not the default."""
+        values = asdict(self)
+        defaults = asdict(Training())
+        return {
+            name: value
+            for name, value in values.items()
+            if name not in LATER or value != defaults[name]
+        }
 
 
 @dataclass(frozen=True)
@@ -148,7 +175,7 @@ class RunSpec:
             "scenario": self.scenario,
             "stream": self.stream.identity(),
             "model": self.model.identity(),
-            "training": asdict(self.training),
+            "training": self.training.identity(),
             "data": self.data,
         }
 

@@ -23,6 +23,7 @@ class Evaluation(NamedTuple):
         joint: The evaluation of joint training under the same protocol and seed, or None.
         masked: R with the prediction limited to each experience's own classes, or None. Entries
             j > i are None if the head has no outputs for classes not met yet.
+        untrained: Number of rows of R, from the first, that were measured before any training.
     """
 
     initial: Row
@@ -30,11 +31,33 @@ class Evaluation(NamedTuple):
     measure: str = "accuracy"
     joint: Evaluation | None = None
     masked: Sequence[Sequence[float | None]] | None = None
+    untrained: int = 0
 
     @property
     def sign(self) -> int:
         """1 if higher is better, -1 if lower is."""
         return 1 if self.measure == "accuracy" else -1
+
+    def rows(self) -> Matrix:
+        """R, if it is complete.
+
+        Raises:
+            Undefined: It is not.
+        """
+        if not self.matrix or any(len(row) != len(self.matrix) for row in self.matrix):
+            raise Undefined("the evaluation matrix is not complete")
+        return self.matrix
+
+    def trained_rows(self) -> Matrix:
+        """R, if it is complete and each row is that of a trained model.
+
+        Raises:
+            Undefined: It is not.
+        """
+        if self.untrained:
+            first = f"experience {self.untrained + 1} of {len(self.matrix)}"
+            raise Undefined(f"the model was not trained before {first}")
+        return self.rows()
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from nanocl import __version__
-from nanocl.records import RunResult, RunSpec, Summary, hash_of
+from nanocl.records import RunResult, RunSpec, Summary, Training, hash_of
 from nanocl.reporting import formats, origins, ranking, statistics, tables
 from nanocl.reporting.formats import Table
 from nanocl.reporting.ranking import SCORE, Place
@@ -47,8 +48,15 @@ def pages(summaries: Sequence[Summary], results_root: Path) -> dict[Path, str]:
 
 def identity(results: Sequence[RunResult]) -> str:
     """Hash over every record in the leaderboard; their order does not matter."""
-    texts = [json.dumps(result, default=vars, sort_keys=True) for result in results]
+    texts = [json.dumps(result, default=_content, sort_keys=True) for result in results]
     return hash_of(sorted(hash_of(text, 64) for text in texts))
+
+
+def _content(value: Any) -> dict[str, Any]:
+    """The fields of a record; what came later and has its default is left out."""
+    if isinstance(value, Training):
+        return value.identity()
+    return {name: field for name, field in vars(value).items() if name != "experiences" or field}
 
 
 def leaderboard(summaries: Sequence[Summary]) -> str:

@@ -26,19 +26,19 @@ def columns(kind: str) -> Iterator[Column]:
 @metric("ACC", "mean_j R[T-1][j]", "lopezpaz2017")
 def average_accuracy(run: Evaluation) -> float:
     """Mean over all experiences at the end of the stream."""
-    return _mean(_checked(run.matrix)[-1])
+    return _mean(run.rows()[-1])
 
 
 @metric("AIA", "mean_i mean_{j<=i} R[i][j]", "rebuffi2017", "masana2020")
 def average_incremental_accuracy(run: Evaluation) -> float:
     """Mean over the stream of the mean over the experiences met so far."""
-    return _mean([_mean(row[: i + 1]) for i, row in enumerate(_checked(run.matrix))])
+    return _mean([_mean(row[: i + 1]) for i, row in enumerate(run.trained_rows())])
 
 
 @metric("LA", "mean_j R[j][j]", "riemer2019")
 def learning_accuracy(run: Evaluation) -> float:
     """Mean over experiences, each right after training on it: plasticity."""
-    return _mean([row[j] for j, row in enumerate(_checked(run.matrix))])
+    return _mean([row[j] for j, row in enumerate(run.trained_rows())])
 
 
 @metric("F", "mean_{j<T-1} (max_{j<=l<T-1} R[l][j] - R[T-1][j])", "chaudhry2018")
@@ -91,18 +91,18 @@ def minimum_accuracy(run: Evaluation) -> float:
 @metric("I", "mean_j (J[j][j] - R[j][j]), J joint training on experiences 0..j", "chaudhry2018")
 def intransigence(run: Evaluation) -> float:
     """Joint training on all experiences so far, minus the run, on the new experience."""
-    gained = _signed(run.sign, run.matrix)
+    gained = _signed(run.sign, run.trained_rows())
     joint = _joint(run)
-    if joint.matrix[0] == joint.initial and len(gained) > 1:
+    if joint.untrained:
         raise Undefined("joint training of this protocol began only at the end of the stream")
-    reached = _signed(run.sign, joint.matrix)
+    reached = _signed(run.sign, joint.rows())
     return _mean([reached[j][j] - row[j] for j, row in enumerate(gained)])
 
 
 @metric("gap to joint", "ACC(joint) - ACC")
 def gap_to_joint(run: Evaluation) -> float:
     """Average accuracy of joint training minus that of the run."""
-    return _mean(_signed(run.sign, _joint(run).matrix)[-1]) - run.sign * average_accuracy(run)
+    return _mean(_signed(run.sign, _joint(run).rows())[-1]) - run.sign * average_accuracy(run)
 
 
 @metric(
@@ -260,15 +260,9 @@ def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
 
-def _checked(matrix: Matrix) -> Matrix:
-    if not matrix or any(len(row) != len(matrix) for row in matrix):
-        raise Undefined("the evaluation matrix is not complete")
-    return matrix
-
-
 def _signed(sign: int, matrix: Matrix) -> Matrix:
     rows = []
-    for row in _checked(matrix):
+    for row in matrix:
         rows.append(tuple(sign * value for value in row))
     return tuple(rows)
 
@@ -277,7 +271,7 @@ def _gains(run: Evaluation, metric_name: str) -> Matrix:
     """R with the sign that makes higher better."""
     if len(run.matrix) == 1:
         raise Undefined(f"{metric_name} needs 2 experiences, the stream has 1")
-    return _signed(run.sign, run.matrix)
+    return _signed(run.sign, run.trained_rows())
 
 
 def _joint(run: Evaluation) -> Evaluation:

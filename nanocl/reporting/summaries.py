@@ -78,7 +78,7 @@ def references(results: Iterable[RunResult]) -> dict[int, Evaluation]:
             row[0].spec.options_from == "default",
         ),
     )
-    return {run.spec.seed: Evaluation(run.initial, run.evaluation, run.measure) for run in chosen}
+    return {run.spec.seed: _evaluation(run) for run in chosen}
 
 
 def compute(
@@ -105,8 +105,7 @@ def compute(
     if is_upper_bound(run):
         joint = {}
     reference = joint.get(run.spec.seed)
-    view = _task_view(run)
-    return column.compute(Evaluation(run.initial, run.evaluation, run.measure, reference, view))
+    return column.compute(_evaluation(run)._replace(joint=reference, masked=_task_view(run)))
 
 
 def column_name(column: Column, group: str) -> str:
@@ -117,6 +116,24 @@ def column_name(column: Column, group: str) -> str:
 def measure_of(row: Summary) -> str:
     """`accuracy` or `loss`."""
     return row.results[0].measure
+
+
+def _evaluation(run: RunResult) -> Evaluation:
+    """The rows of a run, without a reference and a task-incremental view."""
+    evaluation = Evaluation(run.initial, run.evaluation, run.measure)
+    return evaluation._replace(untrained=_untrained_rows(run))
+
+
+def _untrained_rows(run: RunResult) -> int:
+    """Rows before the first training of a run that trains later, such as `joint` with `when=end`.
+
+    Experiences before the option `start` of a stream were trained before the run.
+    """
+    is_still = [entry.start.get("all", {}).get("l2") == 0 for entry in run.drift]
+    is_still = is_still or [row == run.initial for row in run.evaluation]
+    if run.spec.stream.options.get("start") or not is_still or is_still[-1]:
+        return 0
+    return is_still.index(False)
 
 
 def _task_view(run: RunResult) -> Sequence[Sequence[float | None]] | None:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from nanocl.records import Part, RunResult, RunSpec, Summary
+from nanocl.records import Part, RunResult, RunSpec, Summary, Training
 from nanocl.records.ranges import one_of
+from nanocl.records.spec import LATER
 from nanocl.reporting import comma_separated, formats, metrics, notes
 from nanocl.reporting.columns import Column
 from nanocl.reporting.formats import Table
@@ -149,10 +150,16 @@ def protocol_lines(summaries: Sequence[Summary]) -> tuple[str, ...]:
         f"training of an experience: {length}, batch size {training.batch_size}, head "
         f"{training.head}, optimizer state {training.optimizer_state}, threads "
         f"{training.threads}, evaluation batch size {training.evaluation_batch_size}, measured on "
-        f"the {training.measured_on} data",
+        f"the {training.measured_on} data{_later(training)}",
         f"data: {data_line(first)}",
         f"seeds: {', '.join(map(str, seeds))}",
     )
+
+
+def _later(training: Training) -> str:
+    """The options of training that not all versions have, where they differ from the default."""
+    chosen = {name: value for name, value in training.identity().items() if name in LATER}
+    return "".join(f", {name.replace('_', ' ')} {value}" for name, value in chosen.items())
 
 
 def heading(spec: RunSpec) -> str:

@@ -61,6 +61,8 @@ class Scenario(CLScenario):
         classes: Class labels of each experience (empty for regression).
         measure: `accuracy`, or `loss` for regression (mean squared error).
         data: Facts of each data set used, for the record.
+        labels: Class labels in the data set of each experience, in the order of their targets; the
+            domain-incremental `classes` are positions.
         heads: Class labels of the head of each task label; shorter than `classes` if experiences
             share a head.
         start: Number of experiences at the beginning that are tested but not trained, because the
@@ -76,6 +78,7 @@ class Scenario(CLScenario):
     classes: tuple[tuple[int, ...], ...]
     measure: str
     data: tuple[dict, ...]
+    labels: tuple[tuple[int, ...], ...]
     heads: tuple[tuple[int, ...], ...]
     start: int = 0
     norm_statistics: str = "update"
@@ -119,7 +122,7 @@ def make_scenario(
     scenario.kind = kind
     scenario.inputs = tuple(inputs)
     scenario.outputs = outputs
-    scenario.classes = classes
+    scenario.classes = scenario.labels = classes
     scenario.measure = measure
     scenario.data = data
     heads = {dataset.task_label: members for dataset, members in zip(train, classes, strict=True)}

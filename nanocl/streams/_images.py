@@ -163,7 +163,7 @@ class Images:
                 for label, (target, order) in enumerate(zip(targets, orders, strict=True))
             ]
 
-        return make_scenario(
+        made = make_scenario(
             kind=kind,
             train=experiences("train"),
             validation=experiences("validation") if len(self.rows["validation"]) else (),
@@ -172,6 +172,8 @@ class Images:
             outputs=outputs,
             data=(self.facts,),
         )
+        made.labels = tuple(in_order_of_targets(target) for target in targets)
+        return made
 
     def repeated(self, kind: str, orders: Sequence[Tensor | None]) -> Scenario:
         """A scenario with all classes in every experience, each with its own order of pixels.
@@ -216,6 +218,11 @@ class Images:
             prepare=prepare,
             train=part == "train",
         )
+
+
+def in_order_of_targets(targets: Mapping[int, int]) -> tuple[int, ...]:
+    """Class labels of a data set, sorted by the target that each of them has."""
+    return tuple(int(label) for label in sorted(targets, key=lambda label: targets[label]))
 
 
 def draw(

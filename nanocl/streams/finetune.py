@@ -14,7 +14,7 @@ from nanocl.data.batches import TensorDataset
 from nanocl.records import UserError
 from nanocl.records.ranges import at_least, one_of
 from nanocl.streams import Scenario, Stream, make_scenario
-from nanocl.streams._images import Images, Selection, draw
+from nanocl.streams._images import Images, Selection, draw, in_order_of_targets
 
 Head = tuple[str, range | None]  # a data set and some of its classes, None for all
 
@@ -113,6 +113,7 @@ class Finetune(Stream):
         )
         # every class of the data set, even if a small sample lacks one
         made.heads = tuple(tuple(targets[head].values()) for head in heads)
+        made.labels = tuple(in_order_of_targets(targets[head]) for head in self.datasets)
         made.start = self.start
         made.norm_statistics = self.norm_statistics
         made.precision = self.precision

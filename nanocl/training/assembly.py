@@ -21,6 +21,7 @@ from nanocl.training import pretraining
 from nanocl.training.context import Context
 from nanocl.training.heads import Network, choose
 from nanocl.training.loop import Learner
+from nanocl.training.moments import check_restart
 
 # a size that fits in no memory is a mistake of the caller, too
 MISTAKES = (ValueError, RuntimeError, MemoryError, OverflowError)
@@ -62,7 +63,10 @@ def build(
         kind=choose(spec.training.head, spec.scenario, scenario.measure),
     )
     _restore_heads(network, str(model.options.get("weights", "")), scenario)
-    _apply_switches(network, scenario)
+    norm_statistics = _norm_statistics(spec, scenario)
+    network.frozen_statistics = norm_statistics == "freeze"
+    if scenario.precision == "bf16":
+        network.cast(torch.bfloat16)
     network = network.to(device)
     strategies = [catalogue.make("strategies", part) for part in spec.strategy]
     learner = Learner(
@@ -74,8 +78,10 @@ def build(
         measure=scenario.measure,
         device=device,
     )
-    if scenario.norm_statistics == "restore":
+    if norm_statistics == "restore":
         learner.keep_statistics()
+    if spec.training.optimizer_state == "reset-step":
+        check_restart(learner.optimizer)
     return learner, scenario
 
 
@@ -191,10 +197,22 @@ def _restore_heads(network: Network, weights: str, scenario: Scenario) -> None:
         network.put_head(label, head, weights)
 
 
-def _apply_switches(network: Network, scenario: Scenario) -> None:
-    network.frozen_statistics = scenario.norm_statistics == "freeze"
-    if scenario.precision == "bf16":
-        network.cast(torch.bfloat16)
+def _norm_statistics(spec: RunSpec, scenario: Scenario) -> str:
+    """The option of the training, or that of the stream where the training has the default."""
+    chosen = spec.training.norm_statistics
+    if chosen == "update":
+        return scenario.norm_statistics
+    if scenario.norm_statistics not in ("update", chosen):
+        raise UserError(
+            f"training.norm_statistics={chosen} and stream.norm_statistics="
+            f"{scenario.norm_statistics} differ: set one of them"
+        )
+    if chosen == "restore" and spec.scenario != "task":
+        raise UserError(
+            "training.norm_statistics=restore needs the task label in the test, got the "
+            f"{spec.scenario}-incremental scenario; use update or freeze"
+        )
+    return chosen
 
 
 def _optimizer(strategies: Sequence[Any], network: Network) -> torch.optim.Optimizer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -152,4 +153,14 @@ def _result(
         cost=cost,
         data=tuple(scenario.data),
         environment=measure.environment(device),
+        experiences=_experiences(scenario),
+    )
+
+
+def _experiences(scenario: Scenario) -> tuple[dict[str, Any], ...]:
+    """Classes and numbers of samples of each experience, for the record."""
+    streams = zip(scenario.labels, scenario.train_stream, scenario.test_stream, strict=True)
+    return tuple(
+        {"classes": labels, "train": len(train.dataset), "test": len(test.dataset)}
+        for labels, train, test in streams
     )

@@ -20,8 +20,10 @@ from nanocl.training.drift import DriftMeter
 from nanocl.training.epochs import InterruptibleTemplate
 from nanocl.training.heads import Network
 from nanocl.training.measure import Meter
+from nanocl.training.moments import restart_bias_correction
 from nanocl.training.normalisation import RunningStatistics
 from nanocl.training.observers import Diverged, Scores, Ticker
+from nanocl.training.schedule import Schedule
 
 
 class Learner(InterruptibleTemplate):
@@ -71,6 +73,8 @@ class Learner(InterruptibleTemplate):
         super().check_model_and_optimizer(
             reset_optimizer_state=self.training.optimizer_state == "reset", **kwargs
         )
+        if self.training.optimizer_state == "reset-step":
+            restart_bias_correction(self.optimizer)
 
     def make_optimizer(self, **kwargs: Any) -> None:
         """Keep the optimizer's groups: parameters that the strategy left out stay out.
@@ -242,7 +246,13 @@ def train(
     """
     scores = Scores(scenario.measure)
     tests = getattr(scenario, f"{learner.training.measured_on}_stream")
-    learner.plugins[:0] = [scores, Ticker(meter, tell)]
+    training = learner.training
+    schedule = Schedule(training.schedule, training.schedule_at, scenario.start)
+    learner.plugins[:0] = [
+        scores,
+        Ticker(meter, tell),
+        *([] if training.schedule == "constant" else [schedule]),
+    ]
     outcome = so_far or Outcome()
     if not outcome.initial:
         learner.eval(tests)

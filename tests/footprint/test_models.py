@@ -17,6 +17,7 @@ from nanocl.records import UserError
         ("slim-resnet18", (3, 32, 32)),
         ("torchvision:resnet18", (3, 64, 64)),
         ("timm:vit_tiny_patch16_224", (3, 32, 32)),
+        ("timm:convnext_atto_rms", (3, 64, 64)),
     ],
 )
 def test_norms_and_output_layer_are_those_that_a_run_trains_densely(model, inputs):

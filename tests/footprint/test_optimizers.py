@@ -1,5 +1,6 @@
 """Optimizers by name store what is predicted, with the parameter groups of a run."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +10,10 @@ import torch
 from state_counts import counted, network
 from torch import nn
 
-from nanocl.footprint import footprint, models, optimizers
+from nanocl import optim
+from nanocl.footprint import footprint, models, optimizers, state_bytes_of
 from nanocl.footprint.architectures import Weight
+from nanocl.libraries.groups import dense_groups
 from nanocl.plugins import catalogue
 from nanocl.plugins.catalogue import Catalogue, UnknownOption, UnknownPlugin
 from nanocl.records import UserError
@@ -38,6 +41,10 @@ from nanocl.records import UserError
         ("microadam", {}),
         ("lora", {}),
         ("lora", {"dense": "norms+head", "rank": 3}),
+        ("pafi", {}),
+        ("pafi", {"dense": "none", "density": 0.03}),
+        ("lift", {}),
+        ("mofo", {}),
         ("classp", {}),
         ("cautious-adamw", {}),
         ("adamw", {}),
@@ -62,6 +69,49 @@ def test_a_strategy_in_a_run_stores_what_is_predicted(
     assert needs.weights == needs.gradients == 4 * needs.parameters
 
 
+def test_pafi_is_refused_where_the_bytes_depend_on_the_weights():
+    weights = [Weight("large", (300, 300)), Weight("small", (20,))]
+    predicted = state_bytes_of(optim.PaFi, {"chunk_size": None}, torch.float32)
+    with pytest.raises(UserError, match=r"takes 10 or 12 bytes; use chunk_size=32768"):
+        footprint(weights, predicted, torch.float32)
+
+
+TINY_LLAMA = {
+    "model_type": "llama",
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "intermediate_size": 48,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "vocab_size": 64,
+}
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_a_llama_of_transformers_stores_what_is_predicted_from_its_config(tmp_path, tied):
+    transformers = pytest.importorskip("transformers")
+    config = {**TINY_LLAMA, "tie_word_embeddings": tied}
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(config))
+    sizes = {name: value for name, value in config.items() if name != "model_type"}
+    real = transformers.LlamaForCausalLM(transformers.LlamaConfig(**sizes))
+    optimizer = optim.NanoAdam(dense_groups(real, "norms+head", 1e-3), density=0.1)
+    predicted, _ = optimizers.resolve("nanoadam", {"density": 0.1}, torch.float32)
+    weights = models.weights_of(f"transformers:{file}")
+    assert footprint(weights, predicted, torch.float32).state == counted(optimizer)
+
+
+def test_norms_of_timm_store_what_is_predicted():
+    pytest.importorskip("timm")
+    model, inputs = "timm:convnext_atto_rms", (3, 64, 64)
+    strategy = Catalogue().make("strategies", Catalogue().complete("strategies", "nanoadam", {}))
+    predicted, _ = optimizers.resolve("nanoadam", {}, torch.float32)
+    weights = models.weights_of(model, inputs=inputs, outputs=10)
+    state = footprint(weights, predicted, torch.float32).state
+    assert state == counted(strategy.make_optimizer(network(model, inputs, 10)))
+    assert sum(weight.role == "norm" for weight in weights) == 17
+
+
 @pytest.mark.parametrize(
     "name", ["Adadelta", "Adafactor", "Adamax", "ASGD", "NAdam", "RAdam", "RMSprop", "Rprop", "SGD"]
 )
@@ -78,6 +128,9 @@ def test_an_optimizer_of_torch_stores_what_is_predicted(name, dtype):
 @pytest.mark.parametrize(
     ("name", "options"),
     [
+        ("pytorch-optimizer:AdaFactor", {}),
+        ("pytorch-optimizer:AdaFactor", {"beta1": 0.9}),
+        ("pytorch-optimizer:Lion", {"beta1": 0.5}),
         ("torch:Muon", {}),
         ("torch:Muon", {"input_layer": True}),
         ("pytorch-optimizer:Muon", {}),
@@ -118,6 +171,21 @@ def stored_bytes(value: object) -> int:
     """Bytes of a tensor, or of the tensors of GaLore's projection."""
     held = vars(value).values() if hasattr(value, "ortho_matrix") else [value]
     return sum(one.numel() * one.element_size() for one in held if torch.is_tensor(one))
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("SaRA", "depends on the weights' values"),
+        ("LoRARite", "for a weight depends on the others"),
+        ("MADGRAD", "keeps tensors that belong to no single weight"),
+    ],
+)
+def test_an_optimizer_whose_state_does_not_follow_from_shapes_is_refused(name, reason):
+    pytest.importorskip("pytorch_optimizer")
+    predicted, _ = optimizers.resolve(f"pytorch-optimizer:{name}", {}, torch.float32)
+    with pytest.raises(UserError, match=reason):
+        predicted(Weight("w.weight", (100, 60)))
 
 
 def test_galore_has_less_state_than_adam_by_its_rank():

@@ -120,9 +120,16 @@ def test_state_takes_the_bytes_that_are_predicted_but_for_the_rounding_of_each_s
     )
     train(params, optimizer, 2)
     counted = sum(state_bytes(optimizer, param) for param in params)
-    assert (
-        counted == optimizer.state_bytes() and counted <= predicted < counted + 3 * 10
-    )  # ten bytes an entry
+    assert counted == optimizer.state_bytes()
+    assert counted <= predicted < counted + 3 * 10  # ten bytes an entry
+
+
+def test_frozen_parameters_are_no_part_of_the_predicted_state():
+    params = make_params(((30, 70), (40, 40)), torch.float32, scales=(1.0, 0.1))
+    params[0].requires_grad_(False)
+    optimizer = PaFi(params)
+    train(params[1:], optimizer, 2)
+    assert optimizer.state_bytes() == sum(state_bytes(optimizer, param) for param in params)
 
 
 @pytest.mark.parametrize(

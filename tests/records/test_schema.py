@@ -42,6 +42,22 @@ def test_a_saved_record_fits_the_whole_published_schema(tmp_path):
     Draft202012Validator(schema.schema()).validate(record)
 
 
+def test_what_came_later_is_left_out_at_its_default_and_read_back_where_it_is_not(tmp_path):
+    record = json.loads(one_record(tmp_path).read_text())
+    assert "experiences" not in record
+    assert not {*records.spec.LATER} & {*record["spec"]["training"]}
+    plain = a_result()
+    training = dataclasses.replace(plain.spec.training, schedule="cosine")
+    later = dataclasses.replace(
+        plain,
+        spec=dataclasses.replace(plain.spec, training=training),
+        experiences=({"classes": (3, 1), "train": 20, "test": 4},),
+    )
+    path = store.save(later, tmp_path)
+    assert store.load(path, tmp_path) == later
+    Draft202012Validator(schema.schema()).validate(json.loads(path.read_text()))
+
+
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [

@@ -90,10 +90,33 @@ def test_a_loss_that_rose_is_positive_forgetting_and_its_worst_value_is_the_larg
 
 
 def test_joint_training_at_the_end_only_gives_a_gap_and_no_intransigence():
-    run = RUN._replace(joint=Evaluation(INITIAL, (INITIAL, INITIAL, (0.95, 0.9, 0.85))))
+    run = RUN._replace(
+        joint=Evaluation(INITIAL, (INITIAL, INITIAL, (0.95, 0.9, 0.85)), untrained=2)
+    )
     assert metrics.gap_to_joint(run) == metrics.gap_to_joint(RUN)
     with pytest.raises(Undefined, match="only at the end"):
         metrics.intransigence(run)
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        metrics.average_incremental_accuracy,
+        metrics.learning_accuracy,
+        metrics.forgetting,
+        metrics.first_minus_last,
+        metrics.backward_transfer,
+        metrics.forward_transfer,
+        metrics.minimum_accuracy,
+        metrics.intransigence,
+    ],
+)
+def test_rows_of_an_untrained_model_decide_no_metric(metric):
+    run = RUN._replace(untrained=2)
+    with pytest.raises(Undefined, match="not trained before experience 3 of 3"):
+        metric(run)
+    assert metrics.average_accuracy(run) == metrics.average_accuracy(RUN)
+    assert metrics.gap_to_joint(run) == metrics.gap_to_joint(RUN)
 
 
 @given(matrices)

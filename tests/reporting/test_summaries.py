@@ -4,7 +4,7 @@ import pytest
 from making import MATRIX, a_result, a_spec, shifted
 
 from nanocl.records import Part
-from nanocl.reporting import metrics, summaries
+from nanocl.reporting import metrics, summaries, tables
 from nanocl.reporting.summaries import summarise
 
 
@@ -48,6 +48,34 @@ def test_seeds_and_origins_of_options_do_not_split_a_protocol():
 def test_rows_are_sorted_by_name_and_joint_training_comes_last():
     rows = summarise([*runs("joint"), *runs("si"), *runs("ewc"), *runs("adam+joint")])
     assert [row.strategy for row in rows] == ["ewc", "si", "adam+joint", "joint"]
+
+
+def trained_at_the_end(spec, drift=True):
+    """Three rows, the first two of a model that has not moved yet."""
+    result = a_result(spec, MATRIX)
+    still = replace(result.drift[0], start={"all": {"l2": 0.0}})
+    rows = (result.initial, result.initial, MATRIX[2])
+    entries = (still, still, result.drift[2]) if drift else ()
+    return replace(result, evaluation=MATRIX if drift else rows, drift=entries)
+
+
+@pytest.mark.parametrize("drift", [True, False])
+def test_of_training_at_the_end_only_the_last_row_counts_and_the_table_says_why(drift):
+    end = trained_at_the_end(a_spec("joint", when="end"), drift)
+    sgd, joint = summarise([a_result(a_spec(), MATRIX), end])
+    undefined = [name for name, values in joint.columns.items() if None in values]
+    assert {"learning_accuracy", "forgetting", "backward_transfer"} <= {*undefined}
+    assert joint.columns["average_accuracy"] == (pytest.approx(0.6),)
+    assert sgd.columns["intransigence"] == (None,) and sgd.columns["gap_to_joint"] != (None,)
+    page = tables.document([sgd, joint], "markdown")
+    assert "`-` in LA: the model was not trained before experience 3 of 3" in page
+
+
+def test_rows_before_the_start_of_a_stream_are_those_of_a_trained_model():
+    spec = a_spec()
+    spec = replace(spec, stream=replace(spec.stream, options={"start": 1}))
+    (row,) = summarise([trained_at_the_end(spec)])
+    assert row.columns["forgetting"] != (None,)
 
 
 def test_joint_training_of_the_same_seed_is_the_reference_and_has_none_itself():

@@ -9,8 +9,10 @@ from small_runs import spec
 
 from nanocl.protocols.pinning import pin
 from nanocl.records import UserError
-from nanocl.training import assembly
+from nanocl.training import assembly, loop
 from nanocl.training.context import Context
+from nanocl.training.drift import DriftMeter
+from nanocl.training.measure import Meter
 
 
 def test_every_strategy_starts_from_the_same_weights_and_data():
@@ -65,3 +67,29 @@ def test_weights_that_changed_since_the_call_began_are_refused(tmp_path):
     path.write_bytes(content)
     with pytest.raises(UserError, match=f"SHA-256 began with {run.model.weights} when"):
         assembly.build(run, Context())
+
+
+def test_a_frozen_backbone_with_frozen_statistics_forgets_exactly_nothing_on_any_stream():
+    """A public report elsewhere: frozen weights, drifting statistics (GPM#9, WSN#3)."""
+    forgotten = {}
+    for statistics in ("update", "freeze"):
+        settings = {
+            "model": {"norm": "batch"},
+            "training": {"norm_statistics": statistics, "epochs": "1"},
+        }
+        run = spec("sgd", model="small-cnn", scenario="task", settings=settings)
+        learner, scenario = assembly.build(run, Context())
+        learner.model.backbone.requires_grad_(False)
+        meter = Meter()
+        drift = DriftMeter(learner.model, learner.model.head_parameters())
+        rows = loop.train(learner, scenario, meter, drift=drift).evaluation
+        forgotten[statistics] = [rows[j][j] - rows[-1][j] for j in range(len(rows))]
+    assert forgotten["freeze"] == [0.0] * 5 != forgotten["update"]
+
+
+def test_statistics_of_each_task_need_its_label_and_one_place_decides():
+    settings = {"training": {"norm_statistics": "restore"}}
+    with pytest.raises(UserError, match="needs the task label in the test, got the class-incr"):
+        assembly.build(spec(settings=settings), Context())
+    learner, _ = assembly.build(spec(scenario="task", settings=settings), Context())
+    assert learner.statistics is not None

@@ -3,11 +3,12 @@
 import dataclasses
 import functools
 
+import numpy as np
 import pytest
 from small_runs import numbers, spec
 
 from nanocl.engine import local
-from nanocl.records import RunFailure, UserError
+from nanocl.records import RunFailure, UserError, encoding
 from nanocl.training import assembly, experiment
 from nanocl.training.context import Context
 
@@ -107,3 +108,21 @@ def test_what_a_strategy_holds_in_training_only_counts_too():
     assert cost.strategy_state_bytes >= 5 * 4 * cost.parameters, (
         "omega, anchor, path, gradient and weight of SI"
     )
+
+
+@pytest.mark.parametrize("scenario", ["class", "task", "domain"])
+def test_the_record_says_which_classes_each_experience_had(scenario):
+    run = spec(seed=3, scenario=scenario)
+    result = experiment.run_one(run, Context())
+    order = np.random.default_rng(3).permutation(10).tolist()
+    pairs = [sorted(order[i : i + 2]) for i in range(0, 10, 2)]
+    assert [sorted(one["classes"]) for one in result.experiences] == pairs
+    if scenario == "domain":  # targets are positions, so their order counts
+        assert [list(one["classes"]) for one in result.experiences] == [
+            order[i : i + 2] for i in range(0, 10, 2)
+        ]
+    _, stream = assembly.build(run, Context())
+    assert [one["train"] for one in result.experiences] == [
+        len(experience.dataset) for experience in stream.train_stream
+    ]
+    assert encoding.from_record(encoding.to_record(result)).experiences == result.experiences

@@ -42,6 +42,7 @@ def killed_within(monkeypatch, folder, run, writes):
         ("lwf+adamw", "task"),
         ("er+lift", "class"),
         ("derpp+adamw", "class"),
+        ("er+derpp", "class"),
         ("a-gem+sgd", "task"),
         ("online-ewc+pafi", "domain"),
         ("lora", "task"),
@@ -61,6 +62,17 @@ def test_a_run_that_was_cut_in_an_experience_goes_on_bit_for_bit(
     again = experiment.run_one(run, Context(checkpoints=tmp_path), told.append)
     assert numbers(again) == numbers(whole) and again.cost.steps == in_all
     assert not [one for one in told if isinstance(one, Notice)]
+
+
+@pytest.mark.parametrize("at", ["experience", "stream"])
+def test_a_schedule_and_a_restarted_bias_correction_go_on_in_an_experience(
+    tmp_path, monkeypatch, at
+):
+    training = {"schedule": "cosine", "schedule_at": at, "optimizer_state": "reset-step"}
+    run = spec("adam", settings={"training": {**FOUR_EPOCHS["training"], **training}})
+    whole = experiment.run_one(run, Context())
+    killed_within(monkeypatch, tmp_path, run, writes=round(0.37 * whole.cost.steps))
+    assert numbers(experiment.run_one(run, Context(checkpoints=tmp_path))) == numbers(whole)
 
 
 def test_only_the_rest_of_the_experience_is_trained(tmp_path, monkeypatch):
