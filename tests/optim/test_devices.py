@@ -129,10 +129,11 @@ def test_weights_on_two_devices_are_trained_together(make):
     on_cpu, on_gpu = parameters("cpu"), parameters("cuda")
     together = make([{"params": on_cpu}, {"params": on_gpu}], lr=0.01)
     take_steps(together, [*on_cpu, *on_gpu], range(4))
-    for device, params in (("cpu", on_cpu), ("cuda", on_gpu)):
-        alone = parameters(device)
-        take_steps(make(alone, lr=0.01), alone, range(4))
-        assert_nearly_all_close(params, alone)
+    # at the same places in the optimizer, since random numbers differ between places
+    first, second = parameters("cpu"), parameters("cpu")
+    alone = make([{"params": first}, {"params": second}], lr=0.01)
+    take_steps(alone, [*first, *second], range(4))
+    assert_nearly_all_close([*on_cpu, *on_gpu], [*first, *second])
 
 
 @pytest.mark.gpu
