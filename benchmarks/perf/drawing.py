@@ -97,18 +97,18 @@ def _time_and_memory(
     shown.sort(key=lambda row: (row.state_bytes, row.amortised))
     for number, row in enumerate(shown):
         style, state = styles[row.optimizer], max(row.state_bytes, EDGE)
-        # beside a similar point on its right, the label goes to the left
-        crowded = any(
-            other.state_bytes < 4 * state and 1 / 1.3 < other.amortised / row.amortised < 1.3
-            for other in shown[number + 1 :]
-        )
         axis.plot(state, row.amortised, color=style.colour, marker=style.marker, linestyle="")
+        place, side = (6, -3), "left"
+        if any(_is_near(row, other, 4) for other in shown[number + 1 :]):
+            place, side = (-6, -3), "right"
+            if any(_is_near(other, row, 6) for other in shown[:number]):
+                place, side = (0, 7), "center"  # there are points on both sides
         axis.annotate(
             row.optimizer,
             (state, row.amortised),
             fontsize=8,
-            xytext=(-6 if crowded else 6, -3),
-            ha="right" if crowded else "left",
+            xytext=place,
+            ha=side,
             textcoords="offset points",
         )
     axis.set(
@@ -121,6 +121,13 @@ def _time_and_memory(
         [0.05, 0.1, 0.2, 0.5, 1, 2, 4, 8], ["0.05", "0.1", "0.2", "0.5", "1", "2", "4", "8"]
     )
     _ratios(axis)
+
+
+def _is_near(left: Row, right: Row, factor: float) -> bool:
+    """Whether a label between two points on one level would be written over one of them."""
+    level = right.amortised / left.amortised
+    state = max(left.state_bytes, EDGE)
+    return state <= right.state_bytes < factor * state and 1 / 1.3 < level < 1.3
 
 
 def _time_over_sets(
