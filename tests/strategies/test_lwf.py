@@ -135,3 +135,15 @@ def test_regression_keeps_old_outputs():
 def test_an_option_out_of_range_is_named_with_its_value(options, message):
     with pytest.raises(ValueError, match=message):
         LwF(**options)
+
+
+def test_the_penalty_is_zero_where_model_and_copy_agree_and_a_divergence_elsewhere():
+    # avalanche#825, #1018, #1260, mammoth#22: a negative penalty, or a softmax taken twice
+    lwf, generator = LwF(), torch.Generator().manual_seed(0)
+    for _ in range(20):
+        before, now = (5 * torch.randn(6, 4, generator=generator) for _ in range(2))
+        assert lwf._distance(before, before, False).item() == pytest.approx(0, abs=1e-6)
+        old, new = (values.double().div(2).softmax(1) for values in (before, now))
+        expected = (old * (old / new).log()).sum(1).mean().item()
+        assert lwf._distance(now, before, False).item() == pytest.approx(expected, rel=1e-4)
+        assert expected > 0

@@ -5,12 +5,16 @@ import functools
 
 import numpy as np
 import pytest
+import torch
 from small_runs import numbers, spec
 
+from nanocl.data.batches import tensor_parts
 from nanocl.engine import local
 from nanocl.records import RunFailure, UserError, encoding
-from nanocl.training import assembly, experiment
+from nanocl.training import assembly, experiment, loop
 from nanocl.training.context import Context
+from nanocl.training.drift import DriftMeter
+from nanocl.training.measure import Meter
 
 
 def test_the_same_seed_gives_the_same_numbers_bit_for_bit():
@@ -126,3 +130,30 @@ def test_the_record_says_which_classes_each_experience_had(scenario):
         len(experience.dataset) for experience in stream.train_stream
     ]
     assert encoding.from_record(encoding.to_record(result)).experiences == result.experiences
+
+
+@pytest.mark.parametrize("head", ["seen", "all"])
+def test_the_masked_matrix_is_the_argmax_over_own_classes_of_recomputed_logits(head):
+    # RaptorMai#10, agem#1, GMvandeVen#26: logits of classes of the future must not leak
+    run = spec("adamw", settings={"training": {"head": head, "epochs": "3"}})
+    learner, scenario = assembly.build(run, Context())
+    expected = []
+
+    def recompute(outcome):
+        network, row = learner.model.eval(), []
+        for experience in scenario.test_stream:
+            ((dataset, rows),) = tensor_parts(experience.dataset)
+            inputs, targets, _ = dataset.batch(rows)
+            own = sorted(experience.classes_in_this_experience)
+            with torch.no_grad():
+                logits = network.head(network.backbone(inputs))[:, own]
+            chosen = torch.tensor(own)[logits.argmax(1)]
+            row.append((chosen == targets).double().mean().item())
+        expected.append(row)
+
+    drift = DriftMeter(learner.model, learner.model.head_parameters())
+    outcome = loop.train(learner, scenario, Meter(), drift=drift, after_experience=recompute)
+    for trained, (masked, wanted) in enumerate(zip(outcome.masked, expected, strict=True)):
+        known = trained + 1 if head == "seen" else len(wanted)
+        assert masked[:known] == pytest.approx(wanted[:known], abs=0)
+    assert outcome.masked != outcome.evaluation
