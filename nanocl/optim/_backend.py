@@ -7,15 +7,16 @@ function; where another kind lacks one, the plain function is used.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, Protocol
 
 from torch import Tensor
 
 from nanocl.optim._compiled import arrays
+from nanocl.optim._threads import Work
 from nanocl.optim._triton import tensors
 
 try:
@@ -86,6 +87,27 @@ def _function(kind: str, algorithm: str, name: str) -> Callable[..., Any]:
     return function
 
 
-def repeated_step(*step: Any) -> RepeatedStep | None:
-    """See `RepeatedStep.of`; None without numba."""
-    return RepeatedStep.of(*step) if HAS_NUMBA else None
+def repeated_step(
+    params: list[Tensor], states: Any, group: dict[str, Any], works: Sequence[Work]
+) -> Repeated | None:
+    """The step that gave `works`, to repeat it: see `RepeatedStep.of` and `RepeatedLaunch.of`."""
+    kind = kind_for(params[0], group.get("fused"))
+    if kind == COMPILED:
+        return RepeatedStep.of(params, states, group, works) if works else None
+    if kind == TRITON and works:
+        module = import_module("nanocl.optim._triton.repeat")  # loads Triton
+        repeated: Repeated | None = module.RepeatedLaunch.of(params, states, group, works)
+        return repeated
+    return None
+
+
+class Repeated(Protocol):
+    """A step of a group that can be repeated; see `RepeatedStep`."""
+
+    selected: bool
+
+    @property
+    def steps(self) -> set[int]: ...
+
+    def again(self, params: list[Tensor], states: Any, group: dict[str, Any]) -> list[Work] | None:
+        """Take one more step and return its loops; None if anything changed."""

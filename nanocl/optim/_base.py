@@ -5,23 +5,20 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from itertools import chain, count
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch._compile import _disable_dynamo  # torch.compiler.disable imports Triton at once
 from torch.optim import Optimizer
 
-from nanocl.optim._backend import repeated_step
+from nanocl.optim._backend import Repeated, repeated_step
 from nanocl.optim._changes import Changes
 from nanocl.optim._gradients import check_plain, check_sizes
 from nanocl.optim._plain.rounding import stream_key
 from nanocl.optim._shards import is_distributed, local, options_of_shard, shard_of
 from nanocl.optim._states import check_entries, check_groups, loaded_state, saved_state
 from nanocl.optim._threads import Work, run
-
-if TYPE_CHECKING:
-    from nanocl.optim._compiled.repeat import RepeatedStep
 
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
@@ -48,7 +45,7 @@ class CompactOptimizer(Optimizer):
     def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
         self.check_options(defaults)
         self.rounds = 0  # calls of `step` and `zero_grad`
-        self._repeated: dict[int, RepeatedStep] = {}  # by number of the group
+        self._repeated: dict[int, Repeated] = {}  # by number of the group
         self._changes = Changes(defaults)
         super().__init__(params, defaults)
 
@@ -239,7 +236,7 @@ class CompactOptimizer(Optimizer):
             self._repeated[number] = repeated
         return works
 
-    def _selects(self, repeated: RepeatedStep, group: dict[str, Any]) -> bool:
+    def _selects(self, repeated: Repeated, group: dict[str, Any]) -> bool:
         """Whether the next step of some parameter begins with a new selection."""
         return repeated.selected and any(self.is_due(step, group) for step in repeated.steps)
 

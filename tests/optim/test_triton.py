@@ -81,16 +81,86 @@ def test_the_interpreted_kernel_steps_like_plain_pytorch(
     assert_same_training(nn.Parameter, options, dtype, state_dtype)
 
 
+def train_together(params, options, steps=8):
+    """Train several parameters in two groups, one of which has a new gradient tensor each step."""
+    groups = [{"params": params[:3]}, {"params": params[3:], "density": 1.0}]
+    optimizer = NanoAdam(groups, lr=0.05, weight_decay=0.1, **options)
+    for step in range(steps):
+        generator = torch.Generator().manual_seed(step)
+        for number, param in enumerate(params):
+            drawn = torch.randn(param.shape, generator=generator)
+            drawn = drawn.to(device=param.device, dtype=param.dtype)
+            if param.grad is None or number % 2:
+                param.grad = drawn
+            else:
+                param.grad.copy_(drawn)
+        if step == 5:
+            params[1].grad = None  # a frozen layer: the others are stepped all the same
+        optimizer.param_groups[0]["lr"] = 0.05 / (1 + step)
+        optimizer.step()
+    return optimizer
+
+
+def drawn_parameters(move, dtype):
+    sizes = (3001, 40, 1000, 77, 513)
+    drawn = [torch.randn(n, generator=torch.Generator().manual_seed(n)) for n in sizes]
+    return [move(weights.to(dtype)) for weights in drawn]
+
+
+TOGETHER = [
+    {"density": 0.1, "mask_interval": 3},
+    {"density": 0.1, "mask_interval": 4, "moment_policy": "reset"},
+    {"density": 0.3, "chunk_size": 100, "mask_interval": 100},
+]
+
+
+def assert_same_together(move, options, dtype):
+    ours, plain = drawn_parameters(move, dtype), drawn_parameters(nn.Parameter, dtype)
+    optimizer = train_together(ours, options)
+    train_together(plain, {**options, "fused": False})
+    coarse = dtype != torch.float32
+    for one, other in zip(ours, plain, strict=True):
+        one, other = one.detach().cpu().float(), other.detach().float()
+        apart = (one - other).abs() > (2**-7 if coarse else 1e-5) * (1 + other.abs())
+        assert apart.sum() <= 0.01 * one.numel()  # rounding may change what is selected next
+    return optimizer
+
+
+@pytest.mark.parametrize("options", TOGETHER)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_one_launch_for_many_parameters_steps_like_plain_pytorch(load, monkeypatch, options, dtype):
+    load(interpret=True)
+    repeat = importlib.reload(importlib.import_module("nanocl.optim._triton.repeat"))
+    kind = {False: "_plain", None: "_triton"}
+    monkeypatch.setattr(_backend, "kind_for", lambda param, fused: kind[fused])
+    monkeypatch.setattr(repeat, "fits", lambda param: param.grad is not None)
+    launches, again = [], repeat.RepeatedLaunch.again
+    monkeypatch.setattr(
+        repeat.RepeatedLaunch,
+        "again",
+        lambda self, *step: launches.append(len(step[0])) or again(self, *step),
+    )
+    assert_same_together(nn.Parameter, options, dtype)
+    assert launches.count(3) >= 3 and launches.count(2) >= 5
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("options", TOGETHER)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_one_launch_for_many_parameters_on_a_gpu_steps_like_plain_pytorch(options, dtype):
+    if dtype == torch.bfloat16:
+        options = {**options, "state_dtype": "float32"}
+    optimizer = assert_same_together(lambda weights: nn.Parameter(weights.cuda()), options, dtype)
+    assert all(type(one).__name__ == "RepeatedLaunch" for one in optimizer._repeated.values())
+    assert len(optimizer._repeated) == 2
+
+
 @pytest.mark.parametrize(
     ("param", "state", "sparse"),
     [("*fp32", "*fp32", True), ("*i16", "*i16", True), ("*fp16", "*fp32", False)],
 )
 @pytest.mark.parametrize("capability", [80, 90])
 def test_the_kernel_compiles_for_a_gpu(load, param, state, sparse, capability):
-    compiler, backends = (
-        pytest.importorskip("triton.compiler"),
-        pytest.importorskip("triton.backends.compiler"),
-    )
     kernel = load(interpret=False)._adamw
     types = {
         "param": param,
@@ -122,6 +192,38 @@ def test_the_kernel_compiles_for_a_gpu(load, param, state, sparse, capability):
         name: "constexpr" if name in constants else types.get(name, "fp32")
         for name in kernel.arg_names
     }
+    assert_compiles(kernel, signature, constants, capability)
+
+
+@pytest.mark.parametrize(("param", "sparse"), [("fp32", True), ("int16", True), ("fp16", False)])
+@pytest.mark.parametrize("capability", [80, 90])
+def test_the_kernel_for_many_parameters_compiles_for_a_gpu(load, param, sparse, capability):
+    from triton import language
+
+    kernel = load(interpret=False)._adamw_together
+    types = {"table": "*i64", "owner": "*i32", "inverse1": "*fp32", "inverse2": "*fp32"}
+    types |= {"since": "i32", "oldest": "i32"}
+    elements = {"fp32": language.float32, "int16": language.int16, "fp16": language.float16}
+    constants = {
+        "PARAM": elements[param],
+        "OFFSET": language.int16,
+        "SPARSE": sparse,
+        "AGED": sparse,
+        "PARAM_BITS": param == "int16",
+        "COLUMNS": 11,
+        "BLOCK": 1024,
+        "PARTS": 4,
+    }
+    signature = {
+        name: "constexpr" if name in constants else types.get(name, "fp32")
+        for name in kernel.arg_names
+    }
+    assert_compiles(kernel, signature, constants, capability)
+
+
+def assert_compiles(kernel, signature, constants, capability):
+    compiler = pytest.importorskip("triton.compiler")
+    backends = pytest.importorskip("triton.backends.compiler")
     places = {(kernel.arg_names.index(name),): value for name, value in constants.items()}
     source = compiler.ASTSource(kernel, signature, constexprs=places)
     compiled = compiler.compile(source, target=backends.GPUTarget("cuda", capability, 32))

@@ -6,12 +6,10 @@ through them takes longer than the loop over a parameter of some ten thousand en
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from operator import is_not
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from nanocl.optim._compiled.adamw import arguments
@@ -20,10 +18,8 @@ from nanocl.optim._compiled.loops_adamw import HEAD, adamw_all, adamw_selected
 from nanocl.optim._gradients import gradient_of
 from nanocl.optim._plain.adamw import adam_step
 from nanocl.optim._threads import Work, table_of
+from nanocl.optim._unchanged import States, Unchanged, is_repeatable
 
-States = Mapping[Tensor, dict[str, Any]]
-
-ARRAYS = ("mean", "square", "start", "offset", "age")
 # columns of the table
 PARAM = HEAD
 GRAD = HEAD + 1
@@ -49,10 +45,7 @@ class RepeatedStep:
         self._cost = sum(work.cost for work in works)
         self._table = table_of(works)
         self._states = states
-        self._kept = [
-            (state, tuple(map(state.get, ARRAYS)), param.dtype, param.numel())
-            for param, state in zip(params, states, strict=True)
-        ]
+        self._unchanged = Unchanged(params, states)
         # the step at which the ages of each parameter were stored
         self._begun = np.array([state["step"] - adam_step(state, group).since for state in states])
 
@@ -64,24 +57,16 @@ class RepeatedStep:
         group: dict[str, Any],
         works: Sequence[Work],
     ) -> RepeatedStep | None:
-        """The step that did `works`, to repeat it; None unless they were one call.
-
-        Also None with stochastic rounding, whose keys differ by parameter and step, and with decay
-        of all entries, which is not part of the loops.
-        """
+        """The step that did `works`, to repeat it; None unless they were one call."""
         calls = {(id(work.loop), id(work.args)) for work in works}
         if (
             len(works) != len(params)
             or len(calls) != 1
             or works[0].loop not in (adamw_selected, adamw_all)
-            or group["decay_scope"] == "all"
         ):
             return None
         mine = [states[param] for param in params]
-        stochastic = group["weight_rounding"] == "stochastic"
-        if stochastic or mine[0]["mean"].dtype == torch.bfloat16:
-            return None
-        return cls(params, mine, group, works)
+        return cls(params, mine, group, works) if is_repeatable(mine, group) else None
 
     @property
     def steps(self) -> set[int]:
@@ -98,7 +83,7 @@ class RepeatedStep:
 
         The options of the group are those of the step before, except for scheduled numbers.
         """
-        if not self._holds(params, states):
+        if not self._unchanged.holds(params, states, fits):
             return None
         for state in self._states:
             state["step"] += 1
@@ -109,13 +94,3 @@ class RepeatedStep:
         first = self._states[0]
         args = arguments(params[0].dtype, first, adam_step(first, group))
         return [Work(self._loop, (self._table, *args), self._cost, self._cost)]
-
-    def _holds(self, params: Sequence[Tensor], states: States) -> bool:
-        return len(params) == len(self._states) and all(
-            states.get(param) is state
-            and fits(param)
-            and param.dtype == kind
-            and param.numel() == gradient_of(param).numel() == numel
-            and not any(map(is_not, map(state.get, ARRAYS), arrays))
-            for param, (state, arrays, kind, numel) in zip(params, self._kept, strict=True)
-        )

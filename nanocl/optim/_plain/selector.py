@@ -17,6 +17,8 @@ _BITS = {
     8: torch.int64,
 }
 
+# for each entry of a new selection an old place, and whether to take what is there; with a mask
+# instead of fewer places, since a GPU's host would wait for their number
 Sources = tuple[Tensor, Tensor]
 
 
@@ -99,37 +101,38 @@ def reselect(
         state["age"] = age.clamp_(max=OLDEST).to(torch.int16)
     rules = {"slot": _sources_by_slot, "reset": _no_sources}
     rule = rules.get(policy, _sources_by_entry)
-    source, kept = rule(state, start, offset)
+    sources = rule(state, start, offset)
     for name in ("mean", "square", "age"):
         if name in state:
             old = state[name]
             state[name] = old.new_zeros(len(offset))
-            state[name][kept] = old[source]
+            if sources is not None:
+                place, kept = sources
+                torch.where(kept, old[place], state[name], out=state[name])
     state.update(start=start, offset=offset, chosen=state["step"])
 
 
-def _sources_by_entry(state: dict[str, Any], start: Tensor, offset: Tensor) -> Sources:
-    """Old positions of the entries that stay selected, and their mask in the new selection."""
+def _sources_by_entry(state: dict[str, Any], start: Tensor, offset: Tensor) -> Sources | None:
+    """Old place of each entry of the new selection, and whether it was selected."""
     old = flat_index(state["start"], state["offset"], state["chunk"])
     new = flat_index(start, offset, state["chunk"])
     if len(old) == 0:
-        return _no_sources(state, start, offset)
+        return None
     place = torch.searchsorted(old, new).clamp_(max=len(old) - 1)
-    kept = old[place] == new
-    return place[kept], kept
+    return place, old[place] == new
 
 
-def _sources_by_slot(state: dict[str, Any], start: Tensor, offset: Tensor) -> Sources:
+def _sources_by_slot(state: dict[str, Any], start: Tensor, offset: Tensor) -> Sources | None:
+    if len(state["offset"]) == 0:
+        return None
     chunk = chunk_of(start, len(offset))
     # rank of each entry in its chunk; ranks beyond the old count have no moments to take
     rank = torch.arange(len(offset), device=offset.device) - start[chunk]
     old_start = state["start"]
     kept = rank < old_start.diff()[chunk]
-    place = old_start[chunk] + rank
-    return place[kept], kept
+    place = (old_start[chunk] + rank).clamp_(max=len(state["offset"]) - 1)
+    return place, kept
 
 
-def _no_sources(state: dict[str, Any], start: Tensor, offset: Tensor) -> Sources:
-    source = start.new_empty(0)
-    kept = torch.zeros(len(offset), dtype=torch.bool, device=offset.device)
-    return source, kept
+def _no_sources(state: dict[str, Any], start: Tensor, offset: Tensor) -> None:
+    return None

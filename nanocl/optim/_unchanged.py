@@ -1,0 +1,53 @@
+"""Whether a step may be repeated without looking up a group's parameters and states anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from operator import is_not
+from typing import Any
+
+from torch import Tensor
+
+from nanocl.optim._gradients import gradient_of
+
+States = Mapping[Tensor, dict[str, Any]]
+ARRAYS = ("mean", "square", "start", "offset", "age")
+
+
+class Unchanged:
+    """The arrays, types and sizes of the parameters that a step moved.
+
+    Attributes:
+        states: Their states.
+    """
+
+    def __init__(self, params: Sequence[Tensor], states: Sequence[dict[str, Any]]) -> None:
+        self.states = states
+        self._kept = [
+            (state, tuple(map(state.get, ARRAYS)), param.dtype, param.numel())
+            for param, state in zip(params, states, strict=True)
+        ]
+
+    def holds(
+        self, params: Sequence[Tensor], states: States, fits: Callable[[Tensor], bool]
+    ) -> bool:
+        """Whether these parameters and states are still those, and a kernel still fits them."""
+        return len(params) == len(self._kept) and all(
+            states.get(param) is state
+            and fits(param)
+            and param.dtype == kind
+            and param.numel() == gradient_of(param).numel() == numel
+            and not any(map(is_not, map(state.get, ARRAYS), arrays))
+            for param, (state, arrays, kind, numel) in zip(params, self._kept, strict=True)
+        )
+
+
+def is_repeatable(states: Sequence[dict[str, Any]], group: Mapping[str, Any]) -> bool:
+    """Whether the next steps differ in scheduled numbers and counts only.
+
+    Stochastic rounding has keys that differ by parameter and step, and decay of all entries is not
+    part of the loops and kernels of the step.
+    """
+    rounded = any(state["mean"].itemsize < 4 for state in states)
+    stochastic = group["weight_rounding"] == "stochastic"
+    return not (stochastic or rounded or group["decay_scope"] == "all")
