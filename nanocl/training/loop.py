@@ -35,9 +35,11 @@ class Learner(InterruptibleTemplate):
     Attributes:
         training: Epochs or iterations, mini-batch sizes, what happens to the optimizer's state.
         seed: Source of the data order, which is the same for every strategy.
+        largest: On a GPU, the largest magnitude of the loss in this epoch; NaN if it was NaN once.
     """
 
     loss: Tensor
+    largest: Tensor
     mb_output: Tensor
     optimized_param_id: dict[str, Tensor] | None
 
@@ -147,10 +149,19 @@ class Learner(InterruptibleTemplate):
         return scores
 
     def backward(self) -> None:
-        """Backward pass; a learner whose loss is not finite stops here."""
-        if not math.isfinite(self.loss.item()):
+        """Backward pass; a loss that is not finite stops the run, on a GPU after the epoch."""
+        if self.loss.is_cuda:  # reading the loss now would let the host wait for the GPU
+            self.largest = torch.maximum(self.largest, self.loss.detach().abs())
+        elif not math.isfinite(self.loss.item()):
             raise Diverged(f"the loss became {self.loss.item()}")
         super().backward()
+
+    def training_epoch(self, **kwargs: Any) -> None:
+        """One pass over the mini-batches; see `InterruptibleTemplate`."""
+        self.largest = torch.zeros((), device=self.device)
+        super().training_epoch(**kwargs)
+        if not math.isfinite(self.largest.item()):
+            raise Diverged(f"the loss became {self.largest.item()}")
 
     def optimizer_step(self) -> None:
         """One step. With `needs_closure` the optimizer repeats the pass; the first loss is kept."""

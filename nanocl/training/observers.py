@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from avalanche.training.plugins import SupervisedPlugin
 
 from nanocl.training.measure import Meter
@@ -34,27 +35,30 @@ class Scores(SupervisedPlugin):
         self.masked = []
 
     def before_eval_exp(self, strategy: Any, **kwargs: Any) -> None:
-        self._sum = 0.0
-        self._masked = 0.0
+        # sums of hits or of squared errors, on the device: reading them per mini-batch would let
+        # the host wait
+        self._sum = self._masked = torch.zeros((), dtype=torch.float64, device=strategy.device)
+        self._finite = torch.ones((), dtype=torch.bool, device=strategy.device)
         self._count = 0
 
     def after_eval_iteration(self, strategy: Any, **kwargs: Any) -> None:
         output = strategy.mb_output
         target = strategy.mb_y
-        if not output.isfinite().all():
-            raise Diverged("the model's outputs are infinite or NaN")
+        self._finite = self._finite & output.isfinite().all()
         self._count += len(target)
         if self.measure == "loss":
-            self._sum += (output - target).square().mean(1).sum().item()
+            self._sum = self._sum + (output - target).square().mean(1).sum()
             return
-        self._sum += (output.argmax(1) == target).sum().item()
+        self._sum = self._sum + (output.argmax(1) == target).sum()
         if strategy.model.kind in ("seen", "all"):
             limited = strategy.model.limit(output, strategy.mb_task_id)
-            self._masked += (limited.argmax(1) == target).sum().item()
+            self._masked = self._masked + (limited.argmax(1) == target).sum()
 
     def after_eval_exp(self, strategy: Any, **kwargs: Any) -> None:
-        self.row.append(self._sum / self._count)
-        self.masked.append(self._masked / self._count)
+        if not self._finite:
+            raise Diverged("the model's outputs are infinite or NaN")
+        self.row.append(self._sum.item() / self._count)
+        self.masked.append(self._masked.item() / self._count)
 
 
 class Ticker(SupervisedPlugin):

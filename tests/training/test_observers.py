@@ -19,7 +19,7 @@ def learner(output, target, *, kind="shared", limited=None):
 def scored(measure, *mini_batches):
     scores = Scores(measure)
     scores.before_eval(None)
-    scores.before_eval_exp(None)
+    scores.before_eval_exp(SimpleNamespace(device="cpu"))
     for mini_batch in mini_batches:
         scores.after_eval_iteration(mini_batch)
     scores.after_eval_exp(None)
