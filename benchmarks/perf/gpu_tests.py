@@ -24,7 +24,7 @@ class Outcomes:
 
     Attributes:
         counts: Tests by outcome.
-        reasons: The last line of what went wrong, or why a test was skipped, by test.
+        reasons: The first line of what went wrong, or why a test was skipped, by test.
     """
 
     def __init__(self) -> None:
@@ -37,7 +37,8 @@ class Outcomes:
         self.counts[report.outcome] += 1
         if not report.passed:
             lines = str(report.longrepr).strip().splitlines() or [""]
-            self.reasons[report.nodeid] = f"{report.outcome}: {lines[-1]}"
+            errors = [line for line in lines if line.startswith("E ")] or lines[-1:]
+            self.reasons[report.nodeid] = f"{report.outcome}: {errors[0].removeprefix('E').strip()}"
 
 
 def main() -> int:

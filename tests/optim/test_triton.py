@@ -151,8 +151,10 @@ def test_one_launch_for_many_parameters_on_a_gpu_steps_like_plain_pytorch(option
     if dtype == torch.bfloat16:
         options = {**options, "state_dtype": "float32"}
     optimizer = assert_same_together(lambda weights: nn.Parameter(weights.cuda()), options, dtype)
-    assert all(type(one).__name__ == "RepeatedLaunch" for one in optimizer._repeated.values())
-    assert len(optimizer._repeated) == 2
+    repeated = {number: type(one).__name__ for number, one in optimizer._repeated.items()}
+    # without ages one launch needs equal step counts, and one parameter has missed a step
+    together = [1] if "moment_policy" in options else [0, 1]
+    assert repeated == dict.fromkeys(together, "RepeatedLaunch")
 
 
 @pytest.mark.parametrize(
