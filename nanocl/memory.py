@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from nanocl import __version__
 from nanocl.plugins.catalogue import Catalogue
-from nanocl.records import UserError
+from nanocl.records import UserError, plain
 from nanocl.records.ranges import did_you_mean
 from nanocl.reporting import formats
 from nanocl.reporting.formats import Table
@@ -78,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(_report(command, Catalogue(command.plugin_files)), end="")
         return 0
     except UserError as error:
-        print(f"nanocl: {error}", file=sys.stderr)
+        print(f"nanocl: {plain.printable_lines(str(error))}", file=sys.stderr)
         return 2
 
 
