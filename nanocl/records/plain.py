@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-import stat
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+from nanocl.records import files
 
 SIZE_LIMIT = 64 * 1024  # bytes of one record
 READ_LIMIT = 16 * 2**20  # bytes of a file that is read at all
@@ -30,7 +31,8 @@ def parse(text: str) -> Any:
         raise ValueError(f"it is not JSON: {error}") from error
     except RecursionError as error:
         raise ValueError(f"it is nested deeper than {DEEPEST} levels") from error
-    _check_depth(value)
+    if is_deeper(value, DEEPEST):
+        raise ValueError(f"it is nested deeper than {DEEPEST} levels")
     return value
 
 
@@ -41,12 +43,7 @@ def read(path: Path) -> Any:
         OSError: It cannot be read.
         ValueError: It is not JSON, not a regular file (opening a pipe would wait), or too large.
     """
-    status = Path(path).stat()
-    if not stat.S_ISREG(status.st_mode):
-        raise ValueError("it is not a regular file")
-    if status.st_size > READ_LIMIT:
-        raise ValueError(f"it has {status.st_size} bytes, more than {READ_LIMIT}")
-    return parse(Path(path).read_text(encoding="utf-8"))
+    return parse(files.read(path, READ_LIMIT).decode())
 
 
 def printable(text: str) -> str:
@@ -66,13 +63,14 @@ def printable_lines(text: str) -> str:
     return "\n".join(map(printable, text.split("\n")))
 
 
-def _check_depth(value: Any) -> None:
+def is_deeper(value: Any, levels: int) -> bool:
+    """Whether mappings and lists are nested in each other more than so many levels."""
     level = [value]
-    for _ in range(DEEPEST + 1):
+    for _ in range(levels + 1):
         level = [item for parent in level for item in _items(parent)]
         if not level:
-            return
-    raise ValueError(f"it is nested deeper than {DEEPEST} levels")
+            return False
+    return True
 
 
 def _items(value: Any) -> Iterable[Any]:

@@ -90,7 +90,7 @@ def test_a_pipe_or_a_file_of_100_megabytes_is_not_read(results, capsys):
     path.unlink()
     with path.open("wb") as file:
         file.truncate(100 * 2**20)
-    assert_named_and_skipped(results, capsys, f"more than {plain.READ_LIMIT}")
+    assert_named_and_skipped(results, capsys, f"at most {plain.READ_LIMIT} are read")
     if hasattr(os, "mkfifo"):
         path.unlink()
         os.mkfifo(path)
