@@ -154,7 +154,7 @@ def convert(label: str, value: Any, types: tuple[str, ...]) -> Option:
     for name in types:
         try:
             return _convert(value, name)
-        except (ValueError, OverflowError):
+        except (ValueError, TypeError, OverflowError):
             continue
     expected = " or ".join(types) + (" (finite)" if "float" in types else "")
     raise UnknownOption(f"{label} must be of type {expected}, got {value!r}")

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nanocl.protocols.validation import RULES
+from nanocl.protocols.validation import RULES, check_protocol
 from nanocl.records import SCENARIOS, TIERS, UserError, files, plain
 from nanocl.records.ranges import did_you_mean, one_of
 
@@ -19,7 +19,11 @@ DEEPEST = 8  # levels of tables; tier.cpu.for.class.options.sgd.lr has 7
 @functools.cache  # the package's own files do not change while a process runs
 def protocols() -> Mapping[str, Mapping[str, Any]]:
     """All protocols that come with nanocl, by name."""
-    return {path.stem: read(path) for path in sorted(folder("benchmarks").glob("*.toml"))}
+    checked = {}
+    for path in sorted(folder("benchmarks").glob("*.toml")):
+        checked[path.stem] = read(path)
+        check_protocol(checked[path.stem], str(path))
+    return checked
 
 
 def at(protocol: Mapping[str, Any], tier: str, scenario: str = "") -> dict[str, Any]:
