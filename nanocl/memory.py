@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from nanocl import __version__
 from nanocl.plugins.catalogue import Catalogue
-from nanocl.records import UserError, plain
+from nanocl.records import UserError, files, plain
 from nanocl.records.ranges import did_you_mean
 from nanocl.reporting import formats
 from nanocl.reporting.formats import Table
@@ -79,6 +79,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except UserError as error:
         print(f"nanocl: {plain.printable_lines(str(error))}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the program that reads our output, such as `head`, has ended
+        sys.stderr.close()
+        return 0
+    except OSError as error:
+        print(f"nanocl: {plain.printable_lines(files.reason(error))}", file=sys.stderr)
         return 2
 
 

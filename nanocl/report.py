@@ -49,6 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the program that reads our output, such as `head`, has ended
         sys.stderr.close()
         return 0
+    except OSError as error:
+        print(f"nanocl: {printable_lines(files.reason(error))}", file=sys.stderr)
+        return 2
 
 
 def parser() -> argparse.ArgumentParser:

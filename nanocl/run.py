@@ -34,6 +34,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"nanocl: {plain.printable_lines(str(error))}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # the program that reads our output, such as `head`, has ended
+        sys.stderr.close()
+        return 0
+    except OSError as error:
+        print(f"nanocl: {plain.printable_lines(files.reason(error))}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt as interrupt:
         print(
             "nanocl: interrupted; measured runs are kept and the next call resumes the others",

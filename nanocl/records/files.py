@@ -78,6 +78,12 @@ def read(path: Path, most: int) -> bytes:
     return content
 
 
+def reason(error: OSError) -> str:
+    """What the operating system refused, in one sentence."""
+    words = error.strerror or str(error) or type(error).__name__
+    return f"cannot read or write {str(error.filename)!r} ({words})" if error.filename else words
+
+
 def sweep(folder: Path) -> list[Path]:
     """Delete the temporary files in a folder that a dead process of this machine left behind.
 
