@@ -12,7 +12,6 @@ from typing import Any
 from nanocl.records import RunSpec, store
 from nanocl.records.encoding import sealed, to_text
 
-DEEP = '{"a":' * 5000 + "1" + "}" * 5000
 TEXTS = (
     "",
     "\ud800",
@@ -61,10 +60,22 @@ def damaged(content: bytes, rng: random.Random) -> bytes:
     return content[:place] + rng.choice((foreign, b"\xff\xfe", b"[" * 5000)) + content[place:]
 
 
-def write_record(record: Any, text: str | bytes, path: Path, results_root: Path) -> Path:
+def toml(values: dict[str, Any]) -> str:
+    """TOML of what was read from TOML, also of values that TOML does not have."""
+    return "\n".join(f"{_toml(str(key))} = {_toml(value)}" for key, value in values.items())
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        entries = (f"{_toml(str(key))} = {_toml(item)}" for key, item in value.items())
+        return "{" + ", ".join(entries) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value)
+
+
+def write_record(record: Any, path: Path, results_root: Path) -> Path:
     """Write a changed record with the digest and checksum of its content, where that belongs."""
-    if isinstance(text, bytes):
-        return _written(path, text)
     try:
         spec = RunSpec.from_dict(record["spec"])
         path = store.path_of(spec, results_root)
@@ -73,12 +84,12 @@ def write_record(record: Any, text: str | bytes, path: Path, results_root: Path)
         with contextlib.suppress(Exception):
             record = sealed(record)
     try:
-        return _written(path, to_text(record).encode())
+        return written(path, to_text(record).encode())
     except (OSError, ValueError, AttributeError):
-        return _written(path.with_name("other.json"), json.dumps(record).encode())
+        return written(path.with_name("other.json"), json.dumps(record).encode())
 
 
-def _written(path: Path, content: bytes) -> Path:
+def written(path: Path, content: bytes) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     return path
@@ -108,7 +119,7 @@ def _change(parent: Any, key: Any, rng: random.Random, whole: Any) -> None:
     elif kind == 3:
         parent[key] = rng.choice(([value], {"a": value}, str(value)))
     elif kind == 4 and isinstance(value, int | float):
-        parent[key] = rng.choice((-value, value * 1e30, str(value), 1 - value))
+        parent[key] = rng.choice((-value, value * 10**30, str(value), 1 - value))
     elif kind == 4 and isinstance(value, list | dict):
         parent[key] = type(value)()
     else:
