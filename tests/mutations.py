@@ -9,7 +9,7 @@ import random
 from pathlib import Path
 from typing import Any
 
-from nanocl.records import RunSpec, store
+from nanocl.records import RunSpec, probes, store
 from nanocl.records.encoding import sealed, to_text
 
 TEXTS = (
@@ -78,7 +78,9 @@ def write_record(record: Any, path: Path, results_root: Path) -> Path:
     """Write a changed record with the digest and checksum of its content, where that belongs."""
     try:
         spec = RunSpec.from_dict(record["spec"])
-        path = store.path_of(spec, results_root)
+        is_probe = path.parent.parent.name == "probes"
+        place = probes.path_of(spec, path.parent.parent) if is_probe else None
+        path = place or store.path_of(spec, results_root)
         record = sealed({**record, "digest": spec.digest})
     except Exception:  # a spec that cannot be made has no digest
         with contextlib.suppress(Exception):

@@ -22,11 +22,20 @@ def check(record: dict[str, Any]) -> None:
     _check_numbers([*record["cost"].values()], "the cost", 0.0)
     for entry in record["drift"]:
         _check_drift(entry)
-    for value in _values(record):
-        _check_value(value)
+    check_values(record)
     _check_shapes(record)
     if record["status"] == "ok":
         _check_complete(record)
+
+
+def check_values(record: Any) -> None:
+    """Refuse texts and numbers that no report can use.
+
+    Raises:
+        ValueError: With the text or number.
+    """
+    for value in _values(record):
+        _check_value(value)
 
 
 def _values(value: Any) -> Iterator[Any]:

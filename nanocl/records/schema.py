@@ -12,7 +12,25 @@ from nanocl.records import consistency
 
 def schema() -> dict[str, Any]:
     """The published JSON schema of a record."""
-    return json.loads(files("nanocl.records").joinpath("schema.json").read_text(encoding="utf-8"))
+    return _read("schema.json")
+
+
+def _read(name: str) -> dict[str, Any]:
+    return json.loads(files("nanocl.records").joinpath(name).read_text(encoding="utf-8"))
+
+
+def check_probe(probe: Any) -> None:
+    """Check a whole probe.
+
+    Raises:
+        ValueError: It does not fit its schema, or contains an impossible number or text.
+    """
+    _refuse_misfit(probe, _probe_validator())
+    consistency.check_values(probe)
+    for part in ("looks", "changes"):
+        layers = {tuple(sorted(entry["layers"])) for entry in probe[part]}
+        if len(layers) > 1:
+            raise ValueError(f"its {part} are not all of the same layers")
 
 
 def check_record(record: Any) -> None:
@@ -22,13 +40,17 @@ def check_record(record: Any) -> None:
         ValueError: It does not fit the schema, or contradicts itself (see
             `nanocl.records.consistency`).
     """
+    _refuse_misfit(record, _validator())
+    consistency.check(record)
+
+
+def _refuse_misfit(value: Any, validator: Any) -> None:
     from jsonschema.exceptions import best_match
 
-    error = best_match(_validator().iter_errors(record))
+    error = best_match(validator.iter_errors(value))
     if error is not None:
         place = "/".join(map(str, error.absolute_path)) or "record"
         raise ValueError(f"it does not fit the schema at {place}: {error.message}")
-    consistency.check(record)
 
 
 @cache
@@ -41,4 +63,13 @@ def _validator() -> Any:
     # are left to nanocl.records.consistency
     rules["$defs"]["row"] = rules["$defs"]["fractions"] = {}
     rules["$defs"]["drift"]["properties"]["layers"] = {"type": "object"}
+    return Draft202012Validator(rules)
+
+
+@cache
+def _probe_validator() -> Any:
+    from jsonschema import Draft202012Validator
+
+    rules = _read("probe.json")
+    rules["$defs"] |= {name: rule for name, rule in schema()["$defs"].items() if name != "layer"}
     return Draft202012Validator(rules)

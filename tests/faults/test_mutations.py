@@ -15,6 +15,7 @@ from nanocl.records import store
 
 ROOT = Path(__file__).parents[2]
 RECORDS = sorted((ROOT / "results" / "runs").glob("**/*.json"))
+PROBES = sorted((ROOT / "results" / "probes").glob("**/*.json"))
 PROTOCOLS = sorted((ROOT / "benchmarks").glob("*.toml"))
 BASELINES = sorted((ROOT / "baselines").glob("*/*.toml"))
 VALUES = (
@@ -87,6 +88,19 @@ def test_of_records(tmp_path, ends_well, count):
                 mutations.write_record(mutations.mutated(json.loads(content), rng), place, folder)
         results, problems = store.load_all(folder)
         assert len(results) + len(problems) == len(list(folder.glob("runs/**/*.json")))
+        assert ends_well(report.main, ["--results", str(folder)]) == 0
+
+
+@pytest.mark.parametrize("count", many(10, 300))
+def test_of_probes(tmp_path, ends_well, count):
+    rng = random.Random(count)
+    folder = tmp_path / "results"
+    for _ in range(count):
+        shutil.rmtree(folder, ignore_errors=True)
+        for path in rng.sample(PROBES, 2):
+            probe = mutations.mutated(json.loads(path.read_bytes()), rng)
+            place = folder / path.relative_to(ROOT / "results")
+            mutations.write_record(probe, place, folder)
         assert ends_well(report.main, ["--results", str(folder)]) == 0
 
 
@@ -166,3 +180,24 @@ def test_of_words_to_memory(ends_well, count):
     for _ in range(count):
         model = rng.choice(("mlp", "bert-base", "small-cnn"))
         ends_well(memory.main, ["--model", model, *some_words(rng, MEMORY)])
+
+
+@pytest.mark.parametrize(
+    ("main", "words", "reason"),
+    [
+        (run.main, ["--set", f"model.weights={'x' * 5000}"], "File name too long"),
+        (run.main, ["--results", "x" * 5000, "--stream", "teacher-student"], "File name too long"),
+        (run.main, ["--plugin", "\ud800"], "the plugin file \\ud800 cannot be read"),
+        (run.main, ["--plugin", "\0"], "no file can have the name '\\x00'"),
+        (run.main, ["--plugin", "/dev/null"], "it is not a regular file"),
+        (run.main, ["--strategy", "\x1b[2J"], "\\x1b[2J"),
+        (memory.main, ["--model", "mlp", "--outputs", "9" * 400], "--outputs must be from 1 to"),
+        (memory.main, ["--model", "mlp", "--inputs", "9" * 5000], "--inputs takes sizes above 0"),
+        (memory.main, ["--model", "transformers:/dev/null"], "it is not a regular file"),
+    ],
+)
+def test_what_the_campaign_found_is_one_line(capsys, main, words, reason):
+    quiet = ["--dry-run"] if main is run.main else []
+    assert main([*quiet, *words]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert reason in line and "\x1b" not in line
