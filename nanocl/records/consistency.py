@@ -115,6 +115,9 @@ def _check_shapes(record: dict[str, Any]) -> None:
         raise ValueError(
             f"it has {len(record['drift'])} entries of drift for {rows} trained experiences"
         )
+    described = len(record.get("experiences", ()))
+    if described not in (0, count):
+        raise ValueError(f"it describes {described} of {count} experiences")
 
 
 def _check_complete(record: dict[str, Any]) -> None:
