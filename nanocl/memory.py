@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from nanocl import __version__
 from nanocl.plugins.catalogue import Catalogue
-from nanocl.records import UserError
+from nanocl.records import UserError, files, plain
 from nanocl.records.ranges import did_you_mean
 from nanocl.reporting import formats
 from nanocl.reporting.formats import Table
@@ -35,6 +35,7 @@ examples:
 
 exit codes: 0 done, 2 a mistake in the command
 """
+LARGEST = 2**31 - 1  # of a size
 DTYPES = ("float32", "bfloat16", "float16", "float64")
 FORMATS = ("text", "markdown", "csv", "latex")
 OPTIMIZERS = "adamw,adamw8bit,microadam,nanoadam"
@@ -78,7 +79,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(_report(command, Catalogue(command.plugin_files)), end="")
         return 0
     except UserError as error:
-        print(f"nanocl: {error}", file=sys.stderr)
+        print(f"nanocl: {plain.printable_lines(str(error))}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the program that reads our output, such as `head`, has ended
+        sys.stderr.close()
+        return 0
+    except OSError as error:
+        print(f"nanocl: {plain.printable_lines(files.reason(error))}", file=sys.stderr)
         return 2
 
 
@@ -96,9 +103,9 @@ def call(argv: Sequence[str] | None = None) -> Call:
         raise UserError("--optimizer takes names such as adamw,nanoadam, got none")
     values = settings(arguments.settings)
     _check_parts(values, optimizers)
-    if arguments.outputs < 0:
+    if not 0 <= arguments.outputs <= LARGEST:
         raise UserError(
-            f"--outputs must be at least 1, or 0 for the default, got {arguments.outputs}"
+            f"--outputs must be from 1 to {LARGEST}, or 0 for the default, got {arguments.outputs}"
         )
     return Call(
         model=arguments.model,
@@ -184,9 +191,14 @@ def shape(text: str) -> tuple[int, ...]:
         UserError: Anything else.
     """
     sizes = text.replace("x", ",").split(",") if text else []
-    if not all(size.isdecimal() and int(size) > 0 for size in sizes):
+    digits = len(str(LARGEST))
+    if not all(size.isdecimal() and len(size) <= digits for size in sizes):
+        numbers = [0]
+    else:
+        numbers = list(map(int, sizes))
+    if not 0 < min(numbers, default=1) <= max(numbers, default=1) <= LARGEST:
         raise UserError(f"--inputs takes sizes above 0 such as 3x32x32, got {text!r}")
-    return tuple(map(int, sizes))
+    return tuple(numbers)
 
 
 def settings(texts: Sequence[str]) -> dict[str, dict[str, list[str]]]:

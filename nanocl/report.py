@@ -12,10 +12,12 @@ from typing import NoReturn
 
 from nanocl import __version__, studies
 from nanocl.records import RunResult, Summary, UserError, damage, files, migration, store
-from nanocl.reporting import citation, leaderboard, reproduction, tables
+from nanocl.records.plain import printable_lines
+from nanocl.reporting import citation, inert, leaderboard, reproduction, tables
 from nanocl.reporting.summaries import results_of, summarise
 
 MANY = 5  # records skipped for one reason, from which on they share a line
+READ = 2**16  # bytes of a page in which it says that it is generated
 EPILOG = """\
 examples:
   python -m nanocl.report                            write tables, pages and figures; show tables
@@ -42,11 +44,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _report(arguments)
     except UserError as error:
-        print(f"nanocl: {error}", file=sys.stderr)
+        print(f"nanocl: {printable_lines(str(error))}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # the program that reads our output, such as `head`, has ended
         sys.stderr.close()
         return 0
+    except OSError as error:
+        print(f"nanocl: {printable_lines(files.reason(error))}", file=sys.stderr)
+        return 2
 
 
 def parser() -> argparse.ArgumentParser:
@@ -101,14 +106,16 @@ def pages(summaries: Sequence[Summary], results_root: Path) -> dict[Path, str]:
     written: dict[Path, str] = {}
     for make in PAGES:
         written |= make(summaries, results_root)
-    return written
+    return {
+        path: inert.page(text) if path.suffix == ".md" else text for path, text in written.items()
+    }
 
 
 def changes(wanted: Mapping[Path, str], results_root: Path) -> dict[Path, str]:
     """Path to `new`, `changed`, or `stale` for a generated file without records."""
     states = {}
     for path, text in wanted.items():
-        if not path.exists():
+        if not path.is_file():
             states[path] = "new"
         elif path.read_bytes() != text.encode():
             states[path] = "changed"
@@ -122,12 +129,17 @@ def _generated(results_root: Path) -> list[Path]:
     """The files that earlier calls wrote; other files in the folder are left alone."""
     generated = []
     for path in sorted(results_root.glob("tables/*")):
-        if tables.GENERATED_NAME.fullmatch(path.name):
+        if tables.GENERATED_NAME.fullmatch(path.name) and path.is_file():
             generated.append(path)
     for path in (*sorted(results_root.glob("*.md")), *sorted(results_root.glob("studies/*/*.md"))):
-        if _GENERATED.search(path.read_text(encoding="utf-8", errors="replace")):
+        if path.is_file() and _GENERATED.search(_beginning(path)):
             generated.append(path)
     return generated
+
+
+def _beginning(path: Path) -> str:
+    with path.open("rb") as file:
+        return file.read(READ).decode(errors="replace")
 
 
 def _report(arguments: argparse.Namespace) -> int:
@@ -166,9 +178,9 @@ def skipped(problems: Sequence[store.Problem]) -> Iterator[str]:
     by_reason: dict[str, list[store.Problem]] = {}
     for problem in problems:
         by_reason.setdefault(problem.reason, []).append(problem)
-    for reason, same in by_reason.items():
+    for same in by_reason.values():
         if len(same) > MANY:
-            yield f"skipped {len(same)} records such as {same[0].path}: {reason}"
+            yield f"skipped {len(same)} records such as {same[0]}"
         else:
             yield from (f"skipped {problem}" for problem in same)
 

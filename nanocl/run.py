@@ -18,7 +18,7 @@ from nanocl.engine import local
 from nanocl.plugins.catalogue import Catalogue
 from nanocl.protocols import suite
 from nanocl.protocols.pinning import pin
-from nanocl.records import RunFailure, RunResult, RunSpec, UserError, files, probes, store
+from nanocl.records import RunFailure, RunResult, RunSpec, UserError, files, plain, probes, store
 from nanocl.records.reservations import Reservations
 from nanocl.reporting import tables
 
@@ -32,7 +32,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         with signals.as_interrupts():
             return _call(call(argv))
     except UserError as error:
-        print(f"nanocl: {error}", file=sys.stderr)
+        print(f"nanocl: {plain.printable_lines(str(error))}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the program that reads our output, such as `head`, has ended
+        sys.stderr.close()
+        return 0
+    except OSError as error:
+        print(f"nanocl: {plain.printable_lines(files.reason(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as interrupt:
         print(

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nanocl.data import cache
+from nanocl.data import cache, limits
 from nanocl.data.archives import ARCHIVES, OFFICIAL_FINGERPRINTS
 from nanocl.data.dataset import DataSet, fingerprint_of
 from nanocl.data.download import download as fetch
@@ -82,6 +82,8 @@ def load(
 def find_file(name: str, data_root: Path | None = None) -> Path | None:
     """The file at the path `name`, or at that path below the data root; None if neither exists."""
     folder = _folder(data_root)
+    if "\0" in name:
+        return None
     return next((path for path in (Path(name).expanduser(), folder / name) if path.is_file()), None)
 
 
@@ -119,10 +121,9 @@ def _locate(
     download: bool,
 ) -> tuple[Source, tuple[Path, Path], str]:
     """The source of a data set, the places of its decoded copy, and the source's identity."""
-    if isinstance(image_size, bool) or not isinstance(image_size, int) or image_size < 0:
-        raise UserError(
-            f"image_size must be a number of pixels, or 0 to keep the size, got {image_size!r}"
-        )
+    limits.check_image_size(image_size)
+    if "\0" in name:
+        raise UserError(f"no data set can have the name {name!r}")
     folder = _folder(data_root)
     source = find(name, folder)
     if source is None:

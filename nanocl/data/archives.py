@@ -1,6 +1,7 @@
 """Names, checksums and mirrors of the official files, and fingerprints of official data sets.
 
-Names, checksums and mirrors are those of torchvision 0.30 (`torchvision.datasets`).
+Names, checksums and mirrors are those of torchvision 0.30 (`torchvision.datasets`), without mirrors
+that have no https; Fashion-MNIST is downloaded from its authors' repository.
 
 OFFICIAL_FINGERPRINTS were computed from the published files: MNIST from gzip files with
 torchvision's checksums; Fashion-MNIST from Debian's gzip files, which have torchvision's checksums
@@ -41,7 +42,7 @@ ARCHIVES: Mapping[str, Archive] = {
             "t10k-images-idx3-ubyte.gz": "9fb629c4189551a2d022fa330f9573f3",
             "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
         },
-        ("https://ossci-datasets.s3.amazonaws.com/mnist/", "http://yann.lecun.com/exdb/mnist/"),
+        ("https://ossci-datasets.s3.amazonaws.com/mnist/",),
     ),
     "fashion-mnist": Archive(
         "FashionMNIST/raw",
@@ -51,7 +52,7 @@ ARCHIVES: Mapping[str, Archive] = {
             "t10k-images-idx3-ubyte.gz": "bef4ecab320f06d8554ea6380940ec79",
             "t10k-labels-idx1-ubyte.gz": "bb300cfdad3c16e7a12a480ee83cd310",
         },
-        ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",),
+        ("https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",),
     ),
     "cifar10": Archive(
         "",

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from nanocl.data import limits
 from nanocl.data.archives import ARCHIVES, md5_of
 from nanocl.data.dataset import Splits
 from nanocl.data.tar import read_members
@@ -219,7 +220,7 @@ def _batch(
 
 
 def _from_folder(folder: Path, layout: Layout) -> tuple[dict[str, bytes], bool]:
-    files = {name: (folder / name).read_bytes() for name in layout.files}
+    files = {name: limits.read(folder / name) for name in layout.files}
     official = all(
         hashlib.md5(data, usedforsecurity=False).hexdigest() == layout.checksums[name]
         for name, data in files.items()

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import http.client
 import queue
-import shutil
 import sys
 import threading
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any, BinaryIO
 
+from nanocl.data import limits
 from nanocl.data.archives import Archive, md5_of
 from nanocl.records import files
 
 PROBE_SECONDS = 6
 STALL_SECONDS = 20
+SCHEMES = ("https://",)
 
 
 def download(archive: Archive, data_root: Path) -> str:
@@ -66,9 +68,38 @@ def _answering(archive: Archive) -> tuple[str, str]:
     return "", "; ".join(reasons)
 
 
+class _HttpsOnly(urllib.request.HTTPRedirectHandler):
+    """Follows redirections to https alone."""
+
+    def redirect_request(self, req, fp, code, msg, headers, newurl):  # type: ignore[no-untyped-def]
+        """The next request, its address checked."""
+        _check_address(newurl)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _open(url: str, seconds: float) -> Any:
+    _check_address(url)
+    return urllib.request.build_opener(_HttpsOnly).open(url, timeout=seconds)
+
+
+def _check_address(url: str) -> None:
+    if not url.startswith(SCHEMES):
+        raise ValueError(f"downloads need https, got {url}")
+
+
+def _copy(response: Any, file: BinaryIO, url: str) -> None:
+    """Copy what is sent, up to the limit: the length in the header may be wrong or missing."""
+    written = 0
+    while part := response.read(1 << 20):
+        written += len(part)
+        if written > limits.MOST_BYTES:
+            raise ValueError(f"{url} sends more than {limits.MOST_BYTES} bytes; it was deleted")
+        file.write(part)
+
+
 def _probe(mirror: str, name: str, answers: queue.SimpleQueue[tuple[str, str]]) -> None:
     try:
-        with urllib.request.urlopen(mirror + name, timeout=PROBE_SECONDS):
+        with _open(mirror + name, PROBE_SECONDS):
             answers.put((mirror, ""))
     except (OSError, http.client.HTTPException, ValueError) as error:
         answers.put((mirror, str(getattr(error, "reason", None) or error)))
@@ -77,7 +108,7 @@ def _probe(mirror: str, name: str, answers: queue.SimpleQueue[tuple[str, str]]) 
 def _fetch(url: str, path: Path, md5: str) -> None:
     with files.replacing(path) as part:
         with (
-            urllib.request.urlopen(url, timeout=STALL_SECONDS) as response,
+            _open(url, STALL_SECONDS) as response,
             part.open("wb") as file,
         ):
             size = int(response.headers.get("Content-Length") or 0)
@@ -86,6 +117,6 @@ def _fetch(url: str, path: Path, md5: str) -> None:
                 file=sys.stderr,
                 flush=True,
             )
-            shutil.copyfileobj(response, file, 1 << 20)
+            _copy(response, file, url)
         if md5_of(part) != md5:
             raise ValueError(f"{path.name} has the wrong checksum; it was deleted")

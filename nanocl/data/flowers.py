@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nanocl.data import limits
 from nanocl.data.archives import ARCHIVES, md5_of
 from nanocl.data.dataset import Splits
 from nanocl.data.images import decode_all
@@ -35,7 +36,7 @@ def read_flowers(folder: Path, image_size: int) -> Splits:
     packed = (folder / TAR).is_file()
     where = folder / (TAR if packed else "jpg")
     labels = _numbers(folder / LABELS, "labels", len(CLASSES))
-    read = _from_tar(where) if packed else lambda name: (where / name).read_bytes()
+    read = _from_tar(where) if packed else lambda name: limits.read(where / name)
 
     def split(key: str) -> tuple[np.ndarray, np.ndarray]:
         ids = np.sort(_numbers(folder / IDS, key, len(labels)))

@@ -8,7 +8,9 @@ the order of their file names, which is the original order for data sets exporte
 
 from __future__ import annotations
 
+import lzma
 import os
+import struct
 import threading
 import zipfile
 import zlib
@@ -18,12 +20,25 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from nanocl.data import limits
 from nanocl.data.dataset import Splits
 from nanocl.data.images import decode_all
 from nanocl.records import UserError
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp")
 SPLITS = ("train", "test")
+# what zipfile raises for damaged files; RuntimeError for an encrypted member, and its subclass
+# NotImplementedError for an unknown version or compression
+DAMAGES = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    IndexError,
+    RuntimeError,
+    ValueError,
+)
 
 
 def read_folder(folder: Path, image_size: int) -> Splits:
@@ -31,7 +46,7 @@ def read_folder(folder: Path, image_size: int) -> Splits:
     names = [path.relative_to(folder).as_posix() for path in walk(folder)]
     return _read(
         names,
-        lambda name: (folder / name).read_bytes(),
+        lambda name: limits.read(folder / name),
         lambda name: str(folder / name),
         str(folder),
         image_size,
@@ -50,7 +65,9 @@ def read_zip(archive: Path, image_size: int) -> Splits:
                 str(archive),
                 image_size,
             )
-    except zipfile.BadZipFile as error:
+    except UserError:
+        raise
+    except DAMAGES as error:
         raise UserError(f"{archive} is not a complete zip file: {error}") from error
 
 
@@ -69,11 +86,14 @@ def _member_reader(opened: zipfile.ZipFile, archive: Path) -> Callable[[str], by
 
     def read(name: str) -> bytes:
         try:
-            with lock:
-                return opened.read(name)
-        # zipfile raises RuntimeError for an encrypted member and its subclass NotImplementedError
-        # for an unknown compression
-        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+            size = opened.getinfo(name).file_size
+            limits.check_bytes(size, f"{name} in {archive}")
+            with lock, opened.open(name) as member:
+                # without a number, zipfile unpacks all that there is, whatever size is declared
+                return member.read(size + 1)
+        except UserError:
+            raise
+        except DAMAGES as error:
             raise UserError(f"{name} in {archive} cannot be read: {error}") from error
 
     return read

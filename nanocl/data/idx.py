@@ -7,15 +7,19 @@ describes the format).
 from __future__ import annotations
 
 import gzip
+import math
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import numpy as np
 
+from nanocl.data import limits
 from nanocl.data.dataset import Splits
 from nanocl.records import UserError
 
+CHUNK = 2**20  # bytes read at a time
 FILES = (
     "train-images-idx3-ubyte",
     "train-labels-idx1-ubyte",
@@ -58,16 +62,39 @@ def read_array(path: Path, dimensions: int) -> np.ndarray:
     Raises:
         UserError: The file is truncated, damaged or of another format.
     """
+    start = 4 + 4 * dimensions
     try:
-        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        with _opened(path) as file:
+            # two zeros, the type (8: unsigned byte), the number of dimensions; then the sizes
+            header = file.read(start)
+            if len(header) < start or header[:4] != bytes((0, 0, 8, dimensions)):
+                raise UserError(
+                    f"{path} is not an idx file of unsigned bytes in {dimensions} dimensions"
+                )
+            shape = np.frombuffer(header, ">u4", dimensions, 4).tolist()
+            size = math.prod(shape)
+            limits.check_memory(size, str(path))
+            content = _content(file, size)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise UserError(f"{path} is not a complete gzip file: {error}") from error
-    # two zeros, the type (8: unsigned byte), the number of dimensions; then the big-endian sizes
-    start = 4 + 4 * dimensions
-    if len(data) < start or data[:4] != bytes((0, 0, 8, dimensions)):
-        raise UserError(f"{path} is not an idx file of unsigned bytes in {dimensions} dimensions")
-    shape = [int(n) for n in np.frombuffer(data, ">i4", dimensions, 4)]
-    size = start + np.prod(shape)
-    if len(data) != size:
-        raise UserError(f"{path} must have {size} bytes, but has {len(data)}: truncated or damaged")
-    return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
+    if len(content) != size:
+        has = f"more than {start + size}" if len(content) > size else str(start + len(content))
+        raise UserError(
+            f"{path} must have {start + size} bytes, but has {has}: truncated or damaged"
+        )
+    return np.frombuffer(content, np.uint8).reshape(shape)
+
+
+def _opened(path: Path) -> BinaryIO:
+    return cast(BinaryIO, gzip.open(path) if path.suffix == ".gz" else path.open("rb"))
+
+
+def _content(file: BinaryIO, size: int) -> bytes:
+    """At most `size` bytes and one more, and no memory for bytes that the file does not have."""
+    content = bytearray()
+    while len(content) <= size:
+        part = file.read(min(CHUNK, size + 1 - len(content)))
+        if not part:
+            break
+        content += part
+    return bytes(content)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Sequence
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nanocl.data import limits
 from nanocl.data.dataset import Splits
 from nanocl.records import UserError
 
@@ -50,7 +52,9 @@ def decode_all(
         return [decode(read(name), describe(name), image_size) for name in chunk]
 
     first = decode_some(names[:1])[0]
-    images = np.empty((len(names), 3, *first.shape[1:]), np.uint8)
+    shape = (len(names), 3, *first.shape[1:])
+    limits.check_memory(math.prod(shape), f"the data set of {describe(names[0])}")
+    images = np.empty(shape, np.uint8)
     gray = True
     row = 0
     chunks = [names[start : start + CHUNK] for start in range(0, len(names), CHUNK)]
@@ -84,6 +88,7 @@ def decode(data: bytes, described: str, image_size: int = 0) -> np.ndarray:
     try:
         _check_png(data)
         with Image.open(io.BytesIO(data)) as image:
+            _check_pixels(*image.size)
             return _array(_plain(image), image_size)
     except (
         OSError,
@@ -109,7 +114,9 @@ def resized(splits: Splits, image_size: int) -> Splits:
 def _resize(inputs: np.ndarray, image_size: int) -> np.ndarray:
     from PIL import Image
 
-    out = np.empty((*inputs.shape[:2], image_size, image_size), np.uint8)
+    shape = (*inputs.shape[:2], image_size, image_size)
+    limits.check_memory(math.prod(shape), f"a data set of {len(inputs)} images")
+    out = np.empty(shape, np.uint8)
     for number, channels in enumerate(inputs):
         pixels = (
             channels[0] if len(channels) == 1 else np.ascontiguousarray(channels.transpose(1, 2, 0))
@@ -144,6 +151,12 @@ def _array(image: PilImage, image_size: int) -> np.ndarray:
     if values.ndim == 2:
         return values[None]
     return values.transpose(2, 0, 1)
+
+
+def _check_pixels(width: int, height: int) -> None:
+    """Refuse an image before its pixels are decoded."""
+    if width * height > limits.MOST_PIXELS:
+        raise ValueError(f"it has {width}x{height} pixels; at most {limits.MOST_PIXELS} are read")
 
 
 def _check_png(data: bytes) -> None:

@@ -7,14 +7,13 @@ neither torch nor weights.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nanocl.records import UserError
+from nanocl.records import UserError, files, plain
 from nanocl.records.ranges import one_of
 
 # Sources: Dosovitskiy et al., 2021, arXiv:2010.11929, table 1; Devlin et al., 2019,
@@ -117,9 +116,10 @@ def from_file(path: str, outputs: int = 0) -> tuple[Weight, ...]:
         UserError: The file cannot be read, or describes an architecture of another kind.
     """
     try:
-        config = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"the config {path!r} cannot be read ({error.strerror})") from error
+        config = plain.read(Path(path))
+    except (OSError, files.Refused) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"the config {path!r} cannot be read ({reason})") from error
     except ValueError as error:
         raise UserError(f"the config {path!r} is not valid JSON: {error}") from error
     if not isinstance(config, dict):

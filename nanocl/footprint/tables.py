@@ -15,6 +15,7 @@ from nanocl.footprint import Footprint, footprint, optimizers, paper
 from nanocl.footprint.architectures import Weight
 from nanocl.footprint.paper import Account
 from nanocl.plugins.catalogue import Catalogue
+from nanocl.reporting import inert
 from nanocl.reporting.formats import Table
 
 # options whose defaults decide the size of the state
@@ -151,10 +152,12 @@ def as_csv(
     out = csv.writer(text, lineterminator="\n")
     out.writerow(CSV_HEADER)
     entries = needed[0].needs.parameters
+    model = inert.comma_separated(model)
     for one in needed:
         needs = one.needs
         sizes = (needs.weights, needs.gradients, needs.state, needs.total)
-        out.writerow((model, entries, dtype, "exact", one.name, one.options, *sizes))
+        names = map(inert.comma_separated, (one.name, one.options))
+        out.writerow((model, entries, dtype, "exact", *names, *sizes))
     for a in accounts:
         counted = round(a.bytes)
         run = round(a.run_bytes)

@@ -20,10 +20,11 @@ from typing import Any
 
 from nanocl.plugins.declaration import File, Plugin, kind_of, parse
 from nanocl.plugins.signature import TYPES
-from nanocl.records import Option, Part, UserError
+from nanocl.records import Option, Part, UserError, files
 from nanocl.records.ranges import did_you_mean
 
 PACKAGE = Path(__file__).parent.parent
+MOST_BYTES = 2**24  # of a plugin file
 KINDS = {"strategies": "strategy", "streams": "stream", "models": "model"}
 BOOLEANS = {
     "true": True,
@@ -154,7 +155,7 @@ def convert(label: str, value: Any, types: tuple[str, ...]) -> Option:
     for name in types:
         try:
             return _convert(value, name)
-        except (ValueError, OverflowError):
+        except (ValueError, TypeError, OverflowError):
             continue
     expected = " or ".join(types) + (" (finite)" if "float" in types else "")
     raise UnknownOption(f"{label} must be of type {expected}, got {value!r}")
@@ -196,10 +197,11 @@ def _file_of(point: EntryPoint) -> Path:
 
 def _read(path: Path) -> File:
     try:
-        content = path.read_bytes()
+        content = files.read(path, MOST_BYTES)
         text = content.decode()
-    except OSError as error:
-        raise UserError(f"the plugin file {path} cannot be read: {error.strerror}") from error
+    except (OSError, files.Refused) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"the plugin file {path} cannot be read: {reason}") from error
     except UnicodeDecodeError as error:
         raise UserError(f"the plugin file {path} is not UTF-8 text: {error.reason}") from error
     return File(path, text, hashlib.sha256(content).hexdigest()[:12])

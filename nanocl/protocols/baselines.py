@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from nanocl.protocols.protocol import folder, read
+from nanocl.protocols.validation import check_baselines
+
+# names come from records and protocol files too, and must not lead out of the folder
+_FILE_NAME = re.compile(r"\w[\w.+:-]{0,199}", re.ASCII)
 
 
 def baseline(
@@ -17,9 +22,11 @@ def baseline(
 
     Returns:
         `tier`, `scenario`, `how` the options were found, and `options` by part.
+
+    Raises:
+        UserError: The file contains a mistake.
     """
-    path = folder("baselines") / protocol / f"{composition}.toml"
-    for entry in read(path).get("baseline", []) if path.exists() else []:
+    for entry in _entries(protocol, composition):
         if (entry["tier"], entry["scenario"]) == (tier, scenario):
             return entry
     return {}
@@ -33,3 +40,15 @@ def tuned_options(
 ) -> dict[str, dict[str, Any]]:
     """The baseline's options by part, or an empty dict."""
     return baseline(protocol, tier, scenario, composition).get("options", {})
+
+
+def _entries(protocol: str, composition: str) -> list[dict[str, Any]]:
+    """The entries of a composition's file; none where such a file cannot exist."""
+    if not all(map(_FILE_NAME.fullmatch, (protocol, composition))):
+        return []
+    path = folder("baselines") / protocol / f"{composition}.toml"
+    if not path.exists():
+        return []
+    values = read(path)
+    check_baselines(values, composition, str(path))
+    return values["baseline"]

@@ -8,15 +8,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nanocl.protocols.validation import RULES
-from nanocl.records import SCENARIOS, TIERS, UserError
+from nanocl.protocols.validation import RULES, check_protocol
+from nanocl.records import SCENARIOS, TIERS, UserError, files, plain
 from nanocl.records.ranges import did_you_mean, one_of
+
+MOST_BYTES = 2**20  # of a protocol or baseline
+DEEPEST = 8  # levels of tables; tier.cpu.for.class.options.sgd.lr has 7
 
 
 @functools.cache  # the package's own files do not change while a process runs
 def protocols() -> Mapping[str, Mapping[str, Any]]:
     """All protocols that come with nanocl, by name."""
-    return {path.stem: read(path) for path in sorted(folder("benchmarks").glob("*.toml"))}
+    checked = {}
+    for path in sorted(folder("benchmarks").glob("*.toml")):
+        checked[path.stem] = read(path)
+        check_protocol(checked[path.stem], str(path))
+    return checked
 
 
 def at(protocol: Mapping[str, Any], tier: str, scenario: str = "") -> dict[str, Any]:
@@ -51,12 +58,21 @@ def read(path: Path) -> dict[str, Any]:
         UserError: It cannot be read, or is not TOML.
     """
     try:
-        with path.open("rb") as file:
-            return tomllib.load(file)
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        values = tomllib.loads(files.read(path, MOST_BYTES).decode())
+    except (OSError, files.Refused) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{path} cannot be read: {reason}") from error
+    except RecursionError as error:
+        raise UserError(f"{path} is not valid TOML: it is nested too deeply") from error
+    except ValueError as error:  # TOML's errors, bytes that are not UTF-8, numbers of 5000 digits
         raise UserError(f"{path} is not valid TOML: {error}") from error
+    _check_depth(values, path)
+    return values
+
+
+def _check_depth(values: Any, path: Path) -> None:
+    if plain.is_deeper(values, DEEPEST):
+        raise UserError(f"{path} is not a protocol: it is nested deeper than {DEEPEST} levels")
 
 
 def _only(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,6 +33,33 @@ def check_protocol(values: Mapping[str, Any], file: str) -> None:
     _published(values.get("published", []), file)
 
 
+def check_baselines(values: Mapping[str, Any], composition: str, file: str) -> None:
+    """Check the tuned options of a composition as they were read from their file.
+
+    Raises:
+        UserError: The first mistake, with file, key, the value and what would be right.
+    """
+    _known(values, ("baseline",), file, "")
+    entries = values.get("baseline")
+    if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
+        raise UserError(f"{file}: baseline must be tables [[baseline]], got {entries!r}")
+    names = composition.split("+")
+    parts = dict.fromkeys((*names, *(name.split(":")[0] for name in names)))
+    for entry in entries:
+        _known(entry, BASELINE, file, "baseline.")
+        for key, rule in BASELINE.items():
+            right = rule(entry.get(key))
+            if right:
+                raise UserError(f"{file}: baseline.{key} must be {right}, got {entry.get(key)!r}")
+        _known(entry["options"], parts, file, "baseline.options.")
+
+
+def _known(values: Iterable[str], allowed: Iterable[str], file: str, place: str) -> None:
+    for key in values:
+        if key not in allowed:
+            raise UserError(f"{file}: unknown key {place + key!r}{did_you_mean(key, allowed)}")
+
+
 def _scenarios(values: Mapping[str, Any], file: str, place: str) -> None:
     for name, special in _tables(values, "for", file, place, SCENARIOS):
         _level(special, file, f"{place}for.{name}.", RULES)
@@ -45,9 +72,8 @@ def _level(
     allowed: Iterable[str],
 ) -> None:
     """The keys at one place of the file."""
+    _known(values, allowed, file, place)
     for key, value in values.items():
-        if key not in allowed:
-            raise UserError(f"{file}: unknown key {place + key!r}{did_you_mean(key, allowed)}")
         if key in RULES:
             right = RULES[key](value)
             if right:
@@ -116,6 +142,10 @@ def _texts(value: Any) -> str:
     return "" if fits else 'a list of names, such as ["adamw", "ewc+sgd"]'
 
 
+def _tier(value: Any) -> str:
+    return "" if value in TIERS else f"one of {', '.join(TIERS)}"
+
+
 def _scenario(value: Any) -> str:
     return "" if value in SCENARIOS else f"one of {', '.join(SCENARIOS)}"
 
@@ -148,4 +178,11 @@ RULES: dict[str, Callable[[Any], str]] = {
     "options": _parts,
     "arm": arms_rule,
     "sweep": sweep_rule,
+}
+
+BASELINE: dict[str, Callable[[Any], str]] = {
+    "tier": _tier,
+    "scenario": _scenario,
+    "how": _text,
+    "options": _parts,
 }

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from nanocl.records import plain
 from nanocl.records.encoding import is_intact
+from nanocl.records.schema import check_probe
 from nanocl.records.store import Problem, one_line
 
 PLACES = ("probes/**/*.json", "studies/*/*.json")
@@ -27,7 +28,11 @@ def _reason(path: Path) -> str:
         entry = plain.read(path)
         if "checksum" not in entry:
             return "it has no checksum; an older format? python -m nanocl.report migrate"
-        return "" if is_intact(entry) else "its content does not have its checksum"
+        if not is_intact(entry):
+            return "its content does not have its checksum"
+        if path.parent.parent.name == "probes":
+            check_probe(entry)
+        return ""
     except OSError as error:
         return error.strerror or str(error)
     except (ValueError, KeyError, TypeError, AttributeError) as error:

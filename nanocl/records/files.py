@@ -1,15 +1,20 @@
-"""The one way to write a file: whole, or not at all."""
+"""The one way to write a file: whole, or not at all; and to read one of unknown size and kind."""
 
 from __future__ import annotations
 
 import os
 import platform
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 TEMPORARY = ".part"
+
+
+class Refused(ValueError):
+    """A file that is not read: no regular file, too large, or no possible path."""
 
 
 @contextmanager
@@ -46,6 +51,37 @@ def write(path: Path, content: bytes | str) -> Path:
     with replacing(path) as temporary:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
     return path
+
+
+def read(path: Path, most: int) -> bytes:
+    """The content of a regular file of at most `most` bytes.
+
+    Raises:
+        OSError: It cannot be read.
+        Refused: It is a pipe or a device (opening one may wait for ever), it is too large, or the
+            path contains a null character.
+    """
+    try:
+        status = Path(path).stat()
+    except ValueError as error:
+        raise Refused(f"no file can have the name {str(path)!r}") from error
+    if not stat.S_ISREG(status.st_mode):
+        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
+        raise Refused(f"it is {kind}")
+    size = status.st_size
+    if size <= most:
+        with Path(path).open("rb") as file:
+            content = file.read(size + 1)
+        size = len(content)  # it may have grown
+    if size > most:
+        raise Refused(f"it has {size} bytes, at most {most} are read")
+    return content
+
+
+def reason(error: OSError) -> str:
+    """What the operating system refused, in one sentence."""
+    words = error.strerror or str(error) or type(error).__name__
+    return f"cannot read or write {str(error.filename)!r} ({words})" if error.filename else words
 
 
 def sweep(folder: Path) -> list[Path]:

@@ -4,27 +4,36 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from nanocl.records import files
+
 SIZE_LIMIT = 64 * 1024  # bytes of one record
+READ_LIMIT = 16 * 2**20  # bytes of a file that is read at all
+DEEPEST = 32  # levels of nesting
 
 
 def parse(text: str) -> Any:
     """The value of a JSON text.
 
     Raises:
-        ValueError: It is not JSON; NaN and infinity are not JSON either.
+        ValueError: It is not JSON, or nested too deeply; NaN and infinity are not JSON either.
     """
 
     def refuse(constant: str) -> None:
         raise ValueError(f"it contains {constant}, which is not JSON")
 
     try:
-        return json.loads(text, parse_constant=refuse)
+        value = json.loads(text, parse_constant=refuse)
     except json.JSONDecodeError as error:
         raise ValueError(f"it is not JSON: {error}") from error
+    except RecursionError as error:
+        raise ValueError(f"it is nested deeper than {DEEPEST} levels") from error
+    if is_deeper(value, DEEPEST):
+        raise ValueError(f"it is nested deeper than {DEEPEST} levels")
+    return value
 
 
 def read(path: Path) -> Any:
@@ -32,9 +41,42 @@ def read(path: Path) -> Any:
 
     Raises:
         OSError: It cannot be read.
-        ValueError: It is not JSON.
+        ValueError: It is not JSON, not a regular file (opening a pipe would wait), or too large.
     """
-    return parse(Path(path).read_text(encoding="utf-8"))
+    return parse(files.read(path, READ_LIMIT).decode())
+
+
+def printable(text: str) -> str:
+    """The text with everything that is not shown, or changes how the rest is, as an escape.
+
+    These are control characters (line ends and terminal sequences too), directions of writing,
+    lone surrogates, and spaces other than the usual one.
+    """
+    if text.isprintable():
+        return text
+    letters = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return "".join(letters)
+
+
+def printable_lines(text: str) -> str:
+    """As `printable`, with line ends kept."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
+def is_deeper(value: Any, levels: int) -> bool:
+    """Whether mappings and lists are nested in each other more than so many levels."""
+    level = [value]
+    for _ in range(levels + 1):
+        level = [item for parent in level for item in _items(parent)]
+        if not level:
+            return False
+    return True
+
+
+def _items(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def compact(value: Any) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from nanocl.records import files, plain
 from nanocl.records.encoding import is_intact, sealed
+from nanocl.records.schema import check_probe
 from nanocl.records.spec import RunSpec
 
 SCHEMA = "nanocl-probe/2"
@@ -62,10 +63,8 @@ def read(path: Path) -> Mapping[str, Any] | None:
     try:
         entry = plain.read(path)
         same = RunSpec.from_dict(entry["spec"]).digest == entry["digest"]
-        known = entry["schema"] == SCHEMA and is_intact(entry)
-        if known and same and entry["looks"] and entry["changes"]:
-            return entry
-        return None
+        check_probe(entry)
+        return entry if same and is_intact(entry) else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 

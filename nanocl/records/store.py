@@ -30,7 +30,7 @@ class Problem:
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.reason}"
+        return plain.printable(f"{self.path}: {self.reason}")
 
 
 def path_of(spec: RunSpec, results_root: Path) -> Path:
@@ -61,7 +61,7 @@ def load_all(results_root: Path) -> tuple[list[RunResult], list[Problem]]:
     for path in sorted((Path(results_root) / "runs").glob("**/*.json")):
         try:
             results.append(load(path, results_root))
-        except (ValueError, OSError, RecursionError) as error:
+        except (ValueError, OSError) as error:
             problems.append(Problem(path, one_line(error)))
     return results, problems
 
@@ -100,7 +100,7 @@ def find(spec: RunSpec, results_root: Path) -> RunResult | None:
         return load(path, results_root)
     except OtherFormat as error:
         raise OtherFormat(f"{path}: {error}") from error
-    except (ValueError, OSError, RecursionError):
+    except (ValueError, OSError):
         return None
 
 
@@ -120,7 +120,7 @@ def damaged(specs: Iterable[RunSpec], results_root: Path) -> list[Problem]:
         try:
             if path.exists():
                 load(path, results_root)
-        except (ValueError, OSError, RecursionError) as error:
+        except (ValueError, OSError) as error:
             problems.append(Problem(path, one_line(error)))
     return problems
 
@@ -150,7 +150,7 @@ def unwritable(results_root: Path, error: OSError) -> UserError:
 
 def one_line(error: Exception) -> str:
     """The error's message on one line of at most 200 characters."""
-    text = " ".join(str(error).split())
+    text = plain.printable(" ".join(str(error).split()))
     if len(text) <= 200:
         return text
     return text[:197] + "..."

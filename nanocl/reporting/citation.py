@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from nanocl import __version__
 from nanocl.plugins.catalogue import INSTALLED
 from nanocl.records import RunResult, UserError
+from nanocl.records.plain import printable
 from nanocl.records.ranges import nearest
 from nanocl.reporting import metrics
 from nanocl.reporting.publications import DATA_SETS, PUBLICATIONS
@@ -54,7 +55,7 @@ def cite(names: Sequence[str], results: Sequence[RunResult], identity: str) -> s
     ]
     entries: dict[str, str] = {}
     for name in wanted:
-        for entry in _entries(name, book) or (f"% no citation for {name}",):
+        for entry in _entries(name, book) or (f"% no citation for {printable(name)}",):
             entries.setdefault(_work(entry), entry.strip())
     return "\n\n".join(_with_own_keys(entries.values())) + "\n"
 

@@ -7,7 +7,8 @@ import io
 from collections.abc import Iterator, Sequence
 
 from nanocl.records import Summary
-from nanocl.reporting import metrics, statistics
+from nanocl.records.plain import printable
+from nanocl.reporting import inert, metrics, statistics
 from nanocl.reporting.summaries import column_name, measure_of, measured_groups
 
 HEADER = (
@@ -34,7 +35,7 @@ HEADER = (
 def write(summaries: Sequence[Summary], kinds: Sequence[str], comments: Sequence[str]) -> str:
     """The comments as lines that start with `#`, the header, and a line for each row and metric."""
     out = io.StringIO()
-    out.writelines(f"# {line}\n" for line in comments)
+    out.writelines(f"# {printable(line)}\n" for line in comments)
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(HEADER)
     for row in summaries:
@@ -59,7 +60,7 @@ def _lines(row: Summary, kind: str) -> Iterator[tuple]:
 
 def _names(row: Summary) -> tuple[str, ...]:
     spec = row.results[0].spec
-    return (
+    names = (
         row.protocol_hash,
         spec.protocol,
         spec.tier,
@@ -71,6 +72,7 @@ def _names(row: Summary) -> tuple[str, ...]:
         " ".join(map(str, row.seeds)),
         " ".join(map(str, row.diverged)),
     )
+    return tuple(map(inert.comma_separated, names))
 
 
 def _numbers(values: Sequence[float]) -> tuple[float | str | None, ...]:

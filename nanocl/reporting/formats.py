@@ -3,34 +3,17 @@
 from __future__ import annotations
 
 import math
-import re
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from nanocl.reporting import statistics
+from nanocl.records.plain import printable
+from nanocl.reporting import inert, statistics
 
 _SCALES = {
     "share": 100.0,
     "milliseconds": 1000.0,
     "bytes": 2.0**-20,
-}
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"$<$",
-    ">": r"$>$",
-    "|": r"$|$",
-    "±": r"$\pm$",
-    "`": "",
 }
 
 
@@ -60,7 +43,12 @@ class Table:
 def markdown(table: Table, level: int = 2) -> str:
     """A section with a pipe table, or without one if the header is empty."""
     grid = pipe_table(table.header, table.rows, names=table.names) if table.header else ""
-    parts = [f"{'#' * level} {table.title}", _bullets(table.above), grid, _bullets(table.below)]
+    parts = [
+        f"{'#' * level} {inert.markdown(table.title)}",
+        _bullets(table.above),
+        grid,
+        _bullets(table.below),
+    ]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
@@ -92,12 +80,12 @@ def pipe_table(
 
 def latex(table: Table) -> str:
     """A `table` environment; needs the packages booktabs and graphicx."""
-    cells = [" & ".join(map(escape, row)) + r" \\" for row in (table.header, *table.rows)]
+    cells = [" & ".join(map(inert.latex, row)) + r" \\" for row in (table.header, *table.rows)]
     columns = "l" * table.names + "r" * (len(table.header) - table.names)
     lines = [
         r"\begin{table}",
         r"\centering",
-        rf"\caption{{{escape(table.title)}. {escape(table.above[0])}}}",
+        rf"\caption{{{inert.latex(table.title)}. {inert.latex(table.above[0])}}}",
         rf"\label{{tab:{table.label}}}",
         r"\resizebox{\linewidth}{!}{%",
         rf"\begin{{tabular}}{{{columns}}}",
@@ -109,7 +97,7 @@ def latex(table: Table) -> str:
         r"\end{tabular}}",
         r"\par\smallskip",
         r"\begin{minipage}{\linewidth}\footnotesize",
-        *(escape(line) + r"\par" for line in (*table.above[1:], *table.below)),
+        *(inert.latex(line) + r"\par" for line in (*table.above[1:], *table.below)),
         r"\end{minipage}",
         r"\end{table}",
     ]
@@ -118,6 +106,7 @@ def latex(table: Table) -> str:
 
 def text(table: Table, width: int = 100) -> str:
     """Plain text; a table wider than `width` is folded into blocks of columns."""
+    table = _printable(table)
     sizes = [max(map(len, column)) for column in zip(table.header, *table.rows, strict=True)]
     blocks = "\n\n".join(
         _block(table, sizes, chosen) for chosen in _folds(sizes, table.names, width)
@@ -132,20 +121,13 @@ def wrapped(lines: Sequence[str], width: int) -> list[str]:
         piece
         for line in lines
         for piece in textwrap.wrap(
-            line.replace("`", ""),
+            printable(line).replace("`", ""),
             width,
             subsequent_indent="    ",
             break_long_words=False,
             break_on_hyphens=False,
         )
     ]
-
-
-def escape(cell: str) -> str:
-    """Text as LaTeX prints it literally, with a minus sign before negative numbers."""
-    return re.sub(
-        r"(?<![\w.])-(?=\d)", "$-$", "".join(_LATEX.get(letter, letter) for letter in cell)
-    )
 
 
 def mean_and_std(values: Sequence[float | None], unit: str, measure: str = "accuracy") -> str:
@@ -207,13 +189,20 @@ def _significant(value: float, like: float, digits: int) -> str:
     return f"{value:.{max(0, digits - 1 - math.floor(math.log10(abs(like))))}f}"
 
 
+def _printable(table: Table) -> Table:
+    """The table with cells that a terminal shows and does not obey."""
+    rows = (table.header, *table.rows)
+    header, *body = (tuple(map(printable, row)) for row in rows)
+    return replace(table, title=printable(table.title), header=header, rows=tuple(body))
+
+
 def _bullets(lines: Sequence[str]) -> str:
-    return "\n".join(f"- {line}" for line in lines)
+    return "\n".join(f"- {inert.markdown_line(line)}" for line in lines)
 
 
 def _pipe_cell(cell: str) -> str:
-    """A cell with the characters escaped that would end it."""
-    return cell.replace("|", r"\|").replace("\n", " ")
+    """A cell with the characters escaped that would end it or act on the page."""
+    return inert.markdown(cell.replace("\n", " ")).replace("|", r"\|")
 
 
 def _aligned(cells: Sequence[str], sizes: Sequence[int], names: int) -> Iterator[str]:

@@ -277,6 +277,8 @@ def _gains(run: Evaluation, metric_name: str) -> Matrix:
 def _joint(run: Evaluation) -> Evaluation:
     if run.joint is None:
         raise Undefined("there is no other row of joint training with the same protocol and seed")
+    if (run.joint.measure, len(run.joint.matrix)) != (run.measure, len(run.rows())):
+        raise Undefined("joint training was measured on other experiences")
     return run.joint
 
 

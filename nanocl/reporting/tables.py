@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from nanocl.records import Part, RunResult, RunSpec, Summary, Training
+from nanocl.records.plain import printable
 from nanocl.records.ranges import one_of
 from nanocl.records.spec import LATER
-from nanocl.reporting import comma_separated, formats, metrics, notes
+from nanocl.reporting import comma_separated, formats, inert, metrics, notes
 from nanocl.reporting.columns import Column
 from nanocl.reporting.formats import Table
 from nanocl.reporting.summaries import (
@@ -74,7 +75,7 @@ def document(summaries: Sequence[Summary], format: str) -> str:
     parts = []
     for rows in by_protocol(summaries):
         if format == "markdown":
-            parts.append(f"# {heading(rows[0].results[0].spec)}\n")
+            parts.append(f"# {inert.markdown(heading(rows[0].results[0].spec))}\n")
         parts += [render(rows, kind, format) for kind in metrics.KINDS]
     return "\n".join(parts)
 
@@ -238,7 +239,7 @@ def _footnote_numbers(summaries: Sequence[Summary]) -> dict[str, str]:
 
 def _footnotes(summaries: Sequence[Summary]) -> Iterator[str]:
     for options, number in _footnote_numbers(summaries).items():
-        yield f"{number.strip()} {options}"
+        yield printable(f"{number.strip()} {options}")
 
 
 def _cells(row: Summary, columns: Sequence[Column], group: str) -> Iterator[str]:

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from nanocl import data
 from nanocl.data.batches import Preparation, TensorDataset
-from nanocl.records.ranges import at_least, one_of, share
+from nanocl.data.limits import LARGEST_SIDE
+from nanocl.records.ranges import at_least, number, one_of, share
 from nanocl.streams import Scenario, make_scenario
 
 Statistics = tuple[tuple[float, ...], tuple[float, ...]]
@@ -60,8 +61,10 @@ class Selection:
         share("validation", self.validation)
         one_of("normalise", self.normalise, ("none", "standard", "imagenet"))
         one_of("augment", self.augment, ("none", "crop-flip"))
-        for name in ("samples", "test_samples", "pad", "image_size"):
+        for name in ("samples", "test_samples"):
             at_least(name, getattr(self, name), 0)
+        for name in ("pad", "image_size"):
+            number(name, getattr(self, name), 0, LARGEST_SIDE)
 
     def read(self, data_root: Path | None, seed: int) -> Images:
         """Load the data set and draw the samples of this seed."""

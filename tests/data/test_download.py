@@ -11,7 +11,7 @@ import time
 import pytest
 from idx_files import write_idx
 
-from nanocl.data import DataMissing, archives, download, load
+from nanocl.data import DataMissing, archives, download, limits, load
 from nanocl.data.archives import Archive
 
 pytestmark = pytest.mark.usefixtures("no_network")
@@ -36,9 +36,7 @@ def test_probing_all_mirrors_takes_less_than_eight_seconds():
 
 
 def test_downloading_can_be_switched_off(tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        download.urllib.request, "urlopen", lambda *args, **kwargs: pytest.fail("used the network")
-    )
+    monkeypatch.setattr(download, "_open", lambda *args: pytest.fail("used the network"))
     with pytest.raises(DataMissing, match="switched off"):
         load("cifar10", tmp_path, download=False)
 
@@ -47,10 +45,19 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *args):
         """Nothing: the test reads what the download prints."""
 
+    def do_GET(self):
+        if self.path.startswith("/away/"):
+            self.send_response(302)
+            self.send_header("Location", "http://localhost:1/t10k-images-idx3-ubyte.gz")
+            self.end_headers()
+        else:
+            super().do_GET()
+
 
 @pytest.fixture
-def mirror(tmp_path):
+def mirror(tmp_path, monkeypatch):
     """A web server with idx files of a small MNIST, and the archive that lists them."""
+    monkeypatch.setattr(download, "SCHEMES", ("https://", "http://127.0.0.1:"))
     folder = tmp_path / "mirror"
     write_idx(folder)
     server = http.server.ThreadingHTTPServer(
@@ -84,3 +91,28 @@ def test_a_download_with_the_wrong_checksum_is_not_kept(tmp_path, monkeypatch, m
     with pytest.raises(DataMissing, match=r"t10k-labels-idx1-ubyte\.gz has the wrong checksum"):
         load("mnist", tmp_path / "root")
     assert not list((tmp_path / "root/MNIST/raw").glob("t10k-labels*"))
+
+
+def test_every_mirror_has_https():
+    mirrors = [mirror for archive in archives.ARCHIVES.values() for mirror in archive.mirrors]
+    assert mirrors and all(mirror.startswith("https://") for mirror in mirrors)
+    assert all(archive.files.values() for archive in archives.ARCHIVES.values())
+
+
+def test_nothing_is_downloaded_without_https(tmp_path, monkeypatch, mirror):
+    monkeypatch.setattr(download, "SCHEMES", ("https://",))
+    assert "downloads need https, got http://127" in download.download(mirror, tmp_path / "root")
+    assert not list(tmp_path.glob("root/**/*.gz"))
+
+
+def test_a_redirection_away_from_https_is_not_followed(tmp_path, mirror):
+    away = Archive(mirror.folder, mirror.files, (f"{mirror.mirrors[-1]}away/",))
+    reason = download.download(away, tmp_path / "root")
+    assert "downloads need https, got http://localhost:1/" in reason
+
+
+def test_a_download_above_the_limit_is_deleted(tmp_path, monkeypatch, mirror):
+    monkeypatch.setattr(limits, "MOST_BYTES", 100)
+    reason = download.download(mirror, tmp_path / "root")
+    assert "sends more than 100 bytes" in reason
+    assert not [path for path in tmp_path.glob("root/**/*") if path.is_file()]

@@ -1,14 +1,17 @@
 """Tuned options apply to the protocol, tier and scenario that they were found for."""
 
+import os
+import re
 import tomllib
 from pathlib import Path
 
 import pytest
 
 from nanocl.plugins.catalogue import Catalogue
-from nanocl.protocols import suite
+from nanocl.protocols import baselines, protocol, suite
 from nanocl.protocols.baselines import baseline, tuned_options
 from nanocl.protocols.request import Request
+from nanocl.records import UserError
 
 
 def specs(**values):
@@ -49,3 +52,78 @@ def test_every_baseline_says_how_it_was_found_and_has_options_of_its_own_composi
 def test_without_a_baseline_there_are_no_tuned_options():
     assert baseline("split-mnist", "paper", "domain", "nothing") == {}
     assert tuned_options("no-protocol", "cpu", "class", "adam") == {}
+
+
+RIGHT = """
+[[baseline]]
+tier = "cpu"
+scenario = "task"
+how = "by hand"
+[baseline.options.ewc]
+strength = 5.0
+"""
+
+
+@pytest.fixture
+def baseline_file(tmp_path, monkeypatch):
+    """Writes the baseline of ewc under split-mnist."""
+    path = tmp_path / "split-mnist" / "ewc.toml"
+    path.parent.mkdir()
+    monkeypatch.setattr(baselines, "folder", lambda name: tmp_path)
+    return path
+
+
+def test_a_right_baseline_is_used(baseline_file):
+    baseline_file.write_text(RIGHT)
+    (spec, *_) = specs(stream="split-mnist", scenario="task", strategies=("ewc",))
+    assert spec.strategy[0].options["strength"] == 5.0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("[[baseline]]", "[[baselines]]", "'baselines'; did you mean 'baseline'?"),
+        ("options.ewc", "options.ewk", "'baseline.options.ewk'; did you mean 'ewc'?"),
+        ("options.ewc", "option.ewc", "'baseline.option'; did you mean 'options'?"),
+        ("tier", "teir", "'baseline.teir'; did you mean 'tier'?"),
+        ('"cpu"', '"cup"', "baseline.tier must be one of smoke, cpu, paper, got 'cup'"),
+        ('"task"', "3", "baseline.scenario must be one of class, task, domain, got 3"),
+        ('how = "by hand"', "", "baseline.how must be text, got None"),
+        ("strength", "strenght", "no option 'strenght'; did you mean 'strength'?"),
+        ("5.0", "[5.0]", "baseline.options must be a table of options for each part"),
+        ("[baseline.options.ewc]\nstrength = 5.0", "options = 3", "must be a table of options"),
+        ("[[baseline]]", "[baseline]", "baseline must be tables"),
+        ("5.0", "[" * 5000 + "]" * 5000, "not valid TOML: it is nested too deeply"),
+        ("5.0", "[" * 20 + "]" * 20, "nested deeper than 8 levels"),
+        ("5.0", "9" * 5000, "not valid TOML"),
+        ("5.0", "5.0\n#\0", "not valid TOML"),
+    ],
+)
+def test_a_mistake_in_a_baseline_is_named_and_gives_no_defaults(baseline_file, old, new, words):
+    assert old in RIGHT
+    baseline_file.write_text(RIGHT.replace(old, new))
+    with pytest.raises(UserError, match=re.escape(words)):
+        specs(stream="split-mnist", scenario="task", strategies=("ewc",))
+
+
+@pytest.mark.parametrize("name", ["../split-mnist", "a\0b", "x" * 300, "", "a/b"])
+def test_a_name_that_is_no_file_name_has_no_baseline(name):
+    assert baseline(name, "cpu", "task", "ewc") == {}
+    assert baseline("split-mnist", "cpu", "task", name) == {}
+
+
+def test_shipped_protocols_are_checked_as_those_of_users_are(tmp_path, monkeypatch):
+    (tmp_path / "wrong.toml").write_text('[stream]\nfamily = "split"\n[trainnig]\nepochs = 1')
+    monkeypatch.setattr(protocol, "folder", lambda name: tmp_path)
+    with pytest.raises(UserError, match="'trainnig'; did you mean 'training'"):
+        protocol.protocols.__wrapped__()
+
+
+@pytest.mark.parametrize("content", [b"\0" * 2**21, None], ids=["2 MiB", "pipe"])
+def test_a_protocol_that_is_no_small_regular_file_is_refused(tmp_path, content):
+    path = tmp_path / "x.toml"
+    path.write_bytes(content) if content else os.mkfifo(path)
+    with pytest.raises(UserError, match=r"x\.toml cannot be read: it (has|is not a regular)"):
+        specs(stream=str(path))
+    with pytest.raises(UserError, match="cannot be read: no file can have the name"):
+        specs(stream="a\0b.toml")

@@ -4,6 +4,7 @@ import copy
 import json
 
 import pytest
+from made_probes import a_layer
 from making import a_result, a_spec
 
 from nanocl.records import UserError, encoding, migration, probes, store
@@ -68,8 +69,9 @@ def test_an_edited_record_is_named_and_left_as_it_was(tmp_path):
 
 def test_probes_are_converted_too(tmp_path):
     spec = a_spec()
-    looks = [{"experience": 0, "step": 0, "layers": {}}]
-    path = probes.write(spec, looks, [{"experience": 0}], probes.folder(tmp_path))
+    looks = [{"experience": 0, "step": 0, "layers": {"a": a_layer()}}]
+    changes = [{"experience": 0, "steps": 1, "layers": {"a": [0.1] * 10}}]
+    path = probes.write(spec, looks, changes, probes.folder(tmp_path))
     before = path.read_text()
     old = as_first_format(json.loads(before))
     path.write_text(json.dumps({**old, "schema": "nanocl-probe/1"}))

@@ -51,7 +51,7 @@ def test_what_came_later_is_left_out_at_its_default_and_read_back_where_it_is_no
     later = dataclasses.replace(
         plain,
         spec=dataclasses.replace(plain.spec, training=training),
-        experiences=({"classes": (3, 1), "train": 20, "test": 4},),
+        experiences=({"classes": (3, 1), "train": 20, "test": 4},) * 3,
     )
     path = store.save(later, tmp_path)
     assert store.load(path, tmp_path) == later

@@ -199,7 +199,7 @@ def _point(result: RunResult, run: RunSpec, swept: Sequence[tuple[int, str]]) ->
         new=result.evaluation[-1][-1] if complete else None,
         old=result.evaluation[-1][0] if complete else None,
         before=result.evaluation[0][0] if result.evaluation else result.initial[0],
-        drift=last.start["backbone"]["l2"] if last else None,
+        drift=last.start.get("backbone", {}).get("l2") if last else None,
         tensor_drift=last.average_tensor if last else None,
         deciles=tuple(last.deciles) if last else (),
     )

@@ -69,9 +69,10 @@ class Group:
 
 def groups(results_root: Path) -> list[Group]:
     """All usable probes of a results folder, in the order of their titles."""
-    by_run: dict[str, list[Entry]] = {}
+    by_run: dict[tuple[str, str], list[Entry]] = {}
     for entry in probes.read_all(results_root):
-        key = replace(RunSpec.from_dict(entry["spec"]), seed=0).digest
+        layers = [sorted(entry[part][0]["layers"]) for part in ("looks", "changes")]
+        key = (replace(RunSpec.from_dict(entry["spec"]), seed=0).digest, repr(layers))
         by_run.setdefault(key, []).append(entry)
     made = [_group(entries) for entries in by_run.values()]
     titles = [group.title for group in made]

@@ -1,0 +1,149 @@
+"""What a record must fulfil beyond its schema, so that every report can compute from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+LARGEST = 1e100  # sums and squares of such numbers are finite; 1e308 squared is not
+
+
+def check(record: dict[str, Any]) -> None:
+    """Check a record that fits the schema.
+
+    Raises:
+        ValueError: It contains an impossible number or text, its parts do not belong to the same
+            number of experiences, or it is finished without all its numbers.
+    """
+    low, high = (0.0, 1.0) if record["measure"] == "accuracy" else (-LARGEST, LARGEST)
+    for view in (record, record["masked"] or {"initial": [], "evaluation": []}):
+        for row in (view["initial"], *view["evaluation"]):
+            _check_numbers(row, "a row of the evaluation matrix", low, high)
+    _check_numbers([*record["cost"].values()], "the cost", 0.0)
+    for entry in record["drift"]:
+        _check_drift(entry)
+    check_values(record)
+    _check_shapes(record)
+    if record["status"] == "ok":
+        _check_complete(record)
+
+
+def check_values(record: Any) -> None:
+    """Refuse texts and numbers that no report can use.
+
+    Raises:
+        ValueError: With the text or number.
+    """
+    for value in _values(record):
+        _check_value(value)
+
+
+def _values(value: Any) -> Iterator[Any]:
+    """Every key, text and number of a nested value."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield name
+            yield from _values(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _values(item)
+    else:
+        yield value
+
+
+def _check_value(value: Any) -> None:
+    """Refuse a text that cannot be written, and a number that cannot be computed with."""
+    if isinstance(value, int | float) and not abs(value) <= LARGEST:
+        raise ValueError(f"a number must be from {-LARGEST:g} to {LARGEST:g}, got {_short(value)}")
+    if not isinstance(value, str):
+        return
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"it contains half a character (a lone surrogate): {_short(value)}"
+        ) from error
+
+
+def _check_drift(entry: dict[str, Any]) -> None:
+    for groups in (entry["start"], entry["previous"]):
+        for columns in groups.values():
+            _check_numbers([*columns.values()], "the drift")
+    _check_numbers(entry["deciles"], "the drift by decile")
+    if len(entry["deciles"]) not in (0, 10):
+        raise ValueError(
+            f"the drift by decile must be 10 numbers or none, got {len(entry['deciles'])}"
+        )
+    for name, pair in entry["layers"].items():
+        _check_numbers(pair, f"the drift of layer {name}", count=2)
+
+
+def _check_numbers(
+    values: Any,
+    label: str,
+    low: float = -LARGEST,
+    high: float = LARGEST,
+    *,
+    count: int = 0,
+) -> None:
+    """Refuse anything but a list (of `count` entries) of numbers in [low, high] and nulls."""
+    is_list = isinstance(values, list) and (not count or len(values) == count)
+    if not is_list or not {*map(type, values)} <= {int, float, type(None)}:
+        expected = f"{label} must be {count or 'a list of'} numbers"
+        raise ValueError(f"it does not fit the schema: {expected}, got {_short(values)}")
+    numbers = [value for value in values if value is not None]
+    if not numbers or (low <= min(numbers) and max(numbers) <= high):
+        return
+    raise ValueError(f"{label} must be from {low:g} to {high:g}, got {_short(values)}")
+
+
+def _check_shapes(record: dict[str, Any]) -> None:
+    """Refuse rows and drift of another number of experiences than the record has."""
+    count = len(record["initial"])
+    if not count:
+        raise ValueError("it has no experience: `initial` is empty")
+    rows = len(record["evaluation"])
+    views = [record] + ([record["masked"]] if record["masked"] else [])
+    for view in views:
+        widths = {len(row) for row in (view["initial"], *view["evaluation"])}
+        if widths != {count} or len(view["evaluation"]) != rows or rows > count:
+            raise ValueError(
+                f"its evaluation matrix is not rows of {count} numbers, as many as experiences, "
+                f"at most {count} of them"
+            )
+    if len(record["drift"]) != rows:
+        raise ValueError(
+            f"it has {len(record['drift'])} entries of drift for {rows} trained experiences"
+        )
+    described = len(record.get("experiences", ()))
+    if described not in (0, count):
+        raise ValueError(f"it describes {described} of {count} experiences")
+
+
+def _check_complete(record: dict[str, Any]) -> None:
+    """Refuse a finished run without all its numbers.
+
+    Its task-incremental view may leave out experiences that were not trained yet.
+    """
+    count = len(record["initial"])
+    masked = record["masked"]
+    if not _is_complete(record, count) or (
+        masked and not _is_complete(masked, count, only_trained=True)
+    ):
+        raise ValueError(
+            f"its status is ok, but its evaluation matrix is not {count} rows of {count} numbers"
+        )
+
+
+def _is_complete(view: dict[str, Any], count: int, *, only_trained: bool = False) -> bool:
+    rows = [view["initial"], *view["evaluation"]]
+    if len(rows) != count + 1:
+        return False
+    if only_trained:
+        rows = [row[: i + 1] for i, row in enumerate(view["evaluation"])]
+    return not any(None in row for row in rows)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
