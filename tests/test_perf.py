@@ -100,7 +100,9 @@ def test_norms_and_head_are_apart_from_the_bulk(perf):
 
 
 @pytest.mark.parametrize(
-    "record", sorted((ROOT / "results" / "perf").glob("*.json")), ids=lambda path: path.stem
+    "record",
+    sorted((ROOT / "results" / "perf").glob("optimizers-*.json")),
+    ids=lambda path: path.stem,
 )
 def test_the_page_is_that_of_the_record(perf, record):
     kept = json.loads(record.read_text())
@@ -116,3 +118,13 @@ def test_the_figure_is_drawn_from_rows(perf, tmp_path):
     perf["drawing"].figure(rows, perf["rivals"].listed(), machine, tmp_path / "figure.svg")
     drawn = (tmp_path / "figure.svg").read_text()
     assert drawn.startswith("<?xml") and len(drawn) > 10_000
+
+
+def test_the_page_of_the_gpu_tests_is_that_of_their_record(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks" / "perf")
+    import gpu_tests
+
+    record = ROOT / "results" / "perf" / "tests-gpu.json"
+    page = gpu_tests._page(json.loads(record.read_text()))
+    assert page == record.with_suffix(".md").read_text()
+    sys.modules.pop("gpu_tests")

@@ -59,7 +59,8 @@ def main() -> int:
 
 def _page(record: dict[str, Any]) -> str:
     counts = ", ".join(f"{count} {name}" for name, count in sorted(record["counts"].items()))
-    machine = ", ".join(f"{name} {value}" for name, value in record["machine"].items())
+    names = ("device", "torch", "python")
+    machine = ", ".join(f"{name} {record['machine'][name]}" for name in names)
     lines = [
         "# Tests that need a GPU",
         "",

@@ -29,8 +29,8 @@ from nanocl.training.schedule import Schedule
 class Learner(InterruptibleTemplate):
     """Model, optimizer and strategies: Avalanche's template with a faster data path.
 
-    All of Avalanche's hooks and plugins work. Data in tensors is read in whole mini-batches; other
-    data sets, such as those that a plugin puts in, use Avalanche's own loaders.
+    All of Avalanche's hooks and plugins work. Data in tensors is read in whole mini-batches, other
+    data sets (those that a plugin puts in) through Avalanche's own loaders.
 
     Attributes:
         training: Epochs or iterations, mini-batch sizes, what happens to the optimizer's state.
@@ -157,7 +157,7 @@ class Learner(InterruptibleTemplate):
         super().backward()
 
     def training_epoch(self, **kwargs: Any) -> None:
-        """One pass over the mini-batches; see `InterruptibleTemplate`."""
+        """One pass; see `InterruptibleTemplate`."""
         self.largest = torch.zeros((), device=self.device)
         super().training_epoch(**kwargs)
         if not math.isfinite(self.largest.item()):
@@ -294,8 +294,7 @@ def train(
 
 
 def _no_evaluator() -> EvaluationPlugin:
-    """An evaluation plugin without metrics: nanocl has its own."""
+    """An evaluation plugin without metrics, and without its warning that it logs none."""
     with warnings.catch_warnings():
-        # it warns that it logs no metrics, which a conformance check would count as printed text
         warnings.simplefilter("ignore")
         return EvaluationPlugin()
