@@ -138,6 +138,8 @@ class RunResult:
         environment: Where it ran.
         experiences: Of each experience `classes` (labels in the data set, in the order of their
             targets), `train` and `test` (numbers of samples); empty in records of earlier versions.
+        weights: Where the model was pretrained here, the first 12 hex digits of the SHA-256 of the
+            file of weights that it started from; else empty, as in records of earlier versions.
     """
 
     spec: RunSpec
@@ -151,6 +153,7 @@ class RunResult:
     data: tuple[Mapping[str, Any], ...]
     environment: Environment
     experiences: tuple[Mapping[str, Any], ...] = ()
+    weights: str = ""
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,9 @@ def to_record(result: RunResult) -> dict[str, Any]:
     values = plain.finite(asdict(result))
     # what came later and has its default is left out: older records keep their bytes
     values["spec"]["training"] = result.spec.training.identity()
-    if not result.experiences:
-        del values["experiences"]
+    for name in ("experiences", "weights"):
+        if not values[name]:
+            del values[name]
     for entry in values["drift"]:
         entry["layers"] = {name: _rounded(pair) for name, pair in entry["layers"].items()}
     record = sealed(

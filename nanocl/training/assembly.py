@@ -108,6 +108,14 @@ def check(specs: Iterable[RunSpec], context: Context) -> None:
             raise UserError(f"{spec.strategy_name} on {spec.protocol}: {reason}") from error
 
 
+def pretrained_hash(spec: RunSpec, context: Context) -> str:
+    """The hash of the file of weights of a model that is pretrained here; empty for others."""
+    if "pretrain" not in spec.model.options:
+        return ""
+    model = _with_weights(spec, context, choose_device(context.device))
+    return hash_of_file(Path(str(model.options["weights"])))
+
+
 def choose_device(device: str) -> str:
     """`cpu` or `cuda`; `auto` takes a GPU if there is one.
 

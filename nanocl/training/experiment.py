@@ -12,7 +12,7 @@ import torch
 from nanocl.records import Cost, Notice, Progress, RunResult, RunSpec
 from nanocl.streams import Scenario
 from nanocl.training import checkpoint, loop, measure
-from nanocl.training.assembly import build, choose_device
+from nanocl.training.assembly import build, choose_device, pretrained_hash
 from nanocl.training.context import Context
 from nanocl.training.drift import DriftMeter
 from nanocl.training.probe import MagnitudeProbe
@@ -51,6 +51,7 @@ def _run(
     notify: Callable[[str], None],
     tell: Tell | None,
 ) -> RunResult:
+    weights = pretrained_hash(spec, context)
     learner, scenario = _prepared(spec, context)
     meter = measure.Meter(context.device)
     drift = DriftMeter(learner.model, learner.model.head_parameters())
@@ -75,7 +76,8 @@ def _run(
     cost = meter.cost(learner.model, learner.optimizer, learner.strategies, workers=workers)
     if context.probes:
         probe.save(context.probes, spec)
-    return _result(spec, scenario, learner, outcome, cost, context.device)
+    result = _result(spec, scenario, learner, outcome, cost, context.device)
+    return replace(result, weights=weights)
 
 
 def _prepared(spec: RunSpec, context: Context) -> tuple[loop.Learner, Scenario]:

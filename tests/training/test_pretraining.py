@@ -1,5 +1,6 @@
 """A pretrained backbone is trained once for each setting that decides its weights."""
 
+import hashlib
 import random
 import warnings
 from dataclasses import replace
@@ -7,10 +8,12 @@ from dataclasses import replace
 import pytest
 import torch
 from safetensors.torch import load_file
+from small_runs import spec
 from torch import nn
 
 from nanocl.records import Part
-from nanocl.training import pretraining, verified
+from nanocl.training import experiment, pretraining, verified
+from nanocl.training.context import Context
 
 MODEL = Part(
     "mlp",
@@ -138,3 +141,11 @@ def test_a_flipped_bit_in_pretrained_weights_is_named_and_they_are_trained_again
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert weights(tmp_path, make=fail) == path
+
+
+def test_the_record_names_the_file_of_weights_that_the_run_started_from(tmp_path):
+    run = spec(settings={"model": {"pretrain": "digits", "pretrain_epochs": "1"}})
+    result = experiment.run_one(run, Context(data_root=tmp_path))
+    (path,) = (tmp_path / ".nanocl").glob("pretrained-*.safetensors")
+    assert result.weights == hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    assert experiment.run_one(spec(), Context()).weights == ""
