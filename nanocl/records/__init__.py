@@ -35,6 +35,8 @@ __all__ = [
 ]
 
 SCHEMA = "nanocl-result/2"
+# fields that came later: left out where they are empty, so that older records keep their bytes
+LATER_FIELDS = ("experiences", "weights")
 Row = tuple[float, ...]
 Matrix = tuple[Row, ...]
 

@@ -6,7 +6,17 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from nanocl.records import SCHEMA, Cost, Drift, Environment, RunResult, RunSpec, hash_of, plain
+from nanocl.records import (
+    LATER_FIELDS,
+    SCHEMA,
+    Cost,
+    Drift,
+    Environment,
+    RunResult,
+    RunSpec,
+    hash_of,
+    plain,
+)
 
 OLDER_SCHEMAS = ("nanocl-result/1",)
 
@@ -20,7 +30,7 @@ def to_record(result: RunResult) -> dict[str, Any]:
     values = plain.finite(asdict(result))
     # what came later and has its default is left out: older records keep their bytes
     values["spec"]["training"] = result.spec.training.identity()
-    for name in ("experiences", "weights"):
+    for name in LATER_FIELDS:
         if not values[name]:
             del values[name]
     for entry in values["drift"]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nanocl import __version__
-from nanocl.records import RunResult, RunSpec, Summary, Training, hash_of
+from nanocl.records import LATER_FIELDS, RunResult, RunSpec, Summary, Training, hash_of
 from nanocl.reporting import formats, origins, ranking, statistics, tables
 from nanocl.reporting.formats import Table
 from nanocl.reporting.ranking import SCORE, Place
@@ -56,7 +56,8 @@ def _content(value: Any) -> dict[str, Any]:
     """The fields of a record; what came later and has its default is left out."""
     if isinstance(value, Training):
         return value.identity()
-    return {name: field for name, field in vars(value).items() if name != "experiences" or field}
+    fields = vars(value).items()
+    return {name: field for name, field in fields if field or name not in LATER_FIELDS}
 
 
 def leaderboard(summaries: Sequence[Summary]) -> str:
