@@ -56,8 +56,12 @@ def _content(value: Any) -> dict[str, Any]:
     """The fields of a record; what came later and has its default is left out."""
     if isinstance(value, Training):
         return value.identity()
-    fields = vars(value).items()
-    return {name: field for name, field in fields if field or name not in LATER_FIELDS}
+    fields = dict(vars(value))
+    if isinstance(value, RunResult):
+        for name in LATER_FIELDS:
+            if not fields[name]:
+                del fields[name]
+    return fields
 
 
 def leaderboard(summaries: Sequence[Summary]) -> str:
