@@ -36,7 +36,7 @@ __all__ = [
 
 SCHEMA = "nanocl-result/2"
 # fields that came later: left out where they are empty, so that older records keep their bytes
-LATER_FIELDS = ("experiences", "weights")
+LATER_FIELDS = ("experiences", "weights", "cpu_seconds")
 Row = tuple[float, ...]
 Matrix = tuple[Row, ...]
 
@@ -61,6 +61,9 @@ class Cost:
             parameters`.
         strategy_state_bytes: Tensors held by the strategy plugins (Fisher, anchors, replay memory).
         workers: Runs that shared the machine.
+        cpu_seconds: CPU time of the process inside training, all threads together, without
+            evaluation; unlike wall-clock time it depends little on what else the machine does. 0
+            in records of earlier versions.
     """
 
     train_seconds: float
@@ -74,6 +77,7 @@ class Cost:
     state_bytes_per_parameter: float
     strategy_state_bytes: int
     workers: int
+    cpu_seconds: float = 0.0
 
 
 @dataclass(frozen=True)

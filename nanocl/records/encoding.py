@@ -30,9 +30,10 @@ def to_record(result: RunResult) -> dict[str, Any]:
     values = plain.finite(asdict(result))
     # what came later and has its default is left out: older records keep their bytes
     values["spec"]["training"] = result.spec.training.identity()
-    for name in LATER_FIELDS:
-        if not values[name]:
-            del values[name]
+    for fields in (values, values["cost"]):
+        for name in LATER_FIELDS:
+            if name in fields and not fields[name]:
+                del fields[name]
     for entry in values["drift"]:
         entry["layers"] = {name: _rounded(pair) for name, pair in entry["layers"].items()}
     record = sealed(

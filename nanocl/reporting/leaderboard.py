@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nanocl import __version__
-from nanocl.records import LATER_FIELDS, RunResult, RunSpec, Summary, Training, hash_of
+from nanocl.records import LATER_FIELDS, Cost, RunResult, RunSpec, Summary, Training, hash_of
 from nanocl.reporting import formats, origins, ranking, statistics, tables
 from nanocl.reporting.formats import Table
 from nanocl.reporting.ranking import SCORE, Place
@@ -57,9 +57,9 @@ def _content(value: Any) -> dict[str, Any]:
     if isinstance(value, Training):
         return value.identity()
     fields = dict(vars(value))
-    if isinstance(value, RunResult):
+    if isinstance(value, RunResult | Cost):
         for name in LATER_FIELDS:
-            if not fields[name]:
+            if name in fields and not fields[name]:
                 del fields[name]
     return fields
 

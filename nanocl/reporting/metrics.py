@@ -205,6 +205,14 @@ train_seconds = _cost(
     "wall-clock seconds of training, evaluation excluded",
     "seconds",
 )
+cpu_seconds = _cost(
+    "cpu_seconds",
+    "CPU s",
+    "CPU seconds of training, evaluation excluded; unlike wall-clock seconds they depend little on "
+    "what else the machine does",
+    "seconds",
+    optional=True,
+)
 seconds_per_step = _cost(
     "seconds_per_step",
     "ms / step",

@@ -33,6 +33,7 @@ class Meter:
 
     Attributes:
         seconds: Wall-clock seconds spent inside `training()` so far.
+        cpu_seconds: CPU seconds of this process inside it, all threads together.
         steps: Training mini-batches counted so far.
         samples: Training samples counted so far.
         strategy_bytes: The largest number of bytes in the strategies' tensors seen so far.
@@ -41,10 +42,12 @@ class Meter:
     def __init__(self, device: str = "cpu") -> None:
         self.device = device
         self.seconds = 0.0
+        self.cpu_seconds = 0.0
         self.steps = 0
         self.samples = 0
         self.strategy_bytes = 0
         self._since: float | None = None
+        self._cpu_since = 0.0
         _forget_peak()
         if device == "cuda":
             torch.cuda.reset_peak_memory_stats()
@@ -53,6 +56,7 @@ class Meter:
         """The counts until now."""
         return {
             "seconds": self.elapsed(),
+            "cpu_seconds": self._cpu_elapsed(),
             "steps": self.steps,
             "samples": self.samples,
             "strategy_bytes": self.strategy_bytes,
@@ -60,22 +64,30 @@ class Meter:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from the counts that `state_dict` returned."""
-        for name in ("seconds", "steps", "samples", "strategy_bytes"):
+        for name in ("seconds", "cpu_seconds", "steps", "samples", "strategy_bytes"):
             setattr(self, name, state[name])
         if self._since is not None:
-            self._since = time.perf_counter()
+            self._start()
 
     @contextmanager
     def training(self) -> Iterator[None]:
         """Count the seconds of this block, on a GPU until its last kernel has ended."""
-        self._since = time.perf_counter()
+        self._start()
         try:
             yield
         finally:
             if self.device == "cuda":
                 torch.cuda.synchronize()
-            self.seconds = self.elapsed()
+            self.seconds, self.cpu_seconds = self.elapsed(), self._cpu_elapsed()
             self._since = None
+
+    def _start(self) -> None:
+        self._since = time.perf_counter()
+        self._cpu_since = time.process_time()
+
+    def _cpu_elapsed(self) -> float:
+        running = 0.0 if self._since is None else time.process_time() - self._cpu_since
+        return self.cpu_seconds + running
 
     def elapsed(self) -> float:
         """Seconds of training until now, including the current block."""
@@ -116,6 +128,7 @@ class Meter:
             state_bytes_per_parameter=state / max(1, parameters),
             strategy_state_bytes=self.strategy_bytes,
             workers=workers,
+            cpu_seconds=self.cpu_seconds,
         )
 
 

@@ -198,4 +198,4 @@ def test_cost_columns_read_the_cost_and_an_unused_device_is_undefined():
 
 def test_column_names_are_unique_over_all_kinds():
     names = [column.name for kind in metrics.KINDS for column in metrics.columns(kind)]
-    assert len(names) == len(set(names)) == 11 + 8 + 9
+    assert len(names) == len(set(names)) == 11 + 8 + 10

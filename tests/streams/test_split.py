@@ -74,7 +74,7 @@ def test_classes_that_do_not_divide_give_sizes_that_differ_by_one(experiences, s
         ({"samples": -1}, "samples must be at least 0, got -1"),
         ({"normalise": "yes"}, "normalise must be one of none, standard, imagenet, got 'yes'"),
         ({"augment": "flip"}, "augment must be one of none, crop-flip, got 'flip'"),
-        ({"pad": -2}, "pad must be at least 0, got -2"),
+        ({"pad": -2}, "pad must be in \\[0, 4096\\], got -2"),
     ],
 )
 def test_an_option_out_of_range_is_named_with_its_value(options, message):

@@ -40,6 +40,21 @@ def test_an_error_in_training_still_stops_the_clock():
     assert meter.seconds == meter.elapsed()
 
 
+def test_cpu_seconds_count_work_and_no_waiting():
+    meter = Meter()
+    with meter.training():
+        time.sleep(0.2)
+        waited = meter.state_dict()["cpu_seconds"]
+        begin = time.process_time()
+        while time.process_time() - begin < 0.1:
+            pass
+    assert waited < 0.1 and 0.1 <= meter.cpu_seconds < 0.2 + waited
+    resumed = Meter()
+    with resumed.training():
+        resumed.load_state_dict(meter.state_dict())
+    assert resumed.cpu_seconds >= meter.cpu_seconds
+
+
 def test_costs_are_counts_per_step_second_and_parameter():
     model = nn.Linear(3, 4)
     model.bias.requires_grad_(False)
