@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from nanocl.streams import _avalanche as _avalanche  # loads Avalanche faster, so it comes first
+
+# isort: split
 from avalanche.training.plugins import SupervisedPlugin
 
 from nanocl.plugins.state import attributes_of, load_attributes, of_attributes

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import torch
-from avalanche.training.plugins import SupervisedPlugin
 from torch import Tensor, nn
 
 from nanocl.data.batches import Preparation, TensorDataset
@@ -15,6 +15,9 @@ from nanocl.training.drift import DriftMeter
 from nanocl.training.heads import Network
 from nanocl.training.loop import Learner, Outcome, train
 from nanocl.training.measure import Meter
+
+if TYPE_CHECKING:
+    from avalanche.training.plugins import SupervisedPlugin
 
 HEADS = {"class": "seen", "task": "own", "domain": "shared"}
 SIDE = 4
