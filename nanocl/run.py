@@ -8,22 +8,31 @@ import shutil
 import sys
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from nanocl import studies
 from nanocl.cli import listing, signals
 from nanocl.cli.commandline import Call, call
-from nanocl.engine import local
+from nanocl.engine import calls, local
 from nanocl.plugins.catalogue import Catalogue
 from nanocl.protocols import suite
 from nanocl.protocols.pinning import pin
-from nanocl.records import RunFailure, RunResult, RunSpec, UserError, files, plain, probes, store
+from nanocl.records import (
+    Notice,
+    RunFailure,
+    RunResult,
+    RunSpec,
+    UserError,
+    files,
+    plain,
+    probes,
+    store,
+)
 from nanocl.records.reservations import Reservations
 from nanocl.reporting import tables
-
-if TYPE_CHECKING:
-    from nanocl.training.context import Context  # loads torch
+from nanocl.training import checkpoint_files, entry
+from nanocl.training.context import Context
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -166,7 +175,6 @@ def _train(
     """Run what no other call runs at the moment; the outcomes of this call."""
     local.warm_up()
     from nanocl.cli.progress import Display  # here, because it loads rich
-    from nanocl.training import experiment  # here, because it loads torch
 
     checkpoints = asked.results_root / ".part"
     files.sweep(checkpoints)
@@ -177,7 +185,7 @@ def _train(
     outcomes = []
     with Display(todo, measured=total - len(todo)) as display:
         for outcome in local.run_all(
-            functools.partial(experiment.run_one, context=context),
+            functools.partial(entry.run_one, context=context),
             todo,
             workers=context.workers,
             on_progress=display.update,
@@ -197,27 +205,23 @@ def _checked_context(
     checkpoints: Path,
 ) -> Context:
     """How to run the specs, after each different learner was built once as a check."""
-    from nanocl.training import assembly  # here, because it loads torch
-    from nanocl.training.context import Context
-
-    device = assembly.choose_device(asked.device)
-    automatic = 1 if device == "cuda" else _cores() // todo[0].training.threads
     context = Context(
         catalogue=catalogue,
         data_root=asked.data_root,
-        device=device,
-        workers=max(1, min(asked.workers or automatic, len(todo))),
+        device=asked.device,
         checkpoints=checkpoints,
         checkpoint_minutes=asked.checkpoint_minutes,
         probes=probes.folder(asked.results_root) if asked.probe else None,
     )
-    try:
-        assembly.check(todo, context)
-    except SystemExit as error:
-        raise UserError(
-            f"a plugin called sys.exit({error.code!r}); it should raise an error that says why"
-        ) from error
-    return context
+    # in a worker, because it loads torch and the code of plugins
+    device = calls.call(entry.check, todo, context, on_notice=_show_notice)
+    automatic = 1 if device == "cuda" else _cores() // todo[0].training.threads
+    workers = max(1, min(asked.workers or automatic, len(todo)))
+    return replace(context, device=device, workers=workers)
+
+
+def _show_notice(notice: Notice) -> None:
+    print(f"nanocl: {notice.text}", file=sys.stderr)
 
 
 def _stored(
@@ -232,9 +236,7 @@ def _stored(
         store.save(outcome, asked.results_root)
     except ValueError as error:
         return RunFailure(outcome.spec, f"measured, but not stored: {error}")
-    from nanocl.training import checkpoint  # here, because it loads torch
-
-    checkpoint.delete(checkpoint.path_of(outcome.spec, checkpoints))
+    checkpoint_files.delete(checkpoint_files.path_of(outcome.spec, checkpoints))
     return outcome
 
 

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
 import threading
 import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.forkserver import ensure_running
 from multiprocessing.process import BaseProcess
 
+from nanocl.engine.processes import (
+    CLOSED,
+    SAY_WHY,
+    context,
+    end_with_parent,
+    ignoring_interrupts,
+    receive,
+    start,
+    stop,
+)
 from nanocl.records import Notice, Progress, RunFailure, RunResult, RunSpec
 from nanocl.records.reservations import Reservations
 
@@ -24,17 +29,14 @@ RunOne = Callable[..., RunResult]
 Message = Progress | Notice | RunResult | RunFailure
 TRIES = 2  # a worker killed for lack of memory may succeed when others have ended
 PAUSE = 1.0  # seconds between looks at runs that other processes measure
-# Windows has no SIGHUP
-ENDING = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)]
-CLOSED = (EOFError, ConnectionResetError, BrokenPipeError)
 
 
 def warm_up() -> None:
     """Start importing torch and Avalanche in the background, so that workers start at once."""
-    context = _context()
-    if context.get_start_method() == "forkserver":
-        context.set_forkserver_preload(["nanocl.training.experiment"])
-        with _ignoring_interrupts():
+    way = context()
+    if way.get_start_method() == "forkserver":
+        way.set_forkserver_preload(["nanocl.training.preloaded"])
+        with ignoring_interrupts():
             ensure_running()
 
 
@@ -116,11 +118,11 @@ class _Pool:
     def start(self, spec: RunSpec, attempt: int) -> None:
         """Give a run to an idle worker, or to a new one; an idle worker may have died."""
         while True:
-            connection, process = self.idle.pop() if self.idle else _start(self.run_one)
+            connection, process = self.idle.pop() if self.idle else start(_serve, self.run_one)
             try:
                 connection.send(spec)
             except CLOSED:
-                _stop(connection, process)
+                stop(connection, process)
                 continue
             self.busy[connection] = (process, spec, attempt)
             return
@@ -135,7 +137,7 @@ class _Pool:
             return  # waiting for nothing would never end
         for connection in wait(list(self.busy), timeout):
             assert isinstance(connection, Connection)
-            message = _receive(connection)
+            message = receive(connection)
             if isinstance(message, Progress | Notice):
                 on_progress(message)
                 continue
@@ -151,69 +153,14 @@ class _Pool:
     def end(self) -> None:
         """End every worker."""
         for connection, process in self.idle:
-            _stop(connection, process)
+            stop(connection, process)
         for connection, (process, _, _) in self.busy.items():
-            _stop(connection, process)
-
-
-@contextmanager
-def _ignoring_interrupts() -> Iterator[None]:
-    """Processes started in this block ignore Ctrl-C: this process handles it and ends them."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread can set signal handlers
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-@contextmanager
-def _deferring_signals() -> Iterator[None]:
-    """Deliver signals that arrive within the block at its end."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread gets signals
-        return
-    received: list[int] = []
-    before = {
-        number: signal.signal(number, lambda number, frame: received.append(number))
-        for number in ENDING
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        for number in received[:1]:
-            os.kill(os.getpid(), number)
-
-
-def _context() -> ForkServerContext | SpawnContext:
-    if "forkserver" in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("forkserver")
-    return multiprocessing.get_context("spawn")
-
-
-def _start(run_one: RunOne) -> tuple[Connection, BaseProcess]:
-    context = _context()
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, run_one), daemon=True)
-    with _deferring_signals():  # a child whose start is cut off would print a traceback
-        process.start()
-    theirs.close()
-    return ours, process
-
-
-def _stop(connection: Connection, process: BaseProcess) -> None:
-    connection.close()
-    process.terminate()
-    process.join()
+            stop(connection, process)
 
 
 def _serve(connection: Connection, run_one: RunOne) -> None:
     """A worker: run what comes, until the other end is closed."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     while True:
         try:
             spec = connection.recv()
@@ -226,8 +173,7 @@ def _serve(connection: Connection, run_one: RunOne) -> None:
         except SystemExit as error:
             answer = RunFailure(
                 spec,
-                f"code of the run called sys.exit({error.code!r}); a plugin should raise an "
-                "error that says why",
+                f"code of the run called sys.exit({error.code!r}); {SAY_WHY}",
                 traceback.format_exc(),
             )
         except Exception as error:
@@ -236,18 +182,3 @@ def _serve(connection: Connection, run_one: RunOne) -> None:
             connection.send(answer)
         except CLOSED:
             return
-
-
-def _end_with_parent() -> None:
-    """End this process when its parent is gone: nobody would store its result."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _receive(connection: Connection) -> Message | None:
-    try:
-        return connection.recv()
-    except CLOSED:
-        return None

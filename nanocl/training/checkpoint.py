@@ -20,6 +20,7 @@ from torch import Tensor
 from nanocl.plugins.state import load_state, state_of, unsaved
 from nanocl.records import Drift, RunSpec
 from nanocl.training import randomness, verified
+from nanocl.training.checkpoint_files import within
 from nanocl.training.drift import DriftMeter
 from nanocl.training.epochs import Resumption
 from nanocl.training.loop import Learner, Outcome
@@ -31,17 +32,6 @@ SCHEMA = "nanocl-checkpoint/1"
 
 class Unsavable(ValueError):
     """A strategy has attributes that a checkpoint cannot hold."""
-
-
-def path_of(spec: RunSpec, folder: Path) -> Path:
-    """The path of the checkpoint of a run."""
-    return folder / f"{spec.digest}.pt"
-
-
-def delete(path: Path) -> None:
-    """Delete the checkpoint of a run, both files."""
-    path.unlink(missing_ok=True)
-    _within(path).unlink(missing_ok=True)
 
 
 def save(
@@ -66,7 +56,7 @@ def save(
         "random": randomness.state(),
     }
     verified.write(path, _identity(spec, learner), state)
-    _within(path).unlink(missing_ok=True)
+    within(path).unlink(missing_ok=True)
 
 
 def load(
@@ -112,7 +102,7 @@ def save_within(path: Path, spec: RunSpec, learner: Learner, meter: Meter) -> No
         "beginning": learner.beginning,
         "random": randomness.state(),
     }
-    verified.write(_within(path), _identity(spec, learner), state)
+    verified.write(within(path), _identity(spec, learner), state)
 
 
 def load_within(
@@ -128,10 +118,10 @@ def load_within(
         Unusable: As in `load`.
         OSError: It cannot be read.
     """
-    within = _within(path)
-    if not within.exists():
+    inner = within(path)
+    if not inner.exists():
         return None
-    state = verified.read(within, _identity(spec, learner))
+    state = verified.read(inner, _identity(spec, learner))
     if state["experience"] != experience:  # left behind when the next checkpoint was written
         return None
     clock = state["clock"]
@@ -152,10 +142,6 @@ def _check_savable(strategies: Sequence[Any]) -> None:
                 f"{type(strategy).__name__}.{names[0]} is no tensor, plain value or object made of "
                 "those; give the class state_dict and load_state_dict"
             )
-
-
-def _within(path: Path) -> Path:
-    return path.with_suffix(f".within{path.suffix}")
 
 
 def _state_of(learner: Learner, meter: Meter) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import torch
 
 from nanocl.records import Cost, Notice, Progress, RunResult, RunSpec
 from nanocl.streams import Scenario
-from nanocl.training import checkpoint, loop, measure
+from nanocl.training import checkpoint, checkpoint_files, loop, measure
 from nanocl.training.assembly import build, choose_device, pretrained_hash
 from nanocl.training.context import Context
 from nanocl.training.drift import DriftMeter
@@ -39,7 +39,7 @@ def run_one(spec: RunSpec, context: Context, tell: Tell | None = None) -> RunRes
         return _run(spec, context, path, notify, tell)
     except checkpoint.Unusable as error:
         assert path is not None
-        checkpoint.delete(path)
+        checkpoint_files.delete(path)
         notify(f"starting again, its checkpoint was not usable: {error}")
         return _run(spec, context, path, notify, tell)
 
@@ -105,7 +105,7 @@ def _checkpoint_of(spec: RunSpec, context: Context) -> Path | None:
     """The file of the run's checkpoint; a probed run has none, since its probe starts at zero."""
     if context.checkpoints is None or context.probes:
         return None
-    return checkpoint.path_of(spec, context.checkpoints)
+    return checkpoint_files.path_of(spec, context.checkpoints)
 
 
 def _teller(

@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -52,7 +51,7 @@ def test_leaving_early_ends_the_workers():
     running = local.run_all(run_one, [a_spec("sgd", seed) for seed in range(4)], workers=2)
     next(running)
     running.close()
-    assert not [child for child in local.multiprocessing.active_children() if child.is_alive()]
+    assert not [child for child in multiprocessing.active_children() if child.is_alive()]
 
 
 def test_no_runs_are_no_outcomes():
@@ -152,11 +151,3 @@ def test_runs_that_other_processes_have_all_measured_end_the_call_at_once():
             return "measured"
 
     assert list(local.run_all(run_one, [a_spec()], workers=1, reservations=Measured())) == []
-
-
-def test_a_signal_while_a_worker_starts_comes_after_its_start():
-    finished = []
-    with pytest.raises(KeyboardInterrupt), local._deferring_signals():
-        os.kill(os.getpid(), signal.SIGINT)
-        finished.append(True)
-    assert finished == [True]

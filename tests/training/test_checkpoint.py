@@ -9,7 +9,7 @@ from small_runs import numbers, spec
 
 from nanocl.plugins.catalogue import Catalogue
 from nanocl.records import Notice
-from nanocl.training import assembly, checkpoint, experiment, loop
+from nanocl.training import assembly, checkpoint, checkpoint_files, experiment, loop
 from nanocl.training.context import Context
 from nanocl.training.drift import DriftMeter
 from nanocl.training.measure import Meter
@@ -70,20 +70,20 @@ def interrupted(tmp_path_factory):
     """A run, its checkpoint after the last experience, and its numbers."""
     folder, run = tmp_path_factory.mktemp("checkpoints"), spec("er+nanoadam")
     result = experiment.run_one(run, Context(checkpoints=folder))
-    return run, checkpoint.path_of(run, folder).read_bytes(), numbers(result)
+    return run, checkpoint_files.path_of(run, folder).read_bytes(), numbers(result)
 
 
 def restored(run, folder):
     """What loading the checkpoint raises, or the outcome."""
     learner, _ = assembly.build(run, Context())
     drift = DriftMeter(learner.model, learner.model.head_parameters())
-    path = checkpoint.path_of(run, folder)
+    path = checkpoint_files.path_of(run, folder)
     return checkpoint.load(path, run, learner, Meter(), drift)
 
 
 def test_no_flipped_bit_of_a_checkpoint_goes_unnoticed(tmp_path, interrupted):
     run, content, _ = interrupted
-    path, rng = checkpoint.path_of(run, tmp_path), random.Random(0)
+    path, rng = checkpoint_files.path_of(run, tmp_path), random.Random(0)
     first_line = content.index(b"\n")
     places = [rng.randrange(first_line + 1) for _ in range(20)]
     places += [rng.randrange(len(content)) for _ in range(20)]
@@ -98,7 +98,7 @@ def test_no_flipped_bit_of_a_checkpoint_goes_unnoticed(tmp_path, interrupted):
 @pytest.mark.parametrize("content", [b"", b"garbage", b"[]\n", b"\xff\n"])
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path, interrupted, content):
     run, _, _ = interrupted
-    checkpoint.path_of(run, tmp_path).write_bytes(content)
+    checkpoint_files.path_of(run, tmp_path).write_bytes(content)
     with pytest.raises(checkpoint.Unusable):
         restored(run, tmp_path)
 
@@ -106,7 +106,7 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path, interrupted, content)
 def test_the_checkpoint_of_another_run_is_refused_under_this_name(tmp_path, interrupted):
     run, content, _ = interrupted
     other = replace(run, seed=1)
-    checkpoint.path_of(other, tmp_path).write_bytes(content)
+    checkpoint_files.path_of(other, tmp_path).write_bytes(content)
     with pytest.raises(checkpoint.Unusable, match=f"digest is {run.digest}"):
         restored(other, tmp_path)
 
@@ -116,14 +116,14 @@ def test_a_checkpoint_of_another_version_or_device_is_refused(tmp_path, interrup
     run, content, _ = interrupted
     line, _, state = content.partition(b"\n")
     header = json.dumps({**json.loads(line), name: "0.0"}).encode()
-    checkpoint.path_of(run, tmp_path).write_bytes(header + b"\n" + state)
+    checkpoint_files.path_of(run, tmp_path).write_bytes(header + b"\n" + state)
     with pytest.raises(checkpoint.Unusable, match=f"{name} is 0.0"):
         restored(run, tmp_path)
 
 
 def test_a_run_with_an_unusable_checkpoint_says_so_and_starts_again(tmp_path, interrupted):
     run, content, whole = interrupted
-    checkpoint.path_of(run, tmp_path).write_bytes(content[:-1])
+    checkpoint_files.path_of(run, tmp_path).write_bytes(content[:-1])
     messages = []
     again = experiment.run_one(run, Context(checkpoints=tmp_path), messages.append)
     assert numbers(again) == whole
@@ -133,9 +133,9 @@ def test_a_run_with_an_unusable_checkpoint_says_so_and_starts_again(tmp_path, in
 
 def test_a_finished_run_keeps_its_checkpoint_until_its_record_is_stored(tmp_path, interrupted):
     run, content, whole = interrupted
-    checkpoint.path_of(run, tmp_path).write_bytes(content)
+    checkpoint_files.path_of(run, tmp_path).write_bytes(content)
     assert numbers(experiment.run_one(run, Context(checkpoints=tmp_path))) == whole
-    assert checkpoint.path_of(run, tmp_path).read_bytes() == content
+    assert checkpoint_files.path_of(run, tmp_path).read_bytes() == content
 
 
 def test_a_checkpoint_that_cannot_be_written_stops_no_training(tmp_path, interrupted):

@@ -6,7 +6,7 @@ import pytest
 from small_runs import numbers, spec
 
 from nanocl.records import Notice
-from nanocl.training import checkpoint, experiment
+from nanocl.training import checkpoint, checkpoint_files, experiment
 from nanocl.training.context import Context
 
 FOUR_EPOCHS = {"training": {"epochs": "4"}}
@@ -171,5 +171,5 @@ def test_nothing_is_left_of_a_checkpoint_that_is_deleted(tmp_path, monkeypatch):
     run = spec(settings=FOUR_EPOCHS)
     killed_within(monkeypatch, tmp_path, run, writes=17)
     assert len(list(tmp_path.iterdir())) == 2
-    checkpoint.delete(checkpoint.path_of(run, tmp_path))
+    checkpoint_files.delete(checkpoint_files.path_of(run, tmp_path))
     assert not list(tmp_path.iterdir())

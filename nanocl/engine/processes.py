@@ -1,0 +1,93 @@
+"""Worker processes: how they start, talk and end."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext, SpawnContext
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+# Windows has no SIGHUP
+ENDING = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)]
+CLOSED = (EOFError, ConnectionResetError, BrokenPipeError)
+SAY_WHY = "a plugin should raise an error that says why"
+
+
+def context() -> ForkServerContext | SpawnContext:
+    """The way to start workers: forked from a server that has imported torch, where possible."""
+    if "forkserver" in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("forkserver")
+    return multiprocessing.get_context("spawn")
+
+
+def start(target: Callable[..., None], *arguments: Any) -> tuple[Connection, BaseProcess]:
+    """A process that runs `target(connection, *arguments)`, and the other end of its connection."""
+    way = context()
+    ours, theirs = way.Pipe()
+    process = way.Process(target=target, args=(theirs, *arguments), daemon=True)
+    with deferring_signals():  # a child whose start is cut off would print a traceback
+        process.start()
+    theirs.close()
+    return ours, process
+
+
+def stop(connection: Connection, process: BaseProcess) -> None:
+    """End a process, whatever it does."""
+    connection.close()
+    process.terminate()
+    process.join()
+
+
+def receive(connection: Connection) -> Any:
+    """The next message; None if the other end is closed."""
+    try:
+        return connection.recv()
+    except CLOSED:
+        return None
+
+
+def end_with_parent() -> None:
+    """End this process when its parent is gone: nobody would store its result."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+@contextmanager
+def ignoring_interrupts() -> Iterator[None]:
+    """Processes started in this block ignore Ctrl-C: this process handles it and ends them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread can set signal handlers
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def deferring_signals() -> Iterator[None]:
+    """Deliver signals that arrive within the block at its end."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread gets signals
+        return
+    received: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, frame: received.append(number))
+        for number in ENDING
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in received[:1]:
+            os.kill(os.getpid(), number)
