@@ -198,3 +198,14 @@ def test_a_record_that_cannot_be_trusted_is_named_before_its_run_is_measured_aga
     assert run.main(["--tier", "smoke", "--dry-run"]) == 0
     record.write_text(whole)
     assert f"re-running: {record.relative_to(folder)}: it is not JSON" in capsys.readouterr().err
+
+
+def test_a_command_that_trains_loads_no_torch_itself(tmp_path):
+    code = (
+        "import sys\nfrom nanocl import run\n"
+        "arguments = ['--tier', 'smoke', '--strategy', 'sgd', '--seeds', '1']\n"
+        "print(run.main(arguments), sorted({'torch', 'avalanche', 'numba'} & set(sys.modules)))"
+    )
+    called = [sys.executable, "-c", code]
+    shown = subprocess.run(called, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert shown.stdout.splitlines()[-1] == "0 []", shown.stdout

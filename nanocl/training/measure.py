@@ -176,7 +176,7 @@ def environment(device: str) -> Environment:
     return Environment(
         nanocl=__version__,
         python=platform.python_version(),
-        torch=torch.__version__,
+        torch=str(torch.__version__),  # its own class would load torch where it is received
         avalanche=version("avalanche-lib"),
         numpy=numpy.__version__,
         platform=platform.system().lower(),
