@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Any
 
 SCENARIOS = ("class", "task", "domain")
@@ -102,12 +103,11 @@ class Training:
 
     def identity(self) -> dict[str, Any]:
         """What digest and record hold: a field of `LATER` only if it is not the default."""
-        values = asdict(self)
-        defaults = asdict(Training())
+        values = {entry.name: getattr(self, entry.name) for entry in fields(self)}
         return {
             name: value
             for name, value in values.items()
-            if name not in LATER or value != defaults[name]
+            if name not in LATER or value != getattr(Training, name)
         }
 
 
@@ -162,7 +162,7 @@ class RunSpec:
             }
         )
 
-    @property
+    @cached_property
     def protocol_hash(self) -> str:
         """Hash of what the rows of one table share, 8 hex digits."""
         return hash_of(self.shared_identity(), 8)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -56,12 +57,12 @@ def _content(value: Any) -> dict[str, Any]:
     """The fields of a record; what came later and has its default is left out."""
     if isinstance(value, Training):
         return value.identity()
-    fields = dict(vars(value))
+    content = {entry.name: getattr(value, entry.name) for entry in fields(value)}
     if isinstance(value, RunResult | Cost):
         for name in LATER_FIELDS:
-            if name in fields and not fields[name]:
-                del fields[name]
-    return fields
+            if name in content and not content[name]:
+                del content[name]
+    return content
 
 
 def leaderboard(summaries: Sequence[Summary]) -> str:

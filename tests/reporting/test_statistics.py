@@ -139,3 +139,39 @@ def test_a_row_with_fewer_seeds_is_ranked_by_the_seeds_it_has():
 
 def test_under_3_seeds_there_is_no_rank_interval():
     assert statistics.rank_intervals([{0: 1.0, 1: 2.0}, {0: 3.0}]) == [None, None]
+
+
+@pytest.mark.parametrize("n", [3, 9, 16, 17, 30])
+def test_the_paired_test_equals_that_of_scipy_with_the_same_random_numbers(n):
+    rng = np.random.default_rng(n)
+    for differences in (rng.normal(0.3, 1, n), rng.integers(-2, 3, n), np.zeros(n), np.ones(n)):
+        expected = stats.permutation_test(
+            (differences,),
+            lambda sample, axis: sample.mean(axis=axis),
+            permutation_type="samples",
+            n_resamples=2**n if n <= statistics.EXACT_UP_TO else statistics.RESAMPLES,
+            vectorized=True,
+            rng=np.random.default_rng(0),
+        )
+        assert statistics.sign_flip_p_value(differences.tolist()) == expected.pvalue
+
+
+@pytest.mark.parametrize("n", [2, 7, 19, 20, 33])
+def test_the_interval_equals_that_of_scipy_with_the_same_random_numbers(n):
+    values = np.random.default_rng(n).normal(0, 1, n)
+    if n < statistics.BOOTSTRAP_FROM:
+        error = values.std(ddof=1) / math.sqrt(n)
+        expected = stats.t.interval(0.95, n - 1, values.mean(), error)
+    else:
+        expected = stats.bootstrap(
+            (values,), np.mean, method="percentile", rng=np.random.default_rng(0)
+        ).confidence_interval
+    assert statistics.interval(values.tolist()) == pytest.approx(tuple(expected), rel=1e-13)
+
+
+@pytest.mark.parametrize("higher", [True, False])
+def test_ranks_of_draws_equal_those_of_scipy(higher):
+    means = np.random.default_rng(0).integers(0, 6, (7, 50)) / 4
+    ranks = [statistics._ranks_of(row, means, higher) for row in means]
+    expected = stats.rankdata(-means if higher else means, method="min", axis=0)
+    np.testing.assert_array_equal(ranks, expected)

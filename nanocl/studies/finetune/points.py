@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from nanocl.plugins.catalogue import INSTALLED
 from nanocl.protocols import protocol, suite
 from nanocl.protocols.request import Request
-from nanocl.records import Option, Part, RunResult, RunSpec, hash_of
+from nanocl.records import Option, Part, RunResult, RunSpec
 
 RATE = "lr"
 # Options of the stream whose runs have pages of their own: running statistics that follow the new
@@ -153,7 +153,10 @@ def _sweep(
             settings=settings,
         )
         specs = suite.specs(request, INSTALLED)
-        runs = [(run, measured[_key(run)]) for run in specs if _key(run) in measured]
+        keys = map(_key, specs)
+        runs = [
+            (run, measured[key]) for run, key in zip(specs, keys, strict=True) if key in measured
+        ]
         if runs or not switch:
             wanted += len(specs)
         if runs:
@@ -230,18 +233,17 @@ def _text(values: Mapping[str, Option]) -> str:
 
 
 def _key(spec: RunSpec) -> str:
-    """Hash of everything in a run that a protocol file decides.
+    """Text of everything in a run that a protocol file decides.
 
     Left out are fingerprints, which depend on the machine, and where the options come from.
     """
-    parts = {
-        "strategy": [asdict(part) for part in spec.strategy],
-        "training": asdict(spec.training),
-        "stream": dict(spec.stream.options),
-        "model": dict(spec.model.options),
-    }
-    names = [spec.protocol, spec.tier, spec.scenario, spec.stream.name, spec.model.name]
-    return hash_of([*names, spec.seed, parts], 20)
+    names = [spec.protocol, spec.tier, spec.scenario, spec.stream.name, spec.model.name, spec.seed]
+    parts = [
+        (part.name, part.version, part.plugin, part.weights, part.pretrained_on)
+        for part in spec.strategy
+    ]
+    options = [sorted(part.options.items()) for part in (*spec.strategy, spec.stream, spec.model)]
+    return repr((names, parts, options, spec.training))
 
 
 def _of_one_data_set(results: Iterable[RunResult]) -> list[RunResult]:
