@@ -163,7 +163,7 @@ def _report(arguments: argparse.Namespace) -> int:
         return _check(wanted, results_root, len(problems))
     try:
         changed = _write(wanted, results_root)
-        _draw(results, results_root, changed)
+        _draw(results_of(summaries), results_root, changed)
     except OSError as error:
         raise UserError(
             f"cannot write {str(error.filename or results_root)!r} ({error.strerror}); choose a "

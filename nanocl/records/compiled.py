@@ -64,7 +64,14 @@ def _compiled(rule: Mapping[str, Any], definitions: _Definitions) -> Fits:
 def _all(tests: Sequence[Fits]) -> Fits:
     if len(tests) == 1:
         return tests[0]
-    return lambda value: all(test(value) for test in tests)
+
+    def fits(value: Any) -> bool:
+        for test in tests:  # noqa: SIM110 - `all` takes twice as long
+            if not test(value):
+                return False
+        return True
+
+    return fits
 
 
 def _type(wanted: Any, rule: Mapping[str, Any], definitions: _Definitions) -> Fits:
@@ -140,7 +147,10 @@ def _properties(wanted: Any, rule: Mapping[str, Any], definitions: _Definitions)
     def fits(value: Any) -> bool:
         if not isinstance(value, dict):
             return True
-        return all(properties.get(name, others)(item) for name, item in value.items())
+        for name, item in value.items():  # noqa: SIM110 - `all` takes twice as long
+            if not properties.get(name, others)(item):
+                return False
+        return True
 
     return fits
 

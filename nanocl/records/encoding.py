@@ -18,6 +18,7 @@ from nanocl.records import (
     plain,
 )
 
+_NESTED = (dict, list)
 OLDER_SCHEMAS = ("nanocl-result/1",)
 
 
@@ -84,10 +85,12 @@ def to_text(record: Mapping[str, Any]) -> str:
 
 
 def _tuples(value: Any) -> Any:
+    """A copy in which lists are tuples."""
     if isinstance(value, dict):
         return {key: _tuples(item) for key, item in value.items()}
     if isinstance(value, list):
-        return tuple(map(_tuples, value))
+        # nearly all items are numbers, which need no call
+        return tuple([_tuples(item) if type(item) in _NESTED else item for item in value])
     return value
 
 

@@ -54,6 +54,25 @@ def interval(values: Sequence[float]) -> tuple[float, float] | None:
     return _t_interval(values)
 
 
+def line(xs: Sequence[float], ys: Sequence[float]) -> tuple[float, float]:
+    """The slope of the least-squares line, and half the width of its 95 % interval (Student's t).
+
+    Raises:
+        ValueError: Fewer than 3 points, or all at the same x.
+    """
+    n = len(xs)
+    x, y = mean(xs), mean(ys)
+    # sums over (x_i - mean)^2, (x_i - mean)(y_i - mean), (y_i - mean)^2
+    square = math.fsum((one - x) ** 2 for one in xs)
+    product = math.fsum((a - x) * (b - y) for a, b in zip(xs, ys, strict=True))
+    if n < 3 or not square:
+        raise ValueError(f"a line needs at least 3 points at different x, got {n} at {xs[0]}...")
+    slope = product / square
+    residuals = math.fsum((b - y - slope * (a - x)) ** 2 for a, b in zip(xs, ys, strict=True))
+    # two degrees of freedom go to slope and intercept
+    return slope, _t_quantile(n - 2) * math.sqrt(residuals / (n - 2) / square)
+
+
 def sign_flip_p_value(differences: Sequence[float]) -> float:
     """Two-sided p-value of the hypothesis that the paired differences are symmetric about 0.
 

@@ -175,3 +175,18 @@ def test_ranks_of_draws_equal_those_of_scipy(higher):
     ranks = [statistics._ranks_of(row, means, higher) for row in means]
     expected = stats.rankdata(-means if higher else means, method="min", axis=0)
     np.testing.assert_array_equal(ranks, expected)
+
+
+@pytest.mark.parametrize("n", [3, 4, 25])
+def test_the_line_equals_that_of_scipy(n):
+    rng = np.random.default_rng(n)
+    xs, ys = rng.normal(0, 1, n).tolist(), rng.normal(0, 1, n).tolist()
+    expected = stats.linregress(xs, ys)
+    half = stats.t.ppf(0.975, n - 2) * expected.stderr
+    assert statistics.line(xs, ys) == pytest.approx((expected.slope, half), rel=1e-10)
+
+
+@pytest.mark.parametrize("xs", [[1.0, 2.0], [1.0, 1.0, 1.0]])
+def test_a_line_needs_three_points_at_different_places(xs):
+    with pytest.raises(ValueError, match="at least 3 points at different x"):
+        statistics.line(xs, xs)

@@ -85,17 +85,9 @@ def _slopes(
 
 def _line(name: str, points: Sequence[tuple[float, float]]) -> Finding:
     """A least-squares line; the interval of its slope is Student's."""
-    from scipy.stats import linregress, t
-
     if len(points) < 3:
         return Finding(name, None, None, None, len(points))
-    xs = [x for x, _ in points]
-    ys = [y for _, y in points]
-    line = linregress(xs, ys)
-    # slope ± t_{n-2} * standard error: two degrees of freedom go to slope and intercept
-    quantile = t.ppf(1 - statistics.LEVEL / 2, len(points) - 2)
-    middle = float(line.slope)
-    half = float(quantile * line.stderr)
+    middle, half = statistics.line(*zip(*points, strict=True))
     return Finding(name, middle, (middle - half, middle + half), None, len(points))
 
 
