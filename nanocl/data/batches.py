@@ -24,7 +24,7 @@ class Preparation:
             (training only).
         pad: Zero pixels added on each side.
         order: For each pixel the number of the pixel it is read from, shape (H * W,) after padding,
-            int64; -1 reads zero.
+            int64; -1 reads zero. Shape (N, H * W): an order for each input of the mini-batch.
         scale, shift: Per-channel factors: `x * scale + shift` maps stored values to model inputs,
             shape (C,).
     """
@@ -56,13 +56,18 @@ class Preparation:
 
 
 def reorder(images: Tensor, order: Tensor) -> Tensor:
-    """Read pixel p of each image, shape (N, C, H, W), from its pixel order[p]; -1 reads zero."""
+    """Read pixel p of each image, shape (N, C, H, W), from its pixel order[p]; -1 reads zero.
+
+    An order of shape (N, H * W) has a row for each image.
+    """
     pixels = images.flatten(2)
     if bool((order < 0).any()):
         # one zero pixel is appended, and -1 reads that one
         zero = pixels.shape[2]
         pixels = functional.pad(pixels, (0, 1))
         order = order.where(order >= 0, zero)
+    if order.ndim == 2:
+        return pixels.gather(2, order[:, None].expand(-1, pixels.shape[1], -1)).view_as(images)
     return pixels.flatten(0, 1).index_select(1, order).view_as(images)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -51,13 +51,20 @@ class Memory:
         With a generator, augmented as in their own experience.
         """
         index = index[self.source[index].sort(stable=True).indices]
-        sources, counts = self.source[index].unique_consecutive(return_counts=True)
-        stored = self.inputs.index_select(0, index).split(counts.tolist())
-        inputs = [
-            Preparation(**self.preparations[source])(values, generator)
-            for source, values in zip(sources.tolist(), stored, strict=True)
-        ]
-        return torch.cat(inputs), self.targets[index], self.labels[index]
+        stored = self.inputs.index_select(0, index)
+        numbers, place, counts = self.source[index].unique_consecutive(
+            return_inverse=True, return_counts=True
+        )
+        used = [self.preparations[number] for number in numbers.tolist()]
+        if _differ_in_order(used, generator):
+            orders = torch.stack([preparation["order"] for preparation in used])
+            inputs = Preparation(**{**used[0], "order": orders[place]})(stored)
+        else:
+            pieces = zip(used, stored.split(counts.tolist()), strict=True)
+            inputs = torch.cat(
+                [Preparation(**preparation)(piece, generator) for preparation, piece in pieces]
+            )
+        return inputs, self.targets[index], self.labels[index]
 
     def add(self, dataset: TensorDataset | AvalancheDataset, seed: int) -> None:
         """Add samples of an experience's data set, and remove others to make space.
@@ -199,7 +206,31 @@ def replayable(dataset: TensorDataset | AvalancheDataset) -> Parts:
     return parts
 
 
+def _differ_in_order(
+    preparations: Sequence[Mapping[str, Any]], generator: torch.Generator | None
+) -> bool:
+    """Whether several preparations have orders of the pixels, and all else in common.
+
+    One preparation then does for all. Augmentation is left out: it draws numbers for one
+    preparation after the other.
+    """
+    if len(preparations) < 2:
+        return False
+    first, *others = preparations
+    if first["order"] is None or (generator is not None and first["augment"] != "none"):
+        return False
+    return all(_same_but_order(first, other) for other in others)
+
+
+def _same_but_order(first: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    if other["order"] is None or other["order"].shape != first["order"].shape:
+        return False
+    return all(_equal(first[name], other[name]) for name in first if name != "order")
+
+
 def _equal(a: Any, b: Any) -> bool:
+    if a is b:
+        return True
     if isinstance(a, Tensor) and isinstance(b, Tensor):
         return torch.equal(a, b)
     return type(a) is type(b) and a == b

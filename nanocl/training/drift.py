@@ -30,6 +30,7 @@ class DriftMeter:
         self.head = head
         self.start = snapshot(model)
         self.previous = self.start
+        self._order: tuple[list[str], Tensor] | None = None
 
     def measure(self, model: nn.Module) -> Drift:
         """Drift of the model as it is now; it becomes the `previous` of the next measurement."""
@@ -45,7 +46,7 @@ class DriftMeter:
         drift = Drift(
             start=self._compare(self.start, now),
             previous=self._compare(self.previous, now),
-            deciles=change_by_magnitude(_flat(self.start, backbone), _flat(now, backbone)),
+            deciles=self._deciles(now, backbone),
             average_tensor=sum(distances) / len(distances) if distances else None,
             layers=layers,
         )
@@ -59,7 +60,15 @@ class DriftMeter:
     def load_state_dict(self, state: Mapping[str, dict[str, Tensor]]) -> None:
         """Set both snapshots."""
         self.start = state["start"]
+        self._order = None
         self.previous = state["previous"]
+
+    def _deciles(self, now: Tensors, backbone: list[str]) -> tuple[float, ...]:
+        """See `change_by_magnitude`; the start does not change, so it is sorted once."""
+        reference = _flat(self.start, backbone)
+        if self._order is None or self._order[0] != backbone:
+            self._order = backbone, smallest_first(reference)
+        return change_by_magnitude(reference, _flat(now, backbone), self._order[1])
 
     def _groups(self, tensors: Tensors) -> dict[str, list[str]]:
         parameters = [name for name in tensors if not name.startswith("buffer:")]
@@ -125,17 +134,28 @@ def compare(reference: list[Tensor], now: list[Tensor]) -> dict[str, float | Non
     }
 
 
-def change_by_magnitude(reference: Tensor, now: Tensor) -> tuple[float, ...]:
+def smallest_first(reference: Tensor) -> Tensor:
+    """The places of a tensor's entries by ascending magnitude, in as few bytes as torch can use."""
+    order = reference.abs().argsort(stable=True)
+    return order.int() if len(order) < 2**31 else order
+
+
+def change_by_magnitude(
+    reference: Tensor, now: Tensor, order: Tensor | None = None
+) -> tuple[float, ...]:
     """Mean |change| in each tenth of |reference|, smallest first; empty for fewer than 10 entries.
 
     It shows whether the small weights carry the change (Zhou et al., 'Pay Attention to Small
     Weights', NeurIPS 2025, arXiv:2506.21374).
+
+    Args:
+        reference, now: Flat tensors of the same length.
+        order: `smallest_first(reference)`, if it is known.
     """
     if reference.numel() < 10:
         return ()
     # sort |now - ref| by |ref|, cut into ten parts of (nearly) equal size, and average each
-    smallest_first = reference.abs().argsort(stable=True)
-    change = (now - reference).abs()[smallest_first]
+    change = (now - reference).abs()[smallest_first(reference) if order is None else order]
     return tuple(part.double().mean().item() for part in change.tensor_split(10))
 
 

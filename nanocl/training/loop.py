@@ -65,6 +65,8 @@ class Learner(InterruptibleTemplate):
             eval_mb_size=training.evaluation_batch_size,
             evaluator=_no_evaluator(),
         )
+        # without metrics it does nothing, but at every hook of every mini-batch
+        self.plugins.remove(self.evaluator)
         self.training = training
         self.seed = seed
         self.strategies = list(strategies)

@@ -130,3 +130,41 @@ def test_data_that_is_not_in_tensors_is_refused_in_one_sentence():
         ValueError, match=r"replay needs a stream of nanocl.data.batches.TensorDataset, got list"
     ):
         Memory(3).add([1, 2, 3], 0)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("blank", [0, 3])
+def test_inputs_with_orders_of_their_own_are_prepared_at_once_as_one_by_one(channels, blank):
+    draw = torch.Generator().manual_seed(0)
+    stored = torch.randint(0, 256, (30, channels, 4, 4), dtype=torch.uint8, generator=draw)
+    scale, shift = torch.full((channels,), 1 / 255), torch.full((channels,), -0.5)
+    memory = Memory(25)
+    for number in range(5):
+        order = torch.randperm(36, generator=draw)[:36]
+        order[:blank] = -1
+        prepare = Preparation(pad=1, order=order, scale=scale, shift=shift)
+        dataset = TensorDataset(stored, torch.arange(30), torch.arange(30) % 2, prepare=prepare)
+        memory.add(dataset, seed=number)
+    index = torch.randperm(25, generator=draw)[:17]
+    inputs, targets, _ = memory.batch(index)
+    index = index[memory.source[index].sort(stable=True).indices]
+    one_by_one = [
+        Preparation(**memory.preparations[int(memory.source[row])])(memory.inputs[row][None])
+        for row in index
+    ]
+    assert len(memory.preparations) == 5 and torch.equal(targets, memory.targets[index])
+    assert torch.equal(inputs, torch.cat(one_by_one))
+
+
+def test_inputs_with_orders_of_their_own_take_one_preparation(monkeypatch):
+    memory = Memory(20)
+    for number in range(4):
+        prepare = Preparation(order=torch.tensor([number % 2 - 1]))
+        memory.add(an_experience(20, 1, prepare=prepare), seed=number)
+    prepared = []
+    whole = Preparation.__call__
+    monkeypatch.setattr(
+        Preparation, "__call__", lambda *given: (prepared.append(1), whole(*given))[1]
+    )
+    memory.batch(torch.arange(20))
+    assert len(memory.preparations) == 2 and prepared == [1]

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from nanocl.training import drift
 from nanocl.training.drift import DriftMeter, change_by_magnitude, compare
 
 
@@ -67,3 +68,29 @@ def test_frozen_parameters_are_no_part_of_the_drift():
     model = nn.Linear(3, 3)
     model.weight.requires_grad_(False)
     assert set(DriftMeter(model, set()).measure(model).layers) == {"bias"}
+
+
+def test_the_start_is_sorted_once_and_again_only_when_another_start_is_loaded(monkeypatch):
+    torch.manual_seed(0)
+    model, sorted_now = nn.Linear(8, 8), []
+    meter = DriftMeter(model, set())
+    sort = drift.smallest_first
+    monkeypatch.setattr(drift, "smallest_first", lambda x: (sorted_now.append(1), sort(x))[1])
+
+    def moved(meter):
+        with torch.no_grad():
+            for p in model.parameters():
+                p.add_(torch.randn_like(p))
+        flat = [torch.cat([x.flatten() for x in t.values()]) for t in (meter.start, snap())]
+        return meter.measure(model).deciles, change_by_magnitude(*flat, order=sort(flat[0]))
+
+    def snap():
+        return drift.snapshot(model)
+
+    for _ in range(3):
+        measured, expected = moved(meter)
+        assert measured == expected
+    assert sorted_now == [1]
+    meter.load_state_dict(DriftMeter(model, set()).state_dict())
+    measured, expected = moved(meter)
+    assert measured == expected and sorted_now == [1, 1]

@@ -4,6 +4,7 @@ import warnings
 
 import pytest
 import torch
+from avalanche.training.plugins import EvaluationPlugin
 from torch import nn
 
 from nanocl.records import Training
@@ -101,3 +102,10 @@ def test_an_infinite_loss_ends_the_run_with_the_rows_measured_before():
     outcome = outcome_of(learner(scenario, strategies=[Explode()]), scenario)
     assert outcome.status == "diverged"
     assert len(outcome.evaluation) == len(outcome.drift) == 1
+
+
+def test_a_learner_without_metrics_has_no_evaluation_plugin_at_its_hooks():
+    stream = small_stream("task")
+    made = learner(stream)
+    assert not [plugin for plugin in made.plugins if isinstance(plugin, EvaluationPlugin)]
+    assert made.eval(stream.test_stream) == {}  # what Avalanche's own evaluation returns
