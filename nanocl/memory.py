@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from nanocl import __version__
+from nanocl.cli import ending
 from nanocl.plugins.catalogue import Catalogue
 from nanocl.records import UserError, files, plain
 from nanocl.records.ranges import did_you_mean
@@ -266,4 +267,4 @@ def _check_parts(values: Settings, optimizers: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    ending.run(main)

@@ -8,13 +8,15 @@ import pytest
 import torch
 from torch import nn
 
+from nanocl.training.context import Context
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture
 def perf(monkeypatch):
     """The modules of the benchmark, imported as when it runs as a program."""
-    names = ("shapes", "rivals", "timing", "drawing")
+    names = ("shapes", "rivals", "timing", "drawing", "paths", "suite")
     monkeypatch.syspath_prepend(ROOT / "benchmarks" / "perf")
     yield {name: __import__(name) for name in names}
     for name in names:
@@ -128,3 +130,40 @@ def test_the_page_of_the_gpu_tests_is_that_of_their_record(monkeypatch):
     page = gpu_tests._page(json.loads(record.read_text()))
     assert page == record.with_suffix(".md").read_text()
     sys.modules.pop("gpu_tests")
+
+
+@pytest.mark.parametrize(
+    "record", sorted((ROOT / "results" / "perf").glob("suite-*.json")), ids=lambda path: path.stem
+)
+def test_the_page_of_whole_runs_is_that_of_its_record(perf, record):
+    measured = perf["suite"].Measured(**json.loads(record.read_text()))
+    assert perf["suite"].page(measured) == record.with_suffix(".md").read_text()
+
+
+def test_every_path_takes_the_same_steps_and_the_ratio_is_to_the_bare_loop(perf, monkeypatch):
+    suite, steps = perf["suite"], []
+    paths = {name: lambda *given, run=run: noted(run(*given)) for name, run in suite.PATHS.items()}
+
+    def noted(spent):
+        steps.append(spent.steps)
+        return spent
+
+    monkeypatch.setattr(suite, "PATHS", paths)
+    spec = suite._spec("split-digits", "adamw", {"training": {"epochs": "1"}})
+    rows = suite.compared(spec, Context(), repeats=1)
+    assert len(set(steps)) == 1 and steps[0] > 20
+    assert rows[suite.BASE][3:] == [1.0, 1.0]
+    for name, (step, evaluation, drift, *ratios) in rows.items():
+        assert min(step, evaluation, *ratios) > 0 and (drift > 0) == (name == "nanocl")
+
+
+def test_the_bare_loop_learns_what_nanocl_learns(perf, monkeypatch):
+    """Otherwise its time would be that of another task."""
+    paths, accuracies = perf["paths"], []
+    whole = paths._accuracy
+    monkeypatch.setattr(
+        paths, "_accuracy", lambda *given: (accuracies.append(whole(*given)), accuracies[-1])[1]
+    )
+    paths.bare(perf["suite"]._spec("split-digits", "adamw", {}), Context())
+    # six rounds of tests on 5 experiences; the second round follows the first training
+    assert len(accuracies) == 30 and accuracies[5] > 0.9

@@ -65,8 +65,7 @@ class Learner(InterruptibleTemplate):
             eval_mb_size=training.evaluation_batch_size,
             evaluator=_no_evaluator(),
         )
-        # without metrics it does nothing, but at every hook of every mini-batch
-        self.plugins.remove(self.evaluator)
+        self.plugins.remove(self.evaluator)  # it does nothing, but at every hook of a mini-batch
         self.training = training
         self.seed = seed
         self.strategies = list(strategies)
@@ -131,10 +130,7 @@ class Learner(InterruptibleTemplate):
             self.seed * 1_000_003 + self.experience.current_experience
         )
         self.dataloader = MiniBatches(
-            parts,
-            self.train_mb_size,
-            generator=order,
-            iterations=self.training.iterations,
+            parts, self.train_mb_size, generator=order, iterations=self.training.iterations
         )
 
     def make_eval_dataloader(self, **kwargs: Any) -> None:
