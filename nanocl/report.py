@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from nanocl import __version__, studies
+from nanocl.cli import ending
 from nanocl.records import RunResult, Summary, UserError, damage, files, migration, store
 from nanocl.records.plain import printable_lines
 from nanocl.reporting import citation, inert, leaderboard, reproduction, tables
@@ -244,4 +245,4 @@ def _check(wanted: Mapping[Path, str], results_root: Path, problems: int) -> int
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    ending.run(main)

@@ -67,16 +67,15 @@ def is_deeper(value: Any, levels: int) -> bool:
     """Whether mappings and lists are nested in each other more than so many levels."""
     level = [value]
     for _ in range(levels + 1):
-        level = [item for parent in level for item in _items(parent)]
+        parents = [value for value in level if isinstance(value, dict | list)]
+        level = [item for parent in parents for item in _items(parent)]
         if not level:
             return False
     return True
 
 
-def _items(value: Any) -> Iterable[Any]:
-    if isinstance(value, dict):
-        return value.values()
-    return value if isinstance(value, list) else ()
+def _items(value: dict | list) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
 
 
 def compact(value: Any) -> str:
