@@ -59,13 +59,15 @@ def test_a_signal_ends_the_command_and_its_workers(tmp_path, name, to_all):
     assert not members_of(call.pid)
 
 
-def test_concurrent_calls_measure_each_run_once(tmp_path):
-    words = ("--tier", "smoke", "--strategy", "adamw,sgd,er,ewc", "--seeds", "2", "--workers", "1")
-    calls = [started(*words, cwd=tmp_path) for _ in range(3)]
-    shown = [call.communicate(timeout=300) for call in calls]
-    assert [call.returncode for call in calls] == [0, 0, 0], shown
+@pytest.mark.parametrize(("calls", "seeds"), [(3, 2), pytest.param(4, 10, marks=pytest.mark.slow)])
+def test_concurrent_calls_measure_each_run_once(tmp_path, calls, seeds):
+    words = ("--tier", "smoke", "--strategy", "adamw,sgd,er,ewc", "--workers", "1")
+    begun = [started(*words, "--seeds", str(seeds), cwd=tmp_path) for _ in range(calls)]
+    shown = [call.communicate(timeout=600) for call in begun]
+    assert not any(call.returncode for call in begun), shown
     now = [int(out.split(" runs measured, ")[1].split(" of them now")[0]) for out, _ in shown]
-    assert sum(now) == 8 and all("8 of 8 runs measured" in out for out, _ in shown)
+    runs = 4 * seeds
+    assert sum(now) == runs and all(f"{runs} of {runs} runs measured" in out for out, _ in shown)
     assert list((tmp_path / "results" / ".part").iterdir()) == []
 
 

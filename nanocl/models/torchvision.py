@@ -12,11 +12,13 @@ from torch.hub import download_url_to_file, get_dir
 from torchvision import models
 
 from nanocl.models._collections import answers, check_name, features_of
-from nanocl.models._weights import fit, load_weights, read_state
+from nanocl.models._weights import load_weights, read_state
 from nanocl.records import UserError
 
 # networks of which torchvision's weights were trained with these options
 OF_WEIGHTS = {"transform_input": True, "aux_logits": True, "init_weights": False}
+# norm.1 of a dense layer is norm1 today
+DENSENET = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)")
 INCEPTIONS = ("googlenet", "inception_v3")
 
 
@@ -99,8 +101,31 @@ def _build(architecture: str, inputs: tuple[int, ...], pretrained: bool) -> nn.M
         ) from error
     if pretrained:
         file = _file_of(architecture)
-        fit(network, read_state(str(file)), str(file))
+        _load(network, read_state(str(file)), file)
     return network
+
+
+def _load(network: nn.Module, state: dict[str, Tensor], file: Path) -> None:
+    """Copy published weights into a whole network.
+
+    Files are older than the names in some networks: DenseNet's are renamed here as torchvision does
+    it, those of vision transformers by their own hooks while they load.
+
+    Raises:
+        UserError: The file does not fit.
+    """
+    renamed = {DENSENET.sub(r"\1\2", name): value for name, value in state.items()}
+    try:
+        unfit = network.load_state_dict(renamed, strict=False)
+    except RuntimeError as error:
+        raise UserError(
+            f"weights {file} do not fit: {str(error).splitlines()[-1].strip()}"
+        ) from error
+    counters = "num_batches_tracked"  # files from before PyTorch 0.4.1 lack them
+    missing = [name for name in unfit.missing_keys if not name.endswith(counters)]
+    if missing or unfit.unexpected_keys:
+        lacks, has = ", ".join(missing[:3]) or "nothing", ", ".join(unfit.unexpected_keys[:3])
+        raise UserError(f"weights {file} do not fit: the file lacks {lacks}; it has {has or 'all'}")
 
 
 def _file_of(architecture: str) -> Path:
@@ -108,11 +133,14 @@ def _file_of(architecture: str) -> Path:
     expected = published_hash(architecture)
     url = models.get_model_weights(architecture).DEFAULT.url
     file = Path(get_dir(), "checkpoints", url.rsplit("/", 1)[1])
-    if not file.exists():
+    is_new = not file.exists()
+    if is_new:
         _download(architecture, url, file)
     with file.open("rb") as content:
         found = hashlib.file_digest(content, "sha256").hexdigest()
     if not found.startswith(expected):
+        if is_new:
+            file.unlink()
         raise UserError(
             f"the pretrained weights {file} are damaged or not torchvision's: their SHA-256 must "
             f"begin with {expected}, got {found[:12]}; delete the file, or read it with "

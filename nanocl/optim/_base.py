@@ -51,7 +51,7 @@ class CompactOptimizer(Optimizer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        self.rounds = 0
+        self.rounds = getattr(self, "rounds", 0)  # backward passes are counted in rounds
         self._repeated = {}
         self._changes = Changes(self.defaults)
         for group in self.param_groups:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import copy
+import enum
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any, TypeVar
 
+import numpy
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
-PLAIN = (bool, int, float, str, type(None), Tensor)
+PLAIN = (bool, int, float, str, type(None))
 # values that cannot change, which a new instance has too
 CONSTANT = (type, FunctionType, BuiltinFunctionType, ModuleType, torch.dtype, torch.device)
 INNER = ".state"  # ends the key of an object's state, which no attribute's name can
@@ -25,6 +28,8 @@ def state_of(plugin: Any) -> Any:
     """
     if isinstance(plugin, torch.Generator):
         return plugin.get_state()
+    if isinstance(plugin, defaultdict):
+        return copy.deepcopy(dict(plugin))
     if hasattr(plugin, "state_dict"):
         return plugin.state_dict()
     return attributes_of(plugin)
@@ -38,6 +43,9 @@ def load_state(plugin: Any, state: Any) -> None:
     """
     if isinstance(plugin, torch.Generator):
         plugin.set_state(state.cpu())
+    elif isinstance(plugin, defaultdict):
+        plugin.clear()
+        plugin.update(copy.deepcopy(state))
     elif hasattr(plugin, "load_state_dict"):
         plugin.load_state_dict(state)
     else:
@@ -59,6 +67,7 @@ def attributes_of(plugin: Any) -> dict[str, Any]:
     state = {}
     left_out = {name.split(".")[0] for name in _unsaved(plugin, "", {id(plugin)})}
     for name, value in vars(plugin).items():
+        value = value.item() if isinstance(value, numpy.generic) else value
         if _is_plain(value):
             state[name] = copy.deepcopy(value)
         elif not _needs_nothing(value) and name not in left_out:
@@ -75,7 +84,7 @@ def load_attributes(plugin: Any, state: Mapping[str, Any]) -> None:
     for key, value in state.items():
         name = key.removesuffix(INNER)
         if name == key:
-            setattr(plugin, name, copy.deepcopy(value))
+            setattr(plugin, name, _restored(value, vars(plugin).get(name)))
             continue
         held = vars(plugin).get(name)
         if _is_plain(held):
@@ -84,6 +93,21 @@ def load_attributes(plugin: Any, state: Mapping[str, Any]) -> None:
                 f"got {held!r:.40}"
             )
         load_state(held, value)
+
+
+def _restored(saved: Any, held: Any) -> Any:
+    """A copy of a saved value; a parameter that is held at the same place stays that parameter.
+
+    A hook before the experience may have taken it from the model.
+    """
+    if isinstance(held, nn.Parameter) and isinstance(saved, Tensor) and held.shape == saved.shape:
+        held.data.copy_(saved)
+        return held
+    if type(saved) is dict and type(held) is dict:
+        return {name: _restored(value, held.get(name)) for name, value in saved.items()}
+    if type(saved) in (list, tuple) and type(held) is type(saved) and len(held) == len(saved):
+        return type(saved)(map(_restored, saved, held))
+    return copy.deepcopy(saved)
 
 
 def unsaved(plugin: Any) -> list[str]:
@@ -99,9 +123,12 @@ def unsaved(plugin: Any) -> list[str]:
 def _unsaved(plugin: Any, path: str, met: set[int]) -> Iterator[str]:
     """Walks the objects that a plugin holds, each once: `met` ends circles."""
     for name, value in vars(plugin).items():
-        if _is_plain(value) or _needs_nothing(value) or _has_own_state(value):
+        if isinstance(value, numpy.generic) or _is_plain(value):
             continue
-        if isinstance(value, dict) or not hasattr(value, "__dict__") or id(value) in met:
+        if _needs_nothing(value) or _has_own_state(value):
+            continue
+        one_of_its_kind = isinstance(value, dict | enum.Enum) or not hasattr(value, "__dict__")
+        if one_of_its_kind or id(value) in met:
             yield path + name
         else:
             met.add(id(value))
@@ -112,6 +139,8 @@ def _has_own_state(value: Any) -> bool:
     """Whether it has a `state_dict` other than one that is made of attributes."""
     if isinstance(value, torch.Generator):
         return True
+    if isinstance(value, defaultdict):
+        return _is_plain(dict(value))
     method = getattr(type(value), "state_dict", None)
     return method is not None and not getattr(method, "is_of_attributes", False)
 
@@ -122,8 +151,11 @@ def _needs_nothing(value: Any) -> bool:
 
 
 def _is_plain(value: Any) -> bool:
-    if isinstance(value, dict):
+    """Exact types: a file of state does not hold their subclasses, such as namedtuples."""
+    if type(value) in (dict, OrderedDict):
         return all(_is_plain(k) and _is_plain(v) for k, v in value.items())
-    if isinstance(value, list | tuple):
+    if type(value) in (list, tuple, torch.Size):
         return all(_is_plain(v) for v in value)
-    return isinstance(value, PLAIN) and getattr(value, "grad_fn", None) is None
+    if isinstance(value, Tensor):
+        return value.grad_fn is None
+    return type(value) in PLAIN

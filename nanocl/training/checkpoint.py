@@ -25,13 +25,9 @@ from nanocl.training.drift import DriftMeter
 from nanocl.training.epochs import Resumption
 from nanocl.training.loop import Learner, Outcome
 from nanocl.training.measure import Meter
-from nanocl.training.verified import Unusable
+from nanocl.training.verified import Unsavable, Unusable
 
 SCHEMA = "nanocl-checkpoint/1"
-
-
-class Unsavable(ValueError):
-    """A strategy has attributes that a checkpoint cannot hold."""
 
 
 def save(
@@ -101,6 +97,7 @@ def save_within(path: Path, spec: RunSpec, learner: Learner, meter: Meter) -> No
         "experience": learner.experience.current_experience,
         "beginning": learner.beginning,
         "random": randomness.state(),
+        "largest": learner.largest,
     }
     verified.write(within(path), _identity(spec, learner), state)
 
@@ -131,6 +128,7 @@ def load_within(
         beginning=state["beginning"],
         restore=partial(_put_back_within, state, learner, meter),
         random=state["random"],
+        begin=meter.begin,
     )
 
 
@@ -170,6 +168,7 @@ def _put_back(state: Mapping[str, Any], learner: Learner, meter: Meter) -> None:
 def _put_back_within(state: Mapping[str, Any], learner: Learner, meter: Meter) -> None:
     try:
         _put_back(state, learner, meter)
+        learner.largest = state["largest"]
     except Exception as error:
         raise Unusable(f"it does not fit the learner: {error}") from error
 

@@ -21,6 +21,7 @@ class Resumption:
         beginning: The global generators at the beginning of that epoch, see `randomness`.
         restore: Puts everything except random numbers where it was.
         random: The global generators after the last mini-batch.
+        begin: Called when the next mini-batch is about to be drawn.
     """
 
     epoch: int
@@ -28,6 +29,7 @@ class Resumption:
     beginning: dict[str, Any]
     restore: Callable[[], None]
     random: dict[str, Any]
+    begin: Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class Rest:
         for _ in range(self.resumption.iteration):
             next(batches)
         randomness.restore(self.resumption.random)
+        self.resumption.begin()
         yield from batches
 
 

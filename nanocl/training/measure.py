@@ -66,6 +66,22 @@ class Meter:
         """Go on from the counts that `state_dict` returned."""
         for name in ("seconds", "cpu_seconds", "steps", "samples", "strategy_bytes"):
             setattr(self, name, state[name])
+        self.begin()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leave the seconds of this block out of those of training."""
+        running = self._since is not None
+        self.seconds, self.cpu_seconds = self.elapsed(), self._cpu_elapsed()
+        self._since = None
+        try:
+            yield
+        finally:
+            if running:
+                self._start()
+
+    def begin(self) -> None:
+        """Within training, count from now on and forget what passed since the last count."""
         if self._since is not None:
             self._start()
 

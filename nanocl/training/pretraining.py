@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -240,7 +241,7 @@ def _write(network: Network, places: Iterable[Path]) -> Path:
     from safetensors.torch import save
 
     state = {
-        name.replace("head.", "head.0."): value.cpu().contiguous()
+        re.sub("^head\\.", "head.0.", name): value.cpu().contiguous()
         for name, value in network.state_dict().items()
         if name.startswith(("backbone.", "head."))
     }

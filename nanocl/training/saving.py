@@ -9,6 +9,7 @@ from pathlib import Path
 
 from nanocl.records import RunSpec
 from nanocl.training import checkpoint
+from nanocl.training.checkpoint_files import within
 from nanocl.training.drift import DriftMeter
 from nanocl.training.loop import Learner, Outcome
 from nanocl.training.measure import Meter
@@ -53,6 +54,7 @@ class Saving:
                 self.path, self.spec, self.learner, self.meter, trained
             )
         except (checkpoint.Unusable, OSError) as error:
+            within(self.path).unlink(missing_ok=True)
             self.notify(f"starting the experience again, its checkpoint was not usable: {error}")
         self._written = time.monotonic()
         if self.minutes:
@@ -72,7 +74,8 @@ class Saving:
         if time.monotonic() - self._written < 60 * self.minutes:
             return
         try:
-            checkpoint.save_within(self.path, self.spec, self.learner, self.meter)
+            with self.meter.paused():
+                checkpoint.save_within(self.path, self.spec, self.learner, self.meter)
         except (OSError, checkpoint.Unsavable) as error:
             self._say(error)
         self._written = time.monotonic()

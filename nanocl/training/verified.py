@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,11 @@ import torch
 
 from nanocl import __version__
 from nanocl.records import files
+from nanocl.training import measure
+
+
+class Unsavable(ValueError):
+    """A state has values that a file cannot hold, in words."""
 
 
 class Unusable(ValueError):
@@ -29,7 +35,9 @@ def versions(device: torch.device | str) -> dict[str, str]:
     return {
         "nanocl": __version__,
         "torch": str(torch.__version__),
-        "device": torch.device(device).type,  # another kind rounds in another order
+        # another kind of device or CPU rounds in another order
+        "device": torch.device(device).type,
+        "processor": measure.processor(),
     }
 
 
@@ -43,11 +51,18 @@ def write(path: Path, identity: Mapping[str, str], state: Mapping[str, Any]) -> 
 
     Raises:
         OSError: It cannot be written.
+        Unsavable: It holds a value that cannot be saved.
     """
     content = io.BytesIO()
-    torch.save(state, content)
+    try:
+        torch.save(state, content)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise Unsavable(_one_line(error)) from error
     header = {**identity, "sha256": hashlib.sha256(content.getbuffer()).hexdigest()}
-    files.write(path, json.dumps(header).encode() + b"\n" + content.getvalue())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with files.replacing(path) as temporary, temporary.open("wb") as file:
+        file.write(json.dumps(header).encode() + b"\n")
+        file.write(content.getbuffer())
 
 
 def read(path: Path, identity: Mapping[str, str]) -> dict[str, Any]:
@@ -72,7 +87,16 @@ def read(path: Path, identity: Mapping[str, str]) -> dict[str, Any]:
     for name, value in expected.items():
         if header.get(name) != value:
             raise Unusable(f"its {name} is {header.get(name)}, expected {value}")
-    state: dict[str, Any] = torch.load(
-        io.BytesIO(content), weights_only=True, map_location=identity["device"]
-    )
+    try:
+        state: dict[str, Any] = torch.load(
+            io.BytesIO(content), weights_only=True, map_location=identity["device"]
+        )
+    except Exception as error:  # what it refuses, it refuses in many ways
+        raise Unusable(
+            f"it holds more than tensors and plain values: {_one_line(error)}"
+        ) from error
     return state
+
+
+def _one_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

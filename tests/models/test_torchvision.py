@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib
+import re
 
 import pytest
 import torch
@@ -81,6 +82,32 @@ def test_pretrained_googlenet_transforms_its_inputs_as_torchvisions_does(cached)
     model = Torchvision((3, 64, 64), architecture="googlenet", pretrained=True).eval()
     images = torch.rand(2, 3, 64, 64)
     torch.testing.assert_close(original.fc(model(images)), original(images))
+
+
+OLD_NAMES = {
+    "densenet121": lambda name: re.sub(r"(denselayer\d+\.(?:norm|conv))([12]\.)", r"\1.\2", name),
+    "vit_b_32": lambda name: re.sub(
+        r"mlp\.([03])\.", lambda m: f"mlp.linear_{int(m[1]) // 3 + 1}.", name
+    ),
+}
+
+
+@pytest.mark.parametrize("architecture", OLD_NAMES)
+def test_published_weights_with_the_names_of_older_networks_are_read(cached, architecture):
+    original = seeded(lambda inputs: models.get_model(architecture), None, 9)
+    state = original.state_dict()
+    older = {OLD_NAMES[architecture](name): value for name, value in state.items()}
+    assert older.keys() != state.keys()
+    cached(older, architecture)
+    model = Torchvision((3, 224, 224), architecture=architecture, pretrained=True)
+    read = model.network.state_dict()
+    assert len(read) > 100 and all(torch.equal(read[name], state[name]) for name in read)
+
+
+def test_weights_of_another_network_are_refused(cached):
+    cached(models.resnet34().state_dict())
+    with pytest.raises(UserError, match=r"do not fit: the file lacks nothing; it has layer1\.2"):
+        Torchvision((3, 32, 32), pretrained=True)
 
 
 def test_a_file_that_has_not_the_published_hash_is_refused(cached):

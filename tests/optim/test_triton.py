@@ -140,7 +140,16 @@ def test_one_launch_for_many_parameters_steps_like_plain_pytorch(load, monkeypat
         "again",
         lambda self, *step: launches.append(len(step[0])) or again(self, *step),
     )
+    filled, again_filled = repeat.RepeatedLaunch._filled, []
+
+    def fill_elsewhere(self, params):
+        with torch.device("meta"):  # as torch.set_default_device does; the parameters' counts
+            again_filled.append(filled(self, params))
+        return again_filled[-1]
+
+    monkeypatch.setattr(repeat.RepeatedLaunch, "_filled", fill_elsewhere)
     assert_same_together(nn.Parameter, options, dtype)
+    assert {table.device.type for table in again_filled} == {"cpu"}
     assert launches.count(3) >= 3 and launches.count(2) >= 5
 
 

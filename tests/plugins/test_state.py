@@ -1,7 +1,10 @@
 """What a checkpoint keeps of a plugin, and what it names because it cannot keep it."""
 
+import collections
+import enum
 import io
 
+import numpy
 import pytest
 import torch
 from avalanche.training.plugins import EWCPlugin, LwFPlugin, SupervisedPlugin
@@ -131,3 +134,26 @@ def test_a_generator_goes_on_where_it_was():
     load_state(other, state_of(ours))
     drawn = [torch.rand(3, generator=one.generator) for one in (ours, other)]
     assert torch.equal(*drawn) and not unsaved(ours)
+
+
+def test_what_a_file_of_state_would_not_give_back_is_converted_or_unsaved(tmp_path):
+    class Kind(enum.IntEnum):
+        FIRST = 1
+
+    class Mixed(Strategy):
+        def __init__(self):
+            super().__init__()
+            self.mean, self.counts = numpy.float64(0.5), collections.defaultdict(int, a=1)
+
+    ours, other = Mixed(), Mixed()
+    ours.mean, ours.counts["b"] = numpy.float32(0.25), 7
+    content = io.BytesIO()
+    torch.save(state_of(ours), content)
+    content.seek(0)
+    load_state(other, torch.load(content, weights_only=True))
+    assert (other.mean, other.counts) == (0.25, {"a": 1, "b": 7}) and other.counts["c"] == 0
+    assert not unsaved(ours)
+    ours.kind, ours.point = Kind.FIRST, collections.namedtuple("Point", "x y")(1, 2)
+    ours.nested = collections.defaultdict(lambda: {1})
+    ours.nested["x"]  # a set within
+    assert sorted(unsaved(ours)) == ["kind", "nested", "point"]

@@ -33,8 +33,9 @@ def test_the_rest_has_the_mini_batches_that_the_epoch_would_have_had():
     randomness.restore(before[2])
     torch.rand(2)
     at_stop = randomness.state()
-    resumption = Resumption(2, 2, before[2], lambda: None, at_stop)
+    begun = []
+    resumption = Resumption(2, 2, before[2], lambda: None, at_stop, lambda: begun.append(1))
     torch.rand(11)  # another process draws something else
     rest = Rest(Drawn(), resumption)
     assert list(rest) == epochs[2][2:]
-    assert len(rest) == 5 and rest.name == "drawn"
+    assert len(rest) == 5 and rest.name == "drawn" and begun == [1]

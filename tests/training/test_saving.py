@@ -5,6 +5,7 @@ import time
 import pytest
 from small_runs import numbers, spec
 
+from nanocl.plugins.catalogue import Catalogue
 from nanocl.records import Notice
 from nanocl.training import checkpoint, checkpoint_files, experiment
 from nanocl.training.context import Context
@@ -173,3 +174,60 @@ def test_nothing_is_left_of_a_checkpoint_that_is_deleted(tmp_path, monkeypatch):
     assert len(list(tmp_path.iterdir())) == 2
     checkpoint_files.delete(checkpoint_files.path_of(run, tmp_path))
     assert not list(tmp_path.iterdir())
+
+
+HOLDER = '''
+import numpy
+
+from nanocl.strategies import Strategy
+
+
+class Holder(Strategy):
+    """Decay the parameters that it took from the model by a factor that it counts.
+
+    Source: made up.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.mean = numpy.float64(0.0)
+
+    def before_training_exp(self, strategy, **kwargs):
+        self.params = list(strategy.model.parameters())
+
+    def after_training_iteration(self, strategy, **kwargs):
+        self.mean = self.mean + numpy.float64(strategy.loss.item()) / 100
+        for param in self.params:
+            param.data.mul_(1 - 1e-3 * float(self.mean))
+'''
+
+
+def test_parameters_that_a_strategy_holds_stay_those_of_the_model(tmp_path, monkeypatch):
+    plugin = tmp_path / "holder.py"
+    plugin.write_text(HOLDER)
+    catalogue = Catalogue([plugin])
+    run = spec("holder+sgd", catalogue=catalogue, settings=FOUR_EPOCHS)
+    whole = numbers(experiment.run_one(run, Context(catalogue)))
+    save, written = checkpoint.save_within, []
+
+    def save_then_die(*arguments):
+        save(*arguments)
+        written.append(1)
+        if len(written) == 5:
+            raise Killed
+
+    context = Context(catalogue, checkpoints=tmp_path / "part", checkpoint_minutes=ALWAYS)
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(checkpoint, "save_within", save_then_die)
+        experiment.run_one(run, context)
+    assert numbers(experiment.run_one(run, context)) == whole
+
+
+def test_seconds_of_training_contain_no_checkpoints(tmp_path, monkeypatch):
+    save = checkpoint.save_within
+    monkeypatch.setattr(
+        checkpoint, "save_within", lambda *arguments: (time.sleep(0.05), save(*arguments))
+    )
+    run = spec(settings={"stream": {"experiences": "2"}, "training": {"epochs": "2"}})
+    cost = experiment.run_one(run, Context(checkpoints=tmp_path, checkpoint_minutes=ALWAYS)).cost
+    assert cost.steps >= 8 and cost.train_seconds < 0.05 * cost.steps

@@ -28,5 +28,11 @@ def test_code_in_a_file_is_not_run(tmp_path):
             return print, ("run",)
 
     verified.write(tmp_path / "state.pt", IDENTITY, {"evil": Evil()})
-    with pytest.raises(Exception, match=r"[Ww]eights.only"):
+    with pytest.raises(verified.Unusable, match="more than tensors and plain values"):
         verified.read(tmp_path / "state.pt", IDENTITY)
+
+
+def test_a_value_that_cannot_be_saved_is_named_and_nothing_is_written(tmp_path):
+    with pytest.raises(verified.Unsavable):
+        verified.write(tmp_path / "state.pt", IDENTITY, {"made": lambda: 0})
+    assert not list(tmp_path.iterdir())

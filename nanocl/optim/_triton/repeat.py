@@ -15,6 +15,7 @@ from torch import Tensor
 
 from nanocl.optim._gradients import gradient_of
 from nanocl.optim._plain.adamw import adam_step
+from nanocl.optim._plain.selection import CPU
 from nanocl.optim._threads import Work
 from nanocl.optim._triton import adamw as kernels
 from nanocl.optim._triton.tensors import fits
@@ -123,7 +124,7 @@ class RepeatedLaunch:
                 row[: GRAD + 1] = addresses
                 changed = True
         if self._table is None or changed:
-            table = torch.tensor(self._rows, dtype=torch.int64)
+            table = torch.tensor(self._rows, dtype=torch.int64, device=CPU)
             if self._owner.is_cuda:  # from pinned memory, so that the host does not wait
                 table = table.pin_memory().to(self._owner.device, non_blocking=True)
             self._table = table
