@@ -35,6 +35,13 @@ def state_of(plugin: Any) -> Any:
     return attributes_of(plugin)
 
 
+def held_by(plugin: Any) -> Any:
+    """As `state_of`, without copies where nothing demands them: for looking at only."""
+    if _has_own_state(plugin) or "state_dict" in vars(plugin):
+        return state_of(plugin)
+    return attributes_of(plugin, copies=False)
+
+
 def load_state(plugin: Any, state: Any) -> None:
     """Restore what `state_of` returned into a new instance.
 
@@ -58,7 +65,7 @@ def of_attributes(method: Method) -> Method:
     return method
 
 
-def attributes_of(plugin: Any) -> dict[str, Any]:
+def attributes_of(plugin: Any, *, copies: bool = True) -> dict[str, Any]:
     """Every attribute with a plain value, and the state of every attribute that is an object.
 
     Plain are tensors, numbers, texts, and dicts, lists and tuples of those. An attribute of which
@@ -69,9 +76,9 @@ def attributes_of(plugin: Any) -> dict[str, Any]:
     for name, value in vars(plugin).items():
         value = value.item() if isinstance(value, numpy.generic) else value
         if _is_plain(value):
-            state[name] = copy.deepcopy(value)
+            state[name] = copy.deepcopy(value) if copies else value
         elif not _needs_nothing(value) and name not in left_out:
-            state[name + INNER] = state_of(value)
+            state[name + INNER] = state_of(value) if copies else held_by(value)
     return state
 
 

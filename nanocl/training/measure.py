@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from nanocl import __version__
-from nanocl.plugins.state import state_of, unsaved
+from nanocl.plugins.state import held_by, unsaved
 from nanocl.records import Cost, Environment
 
 # extras that decide what a run computes
@@ -116,7 +116,7 @@ class Meter:
         held = 0
         for strategy in strategies:
             left_out = {name.split(".")[0] for name in unsaved(strategy)}
-            held += tensor_bytes(state_of(strategy))
+            held += tensor_bytes(held_by(strategy))
             held += tensor_bytes([getattr(strategy, name) for name in left_out])
         self.strategy_bytes = max(self.strategy_bytes, held)
 

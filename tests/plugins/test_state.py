@@ -11,7 +11,7 @@ from avalanche.training.plugins import EWCPlugin, LwFPlugin, SupervisedPlugin
 from torch import nn
 
 from nanocl.plugins.catalogue import INSTALLED
-from nanocl.plugins.state import load_state, state_of, unsaved
+from nanocl.plugins.state import INNER, held_by, load_state, state_of, unsaved
 from nanocl.strategies import Strategy
 from nanocl.testing import run, small_learner, small_stream
 
@@ -157,3 +157,19 @@ def test_what_a_file_of_state_would_not_give_back_is_converted_or_unsaved(tmp_pa
     ours.nested = collections.defaultdict(lambda: {1})
     ours.nested["x"]  # a set within
     assert sorted(unsaved(ours)) == ["kind", "nested", "point"]
+
+
+def test_looking_at_a_state_copies_nothing():
+    class Holds(Strategy):
+        def __init__(self):
+            super().__init__()
+            self.anchor = {"weight": torch.zeros(5)}
+            self.inner = Count()
+            self.inner.square = torch.zeros(3)
+
+    ours = Holds()
+    held, saved = held_by(ours), state_of(ours)
+    assert held.keys() == saved.keys()
+    assert held["anchor"]["weight"] is ours.anchor["weight"]
+    assert held["inner" + INNER]["square"] is ours.inner.square
+    assert saved["anchor"]["weight"] is not ours.anchor["weight"]
