@@ -1,6 +1,7 @@
 """Our strategies work in Avalanche's own templates, on its growing models and its data sets."""
 
 import copy
+import random
 
 import pytest
 import torch
@@ -238,7 +239,8 @@ PLUGINS = {
 def test_a_plugin_of_avalanche_works_in_our_learner_on_our_network(plugin, scenario):
     stream, outcomes = small_stream(scenario), []
     for strategies in ([PLUGINS[plugin]()], []):
-        torch.manual_seed(0)  # Avalanche's plugins draw from the global generator
+        torch.manual_seed(0)  # Avalanche's plugins draw from the global generators
+        random.seed(0)
         outcomes.append(run(small_learner(stream, strategies), stream))
     assert outcomes[0].status == "ok" and len(outcomes[0].evaluation) == 3
     moved = [outcome.drift[-1].start["all"]["l2"] for outcome in outcomes]
