@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from real_data import missing
 
 # the same examples on every machine and day: a red suite is then a fact about the change, not about
 # the draw; `pytest --hypothesis-profile explore` draws anew, and many more
@@ -18,9 +19,7 @@ def data_root() -> Path:
     """The folder of real data sets in NANOCL_DATA_ROOT; without one the test is skipped."""
     named = os.environ.get("NANOCL_DATA_ROOT")
     if not named:
-        pytest.skip(
-            "real data is needed: set NANOCL_DATA_ROOT to a folder with MNIST/raw, cifar10.zip, ..."
-        )
+        missing("set NANOCL_DATA_ROOT to a folder with MNIST/raw, cifar10.zip, ...")
     root = Path(named)
     if not root.is_dir():
         pytest.fail(

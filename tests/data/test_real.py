@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from real_data import missing
 
 from nanocl.data import fingerprint, folder, load, sources
 from nanocl.data.archives import ARCHIVES, md5_of
@@ -12,7 +13,7 @@ from nanocl.data.archives import ARCHIVES, md5_of
 
 def need(path: Path) -> Path:
     if not path.exists():
-        pytest.skip(f"real data is needed: {path}")
+        missing(str(path))
     return path
 
 

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from backbones import seeded
+from real_data import missing
 from torch import nn
 from torch.nn import functional
 
@@ -19,7 +20,7 @@ def test_resnet_with_the_public_weights_reaches_their_accuracy_on_cifar10(
     folder = data_root / "weights" / "cifar10_resnets"
     files = sorted(folder.glob(f"resnet{depth}-*.th"))
     if not files:
-        pytest.skip(f"needs resnet{depth}-*.th in {folder}")
+        missing(f"resnet{depth}-*.th in {folder}")
     stream = Split(data="cifar10", experiences=1, test_samples=40, normalise="imagenet")
     scenario = stream.build(scenario="class", seed=0, data_root=data_root)
     model = ResNet32(scenario.inputs, depth=depth, weights=str(files[0])).eval()

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 import torch
 from finetuning import spec, weights
+from real_data import missing
 
 from nanocl.data.batches import MiniBatches, tensor_parts
 from nanocl.models._weights import output_layer
@@ -89,7 +90,7 @@ def test_the_digest_depends_on_the_weights_and_not_on_the_folder(pictures_root, 
 def test_the_public_resnet_20_reaches_its_published_accuracy(data_root):
     name = "weights/cifar10_resnets/resnet20-12fca82f.th"
     if not (data_root / name).is_file():
-        pytest.skip(f"{name} is not in the data folder")
+        missing(f"{name} in the data folder")
     scenario = Finetune(datasets="cifar10", samples=10, test_samples=1000).build(
         scenario="task", seed=0, data_root=data_root
     )
