@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 from nanocl import __version__
-from nanocl.cli import ending
+from nanocl.cli import ending, failures
 from nanocl.plugins.catalogue import Catalogue
-from nanocl.records import UserError, files, plain
+from nanocl.records import UserError
 from nanocl.records.ranges import did_you_mean
 from nanocl.reporting import formats
 from nanocl.reporting.formats import Table
@@ -79,15 +78,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         command = call(argv)
         print(_report(command, Catalogue(command.plugin_files)), end="")
         return 0
-    except UserError as error:
-        print(f"nanocl: {plain.printable_lines(str(error))}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:  # the program that reads our output, such as `head`, has ended
-        sys.stderr.close()
-        return 0
-    except OSError as error:
-        print(f"nanocl: {plain.printable_lines(files.reason(error))}", file=sys.stderr)
-        return 2
+    except (UserError, OSError) as error:
+        return failures.exit_code(error)
 
 
 def call(argv: Sequence[str] | None = None) -> Call:

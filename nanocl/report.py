@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from nanocl import __version__, studies
-from nanocl.cli import ending
+from nanocl.cli import ending, failures
 from nanocl.records import RunResult, Summary, UserError, damage, files, migration, store
-from nanocl.records.plain import printable_lines
 from nanocl.reporting import citation, inert, leaderboard, reproduction, tables
 from nanocl.reporting.summaries import results_of, summarise
 
@@ -44,15 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_intermixed_args(argv)
     try:
         return _report(arguments)
-    except UserError as error:
-        print(f"nanocl: {printable_lines(str(error))}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:  # the program that reads our output, such as `head`, has ended
-        sys.stderr.close()
-        return 0
-    except OSError as error:
-        print(f"nanocl: {printable_lines(files.reason(error))}", file=sys.stderr)
-        return 2
+    except (UserError, OSError) as error:
+        return failures.exit_code(error)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nanocl import studies
-from nanocl.cli import listing, signals
+from nanocl.cli import failures, listing, signals
 from nanocl.cli.commandline import Call, call
 from nanocl.engine import calls, local
 from nanocl.plugins.catalogue import Catalogue
@@ -25,7 +25,6 @@ from nanocl.records import (
     RunSpec,
     UserError,
     files,
-    plain,
     probes,
     store,
 )
@@ -40,15 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with signals.as_interrupts():
             return _call(call(argv))
-    except UserError as error:
-        print(f"nanocl: {plain.printable_lines(str(error))}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:  # the program that reads our output, such as `head`, has ended
-        sys.stderr.close()
-        return 0
-    except OSError as error:
-        print(f"nanocl: {plain.printable_lines(files.reason(error))}", file=sys.stderr)
-        return 2
+    except (UserError, OSError) as error:
+        return failures.exit_code(error)
     except KeyboardInterrupt as interrupt:
         print(
             "nanocl: interrupted; measured runs are kept and the next call resumes the others",

@@ -5,7 +5,7 @@ import time
 import pytest
 from small_runs import numbers, spec
 
-from nanocl.plugins.catalogue import Catalogue
+from nanocl.plugins.catalogue import INSTALLED, Catalogue
 from nanocl.records import Notice
 from nanocl.training import checkpoint, checkpoint_files, experiment
 from nanocl.training.context import Context
@@ -18,7 +18,7 @@ class Killed(Exception):
     pass
 
 
-def killed_within(monkeypatch, folder, run, writes):
+def killed_within(monkeypatch, folder, run, writes, catalogue=INSTALLED):
     """Kill a run when it has written this number of checkpoints within experiences."""
     save, written = checkpoint.save_within, []
 
@@ -30,7 +30,8 @@ def killed_within(monkeypatch, folder, run, writes):
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(checkpoint, "save_within", save_then_die)
-        experiment.run_one(run, Context(checkpoints=folder, checkpoint_minutes=ALWAYS))
+        context = Context(catalogue, checkpoints=folder, checkpoint_minutes=ALWAYS)
+        experiment.run_one(run, context)
 
 
 @pytest.mark.parametrize(
@@ -208,18 +209,8 @@ def test_parameters_that_a_strategy_holds_stay_those_of_the_model(tmp_path, monk
     catalogue = Catalogue([plugin])
     run = spec("holder+sgd", catalogue=catalogue, settings=FOUR_EPOCHS)
     whole = numbers(experiment.run_one(run, Context(catalogue)))
-    save, written = checkpoint.save_within, []
-
-    def save_then_die(*arguments):
-        save(*arguments)
-        written.append(1)
-        if len(written) == 5:
-            raise Killed
-
-    context = Context(catalogue, checkpoints=tmp_path / "part", checkpoint_minutes=ALWAYS)
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(checkpoint, "save_within", save_then_die)
-        experiment.run_one(run, context)
+    killed_within(monkeypatch, tmp_path / "part", run, 5, catalogue)
+    context = Context(catalogue, checkpoints=tmp_path / "part")
     assert numbers(experiment.run_one(run, context)) == whole
 
 
