@@ -26,8 +26,8 @@ _OLD_TITLE = f"""\
 
 The new-task accuracies are shares of the best accuracy of {REFERENCE}, seed by seed. Each arm
 is represented by the point of its sweep that reaches the accuracy and retains most of the old task,
-with linear interpolation between neighbouring learning rates. `–`: not reached in every seed (with
-the number of seeds that reach it)."""
+with linear interpolation between neighbouring learning rates. `–`: not reached in every seed
+(with the number of seeds that reach it)."""
 _DRIFT_TITLE = """\
 ## Drift of the backbone at equal new-task accuracy
 
