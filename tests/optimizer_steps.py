@@ -1,5 +1,7 @@
 """Steps of a strategy's optimizer on a small network, and those of the optimizer it stands for."""
 
+from functools import partial
+
 import torch
 from torch import nn
 
@@ -21,3 +23,11 @@ def assert_steps_of(strategy, make):
     ours = trajectory(strategy.make_optimizer)
     expected = trajectory(lambda model: make(model.parameters()))
     assert all(torch.equal(a, b) for a, b in zip(ours, expected, strict=True))
+
+
+def assert_fused_steps_of(strategy, kind, **options):
+    """The strategy takes the steps of torch's fused optimizer, those of its loop to rounding."""
+    assert_steps_of(strategy, partial(kind, fused=True, **options))
+    ours = trajectory(strategy.make_optimizer)
+    loop = trajectory(lambda model: kind(model.parameters(), foreach=False, **options))
+    torch.testing.assert_close(ours, loop, rtol=1e-5, atol=1e-7)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nanocl.plugins.catalogue import Catalogue
@@ -11,6 +11,8 @@ from nanocl.protocols import sweeps
 from nanocl.protocols.baselines import tuned_options
 from nanocl.protocols.request import Request, options_for
 from nanocl.records import Part, UserError
+
+DEFAULT_OPTIMIZER = "adamw"  # of a learner whose strategies bring none
 
 Completed = tuple[tuple[Part, ...], str]  # parts, and where their options come from
 
@@ -93,7 +95,16 @@ class Compositions:
         listed = (sweeps.composition(text, self.protocol) for text in self.protocol["strategies"])
         is_listed = names in map(self._ordered, listed)
         source = options_from(parts, tuned, published if is_listed else {}, self.request)
-        return tuple(parts), source
+        return tuple(self._with_default_optimizer(parts)), source
+
+    def _with_default_optimizer(self, parts: Sequence[Part]) -> list[Part]:
+        """The parts; where none brings an optimizer, the version of the default one counts too."""
+        *others, last = parts
+        if self._brings_optimizer(last.name):
+            return [*parts]
+        default = self.catalogue.plugin("strategies", DEFAULT_OPTIMIZER)
+        # as for a strategy that names its optimizer: both only ever rise
+        return [*others, replace(last, version=last.version + default.version - 1)]
 
     def _check(self, names: tuple[str, ...]) -> None:
         composition = "+".join(names)

@@ -33,6 +33,7 @@ class Adagrad(Strategy):
   year = {2011}
 }"""
 
+    version = 2  # fused since 2: other last bits
     optimizer_class = torch.optim.Adagrad
 
     def __init__(
@@ -56,10 +57,12 @@ class Adagrad(Strategy):
         return optimizer
 
     def _make(self, model: torch.nn.Module) -> torch.optim.Optimizer:
+        weights = list(model.parameters())
         return self.optimizer_class(
-            model.parameters(),
+            weights,
             lr=self.lr,
             lr_decay=self.lr_decay,
             eps=self.eps,
             weight_decay=self.weight_decay,
+            fused=all(weight.is_cpu for weight in weights),  # torch has it for the CPU only
         )

@@ -31,6 +31,7 @@ class Adam(Strategy):
   archiveprefix = {arXiv}
 }"""
 
+    version = 2  # fused since 2: other last bits
     optimizer_class = torch.optim.Adam
 
     def __init__(
@@ -56,4 +57,5 @@ class Adam(Strategy):
             betas=(self.beta1, self.beta2),
             eps=self.eps,
             weight_decay=self.weight_decay,
+            fused=True,
         )

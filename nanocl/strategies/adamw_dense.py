@@ -35,6 +35,8 @@ class AdamWDense(Strategy):
   archiveprefix = {arXiv}
 }"""
 
+    version = 2  # fused since 2: other last bits
+
     def __init__(
         self,
         *,
@@ -63,4 +65,5 @@ class AdamWDense(Strategy):
             betas=(self.beta1, self.beta2),
             eps=self.eps,
             weight_decay=self.weight_decay,
+            fused=True,
         )

@@ -227,4 +227,4 @@ def _optimizer(strategies: Sequence[Any], network: Network) -> torch.optim.Optim
     for strategy in strategies:
         if hasattr(strategy, "make_optimizer"):
             return strategy.make_optimizer(network)
-    return torch.optim.AdamW(network.parameters())
+    return torch.optim.AdamW(network.parameters(), fused=True)  # as the strategy `adamw`

@@ -53,3 +53,12 @@ def test_a_setting_of_the_callers_wins_and_says_so():
 def test_parts_that_exclude_each_other_are_refused(strategy, message):
     with pytest.raises(UserError, match=message):
         specs(strategies=(strategy,), seeds=(0,))
+
+
+def test_the_version_of_the_default_optimizer_counts_where_no_part_brings_one():
+    """`ewc` trains with AdamW: a new version of that is another run, but not of `ewc+nanoadam`."""
+    adamw = Catalogue().plugin("strategies", "adamw").version
+    ewc = Catalogue().plugin("strategies", "ewc").version
+    alone, with_nanoadam = specs(strategies=("ewc", "ewc+nanoadam"), seeds=(0,))
+    assert adamw > 1 and alone.strategy[-1].version == ewc + adamw - 1
+    assert with_nanoadam.strategy[0].version == ewc

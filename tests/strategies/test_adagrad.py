@@ -2,19 +2,21 @@
 
 import pytest
 import torch
-from optimizer_steps import assert_steps_of
+from optimizer_steps import assert_fused_steps_of
 
 from nanocl.strategies.adagrad import Adagrad
 from nanocl.testing import run, small_learner, small_stream
 
 
 def test_it_takes_the_steps_of_torch():
-    assert_steps_of(Adagrad(), torch.optim.Adagrad)
-    assert_steps_of(
+    assert_fused_steps_of(Adagrad(), torch.optim.Adagrad)
+    assert_fused_steps_of(
         Adagrad(lr=0.1, lr_decay=0.01, eps=1e-6, weight_decay=0.1),
-        lambda parameters: torch.optim.Adagrad(
-            parameters, lr=0.1, lr_decay=0.01, eps=1e-6, weight_decay=0.1
-        ),
+        torch.optim.Adagrad,
+        lr=0.1,
+        lr_decay=0.01,
+        eps=1e-6,
+        weight_decay=0.1,
     )
 
 

@@ -2,18 +2,20 @@
 
 import pytest
 import torch
-from optimizer_steps import assert_steps_of
+from optimizer_steps import assert_fused_steps_of
 
 from nanocl.strategies.adam import Adam
 
 
 def test_it_takes_the_steps_of_torch():
-    assert_steps_of(Adam(), torch.optim.Adam)
-    assert_steps_of(
+    assert_fused_steps_of(Adam(), torch.optim.Adam)
+    assert_fused_steps_of(
         Adam(lr=0.01, beta1=0.8, beta2=0.9, eps=1e-6, weight_decay=0.1),
-        lambda parameters: torch.optim.Adam(
-            parameters, lr=0.01, betas=(0.8, 0.9), eps=1e-6, weight_decay=0.1
-        ),
+        torch.optim.Adam,
+        lr=0.01,
+        betas=(0.8, 0.9),
+        eps=1e-6,
+        weight_decay=0.1,
     )
 
 

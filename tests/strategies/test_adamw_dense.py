@@ -27,12 +27,14 @@ def assert_same(one, other):
 
 
 def test_with_one_rate_for_all_it_is_adamw():
-    options = dict(lr=0.01, eps=1e-6, weight_decay=0.1)
+    options = {"lr": 0.01, "eps": 1e-6, "weight_decay": 0.1}
     ours = trajectory(AdamWDense(dense_lr=0.01, beta1=0.8, beta2=0.9, **options).make_optimizer)
     assert_same(
         ours,
         trajectory(
-            lambda model: torch.optim.AdamW(model.parameters(), betas=(0.8, 0.9), **options)
+            lambda model: torch.optim.AdamW(
+                model.parameters(), betas=(0.8, 0.9), fused=True, **options
+            )
         ),
     )
 
@@ -42,8 +44,8 @@ def test_the_dense_layers_take_the_steps_of_their_rate_and_the_rest_those_of_the
     assert_same(
         ours,
         trajectory(
-            lambda model: torch.optim.AdamW(model.backbone.parameters(), lr=0.01),
-            lambda model: torch.optim.AdamW(model.head.parameters(), lr=0.1),
+            lambda model: torch.optim.AdamW(model.backbone.parameters(), lr=0.01, fused=True),
+            lambda model: torch.optim.AdamW(model.head.parameters(), lr=0.1, fused=True),
         ),
     )
 
