@@ -25,9 +25,11 @@ from nanocl.records import (
     RunSpec,
     UserError,
     files,
+    measuring,
     probes,
     store,
 )
+from nanocl.records.measuring import Measuring
 from nanocl.records.reservations import Reservations
 from nanocl.reporting import tables
 from nanocl.training import checkpoint_files, entry
@@ -64,6 +66,7 @@ def _call(asked: Call) -> int:
 def _run(asked: Call, catalogue: Catalogue) -> int:
     _show_own_warnings_only()
     runs = suite.specs(asked.request, catalogue)  # imports a library's adapter to know its options
+    asked = replace(asked, measuring=suite.measuring(asked.request, catalogue))
     if asked.dry_run:
         return _dry_run(runs, asked, catalogue)
     runs = pin(runs, asked.data_root)
@@ -153,7 +156,7 @@ def _missing(runs: Sequence[RunSpec], asked: Call) -> list[RunSpec]:
     if asked.probe:
         folder = probes.folder(asked.results_root)
         return [run for run in runs if not probes.path_of(run, folder).exists()]
-    return store.missing(runs, asked.results_root)
+    return store.missing(runs, asked.results_root, asked.measuring)
 
 
 def _name_damaged(todo: Sequence[RunSpec], asked: Call) -> None:
@@ -168,6 +171,7 @@ def _train(
     local.warm_up()
     from nanocl.cli.progress import Display  # here, because it loads rich
 
+    asked = replace(asked, measuring=_measuring(todo, asked))
     checkpoints = asked.results_root / ".part"
     files.sweep(checkpoints)
     context = _checked_context(todo, asked, catalogue, checkpoints)
@@ -204,12 +208,23 @@ def _checked_context(
         checkpoints=checkpoints,
         checkpoint_minutes=asked.checkpoint_minutes,
         probes=probes.folder(asked.results_root) if asked.probe else None,
+        measuring=asked.measuring,
     )
     # in a worker, because it loads torch and the code of plugins
     device = calls.call(entry.check, todo, context, on_notice=_show_notice)
     automatic = 1 if device == "cuda" else _cores() // todo[0].training.threads
     workers = max(1, min(asked.workers or automatic, len(todo)))
     return replace(context, device=device, workers=workers)
+
+
+def _measuring(todo: Sequence[RunSpec], asked: Call) -> Measuring:
+    """What to measure: also what is measured in the records that will be replaced."""
+    wanted = asked.measuring
+    for run in todo:
+        replaced = store.find(run, asked.results_root)
+        if replaced:
+            wanted = wanted.joined(measuring.of(replaced))
+    return wanted
 
 
 def _show_notice(notice: Notice) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from nanocl import __version__
 from nanocl.protocols.request import Request
 from nanocl.protocols.validation import MOST_SEEDS
 from nanocl.records import SCENARIOS, TIERS, UserError
+from nanocl.records.measuring import Measuring
 
 PROBE = "probe"
 EPILOG = """\
@@ -42,6 +43,7 @@ class Call:
         device: `auto`, `cpu` or `cuda`.
         checkpoint_minutes: Minutes between checkpoints within an experience; 0 for none within.
         probe: Whether to look at gradients and magnitudes while training.
+        measuring: Which experiences are tested, and when; filled in when the protocol is read.
         only_list, dry_run, force: List plugins; print the runs; run what is measured again.
     """
 
@@ -53,6 +55,7 @@ class Call:
     device: str = "auto"
     checkpoint_minutes: float = 5.0
     probe: bool = False
+    measuring: Measuring = field(default_factory=Measuring)
     only_list: bool = False
     dry_run: bool = False
     force: bool = False
@@ -190,6 +193,20 @@ def _add_how(p: argparse.ArgumentParser) -> None:
         help="default: auto",
     )
     p.add_argument(
+        "--evaluate",
+        default="",
+        metavar="all|seen|last|every:K",
+        help="experiences tested after each: all (forward transfer needs it), those trained so "
+        "far, the last, or as seen after every K-th; default: the protocol's, mostly seen",
+    )
+    p.add_argument(
+        "--track-every",
+        type=int,
+        default=0,
+        metavar="K",
+        help="also test within experiences, every K mini-batches: online accuracy, stability gap",
+    )
+    p.add_argument(
         "--checkpoint-minutes",
         type=float,
         default=5.0,
@@ -254,6 +271,8 @@ def _request(arguments: argparse.Namespace, settings: Mapping[str, Mapping[str, 
         tier=arguments.tier,
         model=arguments.model,
         settings=settings,
+        evaluate=arguments.evaluate,
+        track_every=arguments.track_every,
     )
 
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
-from nanocl.records import Notice, Progress, RunFailure, RunResult, RunSpec
+from nanocl.records import Cells, Notice, Progress, RunFailure, RunResult, RunSpec
 
 SILENCE = 30.0  # longest time in seconds without a line where there is no terminal
 
@@ -116,7 +116,7 @@ class Display:
             experience = len(outcome.evaluation) + 1
             seconds = outcome.cost.train_seconds
             return f"{head}: diverged in experience {experience}, {seconds:.1f} s"
-        final = sum(outcome.evaluation[-1]) / len(outcome.evaluation[-1])
+        final = _mean(outcome.evaluation[-1])
         value = (
             f"accuracy {100 * final:.1f} %"
             if outcome.measure == "accuracy"
@@ -173,6 +173,11 @@ def _left(started: float, done: float) -> str:
         return "time left unknown"
     seconds = (time.monotonic() - started) * (1 - done) / done
     return f"about {seconds:.0f} s left" if seconds < 120 else f"about {seconds / 60:.0f} min left"
+
+
+def _mean(row: Cells) -> float:
+    values = [value for value in row if value is not None]
+    return sum(values) / len(values)
 
 
 def _runs(count: int) -> str:

@@ -16,6 +16,7 @@ class Request:
         seeds: Seeds.
         scenario, tier, model: Names.
         settings: Part name to option to value, from `--set part.option=value`.
+        evaluate, track_every: See `nanocl.records.measuring.Measuring`.
     """
 
     stream: str = "split-digits"
@@ -25,6 +26,8 @@ class Request:
     tier: str = "cpu"
     model: str = ""
     settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    evaluate: str = ""
+    track_every: int = 0
 
     @property
     def changes_protocol(self) -> bool:

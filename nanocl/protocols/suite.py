@@ -34,6 +34,7 @@ from nanocl.protocols.protocol import at, protocols, read
 from nanocl.protocols.request import Request, options_for
 from nanocl.protocols.validation import MOST_SEEDS, check_protocol
 from nanocl.records import TIERS, Part, RunSpec, Training, UserError
+from nanocl.records.measuring import Measuring
 from nanocl.records.ranges import at_least, did_you_mean, one_of
 
 # the fields of Training that have a list of values
@@ -63,6 +64,19 @@ def specs(request: Request, catalogue: Catalogue) -> list[RunSpec]:
         if request.stream.endswith(".toml"):
             _blame_file(name, protocol, request, catalogue)
         raise
+
+
+def measuring(request: Request, catalogue: Catalogue) -> Measuring:
+    """Which experiences are tested, and when: as the caller asks, else as the protocol says.
+
+    Raises:
+        UserError: A value that is not possible.
+    """
+    protocol = at(find(request.stream, catalogue)[1], request.tier, request.scenario)
+    try:
+        return Measuring(request.evaluate or protocol["evaluate"], request.track_every)
+    except ValueError as error:
+        raise UserError(f"--{error}") from error
 
 
 def resolve(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from nanocl.protocols.sweeps import arms_rule, sweep_rule
-from nanocl.records import SCENARIOS, TIERS, UserError
+from nanocl.records import SCENARIOS, TIERS, UserError, measuring
 from nanocl.records.ranges import did_you_mean
 
 MOST_SEEDS = 1000
@@ -155,6 +155,10 @@ def _seeds(value: Any) -> str:
     return "" if fits else f"how many seeds, from 1 to {MOST_SEEDS}"
 
 
+def _evaluate(value: Any) -> str:
+    return "" if measuring.is_mode(value) else "all, seen, last or every:K with K at least 1"
+
+
 def _options(value: Any) -> str:
     fits = isinstance(value, Mapping) and all(isinstance(item, PLAIN) for item in value.values())
     return "" if fits else "a table of plain values (numbers, text, true, false)"
@@ -173,6 +177,7 @@ RULES: dict[str, Callable[[Any], str]] = {
     "model": _text,
     "strategies": _texts,
     "seeds": _seeds,
+    "evaluate": _evaluate,
     "stream": _options,
     "training": _options,
     "options": _parts,

@@ -16,6 +16,7 @@ __all__ = [
     "SCENARIOS",
     "SCHEMA",
     "TIERS",
+    "Cells",
     "Cost",
     "Drift",
     "Environment",
@@ -35,10 +36,17 @@ __all__ = [
 ]
 
 SCHEMA = "nanocl-result/2"
-# fields that came later: left out where they are empty, so that older records keep their bytes
-LATER_FIELDS = ("experiences", "weights", "cpu_seconds")
+# fields that came later, and what older records stand for: left out then, so those keep their bytes
+LATER_FIELDS: Mapping[str, Any] = {
+    "experiences": [],
+    "weights": "",
+    "cpu_seconds": 0.0,
+    "evaluate": "all",
+    "tracking": {},
+}
 Row = tuple[float, ...]
 Matrix = tuple[Row, ...]
+Cells = tuple[float | None, ...]
 
 
 class UserError(ValueError):
@@ -134,7 +142,7 @@ class RunResult:
         measure: `accuracy` (fractions in [0, 1]) or `loss` (regression, lower is better).
         initial: The untrained model on each of the T experiences.
         evaluation: T rows; row i is after training on experience i, column j is tested on
-            experience j.
+            experience j, None where it was not tested then.
         masked: For class-incremental runs, `initial` and `evaluation` with the prediction limited
             to each experience's own classes (task-incremental); else None. With the head `seen`,
             entries j > i mean nothing.
@@ -146,13 +154,16 @@ class RunResult:
             targets), `train` and `test` (numbers of samples); empty in records of earlier versions.
         weights: Where the model was pretrained here, the first 12 hex digits of the SHA-256 of the
             file of weights that it started from; else empty, as in records of earlier versions.
+        evaluate: Which experiences were tested, see `nanocl.records.measuring.Measuring`.
+        tracking: `every` and `points` of the tests within experiences (see
+            `nanocl.training.tracking.Tracker`); empty where none were made.
     """
 
     spec: RunSpec
     status: str
     measure: str
     initial: Row
-    evaluation: Matrix
+    evaluation: tuple[Cells, ...]
     masked: Mapping[str, Any] | None
     drift: tuple[Drift, ...]
     cost: Cost
@@ -160,6 +171,8 @@ class RunResult:
     environment: Environment
     experiences: tuple[Mapping[str, Any], ...] = ()
     weights: str = ""
+    evaluate: str = "all"
+    tracking: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

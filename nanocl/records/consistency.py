@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from nanocl.records.measuring import Measuring
+
 LARGEST = 1e100  # sums and squares of such numbers are finite; 1e308 squared is not
 
 
@@ -21,6 +23,7 @@ def check(record: dict[str, Any]) -> None:
     _check_numbers([*record["cost"].values()], "the cost", 0.0)
     for entry in record["drift"]:
         _check_drift(entry)
+    _check_tracking(record, low, high)
     check_values(record)
     _check_shapes(record)
     if record["status"] == "ok":
@@ -121,22 +124,38 @@ def _check_complete(record: dict[str, Any]) -> None:
     Its task-incremental view may leave out experiences that were not trained yet.
     """
     count = len(record["initial"])
+    measuring = Measuring(record.get("evaluate", "all"))
+    tested = [measuring.tests(trained, count) for trained in range(count)]
     masked = record["masked"]
-    if not _is_complete(record, count) or (
-        masked and not _is_complete(masked, count, only_trained=True)
-    ):
+    met = [row[: trained + 1] for trained, row in enumerate(tested)]  # the last, or up to it
+    if None in record["initial"] or not _has(record, tested) or (masked and not _has(masked, met)):
         raise ValueError(
-            f"its status is ok, but its evaluation matrix is not {count} rows of {count} numbers"
+            f"its status is ok, but its evaluation matrix is not {count} rows with a number for "
+            f"each experience that was tested ({measuring.evaluate})"
         )
 
 
-def _is_complete(view: dict[str, Any], count: int, *, only_trained: bool = False) -> bool:
-    rows = [view["initial"], *view["evaluation"]]
-    if len(rows) != count + 1:
+def _has(view: dict[str, Any], tested: list[list[int]]) -> bool:
+    """Whether there is a row for each experience, with a number in each of these places."""
+    rows = view["evaluation"]
+    if len(rows) != len(tested):
         return False
-    if only_trained:
-        rows = [row[: i + 1] for i, row in enumerate(view["evaluation"])]
-    return not any(None in row for row in rows)
+    for row, numbers in zip(rows, tested, strict=True):
+        if any(row[j] is None for j in numbers):
+            return False
+    return True
+
+
+def _check_tracking(record: dict[str, Any], low: float, high: float) -> None:
+    """Refuse tests within experiences that the record does not have, and impossible results."""
+    count = len(record["initial"])
+    for point in record.get("tracking", {"points": []})["points"]:
+        _check_numbers([point["online"], *point["row"]], "a test within an experience", low, high)
+        if len(point["row"]) != point["experience"] + 1 or point["experience"] >= count:
+            raise ValueError(
+                f"a test within experience {point['experience']} of {count} has "
+                f"{len(point['row'])} results: it must have one for each experience up to that one"
+            )
 
 
 def _short(value: Any) -> str:

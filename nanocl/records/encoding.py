@@ -32,8 +32,8 @@ def to_record(result: RunResult) -> dict[str, Any]:
     # what came later and has its default is left out: older records keep their bytes
     values["spec"]["training"] = result.spec.training.identity()
     for fields in (values, values["cost"]):
-        for name in LATER_FIELDS:
-            if name in fields and not fields[name]:
+        for name, default in LATER_FIELDS.items():
+            if fields.get(name) == default:
                 del fields[name]
     for entry in values["drift"]:
         entry["layers"] = {name: _rounded(pair) for name, pair in entry["layers"].items()}

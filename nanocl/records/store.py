@@ -15,6 +15,7 @@ from typing import Any
 
 from nanocl.records import SCHEMA, RunResult, RunSpec, UserError, files, plain
 from nanocl.records.encoding import OLDER_SCHEMAS, from_record, is_intact, to_record, to_text
+from nanocl.records.measuring import Measuring
 from nanocl.records.schema import check_record
 
 
@@ -104,13 +105,25 @@ def find(spec: RunSpec, results_root: Path) -> RunResult | None:
         return None
 
 
-def missing(specs: Iterable[RunSpec], results_root: Path) -> list[RunSpec]:
+def missing(
+    specs: Iterable[RunSpec], results_root: Path, measuring: Measuring | None = None
+) -> list[RunSpec]:
     """Runs without a readable record; a damaged record (see `damaged`) counts as none.
+
+    Args:
+        specs: The runs.
+        results_root: Folder of the results.
+        measuring: What a record must have measured; None asks for no particular tests.
 
     Raises:
         OtherFormat: A record was written by an older or newer version of nanocl.
     """
-    return [spec for spec in specs if find(spec, results_root) is None]
+    found = ((spec, find(spec, results_root)) for spec in specs)
+    return [
+        spec
+        for spec, result in found
+        if result is None or not (measuring is None or measuring.is_in(result))
+    ]
 
 
 def damaged(specs: Iterable[RunSpec], results_root: Path) -> list[Problem]:

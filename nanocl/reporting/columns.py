@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any, NamedTuple
 
-from nanocl.records import Matrix, Row
+from nanocl.records import Cells, Matrix, Row
+
+NOT_TESTED = (
+    "it needs tests that were not made after each experience; --evaluate all makes every one"
+)
 
 
 class Undefined(ValueError):
@@ -18,12 +24,13 @@ class Evaluation(NamedTuple):
 
     Attributes:
         initial: The untrained model on each of the T experiences.
-        matrix: T rows, R[i][j].
+        matrix: T rows, R[i][j]; NaN where experience j was not tested after experience i.
         measure: `accuracy` or `loss`.
         joint: The evaluation of joint training under the same protocol and seed, or None.
         masked: R with the prediction limited to each experience's own classes, or None. Entries
             j > i are None if the head has no outputs for classes not met yet.
         untrained: Number of rows of R, from the first, that were measured before any training.
+        tracking: Points of the tests within experiences, see `RunResult.tracking`.
     """
 
     initial: Row
@@ -32,6 +39,7 @@ class Evaluation(NamedTuple):
     joint: Evaluation | None = None
     masked: Sequence[Sequence[float | None]] | None = None
     untrained: int = 0
+    tracking: Sequence[Mapping[str, Any]] = ()
 
     @property
     def sign(self) -> int:
@@ -110,6 +118,27 @@ def metric(
 
     def made(function: Callable[..., float]) -> Column:
         name = getattr(function, "__name__", title)
-        return Column(name, title, kind, unit, definition, source, function, optional, detail)
+        compute = _refusing_nan(function) if kind == "accuracy" else function
+        return Column(name, title, kind, unit, definition, source, compute, optional, detail)
 
     return made
+
+
+def with_nan(rows: Sequence[Cells]) -> Matrix:
+    """Rows with NaN for what was not tested: it spreads to every metric that needs the number."""
+    return tuple(tuple(map(_or_nan, row)) for row in rows)
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def _refusing_nan(function: Callable[..., float]) -> Callable[..., float]:
+    @wraps(function)
+    def compute(*measured: Any) -> float:
+        value = function(*measured)
+        if math.isnan(value):
+            raise Undefined(NOT_TESTED)
+        return value
+
+    return compute

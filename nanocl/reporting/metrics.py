@@ -1,6 +1,7 @@
 """The columns of the tables: each metric is a function of a run's measurements, with its source.
 
-A function decorated with `@metric` is a column; adding one needs no other edit.
+A function decorated with `@metric` is a column; adding one needs no other edit. Those of tests
+within an experience are in `within`, those of the cost in `costs`.
 Accuracies are fractions. Where R holds losses, every difference changes sign, so that positive
 forgetting is bad and positive transfer is good for both measures. `i` is trained-on, `j` tested-on,
 T the number of experiences.
@@ -8,9 +9,11 @@ T the number of experiences.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from nanocl.records import Cost, Drift, Matrix
+from nanocl.records import Drift, Matrix
+from nanocl.reporting import costs, within
 from nanocl.reporting.columns import Column, Evaluation, Undefined, metric
 
 KINDS = ("accuracy", "drift", "cost")
@@ -18,8 +21,8 @@ GROUPS = ("backbone", "head", "all", "buffers")
 
 
 def columns(kind: str) -> Iterator[Column]:
-    """The columns of one table, in the order of this file."""
-    values = tuple(globals().values())
+    """The columns of one table, in the order of this file, then of the other two."""
+    values = (*globals().values(), *vars(within).values(), *vars(costs).values())
     return (column for column in values if isinstance(column, Column) and column.kind == kind)
 
 
@@ -48,7 +51,7 @@ def forgetting(run: Evaluation) -> float:
     last = len(gained) - 1
     forgotten = []
     for j in range(last):
-        best = max(row[j] for row in gained[j:last])
+        best = _extreme(max, [row[j] for row in gained[j:last]])
         forgotten.append(best - gained[last][j])
     return _mean(forgotten)
 
@@ -84,7 +87,7 @@ def minimum_accuracy(run: Evaluation) -> float:
     gained = _gains(run, "minimum accuracy")
     worst = []
     for j in range(len(gained) - 1):
-        worst.append(min(row[j] for row in gained[j + 1 :]))
+        worst.append(_extreme(min, [row[j] for row in gained[j + 1 :]]))
     return run.sign * _mean(worst)
 
 
@@ -139,17 +142,6 @@ def _net(
     return Column(column, title, "drift", unit, definition, (), at_end)
 
 
-def _cost(field: str, title: str, definition: str, unit: str, optional: bool = False) -> Column:
-    """A column that shows a field of the cost."""
-
-    def read(cost: Cost) -> float:
-        if optional and not getattr(cost, field):
-            raise Undefined(f"{definition} was not measured")
-        return getattr(cost, field)
-
-    return Column(field, title, "cost", unit, definition, (), read, optional)
-
-
 l2 = _net("l2", "L2", "||w_end - w_start||")
 relative = _net("relative", "relative", "||w_end - w_start|| / ||w_start||")
 mean_squared = _net("mean_squared", "mean squared", "||w_end - w_start||^2 / n")
@@ -199,73 +191,12 @@ def average_tensor_distance(drift: Sequence[Drift], group: str) -> float:
     return drift[-1].average_tensor
 
 
-train_seconds = _cost(
-    "train_seconds",
-    "train s",
-    "wall-clock seconds of training, evaluation excluded",
-    "seconds",
-)
-cpu_seconds = _cost(
-    "cpu_seconds",
-    "CPU s",
-    "CPU seconds of training, evaluation excluded; unlike wall-clock seconds they depend little on "
-    "what else the machine does",
-    "seconds",
-    optional=True,
-)
-seconds_per_step = _cost(
-    "seconds_per_step",
-    "ms / step",
-    "train seconds per optimizer step",
-    "milliseconds",
-)
-samples_per_second = _cost(
-    "samples_per_second",
-    "samples / s",
-    "training samples per second of training",
-    "count",
-)
-peak_memory = _cost(
-    "peak_memory_bytes",
-    "peak MiB",
-    "highest resident set size of the process",
-    "bytes",
-)
-device_memory = _cost(
-    "device_memory_bytes",
-    "device MiB",
-    "highest allocated device memory",
-    "bytes",
-    optional=True,
-)
-optimizer_state = _cost(
-    "optimizer_state_bytes",
-    "optimizer MiB",
-    "bytes of all tensors in optimizer.state",
-    "bytes",
-)
-state_per_parameter = _cost(
-    "state_bytes_per_parameter",
-    "bytes / weight",
-    "optimizer-state bytes per trainable weight",
-    "count",
-)
-strategy_state = _cost(
-    "strategy_state_bytes",
-    "strategy MiB",
-    "tensors of the strategies: Fisher, anchors, memory",
-    "bytes",
-)
-workers = _cost(
-    "workers",
-    "workers",
-    "runs that shared the machine; seconds compare only at equal numbers",
-    "count",
-)
-
-
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
+
+
+def _extreme(choose: Callable[[Sequence[float]], float], values: Sequence[float]) -> float:
+    return math.nan if any(map(math.isnan, values)) else choose(values)
 
 
 def _signed(sign: int, matrix: Matrix) -> Matrix:

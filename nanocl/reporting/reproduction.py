@@ -18,6 +18,7 @@ from nanocl.protocols.protocol import protocols
 from nanocl.protocols.request import Request
 from nanocl.records import RunResult, RunSpec, Summary
 from nanocl.reporting import metrics, statistics
+from nanocl.reporting.columns import Evaluation, with_nan
 from nanocl.reporting.formats import pipe_table
 from nanocl.reporting.summaries import results_of
 
@@ -88,7 +89,8 @@ def compare(
             for strategy, (mean, deviation) in block["ACC"].items():
                 comparable = _comparable(name, protocol, block, strategy)
                 ours = [
-                    100 * metrics.average_accuracy(metrics.Evaluation(run.initial, run.evaluation))
+                    100
+                    * metrics.average_accuracy(Evaluation(run.initial, with_nan(run.evaluation)))
                     for run in results
                     if _is_official(run) and _without_seed(run.spec) in comparable
                 ]

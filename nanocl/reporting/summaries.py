@@ -8,9 +8,9 @@ from typing import Any
 
 from nanocl.plugins.catalogue import INSTALLED
 from nanocl.plugins.declaration import Plugin
-from nanocl.records import Option, Part, RunResult, RunSpec, Summary, UserError
+from nanocl.records import Cells, Option, Part, RunResult, RunSpec, Summary, UserError
 from nanocl.reporting import metrics
-from nanocl.reporting.columns import Column, Evaluation, Undefined
+from nanocl.reporting.columns import Column, Evaluation, Undefined, with_nan
 
 UPPER_BOUND = "joint"
 SHOWN_DIGITS = 8  # of a hash
@@ -120,8 +120,9 @@ def measure_of(row: Summary) -> str:
 
 def _evaluation(run: RunResult) -> Evaluation:
     """The rows of a run, without a reference and a task-incremental view."""
-    evaluation = Evaluation(run.initial, run.evaluation, run.measure)
-    return evaluation._replace(untrained=_untrained_rows(run))
+    evaluation = Evaluation(run.initial, with_nan(run.evaluation), run.measure)
+    tracking = run.tracking.get("points", ())
+    return evaluation._replace(untrained=_untrained_rows(run), tracking=tracking)
 
 
 def _untrained_rows(run: RunResult) -> int:
@@ -130,10 +131,14 @@ def _untrained_rows(run: RunResult) -> int:
     Experiences before the option `start` of a stream were trained before the run.
     """
     is_still = [entry.start.get("all", {}).get("l2") == 0 for entry in run.drift]
-    is_still = is_still or [row == run.initial for row in run.evaluation]
+    is_still = is_still or [_is_initial(run, row) for row in run.evaluation]
     if run.spec.stream.options.get("start") or not is_still or is_still[-1]:
         return 0
     return is_still.index(False)
+
+
+def _is_initial(run: RunResult, row: Cells) -> bool:
+    return all(a in (None, b) for a, b in zip(row, run.initial, strict=True))
 
 
 def _task_view(run: RunResult) -> Sequence[Sequence[float | None]] | None:

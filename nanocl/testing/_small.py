@@ -13,8 +13,9 @@ from nanocl.records import Training
 from nanocl.streams import Scenario, make_scenario
 from nanocl.training.drift import DriftMeter
 from nanocl.training.heads import Network
-from nanocl.training.loop import Learner, Outcome, train
+from nanocl.training.loop import Learner, train
 from nanocl.training.measure import Meter
+from nanocl.training.outcome import Outcome
 
 if TYPE_CHECKING:
     from avalanche.training.plugins import SupervisedPlugin

@@ -22,8 +22,9 @@ from nanocl.testing._claims import (
 from nanocl.testing._small import run, small_learner, small_stream
 from nanocl.training import checkpoint
 from nanocl.training.drift import DriftMeter
-from nanocl.training.loop import Learner, Outcome, train
+from nanocl.training.loop import Learner, train
 from nanocl.training.measure import Meter
+from nanocl.training.outcome import Outcome
 
 
 def check_strategy(

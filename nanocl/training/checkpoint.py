@@ -23,8 +23,9 @@ from nanocl.training import randomness, verified
 from nanocl.training.checkpoint_files import within
 from nanocl.training.drift import DriftMeter
 from nanocl.training.epochs import Resumption
-from nanocl.training.loop import Learner, Outcome
+from nanocl.training.loop import Learner
 from nanocl.training.measure import Meter
+from nanocl.training.outcome import Outcome
 from nanocl.training.verified import Unsavable, Unusable
 
 SCHEMA = "nanocl-checkpoint/1"
@@ -152,6 +153,7 @@ def _state_of(learner: Learner, meter: Meter) -> dict[str, Any]:
         "strategies": [state_of(strategy) for strategy in learner.strategies],
         "clock": clock,
         "meter": meter.state_dict(),
+        "tracking": learner.tracker.state_dict() if learner.tracker else {},
     }
 
 
@@ -163,6 +165,8 @@ def _put_back(state: Mapping[str, Any], learner: Learner, meter: Meter) -> None:
     for name, value in state["clock"].items():
         setattr(learner.clock, name, value)
     meter.load_state_dict(state["meter"])
+    if learner.tracker:
+        learner.tracker.load_state_dict(state["tracking"])
 
 
 def _put_back_within(state: Mapping[str, Any], learner: Learner, meter: Meter) -> None:
@@ -175,7 +179,9 @@ def _put_back_within(state: Mapping[str, Any], learner: Learner, meter: Meter) -
 
 def _identity(spec: RunSpec, learner: Learner) -> dict[str, str]:
     """What a checkpoint must have in common with the run that goes on from it."""
-    return {"schema": SCHEMA, "digest": spec.digest, **verified.versions(learner.device)}
+    measuring = {name: str(value) for name, value in asdict(learner.measuring).items()}
+    versions = verified.versions(learner.device)
+    return {"schema": SCHEMA, "digest": spec.digest, **measuring, **versions}
 
 
 def _on_cpu(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

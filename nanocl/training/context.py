@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from nanocl.plugins.catalogue import INSTALLED, Catalogue
+from nanocl.records.measuring import Measuring
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Context:
             them after experiences only.
         probes: Folder for what a `MagnitudeProbe` sees; a probed run then starts from nothing.
             None probes nothing.
+        measuring: Which experiences are tested, and when.
     """
 
     catalogue: Catalogue = INSTALLED
@@ -31,3 +33,4 @@ class Context:
     checkpoints: Path | None = None
     checkpoint_minutes: float = 5.0
     probes: Path | None = None
+    measuring: Measuring = field(default_factory=Measuring)

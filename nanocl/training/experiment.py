@@ -15,8 +15,10 @@ from nanocl.training import checkpoint, checkpoint_files, loop, measure
 from nanocl.training.assembly import build, choose_device, pretrained_hash
 from nanocl.training.context import Context
 from nanocl.training.drift import DriftMeter
+from nanocl.training.outcome import Outcome
 from nanocl.training.probe import MagnitudeProbe
 from nanocl.training.saving import Saving
+from nanocl.training.tracking import Tracker
 
 Tell = Callable[[Progress | Notice], None]
 
@@ -54,6 +56,9 @@ def _run(
     weights = pretrained_hash(spec, context)
     learner, scenario = _prepared(spec, context)
     meter = measure.Meter(context.device)
+    learner.measuring = context.measuring
+    if context.measuring.track_every:
+        learner.tracker = Tracker(context.measuring.track_every, meter)
     drift = DriftMeter(learner.model, learner.model.head_parameters())
     saving = None
     if path:
@@ -137,7 +142,7 @@ def _result(
     spec: RunSpec,
     scenario: Scenario,
     learner: loop.Learner,
-    outcome: loop.Outcome,
+    outcome: Outcome,
     cost: Cost,
     device: str,
 ) -> RunResult:
@@ -156,7 +161,14 @@ def _result(
         data=tuple(scenario.data),
         environment=measure.environment(device),
         experiences=_experiences(scenario),
+        evaluate=learner.measuring.evaluate,
+        tracking=_tracking(learner),
     )
+
+
+def _tracking(learner: loop.Learner) -> dict[str, Any]:
+    tracker = learner.tracker
+    return {"every": tracker.every, "points": tuple(tracker.points)} if tracker else {}
 
 
 def _experiences(scenario: Scenario) -> tuple[dict[str, Any], ...]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -14,7 +13,8 @@ from avalanche.training.plugins import EvaluationPlugin, SupervisedPlugin
 from torch import Tensor, nn
 
 from nanocl.data.batches import MiniBatches, tensor_parts
-from nanocl.records import Drift, Training
+from nanocl.records import Training
+from nanocl.records.measuring import Measuring
 from nanocl.streams import Scenario
 from nanocl.training.drift import DriftMeter
 from nanocl.training.epochs import InterruptibleTemplate
@@ -23,7 +23,9 @@ from nanocl.training.measure import Meter
 from nanocl.training.moments import restart_bias_correction
 from nanocl.training.normalisation import RunningStatistics
 from nanocl.training.observers import Diverged, Scores, Ticker
+from nanocl.training.outcome import Cells, Outcome, rows_of
 from nanocl.training.schedule import Schedule
+from nanocl.training.tracking import Tracker
 
 
 class Learner(InterruptibleTemplate):
@@ -35,6 +37,8 @@ class Learner(InterruptibleTemplate):
     Attributes:
         training: Epochs or iterations, mini-batch sizes, what happens to the optimizer's state.
         seed: Source of the data order, which is the same for every strategy.
+        measuring: Which experiences are tested, and when.
+        tracker: Tests within experiences, or None.
         largest: On a GPU, the largest magnitude of the loss in this epoch; NaN if it was NaN once.
     """
 
@@ -70,6 +74,8 @@ class Learner(InterruptibleTemplate):
         self.seed = seed
         self.strategies = list(strategies)
         self.statistics: RunningStatistics | None = None
+        self.measuring = Measuring()
+        self.tracker: Tracker | None = None
 
     def check_model_and_optimizer(self, **kwargs: Any) -> None:
         """Adapt the model to the experience; keep or reset the optimizer's state."""
@@ -207,25 +213,6 @@ class Learner(InterruptibleTemplate):
         return self.loss.detach()
 
 
-@dataclass
-class Outcome:
-    """What a run has measured so far.
-
-    Attributes:
-        status: `ok` or `diverged`.
-        initial, masked_initial: The untrained model on each experience.
-        evaluation, masked: One row per experience trained.
-        drift: One entry per experience trained.
-    """
-
-    status: str = "ok"
-    initial: list[float] = field(default_factory=list)
-    masked_initial: list[float] = field(default_factory=list)
-    evaluation: list[list[float]] = field(default_factory=list)
-    masked: list[list[float]] = field(default_factory=list)
-    drift: list[Drift] = field(default_factory=list)
-
-
 def train(
     learner: Learner,
     scenario: Scenario,
@@ -236,7 +223,7 @@ def train(
     after_experience: Callable[[Outcome], None] | None = None,
     tell: Callable[[int, int, float], None] | None = None,
 ) -> Outcome:
-    """Train on each experience in turn and test on all of them after each.
+    """Train on each experience in turn, and test after each as `learner.measuring` says.
 
     Args:
         learner: Model, optimizer, strategies.
@@ -260,6 +247,7 @@ def train(
     learner.plugins[:0] = [
         scores,
         Ticker(meter, tell),
+        *([learner.tracker.begin(tests, scores)] if learner.tracker else []),
         *([] if training.schedule == "constant" else [schedule]),
     ]
     outcome = so_far or Outcome()
@@ -268,23 +256,25 @@ def train(
         outcome.initial, outcome.masked_initial = scores.row, scores.masked
     epochs = learner.train_epochs
     for experience in list(scenario.train_stream)[len(outcome.evaluation) :]:
-        is_trained = experience.current_experience < scenario.start
+        number = experience.current_experience
+        is_trained = number < scenario.start
         learner.train_epochs = 0 if is_trained else epochs
         try:
             with meter.training():
                 learner.train(experience, eval_streams=[])
-            if is_trained:
-                scores.row, scores.masked = outcome.initial, outcome.masked_initial
-            else:
-                learner.eval(tests)
+            row: Cells = [*outcome.initial]
+            masked: Cells = [*outcome.masked_initial]
+            if not is_trained:
+                chosen = learner.measuring.tests(number, len(tests))
+                row, masked = rows_of(learner, tests, scores, chosen)
         except Diverged:
             outcome.status = "diverged"
             break
-        if not all(map(math.isfinite, scores.row)):
+        if not all(math.isfinite(value) for value in row if value is not None):
             outcome.status = "diverged"
             break
-        outcome.evaluation.append(scores.row)
-        outcome.masked.append(scores.masked)
+        outcome.evaluation.append(row)
+        outcome.masked.append(masked)
         outcome.drift.append(drift.measure(learner.model))
         if after_experience:
             after_experience(outcome)

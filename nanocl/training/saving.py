@@ -11,8 +11,9 @@ from nanocl.records import RunSpec
 from nanocl.training import checkpoint
 from nanocl.training.checkpoint_files import within
 from nanocl.training.drift import DriftMeter
-from nanocl.training.loop import Learner, Outcome
+from nanocl.training.loop import Learner
 from nanocl.training.measure import Meter
+from nanocl.training.outcome import Outcome
 
 
 @dataclass

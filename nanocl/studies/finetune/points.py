@@ -215,12 +215,13 @@ def _point(result: RunResult, run: RunSpec, swept: Sequence[tuple[int, str]]) ->
     rate = swept_rate if swept_rate is not None else _rate(run.strategy)
     complete = result.status == "ok"
     last = result.drift[-1] if complete else None
+    first = result.evaluation[0][0] if result.evaluation else None
     return Point(
         lr=float(rate or 0.0),
         curve=_text(values),
         new=result.evaluation[-1][-1] if complete else None,
         old=result.evaluation[-1][0] if complete else None,
-        before=result.evaluation[0][0] if result.evaluation else result.initial[0],
+        before=result.initial[0] if first is None else first,
         drift=last.start.get("backbone", {}).get("l2") if last else None,
         tensor_drift=last.average_tensor if last else None,
         deciles=tuple(last.deciles) if last else (),
