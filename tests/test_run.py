@@ -10,6 +10,7 @@ from commands import command
 from pictures import pictures, write_zip
 
 from nanocl import run
+from nanocl.records import store
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +33,31 @@ def test_a_second_call_trains_nothing_and_prints_the_same(first):
     assert again.stdout.split("runs measured")[0] == shown.stdout.split("runs measured")[0]
     assert "0 of them now" in again.stdout
     assert sorted(path.stat().st_mtime_ns for path in folder.rglob("*.json")) == before
+
+
+def test_more_tests_are_measured_on_request_and_fewer_are_never_put_in_their_place(tmp_path):
+    arguments = ("--tier", "smoke", "--strategy", "sgd", "--results", str(tmp_path))
+
+    def call(*more):
+        shown = command(*arguments, *more, cwd=tmp_path)
+        (path,) = (tmp_path / "runs").rglob("*.json")
+        return shown, store.load(path, tmp_path)
+
+    shown, seen = call()
+    assert seen.evaluate == "seen" and seen.evaluation[0][1] is None
+    assert "1 of them now" in shown.stdout
+    shown, every = call("--evaluate", "all")
+    assert "1 of them now" in shown.stdout and None not in every.evaluation[0]
+    for row, full in zip(seen.evaluation, every.evaluation, strict=True):
+        assert all(a in (None, b) for a, b in zip(row, full, strict=True))
+    shown, _ = call()
+    assert "0 of them now" in shown.stdout
+    for more in (("--force",), ("--track-every", "2")):
+        shown, last = call(*more)
+        assert "1 of them now" in shown.stdout and last.evaluation == every.evaluation
+    assert last.tracking["every"] == 2
+    shown, same = call("--track-every", "3")
+    assert shown.returncode == 2 and "use --track-every 2" in shown.stderr and same == last
 
 
 def test_a_dry_run_tells_what_is_measured_and_trains_nothing(first):
@@ -73,6 +99,9 @@ def test_a_dry_run_works_without_the_data(tmp_path):
         (("--seeds", "x"), "--seeds takes"),
         (("--seeds", "99999999999,"), "--seeds takes"),
         (("--workers", "-3"), "--workers must be at least 1"),
+        (("--evaluate", "sen"), "did you mean 'seen'"),
+        (("--evaluate", "every:0"), "every:K with K at least 1, got 'every:0'"),
+        (("--track-every", "-1"), "--track-every must be at least 1"),
         (("--strategy", "+"), "unknown strategy ''"),
         (("--strategy", ","), "--strategy takes names"),
         (("--stream", "split-folder"), "split-folder needs a data set"),

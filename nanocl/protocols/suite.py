@@ -5,6 +5,7 @@ path:
 
     title, aliases, source       for people
     scenario, model, strategies, seeds
+    evaluate                     which experiences are tested, see nanocl.records.measuring
     [stream]                     family and its options
     [training]                   fields of nanocl.records.Training
     [options.<part>]             options of a model or strategy that belong to the protocol
@@ -76,7 +77,7 @@ def measuring(request: Request, catalogue: Catalogue) -> Measuring:
     try:
         return Measuring(request.evaluate or protocol["evaluate"], request.track_every)
     except ValueError as error:
-        raise UserError(f"--{error}") from error
+        raise UserError("--" + str(error).replace("_", "-", 1)) from error
 
 
 def resolve(

@@ -1,9 +1,9 @@
-"""The columns of the cost: each is a field of `nanocl.records.Cost`."""
+"""The columns of the cost, from the fields of `nanocl.records.Cost`."""
 
 from __future__ import annotations
 
 from nanocl.records import Cost
-from nanocl.reporting.columns import Column, Undefined
+from nanocl.reporting.columns import Column, Undefined, metric
 
 
 def _cost(field: str, title: str, definition: str, unit: str, optional: bool = False) -> Column:
@@ -17,12 +17,20 @@ def _cost(field: str, title: str, definition: str, unit: str, optional: bool = F
     return Column(field, title, "cost", unit, definition, (), read, optional)
 
 
-train_seconds = _cost(
-    "train_seconds",
-    "train s",
-    "wall-clock seconds of training, evaluation excluded",
-    "seconds",
-)
+def _wall(field: str, title: str, definition: str, unit: str) -> Column:
+    """A column of wall-clock time, which tells of the learner only in a run that was alone."""
+
+    def read(cost: Cost) -> float:
+        if cost.workers > 1:
+            raise Undefined(
+                "wall-clock times are shown of runs that shared the machine with no other run "
+                "(--workers 1)"
+            )
+        return getattr(cost, field)
+
+    return Column(field, title, "cost", unit, definition, (), read, optional=True)
+
+
 cpu_seconds = _cost(
     "cpu_seconds",
     "CPU s",
@@ -31,13 +39,35 @@ cpu_seconds = _cost(
     "seconds",
     optional=True,
 )
-seconds_per_step = _cost(
+
+
+@metric(
+    "CPU ms / step",
+    "CPU seconds of training per optimizer step",
+    kind="cost",
+    unit="milliseconds",
+    optional=True,
+)
+def cpu_seconds_per_step(cost: Cost) -> float:
+    """What a step takes of the processor, its data and its strategies included."""
+    if not (cost.cpu_seconds and cost.steps):
+        raise Undefined("CPU seconds of training were not measured")
+    return cost.cpu_seconds / cost.steps
+
+
+train_seconds = _wall(
+    "train_seconds",
+    "train s",
+    "wall-clock seconds of training, evaluation excluded",
+    "seconds",
+)
+seconds_per_step = _wall(
     "seconds_per_step",
     "ms / step",
     "train seconds per optimizer step",
     "milliseconds",
 )
-samples_per_second = _cost(
+samples_per_second = _wall(
     "samples_per_second",
     "samples / s",
     "training samples per second of training",
@@ -77,6 +107,6 @@ strategy_state = _cost(
 workers = _cost(
     "workers",
     "workers",
-    "runs that shared the machine; seconds compare only at equal numbers",
+    "runs that shared the machine",
     "count",
 )

@@ -108,7 +108,7 @@ def _header(measure: str, has_options: bool) -> tuple[str, ...]:
         "vs best [95 %]",
         "F",
         "relative drift",
-        "train s",
+        "CPU s",
         "state bytes / weight",
         "note",
     )
@@ -128,7 +128,7 @@ def _cells(place: Place, has_options: bool) -> Iterator[str]:
     yield formats.mean_and_interval(place.differences, "score", measure) if place.rank != 1 else ""
     yield formats.mean_and_std(row.columns["forgetting"], "score", measure)
     yield formats.mean_and_std(row.columns["backbone.relative"], "number")
-    yield formats.mean_and_std(row.columns["train_seconds"], "seconds")
+    yield formats.mean_and_std(row.columns["cpu_seconds"], "seconds")
     yield formats.mean_and_std(row.columns["state_bytes_per_parameter"], "count")
     yield place.note
 

@@ -74,7 +74,7 @@ def test_values_that_are_not_finite_are_never_written(tmp_path):
 def test_a_result_that_breaks_the_schema_is_not_saved(tmp_path):
     with pytest.raises(ValueError, match="status"):
         store.save(a_result(status="fine"), tmp_path)
-    with pytest.raises(ValueError, match="3 rows of 3 numbers"):
+    with pytest.raises(ValueError, match="3 rows with a number for each"):
         store.save(a_result(evaluation=MATRIX[:2]), tmp_path)
     assert not list(tmp_path.rglob("*.json"))
 
@@ -93,7 +93,10 @@ def test_a_result_that_breaks_the_schema_is_not_saved(tmp_path):
         (lambda path: edited(path, schema="nanocl-result/1"), "it has the older format"),
         (lambda path: edited(path, schema=None), "schema"),
         (lambda path: edited(path, extra=1), "extra"),
-        (lambda path: edited(path, evaluation=[[0.1, 0.2, None]] * 3), "3 rows of 3 numbers"),
+        (
+            lambda path: edited(path, evaluation=[[0.1, 0.2, None]] * 3),
+            "3 rows with a number for each",
+        ),
         (lambda path: path.rename(path.with_name("s1-" + path.name[3:])), "belongs at"),
     ],
 )
@@ -132,11 +135,11 @@ def test_the_task_incremental_view_may_leave_out_experiences_not_met_yet(tmp_pat
     none = ((0.9, None, None), (0.7, 0.8, None), (0.5, 0.6, 0.7))
     store.save(a_result(masked=none), tmp_path)
     assert store.load_all(tmp_path)[0][0].masked["evaluation"] == none
-    with pytest.raises(ValueError, match="3 rows of 3 numbers"):
+    with pytest.raises(ValueError, match="3 rows with a number for each"):
         store.save(
             a_result(masked=((0.9, None, None), (None, 0.8, None), (0.5, 0.6, 0.7))), tmp_path
         )
-    with pytest.raises(ValueError, match="3 rows of 3 numbers"):
+    with pytest.raises(ValueError, match="3 rows with a number for each"):
         store.save(a_result(evaluation=none), tmp_path)
 
 

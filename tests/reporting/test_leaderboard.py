@@ -51,7 +51,7 @@ def test_the_page_has_a_section_for_each_protocol_with_all_that_matters():
         "ACC [95 %]",
         " F |",
         "relative drift",
-        "train s",
+        "CPU s",
         "tuned",
         "`0123456789abcdef`",
         "(official)",

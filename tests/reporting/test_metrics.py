@@ -3,7 +3,9 @@ from hypothesis import given
 from hypothesis import strategies as some
 from making import INITIAL, MATRIX, a_cost, a_drift
 
-from nanocl.reporting import metrics
+from nanocl.records.measuring import Measuring
+from nanocl.reporting import metrics, within
+from nanocl.reporting.columns import Column, with_nan
 from nanocl.reporting.metrics import Evaluation, Undefined
 
 BY_HAND = {
@@ -22,6 +24,7 @@ BY_HAND = {
 JOINT = Evaluation(INITIAL, ((0.96, 0.0, 0.0), (0.97, 0.92, 0.0), (0.95, 0.9, 0.85)))
 RUN = Evaluation(INITIAL, MATRIX, joint=JOINT, masked=(MATRIX[0], MATRIX[1], (0.9, 0.9, 0.96)))
 accuracy = {column.name: column for column in metrics.columns("accuracy")}
+TRACKED = {column.name for column in vars(within).values() if isinstance(column, Column)}
 matrices = some.integers(2, 5).flatmap(
     lambda count: some.lists(
         some.lists(some.floats(0, 1), min_size=count, max_size=count),
@@ -37,7 +40,7 @@ def test_each_accuracy_metric_equals_the_hand_computed_value(name):
 
 
 def test_every_accuracy_column_has_a_hand_computed_value():
-    assert set(accuracy) == set(BY_HAND)
+    assert set(accuracy) - TRACKED == set(BY_HAND)
 
 
 def test_forgetting_takes_the_best_earlier_result_where_first_minus_last_takes_the_first():
@@ -65,7 +68,7 @@ def test_for_losses_every_difference_changes_sign_and_every_level_keeps_it(rows)
         "minimum_accuracy",
     }
     for name, column in accuracy.items():
-        if name != "masked_accuracy":
+        if name not in TRACKED | {"masked_accuracy"}:
             sign = -1 if name in levels else 1
             assert column.compute(losses) == pytest.approx(
                 sign * column.compute(scores), abs=1e-9
@@ -198,4 +201,36 @@ def test_cost_columns_read_the_cost_and_an_unused_device_is_undefined():
 
 def test_column_names_are_unique_over_all_kinds():
     names = [column.name for kind in metrics.KINDS for column in metrics.columns(kind)]
-    assert len(names) == len(set(names)) == 11 + 8 + 10
+    assert len(names) == len(set(names)) == 11 + 4 + 8 + 11
+
+
+@pytest.mark.parametrize(
+    ("evaluate", "defined"),
+    [
+        ("seen", set(BY_HAND) - {"forward_transfer"}),
+        (
+            "last",
+            {
+                "average_accuracy",
+                "learning_accuracy",
+                "first_minus_last",
+                "backward_transfer",
+                "intransigence",
+                "gap_to_joint",
+                "masked_accuracy",
+            },
+        ),
+    ],
+)
+def test_a_metric_is_its_value_where_its_cells_were_tested_and_else_undefined(evaluate, defined):
+    rows = []
+    for trained, row in enumerate(MATRIX):
+        tested = Measuring(evaluate).tests(trained, 3)
+        rows.append([value if j in tested else None for j, value in enumerate(row)])
+    run = RUN._replace(matrix=with_nan(rows))
+    for name, value in BY_HAND.items():
+        if name in defined:
+            assert accuracy[name].compute(run) == pytest.approx(value, abs=1e-12)
+        else:
+            with pytest.raises(Undefined, match="--evaluate all"):
+                accuracy[name].compute(run)

@@ -7,18 +7,20 @@ from small_runs import numbers, spec
 
 from nanocl.plugins.catalogue import INSTALLED, Catalogue
 from nanocl.records import Notice
+from nanocl.records.measuring import Measuring
 from nanocl.training import checkpoint, checkpoint_files, experiment
 from nanocl.training.context import Context
 
 FOUR_EPOCHS = {"training": {"epochs": "4"}}
 ALWAYS = 1e-9  # minutes
+ALL = Measuring()
 
 
 class Killed(Exception):
     pass
 
 
-def killed_within(monkeypatch, folder, run, writes, catalogue=INSTALLED):
+def killed_within(monkeypatch, folder, run, writes, catalogue=INSTALLED, measuring=ALL):
     """Kill a run when it has written this number of checkpoints within experiences."""
     save, written = checkpoint.save_within, []
 
@@ -30,7 +32,9 @@ def killed_within(monkeypatch, folder, run, writes, catalogue=INSTALLED):
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(checkpoint, "save_within", save_then_die)
-        context = Context(catalogue, checkpoints=folder, checkpoint_minutes=ALWAYS)
+        context = Context(
+            catalogue, checkpoints=folder, checkpoint_minutes=ALWAYS, measuring=measuring
+        )
         experiment.run_one(run, context)
 
 
@@ -75,6 +79,25 @@ def test_a_schedule_and_a_restarted_bias_correction_go_on_in_an_experience(
     whole = experiment.run_one(run, Context())
     killed_within(monkeypatch, tmp_path, run, writes=round(0.37 * whole.cost.steps))
     assert numbers(experiment.run_one(run, Context(checkpoints=tmp_path))) == numbers(whole)
+
+
+def test_tests_within_an_experience_go_on_where_they_were(tmp_path, monkeypatch):
+    run, measuring = spec("er+sgd", settings=FOUR_EPOCHS), Measuring("seen", 3)
+    whole = experiment.run_one(run, Context(measuring=measuring))
+    writes = round(0.37 * whole.cost.steps)
+    killed_within(monkeypatch, tmp_path, run, writes, measuring=measuring)
+    again = experiment.run_one(run, Context(checkpoints=tmp_path, measuring=measuring))
+    assert again.tracking == whole.tracking and len(whole.tracking["points"]) > 10
+    assert numbers(again) == numbers(whole)
+
+
+def test_a_checkpoint_with_other_tests_is_not_used(tmp_path, monkeypatch):
+    run = spec("sgd", settings=FOUR_EPOCHS)
+    killed_within(monkeypatch, tmp_path, run, writes=30, measuring=Measuring("seen"))
+    told = []
+    again = experiment.run_one(run, Context(checkpoints=tmp_path), told.append)
+    assert numbers(again) == numbers(experiment.run_one(run, Context()))
+    assert "evaluate" in next(one.text for one in told if isinstance(one, Notice))
 
 
 def test_only_the_rest_of_the_experience_is_trained(tmp_path, monkeypatch):

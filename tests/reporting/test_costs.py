@@ -1,0 +1,27 @@
+"""Columns of the cost: CPU seconds always, wall-clock seconds of quiet runs only."""
+
+import pytest
+from making import a_cost
+
+from nanocl.reporting import costs
+from nanocl.reporting.columns import Undefined
+
+
+def test_cpu_seconds_per_step_are_cpu_seconds_over_steps():
+    assert costs.cpu_seconds_per_step(a_cost(cpu_seconds=8.0, steps=400)) == 0.02
+
+
+def test_a_record_without_cpu_seconds_has_no_number_instead_of_zero():
+    for column in (costs.cpu_seconds, costs.cpu_seconds_per_step):
+        with pytest.raises(Undefined, match=r"CPU seconds of training.* not measured"):
+            column(a_cost())
+
+
+@pytest.mark.parametrize(
+    "column", [costs.train_seconds, costs.seconds_per_step, costs.samples_per_second]
+)
+def test_wall_clock_times_are_those_of_runs_that_were_alone(column):
+    assert column(a_cost(workers=1)) > 0
+    with pytest.raises(Undefined, match="--workers 1"):
+        column(a_cost(workers=2))
+    assert column.optional  # a table in which no row has it leaves it out
