@@ -9,7 +9,7 @@ from torch import Tensor
 from nanocl.records.ranges import at_least, number, one_of
 from nanocl.strategies import Strategy
 from nanocl.strategies._fisher import KINDS, estimate
-from nanocl.strategies._penalty import fit, half_square, snapshot, zeros
+from nanocl.strategies._penalty import HalfSquare, fit, snapshot, zeros
 
 
 class EWC(Strategy):
@@ -61,6 +61,7 @@ class EWC(Strategy):
         self.experiences = 0
         self.importance: dict[str, Tensor] = {}
         self.centre: dict[str, Tensor] = {}
+        self.penalty = HalfSquare()
         self.floor = 0.0
 
     def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
@@ -70,8 +71,8 @@ class EWC(Strategy):
     def before_backward(self, strategy: Any, **kwargs: Any) -> None:
         if self.importance and self.strength:
             # equation 3: L + strength / 2 sum F (w - w*)^2
-            penalty = half_square(strategy.model, self.importance, self.centre) + self.floor
-            strategy.loss = strategy.loss + self.strength * penalty
+            penalty = self.penalty(strategy.model, self.importance, self.centre, self.strength)
+            strategy.loss = strategy.loss + penalty + self.strength * self.floor
 
     def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         self.experiences += 1

@@ -9,7 +9,7 @@ from torch import Tensor
 from nanocl.records.ranges import at_least, number, one_of
 from nanocl.strategies import Strategy
 from nanocl.strategies._fisher import KINDS, estimate
-from nanocl.strategies._penalty import fit, half_square, snapshot
+from nanocl.strategies._penalty import HalfSquare, fit, snapshot
 
 
 class OnlineEWC(Strategy):
@@ -55,6 +55,7 @@ class OnlineEWC(Strategy):
         self.experiences = 0
         self.importance: dict[str, Tensor] = {}
         self.anchor: dict[str, Tensor] = {}
+        self.penalty = HalfSquare()
 
     def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         self.importance = fit(self.importance, strategy.model)
@@ -63,8 +64,8 @@ class OnlineEWC(Strategy):
     def before_backward(self, strategy: Any, **kwargs: Any) -> None:
         if self.importance and self.strength:
             # L + strength / 2 F (w - w*)^2
-            penalty = half_square(strategy.model, self.importance, self.anchor)
-            strategy.loss = strategy.loss + self.strength * penalty
+            penalty = self.penalty(strategy.model, self.importance, self.anchor, self.strength)
+            strategy.loss = strategy.loss + penalty
 
     def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         self.experiences += 1

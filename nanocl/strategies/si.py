@@ -9,7 +9,8 @@ from torch import Tensor
 
 from nanocl.records.ranges import number
 from nanocl.strategies import Strategy
-from nanocl.strategies._penalty import fit, half_square, snapshot, zeros
+from nanocl.strategies._path import PathSteps
+from nanocl.strategies._penalty import HalfSquare, fit, snapshot, zeros
 
 
 class SI(Strategy):
@@ -48,6 +49,8 @@ class SI(Strategy):
         self.gradient: dict[str, Tensor] = {}
         self.weight: dict[str, Tensor] = {}
         self.updated: list[str] = []
+        self.penalty = HalfSquare()
+        self.steps = PathSteps()
 
     def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         self.anchor = snapshot(strategy.model)
@@ -61,8 +64,8 @@ class SI(Strategy):
     def before_backward(self, strategy: Any, **kwargs: Any) -> None:
         if self.omega and self.strength:
             # equation 4: L + c sum omega (w - w*)^2
-            penalty = half_square(strategy.model, self.omega, self.anchor)
-            strategy.loss = strategy.loss + 2 * self.strength * penalty
+            penalty = self.penalty(strategy.model, self.omega, self.anchor, 2 * self.strength)
+            strategy.loss = strategy.loss + penalty
 
     def before_update(self, strategy: Any, **kwargs: Any) -> None:
         used = {
@@ -71,24 +74,23 @@ class SI(Strategy):
             if p.grad is not None and name in self.path
         }
         self.updated = list(used)
-        gradient = self._of(self.gradient)
-        weight = self._of(self.weight)
+        gradients = [p.grad for p in used.values()]
+        weights = [p.detach() for p in used.values()]
         # copies, because an optimizer may overwrite the gradient and changes weights in place
-        torch._foreach_copy_(gradient, [p.grad for p in used.values()])
-        torch._foreach_copy_(weight, [p.detach() for p in used.values()])
-        # without the gradient of this penalty, 2 c omega (w - w*)
+        copies = self._of(self.gradient), self._of(self.weight)
         if self.omega and self.strength:
-            offsets = torch._foreach_sub(weight, self._of(self.anchor))
-            omega = self._of(self.omega)
-            torch._foreach_addcmul_(gradient, offsets, omega, -2 * self.strength)
+            # without the gradient of this penalty, 2 c omega (w - w*)
+            penalty = self._of(self.anchor), self._of(self.omega)
+            self.steps.own_gradients((gradients, weights), penalty, copies, -2 * self.strength)
+        else:
+            torch._foreach_copy_(copies[0], gradients)
+            torch._foreach_copy_(copies[1], weights)
 
     def after_update(self, strategy: Any, **kwargs: Any) -> None:
-        weight = self._of(self.weight)
-        after = dict(strategy.model.named_parameters())
-        # equation 3: path += -g (w_after - w_before) = g (w_before - w_after)
-        moved = [after[name].detach() for name in self.updated]
-        torch._foreach_sub_(weight, moved)
-        torch._foreach_addcmul_(self._of(self.path), self._of(self.gradient), weight)
+        named = dict(strategy.model.named_parameters())
+        after = [named[name].detach() for name in self.updated]
+        path = self._of(self.path)
+        self.steps.add_to_path(after, self._of(self.weight), self._of(self.gradient), path)
 
     def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         for name, weight in snapshot(strategy.model).items():

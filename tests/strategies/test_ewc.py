@@ -4,7 +4,7 @@ import pytest
 import torch
 from fisher_cases import fisher
 
-from nanocl.strategies._penalty import half_square, snapshot
+from nanocl.strategies._penalty import HalfSquare, snapshot
 from nanocl.strategies.ewc import EWC
 from nanocl.strategies.online_ewc import OnlineEWC
 from nanocl.strategies.sgd import SGD
@@ -48,12 +48,12 @@ def test_one_quadratic_stands_for_the_sum_over_all_experiences():
     with torch.no_grad():
         for parameter in learner.model.parameters():
             parameter += 0.1 * torch.randn_like(parameter)
-    merged = half_square(learner.model, ewc.importance, ewc.centre) + ewc.floor
-    apart = sum(half_square(learner.model, importance, anchor) for importance, anchor in pairs)
+    merged = HalfSquare()(learner.model, ewc.importance, ewc.centre) + ewc.floor
+    apart = sum(HalfSquare()(learner.model, importance, anchor) for importance, anchor in pairs)
     torch.testing.assert_close(merged, apart)
     weights = list(learner.model.parameters())
-    first = torch.autograd.grad(half_square(learner.model, ewc.importance, ewc.centre), weights)
-    second = torch.autograd.grad(sum(half_square(learner.model, *pair) for pair in pairs), weights)
+    first = torch.autograd.grad(HalfSquare()(learner.model, ewc.importance, ewc.centre), weights)
+    second = torch.autograd.grad(sum(HalfSquare()(learner.model, *pair) for pair in pairs), weights)
     for a, b in zip(first, second, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
 
@@ -68,7 +68,7 @@ def test_a_huge_strength_freezes_what_matters(strategy):
         anchor = snapshot(learner.model)
         importance = fisher(learner.model, scenario.train_stream[0].dataset)
         learner.train(scenario.train_stream[1], eval_streams=[])
-        moved.append(half_square(learner.model, importance, anchor).item())
+        moved.append(HalfSquare()(learner.model, importance, anchor).item())
     assert moved[1] < 1e-2 * moved[0]
 
 
