@@ -37,6 +37,8 @@ class Memory:
         self.inputs = self.targets = torch.empty(0)
         self.labels = self.group = self.source = torch.empty(0, dtype=torch.int64)
         self.preparations: list[dict[str, Any]] = []
+        self._stacked = 0  # preparations whose orders are stacked in `_stack`
+        self._stack: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -51,20 +53,36 @@ class Memory:
         With a generator, augmented as in their own experience.
         """
         index = index[self.source[index].sort(stable=True).indices]
+        source = self.source[index]
         stored = self.inputs.index_select(0, index)
-        numbers, place, counts = self.source[index].unique_consecutive(
-            return_inverse=True, return_counts=True
-        )
-        used = [self.preparations[number] for number in numbers.tolist()]
-        if _differ_in_order(used, generator):
-            orders = torch.stack([preparation["order"] for preparation in used])
-            inputs = Preparation(**{**used[0], "order": orders[place]})(stored)
+        orders = self._orders(generator)
+        if orders is not None:
+            # one preparation does for all samples, each with its own order of the pixels
+            shared = {**self.preparations[0], "order": orders.index_select(0, source)}
+            inputs = Preparation(**shared)(stored, generator)
         else:
+            numbers, counts = source.unique_consecutive(return_counts=True)
+            used = [self.preparations[number] for number in numbers.tolist()]
             pieces = zip(used, stored.split(counts.tolist()), strict=True)
             inputs = torch.cat(
                 [Preparation(**preparation)(piece, generator) for preparation, piece in pieces]
             )
         return inputs, self.targets[index], self.labels[index]
+
+    def _orders(self, generator: torch.Generator | None) -> Tensor | None:
+        """The order of the pixels of each preparation, if the preparations differ in nothing else.
+
+        Stacked when a preparation is added, not for each draw. Augmentation is left out: it draws
+        numbers for one preparation after the other.
+        """
+        if len(self.preparations) < 2:
+            return None
+        if generator is not None and self.preparations[0]["augment"] != "none":
+            return None
+        if len(self.preparations) != self._stacked:
+            self._stacked = len(self.preparations)
+            self._stack = _stack(self.preparations)
+        return self._stack
 
     def add(self, dataset: TensorDataset | AvalancheDataset, seed: int) -> None:
         """Add samples of an experience's data set, and remove others to make space.
@@ -84,12 +102,13 @@ class Memory:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything, as tensors and plain values."""
-        return dict(vars(self))
+        return {name: value for name, value in vars(self).items() if name[0] != "_"}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Inverse of `state_dict`; tensors move to the CPU, whatever device they were loaded to."""
         self.__dict__.update(_on_cpu(state))
         self.preparations = [_on_cpu(preparation) for preparation in self.preparations]
+        self._stacked = 0
 
     def _group(self, targets: Tensor) -> Tensor:
         """Number of each new sample's group; an experience of regression is one group."""
@@ -206,25 +225,23 @@ def replayable(dataset: TensorDataset | AvalancheDataset) -> Parts:
     return parts
 
 
-def _differ_in_order(
-    preparations: Sequence[Mapping[str, Any]], generator: torch.Generator | None
-) -> bool:
-    """Whether several preparations have orders of the pixels, and all else in common.
+def _stack(preparations: Sequence[Mapping[str, Any]]) -> Tensor | None:
+    """The orders of the pixels, one a row; None unless they are all that differs.
 
-    One preparation then does for all. Augmentation is left out: it draws numbers for one
-    preparation after the other.
+    Pixels that keep their places, as in the first experience of Permuted MNIST, are an order, too.
     """
-    if len(preparations) < 2:
-        return False
-    first, *others = preparations
-    if first["order"] is None or (generator is not None and first["augment"] != "none"):
-        return False
-    return all(_same_but_order(first, other) for other in others)
+    first = preparations[0]
+    if not all(_same_but_order(first, other) for other in preparations):
+        return None
+    orders = [preparation["order"] for preparation in preparations]
+    lengths = {len(order) for order in orders if order is not None}
+    if len(lengths) != 1:
+        return None
+    unchanged = torch.arange(lengths.pop())
+    return torch.stack([unchanged if order is None else order for order in orders])
 
 
 def _same_but_order(first: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    if other["order"] is None or other["order"].shape != first["order"].shape:
-        return False
     return all(_equal(first[name], other[name]) for name in first if name != "order")
 
 

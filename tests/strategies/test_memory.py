@@ -5,6 +5,7 @@ import io
 import pytest
 import torch
 from avalanche.benchmarks.utils import AvalancheDataset
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from nanocl.data.batches import Preparation, TensorDataset
 from nanocl.strategies._memory import Memory
@@ -142,7 +143,8 @@ def test_inputs_with_orders_of_their_own_are_prepared_at_once_as_one_by_one(chan
     for number in range(5):
         order = torch.randperm(36, generator=draw)[:36]
         order[:blank] = -1
-        prepare = Preparation(pad=1, order=order, scale=scale, shift=shift)
+        # the first experience keeps its pixels in their places
+        prepare = Preparation(pad=1, order=order if number else None, scale=scale, shift=shift)
         dataset = TensorDataset(stored, torch.arange(30), torch.arange(30) % 2, prepare=prepare)
         memory.add(dataset, seed=number)
     index = torch.randperm(25, generator=draw)[:17]
@@ -168,3 +170,35 @@ def test_inputs_with_orders_of_their_own_take_one_preparation(monkeypatch):
     )
     memory.batch(torch.arange(20))
     assert len(memory.preparations) == 2 and prepared == [1]
+
+
+def test_a_draw_takes_as_many_operations_after_40_permutations_as_after_3():
+    def operations(memory):
+        with CountOperations() as counted:
+            memory.batch(torch.arange(len(memory)))
+        return counted.count
+
+    draw = torch.Generator().manual_seed(0)
+    memory = Memory(80)
+    counts = []
+    for number in range(40):
+        order = torch.randperm(4, generator=draw) if number else None
+        stored = torch.arange(80.0).view(20, 1, 2, 2)
+        prepare = Preparation(order=order, scale=torch.ones(1))
+        columns = stored, torch.arange(20), torch.zeros(20, dtype=torch.int64)
+        memory.add(TensorDataset(*columns, prepare=prepare), seed=number)
+        memory.batch(torch.arange(3))  # stacks the orders
+        counts.append(operations(memory))
+    assert len(memory.preparations) > 10 and counts[39] == counts[2]
+
+
+class CountOperations(TorchDispatchMode):
+    """Counts PyTorch's operations."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.count += 1
+        return function(*args, **(kwargs or {}))
