@@ -37,16 +37,24 @@ def check_values(record: Any) -> None:
         ValueError: With the text or number.
     """
     if isinstance(record, dict):
-        for name, item in record.items():
-            _check_value(name)
-            check_values(item)
+        if not "".join(record).isascii():
+            for name in record:
+                _check_value(name)
+        items = record.values()
     elif isinstance(record, list):
-        for item in record:
-            # nearly all values of a record are such numbers in lists
-            if type(item) is not float or not -LARGEST <= item <= LARGEST:
-                check_values(item)
+        items = record
     else:
         _check_value(record)
+        return
+    for item in items:
+        # nearly all values of a record are such numbers and texts: they need no call
+        kind = type(item)
+        if kind is float or kind is int:
+            is_usable = -LARGEST <= item <= LARGEST
+        else:
+            is_usable = item is None or (kind is str and item.isascii())
+        if not is_usable:
+            check_values(item)
 
 
 def _check_value(value: Any) -> None:
