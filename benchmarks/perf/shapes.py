@@ -24,7 +24,11 @@ def even(total: int, tensors: int = 10) -> tuple[Weight, ...]:
 
 
 SETS: Mapping[str, Callable[[], tuple[Weight, ...]]] = {
+    "10k": lambda: even(10_000),
+    "90k": lambda: even(90_000),
+    "478k": lambda: even(478_000),  # as many as the MLP of Split MNIST
     "1M": lambda: even(1_000_000),
+    "5M": lambda: even(5_000_000),
     "20M": lambda: even(20_000_000),
     "100M": lambda: even(100_000_000),
     "resnet-18": lambda: models.weights_of("torchvision:resnet18"),
