@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from nanocl.records.measuring import Measuring
@@ -40,7 +41,7 @@ def check_values(record: Any) -> None:
         if not "".join(record).isascii():
             for name in record:
                 _check_value(name)
-        items = record.values()
+        items: Iterable[Any] = record.values()
     elif isinstance(record, list):
         items = record
     else:
