@@ -14,6 +14,8 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import Dataset
 
+from nanocl.data.transfer import moved
+
 
 @dataclass(frozen=True)
 class Preparation:
@@ -27,6 +29,7 @@ class Preparation:
             int64; -1 reads zero. Shape (N, H * W): an order for each input of the mini-batch.
         scale, shift: Per-channel factors: `x * scale + shift` maps stored values to model inputs,
             shape (C,).
+        reads_zero: Whether `order` may have a -1; None looks. With False it must have none.
     """
 
     augment: str = "none"
@@ -34,6 +37,13 @@ class Preparation:
     order: Tensor | None = None
     scale: Tensor | None = None
     shift: Tensor | None = None
+    reads_zero: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.reads_zero is None:
+            # once: on a GPU a look in every mini-batch would let the host wait
+            looked = self.order is not None and bool((self.order < 0).any())
+            object.__setattr__(self, "reads_zero", looked)
 
     def __call__(self, stored: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Return model inputs as float32; augment only if there is a generator."""
@@ -43,7 +53,7 @@ class Preparation:
         if self.pad:
             stored = functional.pad(stored, (self.pad,) * 4)
         if self.order is not None:
-            stored = reorder(stored, self.order)
+            stored = reorder(stored, self.order, reads_zero=bool(self.reads_zero))
         values = stored.to(torch.float32)
         # in place only if the conversion made a copy: stored floats must stay as they are
         if self.scale is not None:
@@ -55,13 +65,16 @@ class Preparation:
         return values
 
 
-def reorder(images: Tensor, order: Tensor) -> Tensor:
-    """Read pixel p of each image, shape (N, C, H, W), from its pixel order[p]; -1 reads zero.
+def reorder(images: Tensor, order: Tensor, *, reads_zero: bool) -> Tensor:
+    """Read pixel p of each image from its pixel order[p].
 
-    An order of shape (N, H * W) has a row for each image.
+    Args:
+        images: Shape (N, C, H, W).
+        order: Shape (H * W,), or (N, H * W) with a row for each image.
+        reads_zero: Whether -1 may occur in `order`; it reads zero.
     """
     pixels = images.flatten(2)
-    if bool((order < 0).any()):
+    if reads_zero:
         # one zero pixel is appended, and -1 reads that one
         zero = pixels.shape[2]
         pixels = functional.pad(pixels, (0, 1))
@@ -76,16 +89,19 @@ def crop_flip(images: Tensor, generator: torch.Generator, padding: int = 4) -> T
 
     Args:
         images: Shape (N, C, H, W).
-        generator: Source of the shifts and of the choice of mirrored images.
+        generator: Source of the shifts and of the choice of mirrored images, on the CPU, so that
+            they are the same on every device.
         padding: Largest shift in each direction.
     """
     count, channels, height, width = images.shape
     shifts = torch.randint(0, 2 * padding + 1, (2, count, 1), generator=generator)
     mirrored = torch.rand(count, 1, generator=generator) < 0.5
+    device = images.device
+    shifts = moved(shifts, device)
     # column and row of the padded image that each output pixel is read from, per image
-    columns = torch.arange(width).expand(count, width)
-    columns = torch.where(mirrored, width - 1 - columns, columns) + shifts[0]
-    rows = torch.arange(height).expand(count, height) + shifts[1]
+    columns = torch.arange(width, device=device).expand(count, width)
+    columns = torch.where(moved(mirrored, device), width - 1 - columns, columns) + shifts[0]
+    rows = torch.arange(height, device=device).expand(count, height) + shifts[1]
     # their number in the flattened padded image, and one gather for the whole mini-batch
     pixels = rows[:, :, None] * (width + 2 * padding) + columns[:, None, :]
     padded = functional.pad(images, (padding,) * 4).flatten(2)
@@ -141,7 +157,10 @@ class TensorDataset(Dataset):
         index: Tensor,
         generator: torch.Generator | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Samples `index` as (inputs, targets, task labels); augmented if this is training data."""
+        """Samples `index` as (inputs, targets, task labels); augmented if this is training data.
+
+        Inputs and targets are where the data set is, task labels on the CPU.
+        """
         # index_select copies whole rows; indexing with [] is 20 times slower on bytes
         stored = self.inputs.index_select(0, self.rows.index_select(0, index))
         inputs = self.prepare(stored, generator if self.train else None)
@@ -179,8 +198,8 @@ def tensor_parts(dataset: object) -> Parts | None:
 class MiniBatches:
     """Iterates over (inputs, targets, task labels) of one or more tensor data sets.
 
-    Each pass is one epoch, or exactly `iterations` mini-batches drawn from as many reshuffled
-    epochs as needed.
+    Inputs and targets are where the first data set is, task labels on the CPU. Each pass is one
+    epoch, or exactly `iterations` mini-batches drawn from as many reshuffled epochs as needed.
 
     Attributes:
         parts: Tensor data sets with their rows in use.
@@ -219,15 +238,22 @@ class MiniBatches:
 
     def __iter__(self) -> Iterator[list[Tensor]]:
         if not self.iterations:
-            yield from map(self._gather, self._order().split(self.batch_size))
+            yield from map(self._gather, self._chunks(self.batch_size))
             return
         left = self.iterations
         size = min(self.batch_size, self.samples)
         while left:
-            for chunk in self._order().split(size):
+            for chunk in self._chunks(size):
                 if left and len(chunk) == size:
                     left -= 1
                     yield self._gather(chunk)
+
+    def _chunks(self, size: int) -> Sequence[Tensor]:
+        """The order of an epoch in mini-batches; of one data set, where the data set is."""
+        order = self._order()
+        if len(self.parts) == 1:  # one copy an epoch instead of one a mini-batch
+            order = moved(order, self.parts[0][1].device)
+        return order.split(size)
 
     def _order(self) -> Tensor:
         if self.generator is None:
@@ -244,8 +270,15 @@ class MiniBatches:
         for number, (dataset, rows) in enumerate(self.parts):
             local = chunk[owner == number] - self._starts[number]
             if len(local):
-                pieces.append(dataset.batch(rows[local], self.generator))
-        return [torch.cat(column) for column in zip(*pieces, strict=True)]
+                rows_there = rows[moved(local, rows.device)]
+                pieces.append(dataset.batch(rows_there, self.generator))
+        inputs, targets, labels = zip(*pieces, strict=True)
+        device = self.parts[0][1].device
+        return [
+            torch.cat([moved(piece, device) for piece in inputs]),
+            torch.cat([moved(piece, device) for piece in targets]),
+            torch.cat(labels),
+        ]
 
 
 def _transforms(flat: object) -> bool:

@@ -11,10 +11,14 @@ from avalanche.benchmarks.utils import AvalancheDataset
 from torch import Tensor
 
 from nanocl.data.batches import Parts, Preparation, TensorDataset, tensor_parts
+from nanocl.data.transfer import moved
 
 
 class Memory:
     """Samples as their data set stores them, and how stored values become inputs.
+
+    Inputs, targets and preparations are on the device of training, all else is on the CPU: what is
+    chosen and in which order, the host knows without a wait.
 
     Attributes:
         size: Samples in all, or per class of each experience.
@@ -43,6 +47,20 @@ class Memory:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def to(self, device: torch.device | str) -> None:
+        """Move the samples and their preparations; the host does not wait."""
+        self.inputs = moved(self.inputs, device)
+        self.targets = moved(self.targets, device)
+        self._stacked = 0
+        # new entries: a state that was saved keeps its own
+        self.preparations = [dict(preparation) for preparation in self.preparations]
+        tensors: dict[int, Tensor] = {}  # entries that are one tensor stay one
+        for preparation in self.preparations:
+            for name, value in preparation.items():
+                if isinstance(value, Tensor):
+                    there = tensors.setdefault(id(value), moved(value, device))
+                    preparation[name] = there
+
     def batch(
         self,
         index: Tensor,
@@ -50,15 +68,19 @@ class Memory:
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The samples `index` as (inputs, targets, task labels), sorted by their preparation.
 
-        With a generator, augmented as in their own experience.
+        With a generator, augmented as in their own experience. The task labels are on the CPU.
         """
+        device = self.inputs.device
         index = index[self.source[index].sort(stable=True).indices]
         source = self.source[index]
-        stored = self.inputs.index_select(0, index)
+        there = moved(index, device)
+        stored = self.inputs.index_select(0, there)
         orders = self._orders(generator)
         if orders is not None:
             # one preparation does for all samples, each with its own order of the pixels
-            shared = {**self.preparations[0], "order": orders.index_select(0, source)}
+            own = orders.index_select(0, moved(source, device))
+            zero = any(preparation["reads_zero"] for preparation in self.preparations)
+            shared = {**self.preparations[0], "order": own, "reads_zero": zero}
             inputs = Preparation(**shared)(stored, generator)
         else:
             numbers, counts = source.unique_consecutive(return_counts=True)
@@ -67,13 +89,13 @@ class Memory:
             inputs = torch.cat(
                 [Preparation(**preparation)(piece, generator) for preparation, piece in pieces]
             )
-        return inputs, self.targets[index], self.labels[index]
+        return inputs, self.targets[there], self.labels[index]
 
     def _orders(self, generator: torch.Generator | None) -> Tensor | None:
         """The order of the pixels of each preparation, if the preparations differ in nothing else.
 
-        Stacked when a preparation is added, not for each draw. Augmentation is left out: it draws
-        numbers for one preparation after the other.
+        Stacked when a preparation is added or moved, not for each draw. Augmentation is left out:
+        it draws numbers for one preparation after the other.
         """
         if len(self.preparations) < 2:
             return None
@@ -91,6 +113,7 @@ class Memory:
             ValueError: The data set is not made of tensors in memory.
         """
         parts = replayable(dataset)
+        self.to("cpu")  # where the new samples are; `to` follows at the next experience
         generator = torch.Generator().manual_seed(seed)
         targets = torch.cat([part.targets[rows] for part, rows in parts])
         group = self._group(targets)
@@ -105,10 +128,11 @@ class Memory:
         return {name: value for name, value in vars(self).items() if name[0] != "_"}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Inverse of `state_dict`; tensors move to the CPU, whatever device they were loaded to."""
+        """Inverse of `state_dict`; samples move to the device of those that it replaces."""
+        device = self.inputs.device
         self.__dict__.update(_on_cpu(state))
         self.preparations = [_on_cpu(preparation) for preparation in self.preparations]
-        self._stacked = 0
+        self.to(device)
 
     def _group(self, targets: Tensor) -> Tensor:
         """Number of each new sample's group; an experience of regression is one group."""
@@ -237,12 +261,14 @@ def _stack(preparations: Sequence[Mapping[str, Any]]) -> Tensor | None:
     lengths = {len(order) for order in orders if order is not None}
     if len(lengths) != 1:
         return None
-    unchanged = torch.arange(lengths.pop())
+    device = next(order.device for order in orders if order is not None)
+    unchanged = torch.arange(lengths.pop(), device=device)
     return torch.stack([unchanged if order is None else order for order in orders])
 
 
 def _same_but_order(first: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    return all(_equal(first[name], other[name]) for name in first if name != "order")
+    names = first.keys() - {"order", "reads_zero"}
+    return all(_equal(first[name], other[name]) for name in names)
 
 
 def _equal(a: Any, b: Any) -> bool:

@@ -48,6 +48,7 @@ class AGEM(Strategy):
 
     def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         replayable(strategy.experience.dataset)  # refused now instead of after training
+        self.memory.to(strategy.device)
         self.generator = torch.Generator().manual_seed(self._seed(strategy) + 1)
 
     def before_training_iteration(self, strategy: Any, **kwargs: Any) -> None:
@@ -55,8 +56,7 @@ class AGEM(Strategy):
         if len(self.memory):
             shuffled = torch.randperm(len(self.memory), generator=self.generator)
             count = self.replay_batch_size or strategy.train_mb_size
-            drawn = self.memory.batch(shuffled[:count], self.generator)
-            self.drawn = tuple(values.to(strategy.device) for values in drawn)
+            self.drawn = self.memory.batch(shuffled[:count], self.generator)
 
     def after_backward(self, strategy: Any, **kwargs: Any) -> None:
         if not self.drawn:
@@ -68,7 +68,8 @@ class AGEM(Strategy):
         parameters = [p for p in strategy.model.parameters() if p.requires_grad]
         reference = torch.autograd.grad(loss, parameters, allow_unused=True)
         pairs = zip(parameters, reference, strict=True)
-        project([(p, r) for p, r in pairs if r is not None])
+        waits = torch.device(strategy.device).type == "cpu"
+        project([(p, r) for p, r in pairs if r is not None], waits=waits)
 
     def after_training_iteration(self, strategy: Any, **kwargs: Any) -> None:
         self.drawn = ()
@@ -84,19 +85,24 @@ class AGEM(Strategy):
         return experience_seed * 2 + 32_452_843
 
 
-def project(pairs: list[tuple[Tensor, Tensor]]) -> None:
+def project(pairs: list[tuple[Tensor, Tensor]], *, waits: bool = True) -> None:
     """Project the gradients onto the half-space g.r >= 0, all parameters as one vector.
 
     Args:
         pairs: Parameters, whose `grad` is changed, each with its reference gradient. A parameter
             without gradient counts as one with gradient 0.
+        waits: Whether the host may read g.r, for which it waits on a GPU. It does in any case if a
+            parameter has no gradient: without a projection it must get none.
     """
     # g.r and r.r over all parameters
     along = sum((p.grad * r).sum() for p, r in pairs if p.grad is not None)
     length = sum(r.square().sum() for _, r in pairs)
-    if not pairs or not along < 0:
+    waits = waits or any(p.grad is None for p, _ in pairs)
+    if not pairs or (waits and not along < 0):
         return
     # equation 11: g <- g - (g.r / r.r) r
     for p, r in pairs:
         away = r * (-along / length)
+        if not waits:
+            away = away.where(torch.as_tensor(along < 0), 0.0)
         p.grad = away if p.grad is None else p.grad + away

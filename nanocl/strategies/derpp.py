@@ -9,9 +9,11 @@ from avalanche.models import avalanche_forward
 from torch import Tensor
 from torch.nn import functional
 
+from nanocl.data.transfer import moved
 from nanocl.records.ranges import at_least, number
 from nanocl.strategies import Strategy
 
+LABELS = 2  # place of the task labels, which stay on the CPU, where the model needs them
 OPEN = -5e3  # scores of open classes are above; a closed class has the score -1e4
 
 
@@ -68,7 +70,10 @@ class DERpp(Strategy):
         # an own generator, so that the data order is the same as without replay
         seed = (getattr(strategy, "seed", 0) * 1_000_003 + self.experiences) * 2 + 15_485_863
         self.generator = torch.Generator().manual_seed(seed)
-        self.stored = [values.to(strategy.device) for values in self.stored]
+        self.stored = [
+            values.to("cpu" if number == LABELS else strategy.device)
+            for number, values in enumerate(self.stored)
+        ]
 
     def before_training_iteration(self, strategy: Any, **kwargs: Any) -> None:
         """Draw here, so that an optimizer that repeats the pass sees the same samples."""
@@ -81,10 +86,9 @@ class DERpp(Strategy):
         (inputs, _, labels, scores), (others, targets, other_labels, _) = self.drawn
         # equation 6, second term: alpha E ||z - h(x)||^2 with the stored scores z
         if self.alpha:
-            is_open = scores > OPEN
             now = avalanche_forward(strategy.model, inputs, labels)
-            difference = functional.mse_loss(now[is_open], scores[is_open])
-            strategy.loss = strategy.loss + self.alpha * difference
+            mean_square = selected_mean_square if scores.is_cpu else masked_mean_square
+            strategy.loss = strategy.loss + self.alpha * mean_square(now, scores)
         # equation 6, third term: beta E loss(y, f(x)) with the labels y
         if self.beta:
             now = avalanche_forward(strategy.model, others, other_labels)
@@ -94,7 +98,8 @@ class DERpp(Strategy):
         self.drawn = []
         # a part that replays samples in the mini-batch says how many are new; they come first
         new = getattr(strategy.dataloader, "new", len(strategy.mb_y))
-        columns = (strategy.mb_x, strategy.mb_y, strategy.mb_task_id, strategy.mb_output.detach())
+        labels = getattr(strategy, "host_labels", strategy.mb_task_id)
+        columns = (strategy.mb_x, strategy.mb_y, labels, strategy.mb_output.detach())
         self._add([values[:new] for values in columns])
 
     def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
@@ -103,7 +108,7 @@ class DERpp(Strategy):
 
     def _draw(self, count: int) -> list[Tensor]:
         rows = torch.randperm(min(self.met, self.memory_size), generator=self.generator)[:count]
-        return [values[rows.to(values.device)] for values in self.stored]
+        return [values[moved(rows, values.device)] for values in self.stored]
 
     def _add(self, fresh: list[Tensor]) -> None:
         """Reservoir sampling (Algorithm 3 of the paper, after Vitter, 1985)."""
@@ -118,8 +123,22 @@ class DERpp(Strategy):
         place = torch.where(position < self.memory_size, position, place)
         # of two samples for one slot, the later one stays
         rows = {slot: row for row, slot in enumerate(place.tolist()) if slot < self.memory_size}
-        slots = list(rows)
-        chosen = list(rows.values())
+        slots = torch.tensor(list(rows), dtype=torch.int64)
+        chosen = torch.tensor(list(rows.values()), dtype=torch.int64)
         for values, new in zip(self.stored, fresh, strict=True):
-            values[slots] = new[chosen].to(values.dtype)
+            device = values.device
+            values[moved(slots, device)] = new[moved(chosen, device)].to(values.dtype)
         self.met += len(position)
+
+
+def selected_mean_square(now: Tensor, scores: Tensor) -> Tensor:
+    """The mean squared difference of two scores where the second is of an open class."""
+    is_open = scores > OPEN
+    return functional.mse_loss(now[is_open], scores[is_open])
+
+
+def masked_mean_square(now: Tensor, scores: Tensor) -> Tensor:
+    """The same for a GPU, where the host would wait for the number of open scores."""
+    is_open = scores > OPEN
+    difference = (now - scores).masked_fill(~is_open, 0.0)
+    return difference.square().sum() / is_open.sum()

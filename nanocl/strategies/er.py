@@ -68,6 +68,7 @@ class ER(Strategy):
         replayable(strategy.experience.dataset)  # refused now instead of after training
         if not len(self.memory):
             return
+        self.memory.to(strategy.device)
         order = torch.Generator().manual_seed(_seed(strategy, self.memory.experiences) + 1)
         # of a data set, MiniBatches uses the method `batch` only
         stored = cast(TensorDataset, self.memory)

@@ -12,6 +12,7 @@ from avalanche.models import MultiTaskModule, avalanche_forward
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nanocl.data.transfer import moved
 from nanocl.plugins.state import INNER
 from nanocl.records.ranges import number
 from nanocl.strategies import Strategy
@@ -111,7 +112,7 @@ class LwF(Strategy):
         if _has_heads(strategy.model):
             before = teacher.features(strategy.mb_x)
             for label in sorted(self.classes):
-                own = teacher.groups[label]
+                own = teacher.columns_of(label)
                 yield (
                     strategy.model.answer(self.features, label)[:, own],
                     teacher.answer(before, label)[:, own],
@@ -124,7 +125,9 @@ class LwF(Strategy):
                 now = strategy.model(strategy.mb_x, label)
                 yield now[:, classes], teacher(strategy.mb_x, label)[:, classes]
             return
-        columns = sorted(set(chain.from_iterable(self.classes.values()))) or slice(None)
+        classes = sorted(set(chain.from_iterable(self.classes.values())))
+        # a list as index would be copied to a GPU with a wait
+        columns = moved(torch.tensor(classes), strategy.mb_x.device) if classes else slice(None)
         before = avalanche_forward(teacher, strategy.mb_x, strategy.mb_task_id)
         yield strategy.mb_output[:, columns], before[:, columns]
 

@@ -55,6 +55,7 @@ def _run(
 ) -> RunResult:
     weights = pretrained_hash(spec, context)
     learner, scenario = _prepared(spec, context)
+    learner.resident.notify = notify
     meter = measure.Meter(context.device)
     learner.measuring = context.measuring
     if context.measuring.track_every:

@@ -14,6 +14,7 @@ import torch
 from avalanche.models import MultiTaskModule
 from torch import Tensor, nn
 
+from nanocl.data.transfer import moved
 from nanocl.models._weights import fit
 from nanocl.records import UserError
 from nanocl.training.normalisation import tracking
@@ -59,6 +60,9 @@ class Network(MultiTaskModule):
         for label, members in enumerate(classes):
             groups[label, list(members)] = True
         self.register_buffer("groups", groups, persistent=False)
+        # the columns of each label one after the other, and how many each has
+        self.register_buffer("columns", groups.nonzero()[:, 1], persistent=False)
+        self._widths = groups.sum(1).tolist()
         self.register_buffer("seen", torch.zeros(outputs, dtype=torch.bool))
         if kind == "own":
             self.head: nn.Module = nn.ModuleList(_linear(backbone, len(c)) for c in classes)
@@ -129,8 +133,9 @@ class Network(MultiTaskModule):
         if self.kind == "own":
             return self._own(features, task_labels)
         scores = self.head(features)
-        if self.kind == "seen" and bool(self.seen.any()):
-            return scores.masked_fill(~self.seen, CLOSED)
+        if self.kind == "seen":
+            # none is closed before a first class is seen, which the host need not know
+            return scores.masked_fill(self.seen.logical_not() & self.seen.any(), CLOSED)
         if self.kind == "masked":
             return self.limit(scores, task_labels)
         return scores
@@ -139,19 +144,31 @@ class Network(MultiTaskModule):
         """Close the classes that do not belong to each sample's task label."""
         if isinstance(task_labels, int) and task_labels == NO_LABEL:
             raise ValueError(f"a {self.kind!r} head needs task labels")
+        if isinstance(task_labels, Tensor):
+            task_labels = moved(task_labels, self.groups.device)
         return scores.masked_fill(~self.groups[task_labels], CLOSED)
 
     def _own(self, features: Tensor, task_labels: Tensor | int) -> Tensor:
         if isinstance(task_labels, int) and task_labels == NO_LABEL:
             raise ValueError("a head per experience needs task labels")
-        if isinstance(task_labels, int):
-            task_labels = torch.full((len(features),), task_labels, device=features.device)
         scores = features.new_full((len(features), self.outputs), CLOSED)
-        for label in task_labels.unique().tolist():
-            rows = (task_labels == label).nonzero().squeeze(1)
-            columns = self.groups[label].nonzero().squeeze(1)
-            scores[rows[:, None], columns] = self._heads[label](features[rows]).to(scores.dtype)
+        if isinstance(task_labels, int):
+            own = self._heads[task_labels](features)
+            scores[:, self.columns_of(task_labels)] = own.to(scores.dtype)
+            return scores
+        task_labels = task_labels.cpu()  # the host waits only if the labels are on a GPU
+        labels = task_labels.unique().tolist()
+        if len(labels) == 1:
+            return self._own(features, labels[0])
+        for label in labels:
+            rows = moved((task_labels == label).nonzero().squeeze(1), features.device)
+            own = self._heads[label](features[rows])
+            scores[rows[:, None], self.columns_of(label)] = own.to(scores.dtype)
         return scores
+
+    def columns_of(self, label: int) -> Tensor:
+        """The classes of a task label, ascending."""
+        return self.columns.split(self._widths)[label]
 
     @property
     def _heads(self) -> nn.ModuleList:

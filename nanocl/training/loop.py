@@ -12,14 +12,14 @@ from avalanche.models.dynamic_optimizers import update_optimizer
 from avalanche.training.plugins import EvaluationPlugin, SupervisedPlugin
 from torch import Tensor, nn
 
-from nanocl.data.batches import MiniBatches, tensor_parts
+from nanocl.data.resident import Resident
 from nanocl.records import Training
 from nanocl.records.measuring import Measuring
 from nanocl.streams import Scenario
 from nanocl.training.drift import DriftMeter
-from nanocl.training.epochs import InterruptibleTemplate
 from nanocl.training.heads import Network
 from nanocl.training.measure import Meter
+from nanocl.training.minibatches import MiniBatchTemplate
 from nanocl.training.moments import restart_bias_correction
 from nanocl.training.normalisation import RunningStatistics
 from nanocl.training.observers import Diverged, Scores, Ticker
@@ -28,11 +28,10 @@ from nanocl.training.schedule import Schedule
 from nanocl.training.tracking import Tracker
 
 
-class Learner(InterruptibleTemplate):
+class Learner(MiniBatchTemplate):
     """Model, optimizer and strategies: Avalanche's template with a faster data path.
 
-    All of Avalanche's hooks and plugins work. Data in tensors is read in whole mini-batches, other
-    data sets (those that a plugin puts in) through Avalanche's own loaders.
+    All of Avalanche's hooks and plugins work.
 
     Attributes:
         training: Epochs or iterations, mini-batch sizes, what happens to the optimizer's state.
@@ -72,6 +71,7 @@ class Learner(InterruptibleTemplate):
         self.plugins.remove(self.evaluator)  # it does nothing, but at every hook of a mini-batch
         self.training = training
         self.seed = seed
+        self.resident = Resident(device)
         self.strategies = list(strategies)
         self.statistics: RunningStatistics | None = None
         self.measuring = Measuring()
@@ -126,35 +126,14 @@ class Learner(InterruptibleTemplate):
         if self.statistics:
             self.statistics.take_back()
 
-    def make_train_dataloader(self, **kwargs: Any) -> None:
-        """Shuffled mini-batches; the order depends on seed and experience only."""
-        parts = tensor_parts(self.adapted_dataset)
-        if parts is None:
-            super().make_train_dataloader(**kwargs)
-            return
-        order = torch.Generator().manual_seed(
-            self.seed * 1_000_003 + self.experience.current_experience
-        )
-        self.dataloader = MiniBatches(
-            parts, self.train_mb_size, generator=order, iterations=self.training.iterations
-        )
-
-    def make_eval_dataloader(self, **kwargs: Any) -> None:
-        """Mini-batches in order, without augmentation."""
-        parts = tensor_parts(self.adapted_dataset)
-        if parts is None:
-            super().make_eval_dataloader(**kwargs)
-        else:
-            self.dataloader = MiniBatches(parts, self.eval_mb_size)
-
     def forward(self) -> Tensor:
         """Scores of the current mini-batch, shape (N, outputs)."""
-        scores: Tensor = self.model(self.mb_x, self.mb_task_id)
+        scores: Tensor = self.model(self.mb_x, self.host_labels)
         return scores
 
     def backward(self) -> None:
         """Backward pass; a loss that is not finite stops the run, on a GPU after the epoch."""
-        if self.loss.is_cuda:  # reading the loss now would let the host wait for the GPU
+        if self.loss.device.type != "cpu":  # reading the loss now would let the host wait
             self.largest = torch.maximum(self.largest, self.loss.detach().abs())
         elif not math.isfinite(self.loss.item()):
             raise Diverged(f"the loss became {self.loss.item()}")

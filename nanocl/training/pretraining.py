@@ -20,6 +20,7 @@ from torch.nn import functional
 from nanocl import data
 from nanocl.data import cache
 from nanocl.data.batches import MiniBatches, TensorDataset, tensor_parts
+from nanocl.data.resident import Resident
 from nanocl.records import Option, Part, UserError, hash_of, tensors
 from nanocl.streams.finetune import Finetune
 from nanocl.training import randomness, verified
@@ -138,6 +139,7 @@ def train(
     progress: Progress | None = None,
 ) -> None:
     """Train a network on all classes at once, as described in `weights_of`."""
+    parts = Resident(device).parts(parts)
     batches = MiniBatches(parts, batch_size, generator=torch.Generator().manual_seed(SEED))
     optimizer = torch.optim.SGD(
         network.parameters(),

@@ -115,3 +115,25 @@ def test_it_forgets_less_than_training_without_it():
 def test_an_option_out_of_range_is_named_with_its_value(options, message):
     with pytest.raises(ValueError, match=message):
         AGEM(**options)
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_the_projection_is_the_same_if_the_host_does_not_read_the_product(sign):
+    def projected(waits):
+        generator = torch.Generator().manual_seed(1)
+        made = [nn.Parameter(torch.zeros(5)), nn.Parameter(torch.zeros(2, 3))]
+        for p in made:
+            p.grad = torch.randn(p.shape, generator=generator)
+        noise = [torch.randn(p.shape, generator=generator) for p in made]
+        pairs = [(p, sign * p.grad + 0.1 * n) for p, n in zip(made, noise, strict=True)]
+        project(pairs, waits=waits)
+        return [p.grad for p in made]
+
+    assert all(map(torch.equal, projected(False), projected(True)))
+
+
+def test_a_parameter_without_gradient_gets_none_from_a_projection_that_is_not_needed():
+    made = [nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(2))]
+    made[0].grad = torch.ones(2)
+    project([(p, torch.ones(2)) for p in made], waits=False)
+    assert made[1].grad is None and torch.equal(made[0].grad, torch.ones(2))

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from nanocl.strategies import Strategy
-from nanocl.strategies.derpp import DERpp
+from nanocl.strategies.derpp import DERpp, masked_mean_square, selected_mean_square
 from nanocl.strategies.sgd import SGD
 from nanocl.testing import run, small_learner, small_stream
 from nanocl.training.heads import CLOSED
@@ -123,3 +123,16 @@ def test_it_remembers_what_training_without_it_forgets():
 def test_an_option_out_of_range_is_named_with_its_value(options, message):
     with pytest.raises(ValueError, match=message):
         DERpp(**options)
+
+
+def test_the_mean_over_open_scores_needs_no_selection_of_them():
+    generator = torch.Generator().manual_seed(0)
+    scores = torch.randn(20, 6, generator=generator)
+    scores[:, 4:] = CLOSED
+    now = [torch.randn(20, 6, generator=generator).requires_grad_()]
+    now.append(now[0].detach().clone().requires_grad_())
+    means = [selected_mean_square(now[0], scores), masked_mean_square(now[1], scores)]
+    gradients = [torch.autograd.grad(mean, one)[0] for mean, one in zip(means, now, strict=True)]
+    torch.testing.assert_close(*means)
+    torch.testing.assert_close(*gradients)
+    assert not gradients[1][:, 4:].any()

@@ -172,6 +172,30 @@ def test_inputs_with_orders_of_their_own_take_one_preparation(monkeypatch):
     assert len(memory.preparations) == 2 and prepared == [1]
 
 
+def test_samples_are_on_the_device_and_what_is_known_about_them_on_the_host():
+    memory = Memory(12)
+    shift = torch.ones(1)
+    for number in range(3):
+        order = torch.tensor([-1 if number == 2 else 0])
+        prepare = Preparation(order=order, shift=shift)
+        memory.add(an_experience(8, 2, 100 * number, prepare=prepare), seed=number)
+    here = memory.batch(torch.arange(12))
+    memory.to("meta")
+    batch = memory.batch(torch.arange(12))
+    assert [one.device.type for one in batch] == ["meta", "meta", "cpu"]
+    assert [(one.shape, one.dtype) for one in batch] == [(one.shape, one.dtype) for one in here]
+
+
+def test_a_saved_memory_is_loaded_to_the_device_of_the_samples_it_replaces():
+    memory = Memory(6)
+    memory.add(an_experience(8, 2, prepare=Preparation(shift=torch.ones(1))), seed=0)
+    state = memory.state_dict()
+    memory.to("meta")
+    assert not state["preparations"][0]["shift"].is_meta
+    memory.load_state_dict(state)
+    assert memory.inputs.is_meta and not memory.labels.is_meta
+
+
 def test_a_draw_takes_as_many_operations_after_40_permutations_as_after_3():
     def operations(memory):
         with CountOperations() as counted:

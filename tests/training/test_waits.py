@@ -1,0 +1,45 @@
+"""On a GPU the host waits a fixed number of times an epoch, however many steps the epoch has."""
+
+from collections import Counter
+
+import pytest
+from waits import DEVICE, Waits
+
+from nanocl.plugins.catalogue import INSTALLED
+from nanocl.testing import run, small_learner, small_stream
+
+STRATEGIES = ["adamw", "er", "derpp", "a-gem", "lwf"]
+
+
+def waits(strategy, *, samples, scenario):
+    """How often the host waits in a run with that many samples per class."""
+    stream = small_stream(scenario, samples=samples, experiences=2)
+    part = INSTALLED.complete("strategies", strategy, {})
+    made = [INSTALLED.make("strategies", part)]
+    learner = small_learner(stream, made, epochs=1, batch_size=4, device=DEVICE)
+    learner.eval_mb_size = 4
+    with Waits() as mode:
+        run(learner, stream)
+    return mode.counts
+
+
+def added(strategy, scenario):
+    """What twice as many training steps and mini-batches of evaluation add."""
+    few, many = (waits(strategy, samples=count, scenario=scenario) for count in (4, 8))
+    assert sum(few.values()) > 0  # the epoch's loss and the experience's hits are read
+    return many - few
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_no_step_lets_the_host_wait(strategy):
+    assert added(strategy, "class") == Counter()
+
+
+@pytest.mark.parametrize("strategy", sorted({*STRATEGIES} - {"a-gem"}))
+def test_no_step_lets_the_host_wait_with_a_head_for_each_task(strategy):
+    assert added(strategy, "task") == Counter()
+
+
+def test_a_gem_reads_one_number_a_step_if_a_head_may_stay_without_gradient():
+    # of the second experience, 2 steps more: in the first there is nothing to replay
+    assert added("a-gem", "task") == Counter(item=2)
