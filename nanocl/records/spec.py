@@ -13,7 +13,7 @@ SCENARIOS = ("class", "task", "domain")
 TIERS = ("smoke", "cpu", "paper")
 
 # fields of Training that records of earlier versions do not have
-LATER = ("schedule", "schedule_at", "norm_statistics")
+LATER = ("schedule", "schedule_at", "norm_statistics", "precision", "compile")
 
 Option = bool | int | float | str | None
 
@@ -87,6 +87,10 @@ class Training:
             task is tested with its statistics at the end of its training (task-incremental only).
             The stream `finetune` has an option of that name too, which holds where this is
             `update`.
+        precision: Type in which passes compute, in training and in tests. `fp32`: that of the
+            weights. `bf16`: torch's autocast; weights, loss, optimizer and the Fisher of EWC stay
+            in float32.
+        compile: Whether `torch.compile` makes the passes of the backbone. It rounds differently.
     """
 
     epochs: int = 1
@@ -100,6 +104,8 @@ class Training:
     schedule: str = "constant"
     schedule_at: str = "experience"
     norm_statistics: str = "update"
+    precision: str = "fp32"
+    compile: bool = False
 
     def identity(self) -> dict[str, Any]:
         """What digest and record hold: a field of `LATER` only if it is not the default."""

@@ -9,7 +9,7 @@ squares are taken for each sample, never for the mean of a mini-batch.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any, cast
 
@@ -232,11 +232,15 @@ def _gaussian_roots(
 
 @contextmanager
 def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Put the model in evaluation mode, and every module back in its own mode afterwards."""
+    """Put the model in evaluation mode, and every module back in its own mode afterwards.
+
+    The Fisher is estimated in the type of the weights, whatever training computes in.
+    """
     modes = {module: module.training for module in model.modules()}
     model.eval()
+    plainly = getattr(model, "plainly", nullcontext)
     try:
-        with torch.enable_grad():
+        with torch.enable_grad(), plainly():
             yield
     finally:
         for module, mode in modes.items():

@@ -55,7 +55,6 @@ class LwF(Strategy):
         self.classes: dict[int, list[int]] = {}  # of each task label met so far
         self.teacher: nn.Module | None = None
         self.loaded: dict[str, Tensor] = {}
-        self.handle: Any = None
         self.features: Tensor | None = None
 
     def before_train_dataset_adaptation(self, strategy: Any, **kwargs: Any) -> None:
@@ -67,13 +66,12 @@ class LwF(Strategy):
     def before_forward(self, strategy: Any, **kwargs: Any) -> None:
         if self.teacher is not None and _has_heads(strategy.model):
             # the features of a mini-batch serve all old heads: one forward pass of the backbone
-            self.handle = strategy.model.backbone.register_forward_hook(self._keep)
+            strategy.model.watch = self._keep
 
     def after_forward(self, strategy: Any, **kwargs: Any) -> None:
         # forward passes of other strategies, such as on replayed samples, are not the mini-batch's
-        if self.handle is not None:
-            self.handle.remove()
-            self.handle = None
+        if getattr(strategy.model, "watch", None) is not None:
+            strategy.model.watch = None
 
     def before_backward(self, strategy: Any, **kwargs: Any) -> None:
         if self.teacher is None or not self.strength:
@@ -104,8 +102,8 @@ class LwF(Strategy):
             self.teacher.load_state_dict(self.loaded)
             self.loaded = {}
 
-    def _keep(self, module: nn.Module, inputs: tuple, output: Tensor) -> None:
-        self.features = output
+    def _keep(self, features: Tensor) -> None:
+        self.features = features
 
     def _answers(self, strategy: Any, teacher: Any) -> Iterator[tuple[Tensor, Tensor]]:
         """Scores of the model and of its earlier copy on old classes; one pair a head."""

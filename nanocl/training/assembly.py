@@ -17,7 +17,7 @@ from nanocl.models._weights import output_layer
 from nanocl.protocols.backbones import hash_of_file
 from nanocl.records import Part, RunSpec, UserError
 from nanocl.streams import Scenario
-from nanocl.training import pretraining
+from nanocl.training import execution, pretraining
 from nanocl.training.context import Context
 from nanocl.training.heads import Network, choose
 from nanocl.training.loop import Learner
@@ -68,6 +68,7 @@ def build(
     if scenario.precision == "bf16":
         network.cast(torch.bfloat16)
     network = network.to(device)
+    execution.prepare(network, spec.training)
     strategies = [catalogue.make("strategies", part) for part in spec.strategy]
     learner = Learner(
         model=network,
@@ -91,10 +92,12 @@ def check(specs: Iterable[RunSpec], context: Context) -> None:
     Raises:
         UserError: What was wrong, in one sentence.
     """
+    device = choose_device(context.device)
     context = replace(context, device="cpu")
     checked: set[str] = set()
     scenario = None
     for spec in specs:
+        execution.check(spec.training, device)
         key = repr(spec.strategy)
         if key in checked:
             continue

@@ -11,7 +11,7 @@ import torch
 
 from nanocl.records import Cost, Notice, Progress, RunResult, RunSpec
 from nanocl.streams import Scenario
-from nanocl.training import checkpoint, checkpoint_files, loop, measure
+from nanocl.training import checkpoint, checkpoint_files, execution, loop, measure
 from nanocl.training.assembly import build, choose_device, pretrained_hash
 from nanocl.training.context import Context
 from nanocl.training.drift import DriftMeter
@@ -36,6 +36,7 @@ def run_one(spec: RunSpec, context: Context, tell: Tell | None = None) -> RunRes
     """
     notify = _notifier(spec, tell)
     context = replace(context, device=choose_device(context.device))
+    execution.check(spec.training, context.device)
     path = _checkpoint_of(spec, context)
     try:
         return _run(spec, context, path, notify, tell)

@@ -7,7 +7,8 @@ and passes no gradient.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -39,10 +40,17 @@ class Network(MultiTaskModule):
         seen: Classes trained so far, shape (classes,), bool.
         frozen_statistics: Whether normalisation layers use their running statistics in training,
             too, and do not update them.
+        precision: Type of the weights.
+        autocast: Type in which float32 weights compute where that is safe; None: their own.
+        compiled: Computes the features from backbone and inputs; None: the backbone itself.
+        watch: Called with the features of each pass.
     """
 
     frozen_statistics = False
     precision = torch.float32
+    autocast: torch.dtype | None = None
+    compiled: Callable[[nn.Module, Tensor], Tensor] | None = None
+    watch: Callable[[Tensor], None] | None = None
 
     def __init__(
         self,
@@ -96,10 +104,17 @@ class Network(MultiTaskModule):
         return self.answer(features, task_labels)
 
     def features(self, inputs: Tensor) -> Tensor:
-        """Output of the backbone, shape (N, F), in the type of the weights."""
+        """Output of the backbone, shape (N, F), in the type it computes in."""
         if self.precision == torch.bfloat16:
             inputs = inputs.to(self.precision)
-        return self.backbone(inputs)
+        with self._autocasting():
+            if self.compiled is None:
+                features: Tensor = self.backbone(inputs)
+            else:
+                features = self.compiled(self.backbone, inputs)
+        if self.watch is not None:
+            self.watch(features)
+        return features
 
     def cast(self, precision: torch.dtype) -> Network:
         """The same network with weights and statistics of that type."""
@@ -126,8 +141,27 @@ class Network(MultiTaskModule):
 
     def answer(self, features: Tensor, task_labels: Tensor | int = NO_LABEL) -> Tensor:
         """Scores from features, shape (N, F) to (N, classes), at least float32."""
-        scores = self._scores(features, task_labels)
-        return scores.float() if self.precision == torch.bfloat16 else scores
+        with self._autocasting():
+            scores = self._scores(features, task_labels)
+        return scores.float() if scores.dtype == torch.bfloat16 else scores
+
+    @contextmanager
+    def plainly(self) -> Iterator[None]:
+        """Within, passes compute in the type of the weights and layer by layer.
+
+        Hooks on layers see nothing of a compiled pass.
+        """
+        kept = self.autocast, self.compiled
+        self.autocast = self.compiled = None
+        try:
+            yield
+        finally:
+            self.autocast, self.compiled = kept
+
+    def _autocasting(self) -> AbstractContextManager[Any]:
+        if self.autocast is None:
+            return nullcontext()
+        return torch.autocast(self.groups.device.type, self.autocast)
 
     def _scores(self, features: Tensor, task_labels: Tensor | int) -> Tensor:
         if self.kind == "own":
