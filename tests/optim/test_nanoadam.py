@@ -184,3 +184,18 @@ def test_a_density_schedule_needs_its_length_and_a_selection_that_changes():
         NanoAdam(make_params(), final_density=0.1)
     with pytest.raises(ValueError, match="static-small"):
         NanoAdam(make_params(), final_density=0.1, total_steps=5, select="static-small")
+
+
+def test_entries_older_than_16_bits_can_count_step_as_those_without_bias():
+    p = torch.nn.Parameter(torch.ones(8))
+    optimizer = NanoAdam([p], density=0.5, fused=False, mask_interval=10**9)
+    p.grad = torch.ones(8)
+    optimizer.step()
+    state = optimizer.state[p]
+    state["age"].fill_(32767)
+    before = p.detach().clone()
+    optimizer.step()
+    # by now the moments need no correction: m / sqrt v with lr 1e-3
+    update = 1e-3 * state["mean"] / (state["square"].sqrt() + 1e-8)
+    moved = before - p.detach()
+    torch.testing.assert_close(moved[moved != 0], update)

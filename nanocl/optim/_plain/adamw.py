@@ -90,7 +90,9 @@ def adamw(param: Tensor, state: dict[str, Any], step: AdamStep) -> list[Work]:
         index = flat_index(state["start"], state["offset"], state["chunk"])
     gradient = gradient_of(param).reshape(-1)[index].to(arithmetic_dtype(param))
     first, second = moments(gradient, state, step)
-    move(param, index, first, second, state.get("age", 0) + step.since, step)
+    # ages are 16 bits, in which the sum could overflow
+    age = state["age"].to(torch.int32) + step.since if "age" in state else step.since
+    move(param, index, first, second, age, step)
     return []
 
 
