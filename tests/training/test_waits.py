@@ -5,10 +5,12 @@ from collections import Counter
 import pytest
 from waits import DEVICE, Waits
 
+from nanocl.optim import _base
 from nanocl.plugins.catalogue import INSTALLED
 from nanocl.testing import run, small_learner, small_stream
 
 STRATEGIES = ["adamw", "er", "derpp", "a-gem", "lwf"]
+PLAIN = ["nanoadam", "microadam", "mofo", "cautious-adamw", "classp", "lift", "lora", "pafi"]
 
 
 def waits(strategy, *, samples, scenario):
@@ -38,6 +40,15 @@ def test_no_step_lets_the_host_wait(strategy):
 @pytest.mark.parametrize("strategy", sorted({*STRATEGIES} - {"a-gem"}))
 def test_no_step_lets_the_host_wait_with_a_head_for_each_task(strategy):
     assert added(strategy, "task") == Counter()
+
+
+@pytest.mark.parametrize(
+    "strategy", [*PLAIN[:3], *(pytest.param(name, marks=pytest.mark.slow) for name in PLAIN[3:])]
+)
+def test_no_plain_step_of_an_optimizer_lets_the_host_wait(monkeypatch, strategy):
+    # it refuses parameters without values
+    monkeypatch.setattr(_base, "check_plain", lambda param, name: None)
+    assert added(strategy, "class") == Counter()
 
 
 def test_a_gem_reads_one_number_a_step_if_a_head_may_stay_without_gradient():

@@ -62,7 +62,7 @@ def _lowest_of_rows(rows: Tensor, density: float) -> Tensor:
     count = quota(rows.shape[1], density)
     if count == 0 or rows.numel() == 0:
         return torch.empty(0, dtype=torch.int64, device=rows.device)
-    if rows.is_cuda:
+    if not rows.is_cpu:
         return _lowest_by_sorting(rows, count)
     threshold = rows.kthvalue(count, dim=1, keepdim=True).values
     below = rows < threshold
