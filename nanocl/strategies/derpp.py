@@ -127,7 +127,8 @@ class DERpp(Strategy):
         chosen = torch.tensor(list(rows.values()), dtype=torch.int64)
         for values, new in zip(self.stored, fresh, strict=True):
             device = values.device
-            values[moved(slots, device)] = new[moved(chosen, device)].to(values.dtype)
+            kept = new[moved(chosen, new.device)].to(values.dtype)
+            values[moved(slots, device)] = moved(kept, device)
         self.met += len(position)
 
 

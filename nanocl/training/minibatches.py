@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -31,7 +30,6 @@ class MiniBatchTemplate(InterruptibleTemplate):
     seed: int
     resident: Resident
     mbatch: list[Tensor]
-    _labels: tuple[Tensor, Tensor] | None = None
 
     def make_train_dataloader(self, **kwargs: Any) -> None:
         """Shuffled mini-batches; the order depends on seed and experience only."""
@@ -63,13 +61,12 @@ class MiniBatchTemplate(InterruptibleTemplate):
 
         A model with a head for each task label has to know them before it computes.
         """
-        labels = self.mb_task_id
-        if self._labels is not None and self._labels[0] is labels:
-            return self._labels[1]
-        return labels
+        labels: Tensor = self.mb_task_id
+        return getattr(labels, "on_host", labels)
 
     def _unpack_minibatch(self) -> None:
         """Move the mini-batch to the device; the host does not wait."""
-        values: Sequence[Tensor] = self.mbatch
-        self.mbatch = [moved(value, self.device) for value in values]
-        self._labels = self.mbatch[-1], values[-1]
+        labels = self.mbatch[-1]
+        self.mbatch = [moved(value, self.device) for value in self.mbatch]
+        if self.mbatch[-1] is not labels:
+            self.mbatch[-1].on_host = labels  # type: ignore[attr-defined]

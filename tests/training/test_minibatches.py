@@ -51,3 +51,14 @@ def test_training_on_copies_of_the_data_gives_the_same_weights():
     learners[1].resident = Resident("cpu", copies=True)
     outcomes = [run(learner, stream) for learner in learners]
     assert outcomes[0] == outcomes[1]
+
+
+def test_a_mini_batch_keeps_its_task_labels_on_the_host_while_another_is_read():
+    learner = small_learner(small_stream(), device="meta")
+    learner.mbatch = [torch.zeros(2, 3), torch.zeros(2), torch.tensor([1, 2])]
+    learner._unpack_minibatch()
+    kept = learner.mbatch
+    learner.mbatch = [torch.zeros(2, 3), torch.zeros(2), torch.tensor([5, 5])]
+    learner._unpack_minibatch()
+    learner.mbatch = kept  # as after a test within an experience
+    assert learner.mb_task_id.is_meta and learner.host_labels.tolist() == [1, 2]

@@ -9,7 +9,7 @@ from nanocl.optim import _base
 from nanocl.plugins.catalogue import INSTALLED
 from nanocl.testing import run, small_learner, small_stream
 
-STRATEGIES = ["adamw", "er", "derpp", "a-gem", "lwf"]
+STRATEGIES = ["sgd", "er", "derpp", "a-gem", "lwf"]
 PLAIN = ["nanoadam", "microadam", "mofo", "cautious-adamw", "classp", "lift", "lora", "pafi"]
 
 
