@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from nanocl.data.batches import MiniBatches, TensorDataset
+from nanocl.data.transfer import moved
 from nanocl.records.ranges import at_least, one_of
 from nanocl.strategies import Strategy
 from nanocl.strategies._memory import Memory, replayable
@@ -119,7 +120,9 @@ class _Joined:
     def __iter__(self) -> Iterator[list[Tensor]]:
         for fresh in self.stream:
             self.new = len(fresh[0])
-            yield [torch.cat(pair) for pair in zip(fresh, next(self.replay), strict=True)]
+            pairs = zip(fresh, next(self.replay), strict=True)
+            # a large data set is on the host, where the memory need not be
+            yield [torch.cat([moved(new, old.device), old]) for new, old in pairs]
 
 
 def _seed(strategy: Any, experience: int) -> int:

@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 from waits import DEVICE, Waits
 
+from nanocl.data.resident import Resident
 from nanocl.optim import _base
 from nanocl.plugins.catalogue import INSTALLED
 from nanocl.testing import run, small_learner, small_stream
@@ -13,21 +14,22 @@ STRATEGIES = ["sgd", "er", "derpp", "a-gem", "lwf"]
 PLAIN = ["nanoadam", "microadam", "mofo", "cautious-adamw", "classp", "lift", "lora", "pafi"]
 
 
-def waits(strategy, *, samples, scenario):
-    """How often the host waits in a run with that many samples per class."""
+def waits(strategy, *, samples, scenario, free=None):
+    """How often the host waits in a run with that many samples per class and bytes of memory."""
     stream = small_stream(scenario, samples=samples, experiences=2)
     part = INSTALLED.complete("strategies", strategy, {})
     made = [INSTALLED.make("strategies", part)]
     learner = small_learner(stream, made, epochs=1, batch_size=4, device=DEVICE)
     learner.eval_mb_size = 4
+    learner.resident = Resident(DEVICE, free=free)
     with Waits() as mode:
         run(learner, stream)
     return mode.counts
 
 
-def added(strategy, scenario):
+def added(strategy, scenario, **options):
     """What twice as many training steps and mini-batches of evaluation add."""
-    few, many = (waits(strategy, samples=count, scenario=scenario) for count in (4, 8))
+    few, many = (waits(strategy, samples=count, scenario=scenario, **options) for count in (4, 8))
     assert sum(few.values()) > 0  # the epoch's loss and the experience's hits are read
     return many - few
 
@@ -40,6 +42,11 @@ def test_no_step_lets_the_host_wait(strategy):
 @pytest.mark.parametrize("strategy", sorted({*STRATEGIES} - {"a-gem"}))
 def test_no_step_lets_the_host_wait_with_a_head_for_each_task(strategy):
     assert added(strategy, "task") == Counter()
+
+
+@pytest.mark.parametrize("strategy", ["er", "derpp"])
+def test_no_step_lets_the_host_wait_if_the_data_stays_there(strategy):
+    assert added(strategy, "class", free=lambda: 0) == Counter()
 
 
 @pytest.mark.parametrize(
