@@ -12,7 +12,7 @@ from nanocl.optim import _base
 from nanocl.plugins.catalogue import INSTALLED
 from nanocl.testing import run, small_learner, small_stream
 
-STRATEGIES = ["sgd", "er", "derpp", "a-gem", "lwf"]
+STRATEGIES = ["sgd", "er", "derpp", "a-gem", "lwf", "ewc", "si"]
 PLAIN = ["nanoadam", "microadam", "mofo", "cautious-adamw", "classp", "lift", "lora", "pafi"]
 
 
