@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from nanocl import __version__, studies
 from nanocl.cli import ending, failures
-from nanocl.records import RunResult, Summary, UserError, damage, files, migration, store
+from nanocl.records import RunResult, Summary, UserError, damage, files, merging, migration, store
 from nanocl.reporting import citation, inert, leaderboard, reproduction, tables
 from nanocl.reporting.summaries import results_of, summarise
 
@@ -26,8 +26,9 @@ examples:
   python -m nanocl.report cite                       BibTeX of the leaderboard and its contents
   python -m nanocl.report cite nanoadam ewc forgetting mnist
   python -m nanocl.report migrate                    convert records of an older format
+  python -m nanocl.report merge shard-* --results results    one results folder from several
 
-exit codes: 0 done, 1 --check found a difference or an unreadable file, 2 a mistake in the command
+exit codes: 0 done, 1 --check found a difference or a file is unusable, 2 a mistake in the command
 """
 Pages = Callable[[Sequence[Summary], Path], Mapping[Path, str]]
 _GENERATED = re.compile(r"Generated (from the (records|probes) )?by `python -m nanocl\.report`")
@@ -59,15 +60,16 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "command",
         nargs="?",
-        choices=("cite", "migrate"),
-        help="cite: print BibTeX; migrate: convert records of an older format in place",
+        choices=("cite", "migrate", "merge"),
+        help="cite: print BibTeX; migrate: convert records of an older format in place; merge: "
+        "copy the records of other results folders into this one",
     )
     p.add_argument(
         "names",
         nargs="*",
         metavar="NAME",
-        help="for cite: leaderboard, or strategies, streams, models, data sets, metrics; default: "
-        "the leaderboard and everything in it",
+        help="for merge: results folders; for cite: leaderboard, or strategies, streams, models, "
+        "data sets, metrics; default: the leaderboard and everything in it",
     )
     p.add_argument("--results", type=Path, metavar="DIR", help="default: results")
     p.add_argument(
@@ -137,6 +139,8 @@ def _beginning(path: Path) -> str:
 
 def _report(arguments: argparse.Namespace) -> int:
     results_root = arguments.results or Path("results")
+    if arguments.command == "merge":
+        return _merge([Path(name) for name in arguments.names], results_root)
     if arguments.results and not results_root.is_dir():
         raise UserError(
             f"the results folder {str(results_root)!r} does not exist; name one that holds runs/ "
@@ -184,6 +188,19 @@ def _migrate(results_root: Path) -> int:
         print(f"nanocl: not converted {problem}", file=sys.stderr)
     print(f"nanocl: converted {len(converted)} files in {results_root}", file=sys.stderr)
     return 1 if problems else 0
+
+
+def _merge(folders: Sequence[Path], results_root: Path) -> int:
+    done = merging.merge(folders, results_root)
+    for line in (*done.kept, *skipped(done.refused)):
+        print(f"nanocl: {line}", file=sys.stderr)
+    print(
+        f"nanocl: copied {len(done.copied)} files into {results_root}, {done.equal} were equal, "
+        f"{len(done.refused)} were not copied; {done.others} files that are no records (pages, "
+        "checkpoints) stay where they are",
+        file=sys.stderr,
+    )
+    return 1 if done.refused else 0
 
 
 def _cite(names: Sequence[str], results: Sequence[RunResult], results_root: Path) -> int:

@@ -6,7 +6,6 @@ import functools
 import os
 import shutil
 import sys
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from nanocl.engine import calls, local
 from nanocl.plugins.catalogue import Catalogue
 from nanocl.protocols import suite
 from nanocl.protocols.pinning import pin
+from nanocl.protocols.shards import WHOLE
 from nanocl.records import (
     Notice,
     RunFailure,
@@ -64,8 +64,14 @@ def _call(asked: Call) -> int:
 
 
 def _run(asked: Call, catalogue: Catalogue) -> int:
-    _show_own_warnings_only()
-    runs = suite.specs(asked.request, catalogue)  # imports a library's adapter to know its options
+    failures.show_own_warnings_only()
+    grid = suite.specs(asked.request, catalogue)  # imports a library's adapter to know its options
+    runs = asked.machines.shard.of(grid)
+    if asked.machines.shard != WHOLE:
+        print(listing.shard_line(asked.machines.shard, runs, grid), file=sys.stderr)
+    if not runs:  # more shards than runs; the folder is made, so that it can be merged
+        store.check_writable(asked.results_root)
+        return 0
     asked = replace(asked, measuring=suite.measuring(asked.request, catalogue))
     if asked.dry_run:
         return _dry_run(runs, asked, catalogue)
@@ -75,23 +81,11 @@ def _run(asked: Call, catalogue: Catalogue) -> int:
     if not asked.probe:
         _name_damaged(todo, asked)
     outcomes = _train(todo, len(runs), asked, catalogue) if todo else []
-    failures = [outcome for outcome in outcomes if isinstance(outcome, RunFailure)]
-    _show(runs, len(outcomes) - len(failures), asked)
-    for failure in failures:
-        print(f"nanocl: {_label(failure.spec)} failed: {failure.error}", file=sys.stderr)
-    return 1 if failures else 0
-
-
-def _show_own_warnings_only() -> None:
-    """Warnings of libraries do not concern the caller; ours are one line each."""
-
-    def show(message: Warning | str, *_: object, **__: object) -> None:
-        print(f"nanocl: {message}", file=sys.stderr)
-
-    os.environ.setdefault("PYTHONWARNINGS", "ignore")  # workers inherit it
-    warnings.simplefilter("ignore")
-    warnings.filterwarnings("default", module=r"nanocl\b")
-    warnings.showwarning = show
+    failed = [outcome for outcome in outcomes if isinstance(outcome, RunFailure)]
+    _show(runs, len(outcomes) - len(failed), asked)
+    for failure in failed:
+        print(f"nanocl: {listing.label(failure.spec)} failed: {failure.error}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 def _show(runs: Sequence[RunSpec], measured_now: int, asked: Call) -> None:
@@ -119,6 +113,7 @@ def _study(study: studies.TrainedStudy, asked: Call) -> int:
         ("--set", request.settings),
         ("--model", request.model),
         ("--scenario", request.scenario),
+        ("--shard", asked.machines.shard != WHOLE),
     ):
         if value:
             raise UserError(
@@ -137,7 +132,7 @@ def _study(study: studies.TrainedStudy, asked: Call) -> int:
         return 0
     from nanocl.cli.progress import StudyDisplay  # here, because it loads rich
 
-    workers = asked.workers or _cores()
+    workers = asked.machines.workers or _cores()
     with StudyDisplay(f"study {request.stream}") as display:
         text = study.run(
             asked.results_root,
@@ -213,7 +208,7 @@ def _checked_context(
     # in a worker, because it loads torch and the code of plugins
     device = calls.call(entry.check, todo, context, on_notice=_show_notice)
     automatic = 1 if device == "cuda" else _cores() // todo[0].training.threads
-    workers = max(1, min(asked.workers or automatic, len(todo)))
+    workers = max(1, min(asked.machines.workers or automatic, len(todo)))
     return replace(context, device=device, workers=workers)
 
 
@@ -261,7 +256,7 @@ def _dry_run(runs: Sequence[RunSpec], asked: Call, catalogue: Catalogue) -> int:
     missing = {run.digest for run in todo}
     for run in runs:
         state = "to run" if run.digest in missing else "measured"
-        print(f"{state:<9} {run.digest}  {_label(run)}  {_options(run)}")
+        print(listing.line(run, state))
     if any("norms" in str(part.options.get("dense")) for run in runs for part in run.strategy):
         from nanocl.footprint.dense import dense_lines  # here, because it builds models
 
@@ -274,18 +269,6 @@ def _dry_run(runs: Sequence[RunSpec], asked: Call, catalogue: Catalogue) -> int:
     if note:
         print(note, file=sys.stderr)
     return 0
-
-
-def _label(run: RunSpec) -> str:
-    return f"{run.protocol} {run.strategy_name} seed {run.seed}"
-
-
-def _options(run: RunSpec) -> str:
-    return " ".join(
-        f"{part.name}.{name}={value}"
-        for part in run.strategy
-        for name, value in part.options.items()
-    )
 
 
 def _cores() -> int:

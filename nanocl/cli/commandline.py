@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nanocl import __version__
+from nanocl.cli.machines import THIS_ONE, Machines, add_arguments, machines
 from nanocl.protocols.request import Request
 from nanocl.protocols.validation import MOST_SEEDS
 from nanocl.records import SCENARIOS, TIERS, UserError
@@ -39,7 +40,7 @@ class Call:
         plugin_files: Files with plugins of the caller.
         data_root: Folder of the data sets; None for the default.
         results_root: Folder of the results.
-        workers: Runs at a time; 0 for one for each core.
+        machines: Where the runs are executed.
         device: `auto`, `cpu` or `cuda`.
         checkpoint_minutes: Minutes between checkpoints within an experience; 0 for none within.
         probe: Whether to look at gradients and magnitudes while training.
@@ -51,7 +52,7 @@ class Call:
     plugin_files: tuple[Path, ...] = ()
     data_root: Path | None = None
     results_root: Path = Path("results")
-    workers: int = 0
+    machines: Machines = THIS_ONE
     device: str = "auto"
     checkpoint_minutes: float = 5.0
     probe: bool = False
@@ -69,10 +70,6 @@ def call(argv: Sequence[str] | None = None) -> Call:
         SystemExit: After `--help`, `--version` or an unknown argument.
     """
     arguments = parser().parse_args(argv)
-    if arguments.workers < 0:
-        raise UserError(
-            f"--workers must be at least 1, or 0 for one per core, got {arguments.workers}"
-        )
     if not 0 <= arguments.checkpoint_minutes < math.inf:
         raise UserError(
             "--checkpoint-minutes must be at least 0 (0: only after experiences), got "
@@ -85,7 +82,7 @@ def call(argv: Sequence[str] | None = None) -> Call:
         plugin_files=tuple(arguments.plugin),
         data_root=arguments.data_root,
         results_root=arguments.results,
-        workers=arguments.workers,
+        machines=machines(arguments),
         device=arguments.device,
         checkpoint_minutes=arguments.checkpoint_minutes,
         probe=probe,
@@ -179,13 +176,7 @@ def _add_how(p: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="default: results",
     )
-    p.add_argument(
-        "--workers",
-        type=int,
-        default=0,
-        metavar="N",
-        help="runs at a time; default: one per core",
-    )
+    add_arguments(p)
     p.add_argument(
         "--device",
         default="auto",

@@ -1,8 +1,10 @@
-"""What a command says and returns when it cannot do what was asked."""
+"""What a command says when it cannot do what was asked, or warns of something."""
 
 from __future__ import annotations
 
+import os
 import sys
+import warnings
 
 from nanocl.records import UserError, files, plain
 
@@ -15,3 +17,15 @@ def exit_code(error: UserError | OSError) -> int:
     reason = files.reason(error) if isinstance(error, OSError) else str(error)
     print(f"nanocl: {plain.printable_lines(reason)}", file=sys.stderr)
     return 2
+
+
+def show_own_warnings_only() -> None:
+    """Warnings of libraries do not concern the caller; ours are one line each."""
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        print(f"nanocl: {message}", file=sys.stderr)
+
+    os.environ.setdefault("PYTHONWARNINGS", "ignore")  # workers inherit it
+    warnings.simplefilter("ignore")
+    warnings.filterwarnings("default", module=r"nanocl\b")
+    warnings.showwarning = show

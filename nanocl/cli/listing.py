@@ -1,10 +1,14 @@
-"""Everything that can be named on the command line, for `--list`."""
+"""Everything that can be named on the command line, for `--list`, and the lines of `--dry-run`."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from nanocl.plugins.catalogue import Catalogue
 from nanocl.protocols import protocol
 from nanocl.protocols.backbones import PRETRAINING
+from nanocl.protocols.shards import Shard
+from nanocl.records import RunSpec
 
 HEADINGS = {
     "streams": "stream families (options: --set stream.x=…)",
@@ -33,3 +37,28 @@ def plugins(catalogue: Catalogue) -> str:
         f"  {'any without weights=':<28} pretrain=DATASET pretrains the backbone here: {schedule}"
     )
     return "\n".join(lines)
+
+
+def label(run: RunSpec) -> str:
+    """Protocol, strategy and seed of a run."""
+    return f"{run.protocol} {run.strategy_name} seed {run.seed}"
+
+
+def line(run: RunSpec, state: str) -> str:
+    """A run with its state, digest and the options of its strategies."""
+    options = " ".join(
+        f"{part.name}.{name}={value}"
+        for part in run.strategy
+        for name, value in part.options.items()
+    )
+    return f"{state:<9} {run.digest}  {label(run)}  {options}"
+
+
+def shard_line(shard: Shard, runs: Sequence[RunSpec], grid: Sequence[RunSpec]) -> str:
+    """What a part of a grid has of its runs and its learners."""
+    learners = len({repr(run.strategy) for run in runs})
+    of = len({repr(run.strategy) for run in grid})
+    return (
+        f"nanocl: shard {shard.number} of {shard.count}: {len(runs)} of {len(grid)} runs, "
+        f"{learners} of {of} learners"
+    )

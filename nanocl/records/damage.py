@@ -17,13 +17,14 @@ def find(results_root: Path) -> list[Problem]:
     problems = []
     for place in PLACES:
         for path in sorted(Path(results_root).glob(place)):
-            reason = _reason(path)
-            if reason:
-                problems.append(Problem(path, reason))
+            problem = reason(path)
+            if problem:
+                problems.append(Problem(path, problem))
     return problems
 
 
-def _reason(path: Path) -> str:
+def reason(path: Path) -> str:
+    """What is wrong with a probe or a record of a study; empty if nothing is."""
     try:
         entry = plain.read(path)
         if "checksum" not in entry:

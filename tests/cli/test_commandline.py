@@ -6,6 +6,7 @@ import pytest
 
 from nanocl.cli import commandline
 from nanocl.cli.commandline import Call, call
+from nanocl.cli.machines import Machines
 from nanocl.protocols.request import Request
 from nanocl.records import UserError
 
@@ -25,7 +26,7 @@ def test_every_argument_reaches_its_field():
         plugin_files=(Path("p.py"),),
         data_root=Path("d"),
         results_root=Path("r"),
-        workers=3,
+        machines=Machines(workers=3),
         device="cpu",
         dry_run=True,
         force=True,

@@ -1,7 +1,10 @@
 """`--list` names everything that the command line takes."""
 
+from making import a_spec
+
 from nanocl.cli import listing
 from nanocl.plugins.catalogue import INSTALLED
+from nanocl.protocols.shards import Shard
 
 
 def test_the_list_names_everything():
@@ -22,3 +25,15 @@ def test_the_list_names_everything():
         "pretrain_epochs=10",
     ):
         assert name in shown
+
+
+def test_a_run_is_a_line_with_its_state_digest_and_options():
+    run = a_spec("adamw", seed=3, lr=0.1)
+    line = listing.line(run, "to run")
+    assert line == f"to run    {run.digest}  split-digits adamw seed 3  adamw.lr=0.1"
+
+
+def test_a_shard_is_a_line_with_its_share_of_runs_and_learners():
+    grid = [a_spec(name, seed) for seed in range(2) for name in ("sgd", "adamw")]
+    line = listing.shard_line(Shard(1, 4), grid[:1], grid)
+    assert line == "nanocl: shard 1 of 4: 1 of 4 runs, 1 of 2 learners"

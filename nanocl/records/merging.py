@@ -1,0 +1,154 @@
+"""Results folders of several machines, merged into one: `python -m nanocl.report merge`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nanocl.records import RunSpec, UserError, damage, files, plain, store
+from nanocl.records.reservations import Reservations
+from nanocl.records.store import Problem
+
+PLACES = ("runs/**/*.json", *damage.PLACES)
+# what may differ where the numbers are equal; every other field is a measurement
+CIRCUMSTANCES = ("checksum", "cost", "environment", "spec", "data", "experiences", "weights")
+ELSEWHERE = "another call measures this run in the destination; merge again when it has ended"
+
+
+@dataclass
+class Merge:
+    """What a merge did.
+
+    Attributes:
+        copied: Files that are new in the destination.
+        equal: How many files were there already, with the same content.
+        kept: A line for each file of which another with equal numbers was kept.
+        refused: Files that were not copied, and why.
+        others: How many files of the folders are no records: pages, figures, checkpoints.
+    """
+
+    copied: list[Path] = field(default_factory=list)
+    equal: int = 0
+    kept: list[str] = field(default_factory=list)
+    refused: list[Problem] = field(default_factory=list)
+    others: int = 0
+
+
+def merge(folders: Sequence[Path], results_root: Path) -> Merge:
+    """Copy every record, probe and record of a study into one results folder; replace nothing.
+
+    Raises:
+        UserError: A folder does not exist or is the destination, the destination has a damaged
+            file where one is to be copied or cannot be written, or two files have different
+            numbers of one run. Nothing is copied then.
+    """
+    _check_folders(folders, results_root)
+    done = Merge()
+    new: dict[Path, Path] = {}  # relative path to the file that will be copied
+    conflicts: list[str] = []
+    for folder, path in _records(folders, done):
+        relative = path.relative_to(folder)
+        first = new.get(relative) or _present(relative, results_root)
+        if first is None:
+            new[relative] = path
+        else:
+            conflicts += _compare(path, first, done)
+    if conflicts:
+        raise UserError("nothing was merged:\n" + "\n".join(conflicts))
+    _copy(new, results_root, done)
+    return done
+
+
+def _check_folders(folders: Sequence[Path], results_root: Path) -> None:
+    if not folders:
+        raise UserError("merge takes results folders: merge FOLDER... --results DESTINATION")
+    for folder in folders:
+        if not folder.is_dir():
+            raise UserError(f"the results folder {str(folder)!r} does not exist")
+        if folder.resolve() == results_root.resolve():
+            raise UserError(f"{str(folder)!r} cannot be merged into itself; name another --results")
+
+
+def _records(folders: Sequence[Path], done: Merge) -> Iterator[tuple[Path, Path]]:
+    """The verified files of the folders, each after its folder."""
+    for folder in dict.fromkeys(folders):
+        paths = [path for place in PLACES for path in sorted(folder.glob(place))]
+        done.others += sum(path.is_file() for path in folder.rglob("*")) - len(paths)
+        for path in paths:
+            try:
+                _verify(path, folder)
+            except (ValueError, OSError) as error:
+                done.refused.append(Problem(path, store.one_line(error)))
+            else:
+                yield folder, path
+
+
+def _verify(path: Path, results_root: Path) -> None:
+    """Raise a ValueError or OSError that says what is wrong with a file."""
+    if _is_run(path.relative_to(results_root)):
+        store.load(path, results_root)
+        return
+    problem = damage.reason(path)
+    if problem:
+        raise ValueError(problem)
+
+
+def _is_run(relative: Path) -> bool:
+    return relative.parts[0] == "runs"
+
+
+def _present(relative: Path, results_root: Path) -> Path | None:
+    """The verified file of the destination; None if there is none."""
+    path = results_root / relative
+    if not path.exists():
+        return None
+    try:
+        _verify(path, results_root)
+    except (ValueError, OSError) as error:
+        raise UserError(
+            f"nothing was merged: {Problem(path, store.one_line(error))}; repair or delete it"
+        ) from error
+    return path
+
+
+def _compare(path: Path, first: Path, done: Merge) -> list[str]:
+    """Note a second file of one record; a line if its numbers are others."""
+    ours, theirs = plain.read(first), plain.read(path)
+    if ours == theirs:
+        done.equal += 1
+        return []
+    names = sorted(name for name in {*ours, *theirs} if ours.get(name) != theirs.get(name))
+    numbers = [name for name in names if name not in CIRCUMSTANCES]
+    if numbers:
+        return [f"{first} and {path} differ in {', '.join(numbers)}; delete the wrong one"]
+    names.remove("checksum")
+    done.kept.append(f"kept {first}; {path} has equal numbers and other {', '.join(names)}")
+    return []
+
+
+def _copy(new: Mapping[Path, Path], results_root: Path, done: Merge) -> None:
+    """Write the files; a run that another call measures in the destination is left to it."""
+    reservations = Reservations(
+        results_root / ".part", lambda spec: store.find(spec, results_root) is not None
+    )
+    try:
+        for relative, path in new.items():
+            spec = _spec(path) if _is_run(relative) else None
+            if spec and reservations.take(spec) != "taken":
+                done.refused.append(Problem(path, ELSEWHERE))
+                continue
+            content = files.read(path, plain.READ_LIMIT)
+            done.copied.append(files.write(results_root / relative, content))
+            if spec:
+                reservations.release(spec)
+    except OSError as error:
+        raise store.unwritable(results_root, error) from error
+    finally:
+        reservations.release_all()
+
+
+def _spec(path: Path) -> RunSpec:
+    spec: Mapping[str, Any] = plain.read(path)["spec"]
+    return RunSpec.from_dict(spec)

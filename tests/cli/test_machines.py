@@ -1,0 +1,29 @@
+"""Where runs are executed, as the command line says it."""
+
+import pytest
+
+from nanocl.cli.commandline import call
+from nanocl.cli.machines import Machines
+from nanocl.protocols.shards import Shard
+from nanocl.records import UserError
+
+
+def test_without_arguments_it_is_this_machine_and_the_whole_grid():
+    assert call([]).machines == Machines(Shard(1, 1), workers=0)
+
+
+def test_the_arguments_become_values():
+    asked = call(["--shard", "2/3", "--workers", "4"])
+    assert asked.machines == Machines(Shard(2, 3), workers=4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "right"),
+    [
+        (["--workers", "-1"], "--workers must be at least 1.*got -1"),
+        (["--shard", "4/3"], "--shard takes I/N.*got '4/3'"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_what_would_be_right(arguments, right):
+    with pytest.raises(UserError, match=right):
+        call(arguments)
