@@ -169,7 +169,7 @@ def _train(
     asked = replace(asked, measuring=_measuring(todo, asked))
     checkpoints = asked.results_root / ".part"
     files.sweep(checkpoints)
-    context = _checked_context(todo, asked, catalogue, checkpoints)
+    context, gpus = _checked_context(todo, asked, catalogue, checkpoints)
     reservations = Reservations(
         checkpoints, lambda spec: not asked.force and not _missing([spec], asked)
     )
@@ -181,6 +181,7 @@ def _train(
             workers=context.workers,
             on_progress=display.update,
             reservations=reservations,
+            gpus=gpus,
         ):
             if not asked.probe:
                 outcome = _stored(outcome, asked, checkpoints)
@@ -194,8 +195,8 @@ def _checked_context(
     asked: Call,
     catalogue: Catalogue,
     checkpoints: Path,
-) -> Context:
-    """How to run the specs, after each different learner was built once as a check."""
+) -> tuple[Context, tuple[str, ...]]:
+    """How to run the specs and on which GPUs, after each learner was built once as a check."""
     context = Context(
         catalogue=catalogue,
         data_root=asked.data_root,
@@ -206,10 +207,13 @@ def _checked_context(
         measuring=asked.measuring,
     )
     # in a worker, because it loads torch and the code of plugins
-    device = calls.call(entry.check, todo, context, on_notice=_show_notice)
-    automatic = 1 if device == "cuda" else _cores() // todo[0].training.threads
-    workers = max(1, min(asked.machines.workers or automatic, len(todo)))
-    return replace(context, device=device, workers=workers)
+    devices = calls.call(entry.check, todo, context, on_notice=_show_notice)
+    if asked.machines.runs_per_gpu > 1 and not devices.gpus:
+        print("nanocl: --runs-per-gpu has no effect, the runs are on the CPU", file=sys.stderr)
+    threads = todo[0].training.threads
+    automatic = devices.workers(_cores(), threads, asked.machines.runs_per_gpu)
+    workers = min(asked.machines.workers or automatic, len(todo))
+    return replace(context, device=devices.kind, workers=workers), devices.gpus
 
 
 def _measuring(todo: Sequence[RunSpec], asked: Call) -> Measuring:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from making import a_result, a_spec
 
-from nanocl.records import Progress
+from nanocl.records import Notice, Progress
 from nanocl.records.reservations import Reservations
 
 
@@ -21,6 +21,9 @@ def run_one(spec, tell):
         if where:
             Path(where).touch()
         os._exit(9)
+    if name == "tells-gpu":
+        tell(Notice(spec.digest, f"{os.getpid()} {os.environ.get('CUDA_VISIBLE_DEVICES')}"))
+        time.sleep(0.2)  # else one worker could take all runs
     if name == "sleeps":
         Path(where).write_text(str(os.getpid()))
         time.sleep(60)

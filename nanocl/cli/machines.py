@@ -16,11 +16,13 @@ class Machines:
 
     Attributes:
         shard: The part of the grid that this call runs.
-        workers: Runs at a time; 0 for one for each core.
+        workers: Runs at a time; 0 for one for each core, or `runs_per_gpu` for each GPU.
+        runs_per_gpu: Runs that share a GPU.
     """
 
     shard: Shard = WHOLE
     workers: int = 0
+    runs_per_gpu: int = 1
 
 
 THIS_ONE = Machines()
@@ -36,9 +38,12 @@ def machines(arguments: argparse.Namespace) -> Machines:
         raise UserError(
             f"--workers must be at least 1, or 0 for one per core, got {arguments.workers}"
         )
+    if arguments.runs_per_gpu < 1:
+        raise UserError(f"--runs-per-gpu must be at least 1, got {arguments.runs_per_gpu}")
     return Machines(
         shard=shards.parse(arguments.shard),
         workers=arguments.workers,
+        runs_per_gpu=arguments.runs_per_gpu,
     )
 
 
@@ -49,7 +54,14 @@ def add_arguments(p: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         metavar="N",
-        help="runs at a time; default: one per core",
+        help="runs at a time; default: one per core, or --runs-per-gpu for each GPU",
+    )
+    p.add_argument(
+        "--runs-per-gpu",
+        type=int,
+        default=1,
+        metavar="N",
+        help="small runs that share one GPU; default: 1",
     )
     p.add_argument(
         "--shard",

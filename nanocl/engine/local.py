@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
-import traceback
-from collections import deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.forkserver import ensure_running
 from multiprocessing.process import BaseProcess
 
+from nanocl.engine.outcomes import RunOne, outcome_of
 from nanocl.engine.processes import (
     CLOSED,
-    SAY_WHY,
     context,
     end_with_parent,
     ignoring_interrupts,
@@ -22,11 +22,10 @@ from nanocl.engine.processes import (
     start,
     stop,
 )
+from nanocl.engine.waiting import Waiting
 from nanocl.records import Notice, Progress, RunFailure, RunResult, RunSpec
 from nanocl.records.reservations import Reservations
 
-RunOne = Callable[..., RunResult]
-Message = Progress | Notice | RunResult | RunFailure
 TRIES = 2  # a worker killed for lack of memory may succeed when others have ended
 PAUSE = 1.0  # seconds between looks at runs that other processes measure
 
@@ -47,6 +46,7 @@ def run_all(
     workers: int,
     on_progress: Callable[[Progress | Notice], None] = lambda progress: None,
     reservations: Reservations | None = None,
+    gpus: Sequence[str] = (),
 ) -> Iterator[RunResult | RunFailure]:
     """Execute runs in `workers` processes.
 
@@ -56,39 +56,32 @@ def run_all(
         workers: Processes at a time.
         on_progress: Called in this process with what the workers send while they run.
         reservations: Runs that other processes measure are left to them.
+        gpus: GPUs as CUDA_VISIBLE_DEVICES names them; each worker sees one of them only, and they
+            have equal numbers of workers.
 
     Yields:
         One result or failure for each spec that this process ran, in the order in which they end. A
         reservation is released when the caller asks for the next one.
     """
-    pool = _Pool(run_one)
-    waiting = deque((spec, 1) for spec in specs)
-    elsewhere: list[RunSpec] = []
+    pool = _Pool(run_one, gpus)
+    waiting = Waiting(specs, reservations)
     try:
-        while waiting or pool.busy or elsewhere:
-            while waiting and len(pool.busy) < workers:
-                spec, attempt = waiting.popleft()
-                state = reservations.take(spec) if reservations and attempt == 1 else "taken"
-                if state == "taken":
-                    pool.start(spec, attempt)
-                elif state == "busy":
-                    elsewhere.append(spec)
-            if elsewhere and len(pool.busy) < workers:
+        while waiting or pool.busy:
+            while len(pool.busy) < workers and (run := waiting.take()):
+                pool.start(*run)
+            if waiting.elsewhere and len(pool.busy) < workers:
                 if not pool.busy:
                     time.sleep(PAUSE)
-                waiting.extend((spec, 1) for spec in elsewhere)
-                elsewhere.clear()
-            for outcome in pool.outcomes(on_progress, timeout=PAUSE if waiting else None):
+                waiting.look_again()
+            for outcome in pool.outcomes(on_progress, timeout=PAUSE if waiting.here else None):
                 if isinstance(outcome, _Death) and outcome.attempt < TRIES:
-                    waiting.append((outcome.spec, outcome.attempt + 1))
+                    waiting.again(outcome.spec, outcome.attempt + 1)
                     continue
                 yield outcome.failure() if isinstance(outcome, _Death) else outcome
-                if reservations:
-                    reservations.release(outcome.spec)
+                waiting.release(outcome.spec)
     finally:
         pool.end()
-        if reservations:
-            reservations.release_all()
+        waiting.release_all()
 
 
 @dataclass(frozen=True)
@@ -112,20 +105,33 @@ class _Pool:
     """Worker processes: those with a run, and those that wait for one."""
 
     run_one: RunOne
+    gpus: Sequence[str] = ()
     busy: dict[Connection, tuple[BaseProcess, RunSpec, int]] = field(default_factory=dict)
     idle: list[tuple[Connection, BaseProcess]] = field(default_factory=list)
+    gpu_of: dict[Connection, str] = field(default_factory=dict)
 
     def start(self, spec: RunSpec, attempt: int) -> None:
         """Give a run to an idle worker, or to a new one; an idle worker may have died."""
         while True:
-            connection, process = self.idle.pop() if self.idle else start(_serve, self.run_one)
+            connection, process = self.idle.pop() if self.idle else self._new_worker()
             try:
                 connection.send(spec)
             except CLOSED:
+                self.gpu_of.pop(connection, None)
                 stop(connection, process)
                 continue
             self.busy[connection] = (process, spec, attempt)
             return
+
+    def _new_worker(self) -> tuple[Connection, BaseProcess]:
+        """A worker on the GPU that has the fewest."""
+        if not self.gpus:
+            return start(_serve, self.run_one)
+        taken = Counter(self.gpu_of.values())
+        gpu = min(self.gpus, key=lambda name: taken[name])
+        connection, process = start(_serve, self.run_one, gpu)
+        self.gpu_of[connection] = gpu
+        return connection, process
 
     def outcomes(
         self,
@@ -147,6 +153,7 @@ class _Pool:
                 yield message
                 continue
             process.join()
+            self.gpu_of.pop(connection, None)
             connection.close()
             yield _Death(spec, attempt, process.exitcode)
 
@@ -158,8 +165,10 @@ class _Pool:
             stop(connection, process)
 
 
-def _serve(connection: Connection, run_one: RunOne) -> None:
+def _serve(connection: Connection, run_one: RunOne, gpu: str = "") -> None:
     """A worker: run what comes, until the other end is closed."""
+    if gpu:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu  # torch looks at it when it first uses CUDA
     threading.Thread(target=end_with_parent, daemon=True).start()
     while True:
         try:
@@ -167,17 +176,9 @@ def _serve(connection: Connection, run_one: RunOne) -> None:
         except CLOSED:
             return
         try:
-            answer: RunResult | RunFailure = run_one(spec, tell=connection.send)
+            answer = outcome_of(run_one, spec, tell=connection.send)
         except (KeyboardInterrupt, BrokenPipeError, ConnectionResetError):
             return
-        except SystemExit as error:
-            answer = RunFailure(
-                spec,
-                f"code of the run called sys.exit({error.code!r}); {SAY_WHY}",
-                traceback.format_exc(),
-            )
-        except Exception as error:
-            answer = RunFailure(spec, f"{type(error).__name__}: {error}", traceback.format_exc())
         try:
             connection.send(answer)
         except CLOSED:

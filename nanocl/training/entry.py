@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 
 from nanocl.records import Notice, Progress, RunResult, RunSpec
 from nanocl.training.context import Context
+from nanocl.training.devices import Devices, devices
 
 Tell = Callable[[Progress | Notice], None]
 
 
-def check(specs: Sequence[RunSpec], context: Context, tell: Tell) -> str:
-    """Build each different learner once, before any training; returns the device of the runs.
+def check(specs: Sequence[RunSpec], context: Context, tell: Tell) -> Devices:
+    """Build each different learner once, before any training; returns the devices of the runs.
 
     Raises:
         UserError: A mistake in the specs, or no such device.
@@ -22,13 +23,13 @@ def check(specs: Sequence[RunSpec], context: Context, tell: Tell) -> str:
     def show(message: Warning | str, *_: object, **__: object) -> None:
         tell(Notice("", str(message)))
 
-    device = assembly.choose_device(context.device)
+    kind = assembly.choose_device(context.device)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.filterwarnings("default", module=r"nanocl\b")
         warnings.showwarning = show
         assembly.check(specs, context)
-    return device
+    return devices(kind)
 
 
 def run_one(spec: RunSpec, context: Context, tell: Tell | None = None) -> RunResult:

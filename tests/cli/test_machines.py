@@ -9,18 +9,19 @@ from nanocl.records import UserError
 
 
 def test_without_arguments_it_is_this_machine_and_the_whole_grid():
-    assert call([]).machines == Machines(Shard(1, 1), workers=0)
+    assert call([]).machines == Machines(Shard(1, 1), workers=0, runs_per_gpu=1)
 
 
 def test_the_arguments_become_values():
-    asked = call(["--shard", "2/3", "--workers", "4"])
-    assert asked.machines == Machines(Shard(2, 3), workers=4)
+    asked = call(["--shard", "2/3", "--workers", "4", "--runs-per-gpu", "2"])
+    assert asked.machines == Machines(Shard(2, 3), workers=4, runs_per_gpu=2)
 
 
 @pytest.mark.parametrize(
     ("arguments", "right"),
     [
         (["--workers", "-1"], "--workers must be at least 1.*got -1"),
+        (["--runs-per-gpu", "0"], "--runs-per-gpu must be at least 1, got 0"),
         (["--shard", "4/3"], "--shard takes I/N.*got '4/3'"),
     ],
 )

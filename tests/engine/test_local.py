@@ -1,18 +1,23 @@
 """Every run comes back once, as a result or a failure, whatever happens in its process."""
 
+import functools
 import multiprocessing
 import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from making import a_result, a_spec
 from pretended import run_one
+from small_runs import numbers, spec
 
 from nanocl.engine import local
-from nanocl.records import RunFailure, RunResult
+from nanocl.records import Notice, RunFailure, RunResult
+from nanocl.training import entry
+from nanocl.training.context import Context
 
 
 def outcomes(*names, workers=2, messages=None):
@@ -127,22 +132,34 @@ def test_runs_of_other_processes_are_left_to_them(monkeypatch):
     assert elsewhere.released == [1] and elsewhere.asked == 3
 
 
-def test_a_run_that_calls_exit_is_told_as_what_it_is():
-    class Pipe:
-        def __init__(self):
-            self.sent, self.specs = [], ["a spec"]
-            self.send = self.sent.append
+@pytest.mark.parametrize(("gpus", "workers"), [(("2", "5"), 4), (("MIG-7",), 3)])
+def test_each_worker_sees_one_gpu_and_gpus_have_equally_many_workers(gpus, workers):
+    specs = [a_spec("tells-gpu", seed) for seed in range(workers)]
+    messages = []
+    running = local.run_all(run_one, specs, workers=workers, on_progress=messages.append, gpus=gpus)
+    assert len(list(running)) == workers
+    told = {message.text for message in messages if isinstance(message, Notice)}
+    seen = Counter(text.split()[1] for text in told)
+    assert len(told) == workers and seen == dict.fromkeys(gpus, workers // len(gpus))
 
-        def recv(self):
-            if not self.specs:
-                raise EOFError
-            return self.specs.pop()
 
-    pipe = Pipe()
-    local._serve(pipe, lambda spec, tell: sys.exit(7))
-    assert [type(answer) for answer in pipe.sent] == [
-        RunFailure
-    ] and "called sys.exit(7)" in pipe.sent[0].error
+def test_the_worker_after_one_that_died_takes_its_gpu(tmp_path):
+    specs = [a_spec(f"dies-once@{tmp_path / 'mark'}"), *(a_spec("tells-gpu", s) for s in (1, 2))]
+    messages = []
+    running = local.run_all(run_one, specs, workers=1, on_progress=messages.append, gpus=("0", "1"))
+    assert len(list(running)) == 3
+    seen = {m.text.split()[1] for m in messages if isinstance(m, Notice)}
+    assert seen == {"0"}
+
+
+@pytest.mark.gpu
+def test_two_runs_on_one_gpu_have_the_numbers_of_runs_alone():
+    specs = [spec("adamw", seed) for seed in range(2)]
+    run = functools.partial(entry.run_one, context=Context(device="cuda", workers=2))
+    shared = {one.spec.seed: one for one in local.run_all(run, specs, workers=2, gpus=("0",))}
+    for alone in local.run_all(run, specs, workers=1):
+        assert numbers(shared[alone.spec.seed]) == numbers(alone)
+        assert shared[alone.spec.seed].cost.workers == 2
 
 
 def test_runs_that_other_processes_have_all_measured_end_the_call_at_once():

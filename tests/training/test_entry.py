@@ -10,6 +10,7 @@ from small_runs import spec
 from nanocl.records import UserError
 from nanocl.training import assembly, entry, experiment
 from nanocl.training.context import Context
+from nanocl.training.devices import Devices
 
 
 def test_the_entry_loads_no_torch():
@@ -18,9 +19,9 @@ def test_the_entry_loads_no_torch():
     assert shown.stdout.strip() == "False"
 
 
-def test_a_check_names_the_mistake_and_otherwise_the_device():
+def test_a_check_names_the_mistake_and_otherwise_the_devices():
     told = []
-    assert entry.check([spec("sgd")], Context(device="cpu"), told.append) == "cpu"
+    assert entry.check([spec("sgd")], Context(device="cpu"), told.append) == Devices("cpu")
     with pytest.raises(UserError, match="lr"):
         entry.check([spec("sgd", settings={"sgd": {"lr": "-1"}})], Context(), told.append)
     assert told == []

@@ -1,0 +1,42 @@
+"""A run's end is a result or a failure that says why, unless nobody waits for it."""
+
+import sys
+
+import pytest
+from making import a_result, a_spec
+
+from nanocl.engine.outcomes import outcome_of
+from nanocl.records import RunFailure
+
+
+def test_a_result_is_passed_on_with_the_values_that_the_run_gets():
+    received = []
+
+    def run_one(spec, tell):
+        received.append(tell)
+        return a_result(spec)
+
+    assert outcome_of(run_one, a_spec(), tell=7) == a_result(a_spec()) and received == [7]
+
+
+def test_an_error_is_a_failure_with_its_traceback():
+    def raises(spec):
+        raise ValueError("no such thing")
+
+    outcome = outcome_of(raises, a_spec())
+    assert isinstance(outcome, RunFailure) and outcome.error == "ValueError: no such thing"
+    assert "in raises" in outcome.details
+
+
+def test_a_run_that_calls_exit_is_told_as_what_it_is():
+    outcome = outcome_of(lambda spec: sys.exit(7), a_spec())
+    assert isinstance(outcome, RunFailure) and "called sys.exit(7)" in outcome.error
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, BrokenPipeError, ConnectionResetError])
+def test_an_end_of_the_caller_is_raised(error):
+    def ends(spec):
+        raise error
+
+    with pytest.raises(error):
+        outcome_of(ends, a_spec())
