@@ -6,7 +6,8 @@ import functools
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,8 +33,11 @@ from nanocl.records import (
 from nanocl.records.measuring import Measuring
 from nanocl.records.reservations import Reservations
 from nanocl.reporting import tables
-from nanocl.training import checkpoint_files, entry
+from nanocl.training import checkpoint_files, elsewhere, entry
 from nanocl.training.context import Context
+from nanocl.training.devices import Devices
+
+RunAll = Callable[..., Generator[RunResult | RunFailure]]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -167,36 +171,8 @@ def _train(
     from nanocl.cli.progress import Display  # here, because it loads rich
 
     asked = replace(asked, measuring=_measuring(todo, asked))
-    checkpoints = asked.results_root / ".part"
+    checkpoints = asked.results_root / elsewhere.CHECKPOINTS
     files.sweep(checkpoints)
-    context, gpus = _checked_context(todo, asked, catalogue, checkpoints)
-    reservations = Reservations(
-        checkpoints, lambda spec: not asked.force and not _missing([spec], asked)
-    )
-    outcomes = []
-    with Display(todo, measured=total - len(todo)) as display:
-        for outcome in local.run_all(
-            functools.partial(entry.run_one, context=context),
-            todo,
-            workers=context.workers,
-            on_progress=display.update,
-            reservations=reservations,
-            gpus=gpus,
-        ):
-            if not asked.probe:
-                outcome = _stored(outcome, asked, checkpoints)
-            outcomes.append(outcome)
-            display.finish(outcome)
-    return outcomes
-
-
-def _checked_context(
-    todo: Sequence[RunSpec],
-    asked: Call,
-    catalogue: Catalogue,
-    checkpoints: Path,
-) -> tuple[Context, tuple[str, ...]]:
-    """How to run the specs and on which GPUs, after each learner was built once as a check."""
     context = Context(
         catalogue=catalogue,
         data_root=asked.data_root,
@@ -206,14 +182,67 @@ def _checked_context(
         probes=probes.folder(asked.results_root) if asked.probe else None,
         measuring=asked.measuring,
     )
-    # in a worker, because it loads torch and the code of plugins
-    devices = calls.call(entry.check, todo, context, on_notice=_show_notice)
+    reservations = Reservations(
+        checkpoints, lambda spec: not asked.force and not _missing([spec], asked)
+    )
+    engine = _on_cluster if asked.machines.engine == "ray" else _here
+    outcomes = []
+    with (
+        engine(todo, asked, context) as run_all,
+        Display(todo, measured=total - len(todo)) as display,
+        closing(run_all(todo, on_progress=display.update, reservations=reservations)) as running,
+    ):
+        for outcome in running:
+            if not asked.probe:
+                outcome = _stored(outcome, asked, checkpoints)
+            outcomes.append(outcome)
+            display.finish(outcome)
+    return outcomes
+
+
+@contextmanager
+def _here(todo: Sequence[RunSpec], asked: Call, context: Context) -> Iterator[RunAll]:
+    """The engine of this machine, after each different learner was built once as a check."""
+    devices = _checked(todo, context)
     if asked.machines.runs_per_gpu > 1 and not devices.gpus:
         print("nanocl: --runs-per-gpu has no effect, the runs are on the CPU", file=sys.stderr)
     threads = todo[0].training.threads
     automatic = devices.workers(_cores(), threads, asked.machines.runs_per_gpu)
     workers = min(asked.machines.workers or automatic, len(todo))
-    return replace(context, device=devices.kind, workers=workers), devices.gpus
+    run_one = functools.partial(
+        entry.run_one, context=replace(context, device=devices.kind, workers=workers)
+    )
+    yield functools.partial(local.run_all, run_one, workers=workers, gpus=devices.gpus)
+
+
+@contextmanager
+def _on_cluster(todo: Sequence[RunSpec], asked: Call, context: Context) -> Iterator[RunAll]:
+    """The engine of a Ray cluster, after the same check here."""
+    try:
+        from nanocl.engine import ray, ray_machines
+    except ImportError as error:
+        raise UserError(
+            f"--engine ray needs the package ray; pip install 'nanocl[ray]' ({error})"
+        ) from error
+    _checked(todo, replace(context, device="cpu"))
+    with ray_machines.connected(asked.machines.address):
+        device = ray_machines.device(context.device)
+        workers = min(asked.machines.workers or len(todo), len(todo))
+        contents = elsewhere.data_files(todo, asked.data_root)
+        cluster = ray.Cluster(
+            functools.partial(elsewhere.checkpoint_of, results_root=asked.results_root),
+            functools.partial(elsewhere.keep, results_root=asked.results_root),
+            shared=contents,
+            runs_per_gpu=asked.machines.runs_per_gpu if device == "cuda" else 0,
+        )
+        context = replace(context, device=device, workers=workers)
+        run_one = elsewhere.Elsewhere(context, elsewhere.key_of(contents))
+        yield functools.partial(cluster.run_all, run_one, workers=workers)
+
+
+def _checked(todo: Sequence[RunSpec], context: Context) -> Devices:
+    # in a worker, because it loads torch and the code of plugins
+    return calls.call(entry.check, todo, context, on_notice=_show_notice)
 
 
 def _measuring(todo: Sequence[RunSpec], asked: Call) -> Measuring:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from dataclasses import dataclass
 
 from nanocl.protocols import shards
@@ -18,11 +19,15 @@ class Machines:
         shard: The part of the grid that this call runs.
         workers: Runs at a time; 0 for one for each core, or `runs_per_gpu` for each GPU.
         runs_per_gpu: Runs that share a GPU.
+        engine: `local` for this machine, or `ray` for a cluster.
+        address: Of the cluster: `auto` or `HOST:PORT`.
     """
 
     shard: Shard = WHOLE
     workers: int = 0
     runs_per_gpu: int = 1
+    engine: str = "local"
+    address: str = "auto"
 
 
 THIS_ONE = Machines()
@@ -40,10 +45,19 @@ def machines(arguments: argparse.Namespace) -> Machines:
         )
     if arguments.runs_per_gpu < 1:
         raise UserError(f"--runs-per-gpu must be at least 1, got {arguments.runs_per_gpu}")
+    address = arguments.address or "auto"
+    if arguments.address and arguments.engine != "ray":
+        raise UserError(f"--address needs --engine ray, got --engine {arguments.engine}")
+    if address != "auto" and not re.fullmatch(r"[^\s:/]+:[0-9]{1,5}", address):
+        raise UserError(
+            f"--address must be auto or HOST:PORT, such as 10.0.0.1:6379, got {address!r}"
+        )
     return Machines(
         shard=shards.parse(arguments.shard),
         workers=arguments.workers,
         runs_per_gpu=arguments.runs_per_gpu,
+        engine=arguments.engine,
+        address=address,
     )
 
 
@@ -69,4 +83,16 @@ def add_arguments(p: argparse.ArgumentParser) -> None:
         metavar="I/N",
         help="run part I of N of the grid, such as 2/5; `python -m nanocl.report merge` joins the "
         "results folders",
+    )
+    p.add_argument(
+        "--engine",
+        default="local",
+        choices=("local", "ray"),
+        help="where runs are executed: this machine, or a Ray cluster; default: local",
+    )
+    p.add_argument(
+        "--address",
+        default="",
+        metavar="auto|HOST:PORT",
+        help="the Ray cluster; default: auto, the one that this machine belongs to",
     )

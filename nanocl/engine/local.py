@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.forkserver import ensure_running
 from multiprocessing.process import BaseProcess
 
 from nanocl.engine.outcomes import RunOne, outcome_of
+from nanocl.engine.pools import Death, run_in
 from nanocl.engine.processes import (
     CLOSED,
     context,
@@ -22,12 +22,10 @@ from nanocl.engine.processes import (
     start,
     stop,
 )
-from nanocl.engine.waiting import Waiting
 from nanocl.records import Notice, Progress, RunFailure, RunResult, RunSpec
 from nanocl.records.reservations import Reservations
 
 TRIES = 2  # a worker killed for lack of memory may succeed when others have ended
-PAUSE = 1.0  # seconds between looks at runs that other processes measure
 
 
 def warm_up() -> None:
@@ -47,7 +45,7 @@ def run_all(
     on_progress: Callable[[Progress | Notice], None] = lambda progress: None,
     reservations: Reservations | None = None,
     gpus: Sequence[str] = (),
-) -> Iterator[RunResult | RunFailure]:
+) -> Generator[RunResult | RunFailure]:
     """Execute runs in `workers` processes.
 
     Args:
@@ -63,41 +61,13 @@ def run_all(
         One result or failure for each spec that this process ran, in the order in which they end. A
         reservation is released when the caller asks for the next one.
     """
-    pool = _Pool(run_one, gpus)
-    waiting = Waiting(specs, reservations)
-    try:
-        while waiting or pool.busy:
-            while len(pool.busy) < workers and (run := waiting.take()):
-                pool.start(*run)
-            if waiting.elsewhere and len(pool.busy) < workers:
-                if not pool.busy:
-                    time.sleep(PAUSE)
-                waiting.look_again()
-            for outcome in pool.outcomes(on_progress, timeout=PAUSE if waiting.here else None):
-                if isinstance(outcome, _Death) and outcome.attempt < TRIES:
-                    waiting.again(outcome.spec, outcome.attempt + 1)
-                    continue
-                yield outcome.failure() if isinstance(outcome, _Death) else outcome
-                waiting.release(outcome.spec)
-    finally:
-        pool.end()
-        waiting.release_all()
-
-
-@dataclass(frozen=True)
-class _Death:
-    """The end of a worker in the middle of a run."""
-
-    spec: RunSpec
-    attempt: int
-    exit_code: int | None
-
-    def failure(self) -> RunFailure:
-        return RunFailure(
-            self.spec,
-            f"the worker process died {TRIES} times (exit code {self.exit_code}); too little "
-            "memory is the usual cause: try fewer --workers",
-        )
+    return run_in(
+        _Pool(run_one, gpus),
+        specs,
+        workers=workers,
+        on_progress=on_progress,
+        reservations=reservations,
+    )
 
 
 @dataclass
@@ -137,7 +107,7 @@ class _Pool:
         self,
         on_progress: Callable[[Progress | Notice], None],
         timeout: float | None,
-    ) -> Iterator[RunResult | RunFailure | _Death]:
+    ) -> Iterator[RunResult | RunFailure | Death]:
         """Wait for the workers; what they report, and who died."""
         if not self.busy:
             return  # waiting for nothing would never end
@@ -155,7 +125,13 @@ class _Pool:
             process.join()
             self.gpu_of.pop(connection, None)
             connection.close()
-            yield _Death(spec, attempt, process.exitcode)
+            yield Death(
+                spec,
+                attempt,
+                TRIES,
+                f"the worker process died {TRIES} times (exit code {process.exitcode}); too little "
+                "memory is the usual cause: try fewer --workers",
+            )
 
     def end(self) -> None:
         """End every worker."""

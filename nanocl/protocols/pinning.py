@@ -26,9 +26,9 @@ def pin(
     pinned = []
     for spec in specs:
         image_size = _image_size(spec.stream)
-        data_sets = (_data_sets(spec), image_size)
-        if data_sets not in fingerprints:
-            fingerprints[data_sets] = _fingerprint(*data_sets, data_root, download)
+        named = (data_sets(spec), image_size)
+        if named not in fingerprints:
+            fingerprints[named] = _fingerprint(*named, data_root, download)
         model = (repr(spec.model), image_size)
         if model not in models:
             models[model] = backbones.pinned(
@@ -37,11 +37,11 @@ def pin(
                 image_size=image_size,
                 download=download,
             )
-        pinned.append(replace(spec, model=models[model], data=fingerprints[data_sets]))
+        pinned.append(replace(spec, model=models[model], data=fingerprints[named]))
     return pinned
 
 
-def _data_sets(spec: RunSpec) -> str:
+def data_sets(spec: RunSpec) -> str:
     """The names of the data sets of a spec, joined by commas; '' for a synthetic stream."""
     from nanocl import data  # here, because it loads numpy: `--help` and `--list` work without it
 

@@ -29,6 +29,7 @@ __all__ = [
     "RunFailure",
     "RunResult",
     "RunSpec",
+    "SavedFile",
     "Summary",
     "Training",
     "UserError",
@@ -203,6 +204,21 @@ class Notice:
 
     digest: str
     text: str
+
+
+@dataclass(frozen=True)
+class SavedFile:
+    """A file of a run on another machine, such as its checkpoint.
+
+    Attributes:
+        digest: Of the run.
+        path: Where it belongs, relative to the results folder, with `/`.
+        content: All of it.
+    """
+
+    digest: str
+    path: str
+    content: bytes
 
 
 @dataclass(frozen=True)

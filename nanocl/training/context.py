@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +24,7 @@ class Context:
             them after experiences only.
         probes: Folder for what a `MagnitudeProbe` sees; a probed run then starts from nothing.
             None probes nothing.
+        on_written: Called with each file of a checkpoint that was written; None calls nothing.
         measuring: Which experiences are tested, and when.
     """
 
@@ -33,4 +35,5 @@ class Context:
     checkpoints: Path | None = None
     checkpoint_minutes: float = 5.0
     probes: Path | None = None
+    on_written: Callable[[Path], None] | None = None
     measuring: Measuring = field(default_factory=Measuring)

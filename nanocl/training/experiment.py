@@ -66,6 +66,7 @@ def _run(
     if path:
         minutes = context.checkpoint_minutes
         saving = Saving(path, spec, learner, meter, drift, minutes, notify)
+        saving.on_written = context.on_written or saving.on_written
     so_far = saving.resume() if saving else None
     probe = MagnitudeProbe()
     if context.probes:

@@ -25,6 +25,7 @@ class Saving:
         spec, learner, meter, drift: The run.
         minutes: From one checkpoint to the next within an experience; 0 writes none there.
         notify: Called with what the caller should know.
+        on_written: Called with each file of a checkpoint that was written.
     """
 
     path: Path
@@ -34,6 +35,7 @@ class Saving:
     drift: DriftMeter
     minutes: float
     notify: Callable[[str], None]
+    on_written: Callable[[Path], None] = lambda path: None
 
     def resume(self) -> Outcome | None:
         """Put the learner where the checkpoint was written; None without one.
@@ -66,6 +68,7 @@ class Saving:
         """Write the checkpoint."""
         try:
             checkpoint.save(self.path, self.spec, self.learner, self.meter, self.drift, outcome)
+            self.on_written(self.path)
         except (OSError, checkpoint.Unsavable) as error:
             self._say(error)
         self._written = time.monotonic()
@@ -77,6 +80,7 @@ class Saving:
         try:
             with self.meter.paused():
                 checkpoint.save_within(self.path, self.spec, self.learner, self.meter)
+                self.on_written(within(self.path))
         except (OSError, checkpoint.Unsavable) as error:
             self._say(error)
         self._written = time.monotonic()

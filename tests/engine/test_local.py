@@ -14,7 +14,7 @@ from making import a_result, a_spec
 from pretended import run_one
 from small_runs import numbers, spec
 
-from nanocl.engine import local
+from nanocl.engine import local, pools
 from nanocl.records import Notice, RunFailure, RunResult
 from nanocl.training import entry
 from nanocl.training.context import Context
@@ -125,7 +125,7 @@ class Elsewhere:
 
 
 def test_runs_of_other_processes_are_left_to_them(monkeypatch):
-    monkeypatch.setattr(local, "PAUSE", 0.05)
+    monkeypatch.setattr(pools, "PAUSE", 0.05)
     specs, elsewhere = [a_spec("sgd", seed) for seed in range(3)], Elsewhere()
     outcomes = list(local.run_all(run_one, specs, workers=1, reservations=elsewhere))
     assert outcomes == [a_result(specs[1])]

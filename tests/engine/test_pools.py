@@ -2,7 +2,7 @@
 
 from making import a_spec
 
-from nanocl.engine.waiting import Waiting
+from nanocl.engine.pools import _Waiting as Waiting
 
 SPECS = [a_spec("sgd", seed) for seed in range(3)]
 
