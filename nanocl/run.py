@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import shutil
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -14,7 +13,7 @@ from pathlib import Path
 from nanocl import studies
 from nanocl.cli import failures, listing, signals
 from nanocl.cli.commandline import Call, call
-from nanocl.engine import calls, local
+from nanocl.engine import calls, local, processes
 from nanocl.plugins.catalogue import Catalogue
 from nanocl.protocols import suite
 from nanocl.protocols.pinning import pin
@@ -33,6 +32,7 @@ from nanocl.records import (
 from nanocl.records.measuring import Measuring
 from nanocl.records.reservations import Reservations
 from nanocl.reporting import tables
+from nanocl.studies import command
 from nanocl.training import checkpoint_files, elsewhere, entry
 from nanocl.training.context import Context
 from nanocl.training.devices import Devices
@@ -63,7 +63,7 @@ def _call(asked: Call) -> int:
     strategies = asked.request.strategies
     study = None if strategies else studies.find(asked.request.stream, catalogue)
     if study:
-        return _study(study, asked)
+        return command.run(study, asked)
     return _run(asked, catalogue)
 
 
@@ -109,45 +109,6 @@ def _show(runs: Sequence[RunSpec], measured_now: int, asked: Call) -> None:
         f"{len(results)} of {len(runs)} runs measured, {measured_now} of them now; records in "
         f"{asked.results_root / 'runs'}; python -m nanocl.report writes tables and leaderboard"
     )
-
-
-def _study(study: studies.TrainedStudy, asked: Call) -> int:
-    request = asked.request
-    for option, value in (
-        ("--set", request.settings),
-        ("--model", request.model),
-        ("--scenario", request.scenario),
-        ("--shard", asked.machines.shard != WHOLE),
-    ):
-        if value:
-            raise UserError(
-                f"the study of {request.stream} takes no {option}; name strategies with "
-                "--strategy to run them one by one"
-            )
-    tier = request.tier
-    seeds = request.seeds
-    for path in study.damaged(asked.results_root, tier=tier, seeds=seeds):
-        print(f"nanocl: ignoring damaged record {path}; re-running", file=sys.stderr)
-    if asked.dry_run:
-        parts = study.listing(asked.results_root, tier=tier, seeds=seeds)
-        for digest, words, measured in parts:
-            print(f"{'measured' if measured else 'to run':<9} {digest}  {words}")
-        print(f"{len(parts)} parts of the study, {sum(part[2] for part in parts)} measured")
-        return 0
-    from nanocl.cli.progress import StudyDisplay  # here, because it loads rich
-
-    workers = asked.machines.workers or _cores()
-    with StudyDisplay(f"study {request.stream}") as display:
-        text = study.run(
-            asked.results_root,
-            workers,
-            display.update,
-            tier=tier,
-            seeds=seeds,
-            force=asked.force,
-        )
-    print(text)
-    return 0
 
 
 def _missing(runs: Sequence[RunSpec], asked: Call) -> list[RunSpec]:
@@ -207,7 +168,7 @@ def _here(todo: Sequence[RunSpec], asked: Call, context: Context) -> Iterator[Ru
     if asked.machines.runs_per_gpu > 1 and not devices.gpus:
         print("nanocl: --runs-per-gpu has no effect, the runs are on the CPU", file=sys.stderr)
     threads = todo[0].training.threads
-    automatic = devices.workers(_cores(), threads, asked.machines.runs_per_gpu)
+    automatic = devices.workers(processes.cores(), threads, asked.machines.runs_per_gpu)
     workers = min(asked.machines.workers or automatic, len(todo))
     run_one = functools.partial(
         entry.run_one, context=replace(context, device=devices.kind, workers=workers)
@@ -224,8 +185,8 @@ def _on_cluster(todo: Sequence[RunSpec], asked: Call, context: Context) -> Itera
         raise UserError(
             f"--engine ray needs the package ray; pip install 'nanocl[ray]' ({error})"
         ) from error
-    _checked(todo, replace(context, device="cpu"))
     with ray_machines.connected(asked.machines.address):
+        _checked(todo, replace(context, device="cpu"))
         device = ray_machines.device(context.device)
         workers = min(asked.machines.workers or len(todo), len(todo))
         contents = elsewhere.data_files(todo, asked.data_root)
@@ -235,7 +196,8 @@ def _on_cluster(todo: Sequence[RunSpec], asked: Call, context: Context) -> Itera
             shared=contents,
             runs_per_gpu=asked.machines.runs_per_gpu if device == "cuda" else 0,
         )
-        context = replace(context, device=device, workers=workers)
+        data_root = asked.data_root and asked.data_root.expanduser().absolute()
+        context = replace(context, device=device, workers=workers, data_root=data_root)
         run_one = elsewhere.Elsewhere(context, elsewhere.key_of(contents))
         yield functools.partial(cluster.run_all, run_one, workers=workers)
 
@@ -302,12 +264,6 @@ def _dry_run(runs: Sequence[RunSpec], asked: Call, catalogue: Catalogue) -> int:
     if note:
         print(note, file=sys.stderr)
     return 0
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 if __name__ == "__main__":

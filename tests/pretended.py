@@ -2,11 +2,12 @@
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from making import a_result, a_spec
 
-from nanocl.records import Notice, Progress
+from nanocl.records import Notice, Progress, SavedFile
 from nanocl.records.reservations import Reservations
 
 
@@ -29,6 +30,22 @@ def run_one(spec, tell):
         time.sleep(60)
     tell(Progress(spec.digest, 1, 1, 1, 1, 0.5, 1.0))
     return a_result(spec)
+
+
+def run_on_cluster(spec, tell, contents, fetch, workers):
+    """As `run_one`, for the engine of a cluster."""
+    if spec.strategy_name == "echoes":
+        for path, content in {**contents, **fetch()}.items():
+            tell(SavedFile(spec.digest, path, content))
+
+    def tell_more(message):
+        tell(replace(message, text=f"{message.text} {workers}") if is_notice(message) else message)
+
+    return run_one(spec, tell_more)
+
+
+def is_notice(message):
+    return isinstance(message, Notice)
 
 
 def hold(folder, connection):

@@ -119,7 +119,7 @@ def test_a_file_has_at_most_300_lines(path):
     "command", ["nanocl", "nanocl.run", "nanocl.report", "nanocl.memory", "nanocl.protocols.suite"]
 )
 def test_commands_load_without_torch(command):
-    heavy = "{'torch', 'avalanche', 'torchvision'}"
+    heavy = "{'torch', 'avalanche', 'torchvision', 'ray'}"
     code = f"import sys, {command}; print(sorted({heavy} & set(sys.modules)))"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"

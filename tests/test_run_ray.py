@@ -1,6 +1,7 @@
-"""Two machines of a Ray cluster, one of them lost: every run has the numbers it has here."""
+"""`python -m nanocl.run --engine ray` on two machines: numbers are those of this one, always."""
 
 import os
+import shutil
 import signal
 import time
 from collections import Counter
@@ -8,13 +9,17 @@ from pathlib import Path
 
 import pytest
 from commands import command, started
+from pictures import pictures, write_zip
+from ray_clusters import at_most, cluster_of
 from small_runs import numbers
 
+import nanocl
 from nanocl.records import store
 
 pytestmark = pytest.mark.ray
 
 WAITS = '''
+import os
 import time
 from pathlib import Path
 from nanocl.strategies import Strategy
@@ -31,7 +36,6 @@ class Waits(Strategy):
         self.folder = folder
 
     def before_training_exp(self, strategy, **kwargs):
-        import os
         folder = Path(self.folder)
         experience = strategy.experience.current_experience
         with (folder / "log").open("a") as file:
@@ -41,32 +45,10 @@ class Waits(Strategy):
 '''
 
 
-@pytest.fixture(autouse=True)
-def at_most_four_minutes():
-    """Ray may wait for ever for a machine that does not come."""
-
-    def end(number, frame):
-        pytest.fail("the test took more than 4 minutes")
-
-    before = signal.signal(signal.SIGALRM, end)
-    signal.alarm(240)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
-
-
 @pytest.fixture
-def cluster(tmp_path, monkeypatch):
-    """A cluster of two machines with a core each; its logs go into the test's folder."""
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    from ray.cluster_utils import Cluster
-
-    started = Cluster()
-    for _ in range(2):
-        started.add_node(num_cpus=1, num_gpus=0, object_store_memory=2**27)
-    started.wait_for_nodes()
-    yield started
-    started.shutdown()
+def cluster(tmp_path):
+    with at_most(), cluster_of(tmp_path, {"num_cpus": 1}, {"num_cpus": 1}) as started:
+        yield started
 
 
 def wait_for(condition, seconds=120):
@@ -106,19 +88,26 @@ def trained(tmp_path):
     return Counter(tuple(map(int, line.split()[:2])) for line in lines)
 
 
+def on(cluster):
+    return ("--engine", "ray", "--address", cluster.address)
+
+
+def begun(tmp_path):
+    """Wait until two runs are in their third experience; their processes."""
+    wait_for(lambda: {(0, 2), (1, 2)} <= set(trained(tmp_path)))
+    return {int(line.split()[2]) for line in (tmp_path / "log").read_text().splitlines()}
+
+
 def test_a_run_of_a_lost_machine_goes_on_from_its_checkpoint_with_the_same_numbers(
     cluster, tmp_path
 ):
-    engine = ("--engine", "ray", "--address", cluster.address)
-    process = started(*grid(tmp_path, "far"), *engine, cwd=tmp_path)
+    process = started(*grid(tmp_path, "far"), *on(cluster), cwd=tmp_path)
+    workers = begun(tmp_path)
     part = tmp_path / "far" / ".part"
-    wait_for(lambda: {(0, 2), (1, 2)} <= set(trained(tmp_path)))
     wait_for(lambda: len(list(part.glob("*.pt"))) == 2)  # here, while the runs train
-    workers = {int(line.split()[2]) for line in (tmp_path / "log").read_text().splitlines()}
-    assert len(workers) == 2
     (tmp_path / "waits.py").unlink()  # the machines have its text
     cluster.remove_node(cluster.list_all_nodes()[-1], allow_graceful=False)
-    wait_for(lambda: sum(map(is_alive, workers)) == 1)
+    wait_for(lambda: sum(map(is_alive, workers)) == len(workers) - 1 == 1)
     (tmp_path / "go").touch()
     _, error = process.communicate(timeout=200)
     assert process.returncode == 0, error
@@ -130,3 +119,59 @@ def test_a_run_of_a_lost_machine_goes_on_from_its_checkpoint_with_the_same_numbe
     assert len(records(tmp_path / "far")) == 2
     assert records(tmp_path / "far") == records(tmp_path / "here")
     assert not list(part.glob("*.pt"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_the_runs_and_the_next_call_resumes_them(cluster, tmp_path, number):
+    process = started(*grid(tmp_path, "far"), *on(cluster), cwd=tmp_path)
+    workers = begun(tmp_path)
+    wait_for(lambda: len(list((tmp_path / "far" / ".part").glob("*.pt"))) == 2)
+    process.send_signal(number)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 128 + number and "Traceback" not in error
+    wait_for(lambda: not any(map(is_alive, workers)), seconds=30)
+    (tmp_path / "go").touch()
+    again = command(*grid(tmp_path, "far"), cwd=tmp_path)  # on this machine
+    assert again.returncode == 0 and len(records(tmp_path / "far")) == 2
+    assert all(trained(tmp_path)[seed, 0] == 1 for seed in range(2))
+
+
+def test_data_that_no_machine_has_is_placed_there_once(cluster, tmp_path):
+    write_zip(tmp_path / "data" / "insects.zip", pictures(train=8, test=4))
+    arguments = ("--stream", "split-folder", "--tier", "smoke", "--strategy", "sgd", "--model")
+    arguments += ("mlp", "--set", "stream.data=insects", "--set", "stream.experiences=2")
+    arguments += ("--seeds", "3", "--device", "cpu")
+    environment = {"NANOCL_DATA_ROOT": str(tmp_path / "data")}  # the machines know of no data
+    far = command(*arguments, "--results", "far", *on(cluster), cwd=tmp_path, **environment)
+    assert far.returncode == 0, far.stderr
+    here = command(*arguments, "--results", "here", cwd=tmp_path, **environment)
+    assert here.returncode == 0
+    assert len(records(tmp_path / "far")) == 3
+    assert records(tmp_path / "far") == records(tmp_path / "here")
+    placed = tmp_path / "cache" / "nanocl" / "placed"
+    assert len(list(placed.glob("*/insects.zip"))) == 1
+
+
+def test_a_machine_with_another_nanocl_is_named_before_anything_runs(
+    cluster, tmp_path, monkeypatch
+):
+    other = tmp_path / "other"
+    shutil.copytree(Path(nanocl.__file__).parent, other / "nanocl")
+    with (other / "nanocl" / "run.py").open("a") as file:
+        file.write("# another line\n")
+    monkeypatch.setenv("PYTHONPATH", str(other))
+    cluster.add_node(num_cpus=1, num_gpus=0, object_store_memory=2**27)
+    monkeypatch.undo()
+    shown = command("--tier", "smoke", "--strategy", "sgd", *on(cluster), cwd=tmp_path)
+    (line,) = (line for line in shown.stderr.splitlines() if "Ray cluster has" in line)
+    assert shown.returncode == 2 and "nanocl 0" in line and "instead of" in line
+    assert records(tmp_path / "results") == {}
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "no-such-host.invalid:6379", "auto"])
+def test_no_cluster_is_one_line_that_says_how_to_start_one(tmp_path, address):
+    where = ("--engine", "ray", "--address", address, "--results", str(tmp_path))
+    shown = command("--tier", "smoke", "--strategy", "sgd", *where, cwd=tmp_path)
+    last = shown.stderr.splitlines()[-1]
+    assert shown.returncode == 2 and "Traceback" not in shown.stderr
+    assert f"no Ray cluster can be used at --address {address}" in last and "ray start" in last

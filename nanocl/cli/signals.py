@@ -16,14 +16,27 @@ SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(si
 def as_interrupts() -> Iterator[None]:
     """Within the block the first of these signals is a KeyboardInterrupt; later ones are ignored.
 
-    Outside the main thread, where Python delivers no signals, nothing changes.
+    The number of the signal is its argument when it leaves the block, even if code in between has
+    replaced it by one of its own, as Ray does. Outside the main thread, where Python delivers no
+    signals, nothing changes.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, _interrupt) for number in SIGNALS}
+    received: list[int] = []
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        for other in SIGNALS:  # a second signal must not disturb the end of the workers
+            signal.signal(other, signal.SIG_IGN)
+        received.append(number)
+        raise KeyboardInterrupt(number)
+
+    before = {number: signal.signal(number, interrupt) for number in SIGNALS}
     try:
         yield
+    except KeyboardInterrupt as error:
+        error.args = error.args or tuple(received)
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -33,9 +46,3 @@ def exit_code(interrupt: KeyboardInterrupt) -> int:
     """128 and the number of the signal, as a shell reports it."""
     number = interrupt.args[0] if interrupt.args else signal.SIGINT
     return 128 + int(number)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    for other in SIGNALS:  # a second signal must not disturb the end of the workers
-        signal.signal(other, signal.SIG_IGN)
-    raise KeyboardInterrupt(number)

@@ -26,6 +26,13 @@ def context() -> ForkServerContext | SpawnContext:
     return multiprocessing.get_context("spawn")
 
 
+def cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def start(target: Callable[..., None], *arguments: Any) -> tuple[Connection, BaseProcess]:
     """A process that runs `target(connection, *arguments)`, and the other end of its connection."""
     way = context()

@@ -68,6 +68,7 @@ class Cluster:
         """
         try:
             ray_machines.check()
+            self._say_if_none_fits(specs, on_progress)
             yield from run_in(
                 _Tasks(run_one, self),
                 specs,
@@ -79,6 +80,17 @@ class Cluster:
             raise UserError(
                 f"the Ray cluster was lost ({ray_machines.one_line(error)}); call again to go on"
             ) from error
+
+    def _say_if_none_fits(self, specs: Sequence[RunSpec], on_progress: OnProgress) -> None:
+        """Machines may join later, but a cluster that is too small for a run waits for ever."""
+        for spec in specs[:1]:
+            threads = spec.training.threads
+            machines = ray_machines.machines()
+            if not any(ray_machines.slots_of(one, threads, self.runs_per_gpu) for one in machines):
+                wanted = f"{threads} cores" + (" and a GPU" if self.runs_per_gpu else "")
+                on_progress(
+                    Notice(spec.digest, f"waiting for a machine that has {wanted}; none has now")
+                )
 
 
 @dataclass

@@ -27,3 +27,12 @@ def test_afterwards_the_handlers_are_as_before():
 
 def test_ctrl_c_has_the_usual_exit_code():
     assert signals.exit_code(KeyboardInterrupt()) == 130
+
+
+def test_the_number_of_the_signal_survives_an_interrupt_that_replaces_it():
+    with pytest.raises(KeyboardInterrupt) as caught, signals.as_interrupts():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt from None
+    assert signals.exit_code(caught.value) == 143
