@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nanocl.records import RunSpec, UserError, damage, files, plain, store
+from nanocl.records import RunSpec, UserError, damage, files, measuring, plain, store
+from nanocl.records.encoding import from_record
 from nanocl.records.reservations import Reservations
 from nanocl.records.store import Problem
 
@@ -37,7 +38,10 @@ class Merge:
 
 
 def merge(folders: Sequence[Path], results_root: Path) -> Merge:
-    """Copy every record, probe and record of a study into one results folder; replace nothing.
+    """Copy every record, probe and record of a study into one results folder.
+
+    A record takes the place of another only if it has the same numbers and more of them: tests of
+    more experiences (`--evaluate`), or tests within experiences (`--track-every`).
 
     Raises:
         UserError: A folder does not exist or is the destination, the destination has a damaged
@@ -46,18 +50,21 @@ def merge(folders: Sequence[Path], results_root: Path) -> Merge:
     """
     _check_folders(folders, results_root)
     done = Merge()
-    new: dict[Path, Path] = {}  # relative path to the file that will be copied
+    chosen: dict[Path, Path] = {}  # relative path to the file that the destination will have
     conflicts: list[str] = []
     for folder, path in _records(folders, done):
         relative = path.relative_to(folder)
-        first = new.get(relative) or _present(relative, results_root)
-        if first is None:
-            new[relative] = path
-        else:
-            conflicts += _compare(path, first, done)
+        first = chosen.get(relative) or _present(relative, results_root)
+        differ = _different_numbers(first, path) if first else []
+        if differ:
+            conflicts.append(
+                f"{first} and {path} differ in {', '.join(differ)}; delete one of them"
+            )
+            continue
+        chosen[relative] = _choice(first, path, done) if first else path
     if conflicts:
         raise UserError("nothing was merged:\n" + "\n".join(conflicts))
-    _copy(new, results_root, done)
+    _copy(chosen, results_root, done)
     return done
 
 
@@ -113,40 +120,81 @@ def _present(relative: Path, results_root: Path) -> Path | None:
     return path
 
 
-def _compare(path: Path, first: Path, done: Merge) -> list[str]:
-    """Note a second file of one record; a line if its numbers are others."""
-    ours, theirs = plain.read(first), plain.read(path)
+def _different_numbers(first: Path, second: Path) -> list[str]:
+    """The fields in which two files of one run have different numbers."""
+    ours, theirs = plain.read(first), plain.read(second)
+    sparse = ours.get("evaluate") != theirs.get("evaluate")
+    tracking = ours.get("tracking", {}), theirs.get("tracking", {})
+    ignored = [*CIRCUMSTANCES, "evaluate"]
+    if tracking[0].get("every") != tracking[1].get("every"):
+        ignored.append("tracking")
+    return sorted(
+        name
+        for name in {*ours, *theirs} - set(ignored)
+        if not _agree(ours.get(name), theirs.get(name), sparse=sparse)
+    )
+
+
+def _agree(ours: Any, theirs: Any, *, sparse: bool) -> bool:
+    """Whether values are equal; in sparse ones, None stands for what was not measured."""
+    if sparse and None in (ours, theirs):
+        return True
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        return ours.keys() == theirs.keys() and all(
+            _agree(ours[name], theirs[name], sparse=sparse) for name in ours
+        )
+    if isinstance(ours, list) and isinstance(theirs, list):
+        return len(ours) == len(theirs) and all(
+            _agree(one, other, sparse=sparse) for one, other in zip(ours, theirs, strict=True)
+        )
+    return bool(ours == theirs)
+
+
+def _choice(first: Path, second: Path, done: Merge) -> Path:
+    """Of two files with equal numbers the one with more of them, else the first."""
+    ours, theirs = plain.read(first), plain.read(second)
     if ours == theirs:
         done.equal += 1
-        return []
+        return first
+    if "evaluation" in ours:
+        one, other = from_record(ours), from_record(theirs)
+        if not measuring.of(other).is_in(one) and measuring.of(one).is_in(other):
+            done.kept.append(f"kept {second}; {first} has the same numbers, but fewer")
+            return second
     names = sorted(name for name in {*ours, *theirs} if ours.get(name) != theirs.get(name))
-    numbers = [name for name in names if name not in CIRCUMSTANCES]
-    if numbers:
-        return [f"{first} and {path} differ in {', '.join(numbers)}; delete the wrong one"]
     names.remove("checksum")
-    done.kept.append(f"kept {first}; {path} has equal numbers and other {', '.join(names)}")
-    return []
+    done.kept.append(f"kept {first}; {second} has equal numbers and other {', '.join(names)}")
+    return first
 
 
-def _copy(new: Mapping[Path, Path], results_root: Path, done: Merge) -> None:
+def _copy(chosen: Mapping[Path, Path], results_root: Path, done: Merge) -> None:
     """Write the files; a run that another call measures in the destination is left to it."""
-    reservations = Reservations(
-        results_root / ".part", lambda spec: store.find(spec, results_root) is not None
-    )
+    reservations = Reservations(results_root / ".part", lambda spec: False)
     try:
-        for relative, path in new.items():
+        for relative, path in chosen.items():
+            destination = results_root / relative
+            if path == destination:
+                continue
             spec = _spec(path) if _is_run(relative) else None
             if spec and reservations.take(spec) != "taken":
                 done.refused.append(Problem(path, ELSEWHERE))
                 continue
-            content = files.read(path, plain.READ_LIMIT)
-            done.copied.append(files.write(results_root / relative, content))
+            # compared again now that no other call writes there
+            if destination.exists() and not _is_better(path, destination):
+                done.refused.append(Problem(path, f"{destination} was written meanwhile"))
+                continue
+            done.copied.append(files.write(destination, files.read(path, plain.READ_LIMIT)))
             if spec:
                 reservations.release(spec)
     except OSError as error:
         raise store.unwritable(results_root, error) from error
     finally:
         reservations.release_all()
+
+
+def _is_better(path: Path, present: Path) -> bool:
+    """Whether a file may take the place of another, as in `merge`."""
+    return not _different_numbers(present, path) and _choice(present, path, Merge()) == path
 
 
 def _spec(path: Path) -> RunSpec:

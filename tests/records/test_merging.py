@@ -160,3 +160,37 @@ def test_files_that_are_no_records_stay_and_are_counted(tmp_path):
     (source / ".part" / "0123.pt").write_bytes(b"a checkpoint")
     done = merge([source], tmp_path / "all")
     assert done.others == 2 and not (tmp_path / "all" / "LEADERBOARD.md").exists()
+
+
+SEEN = tuple(
+    tuple(value if j <= i else None for j, value in enumerate(row))
+    for i, row in enumerate(a_result().evaluation)
+)
+
+
+@pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
+def test_of_two_records_with_the_same_numbers_the_one_with_more_tests_is_kept(tmp_path, order):
+    usual = result(0)
+    fewer = dataclasses.replace(usual, evaluation=SEEN, evaluate="seen")
+    folder_of(tmp_path / "a", usual)
+    folder_of(tmp_path / "b", fewer)
+    destination = tmp_path / "all"
+    done = merge([tmp_path / name for name in order], destination)
+    assert list(digests(destination).values()) == [usual] and len(done.kept) == 1
+    assert merge([tmp_path / "b"], destination).copied == []
+
+
+def test_a_record_with_more_tests_takes_the_place_of_one_in_the_destination(tmp_path):
+    usual = result(0)
+    destination = tmp_path / "all"
+    folder_of(destination, dataclasses.replace(usual, evaluation=SEEN, evaluate="seen"))
+    merge([folder_of(tmp_path / "a", usual)], destination)
+    assert list(digests(destination).values()) == [usual]
+
+
+def test_records_with_other_tests_are_a_conflict_where_both_tested_and_differ(tmp_path):
+    changed = tuple((0.25, *row[1:]) for row in SEEN)
+    fewer = dataclasses.replace(result(0), evaluation=changed, evaluate="seen")
+    folders = [folder_of(tmp_path / "a", result(0)), folder_of(tmp_path / "b", fewer)]
+    with pytest.raises(UserError, match="differ in evaluation"):
+        merge(folders, tmp_path / "all")
