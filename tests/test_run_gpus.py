@@ -3,11 +3,23 @@
 import pytest
 
 from nanocl import run
-from nanocl.engine import calls
-from nanocl.records import store
+from nanocl.engine import calls, local
 from nanocl.training.devices import Devices
 
 GRID = ("--tier", "smoke", "--strategy", "sgd", "--seeds", "5")
+
+
+@pytest.fixture
+def engine(monkeypatch):
+    """What the engine of this machine is called with; nothing is run."""
+    called = []
+
+    def run_all(run_one, specs, **values):
+        called.append({**values, "recorded": run_one.keywords["context"].workers})
+        yield from ()
+
+    monkeypatch.setattr(local, "run_all", run_all)
+    return called
 
 
 @pytest.mark.parametrize(
@@ -15,16 +27,18 @@ GRID = ("--tier", "smoke", "--strategy", "sgd", "--seeds", "5")
     [((), 2), (("--runs-per-gpu", "2"), 4), (("--runs-per-gpu", "2", "--workers", "3"), 3)],
 )
 def test_each_gpu_takes_so_many_runs_and_records_say_how_many(
-    tmp_path, monkeypatch, capsys, arguments, workers
+    engine, tmp_path, monkeypatch, arguments, workers
 ):
-    """Two GPUs are pretended; the runs are on the CPU."""
-    monkeypatch.setattr(calls, "call", lambda *_, **__: Devices("cpu", ("0", "1")))
+    monkeypatch.setattr(calls, "call", lambda *_, **__: Devices("cuda", ("4", "7")))
     assert run.main([*GRID, *arguments, "--results", str(tmp_path)]) == 0
-    results, _ = store.load_all(tmp_path)
-    assert [result.cost.workers for result in results] == [workers] * 5
+    (values,) = engine
+    assert values["gpus"] == ("4", "7") and values["workers"] == values["recorded"] == workers
 
 
-def test_runs_per_gpu_without_a_gpu_is_said_to_have_no_effect(tmp_path, capsys):
-    arguments = ("--runs-per-gpu", "2", "--device", "cpu", "--results", str(tmp_path))
-    assert run.main([*GRID[:-1], "1", *arguments]) == 0
+def test_runs_per_gpu_without_a_gpu_is_said_to_have_no_effect(
+    engine, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(calls, "call", lambda *_, **__: Devices("cpu"))
+    assert run.main([*GRID, "--runs-per-gpu", "2", "--results", str(tmp_path)]) == 0
     assert "--runs-per-gpu has no effect" in capsys.readouterr().err
+    assert engine[0]["gpus"] == ()

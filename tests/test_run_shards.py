@@ -1,7 +1,9 @@
 """Three shards in three folders, merged, are the folder that one call fills."""
 
+import io
+from contextlib import redirect_stderr, redirect_stdout
+
 import pytest
-from commands import command
 from small_runs import numbers
 
 from nanocl import report, run
@@ -16,14 +18,19 @@ def measured(root):
     return {result.spec.digest: numbers(result) for result in results}
 
 
+def called(*arguments):
+    """The command in this process, whose workers start at once; its output and errors."""
+    out, error = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(error):
+        assert run.main([*GRID, *map(str, arguments)]) == 0, error.getvalue()
+    return out.getvalue(), error.getvalue()
+
+
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     folder = tmp_path_factory.mktemp("shards")
-    shown = [
-        command(*GRID, "--shard", f"{i}/3", "--results", f"part-{i}", cwd=folder) for i in (1, 2, 3)
-    ]
-    assert [one.returncode for one in shown] == [0, 0, 0], shown
-    return folder, shown
+    parts = [called("--shard", f"{i}/3", "--results", folder / f"part-{i}") for i in (1, 2, 3)]
+    return folder, parts
 
 
 def test_three_shards_merged_are_the_folder_of_one_call(folders, capsys):
@@ -31,17 +38,18 @@ def test_three_shards_merged_are_the_folder_of_one_call(folders, capsys):
     parts = [str(folder / f"part-{i}") for i in (1, 2, 3)]
     assert report.main(["merge", *parts, "--results", str(folder / "merged")]) == 0
     assert "copied 6 files" in capsys.readouterr().err
-    assert command(*GRID, "--results", "whole", cwd=folder).returncode == 0
+    called("--results", folder / "whole")
     assert len(measured(folder / "whole")) == 6
     assert measured(folder / "merged") == measured(folder / "whole")
-    again = command(*GRID, "--results", "merged", cwd=folder)
-    assert "6 of 6 runs measured, 0 of them now" in again.stdout
+    out, _ = called("--results", folder / "merged")
+    assert "6 of 6 runs measured, 0 of them now" in out
 
 
 def test_a_shard_says_what_it_has_of_the_grid(folders):
-    _, shown = folders
-    assert "shard 2 of 3: 2 of 6 runs, 2 of 3 learners" in shown[1].stderr
-    assert "2 of 2 runs measured, 2 of them now" in shown[1].stdout
+    _, parts = folders
+    out, error = parts[1]
+    assert "shard 2 of 3: 2 of 6 runs, 2 of 3 learners" in error
+    assert "2 of 2 runs measured, 2 of them now" in out
 
 
 def test_a_shard_without_runs_makes_its_folder_and_ends_well(tmp_path, capsys):

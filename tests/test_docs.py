@@ -1,0 +1,102 @@
+"""The commands of the pages in docs/ are right, and the recipes do what the pages say."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from making import a_result, a_spec
+
+from nanocl import report
+from nanocl.cli.commandline import call
+from nanocl.records import store
+
+DOCS = Path(__file__).parents[1] / "docs"
+PAGES = sorted(DOCS.glob("*.md"))
+
+
+def blocks(page, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+
+
+def commands(page, module):
+    """The arguments of every call of a module in a page."""
+    lines = "\n".join(blocks(page, "bash")).replace("\\\n", " ").splitlines()
+    parts = (shlex.split(line, comments=True) for line in lines if f"-m {module}" in line)
+    return [part[part.index(module) + 1 :] for part in parts]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_of_a_page_is_understood(page):
+    for arguments in commands(page, "nanocl.report"):
+        report.parser().parse_intermixed_args(arguments)
+    for arguments in commands(page, "nanocl.run"):
+        call(["2/20" if word.startswith("$SLURM") else word for word in arguments])
+
+
+def run_block(script, folder, **environment):
+    """Run a block of bash; every call of nanocl.run is a dry run of the smallest grid."""
+    python = folder / "bin" / "python"
+    python.parent.mkdir(exist_ok=True)
+    python.write_text(
+        f'#!/bin/bash\nif [ "$2" = nanocl.run ]; then set -- "$@" --tier smoke --dry-run; fi\n'
+        f'exec {sys.executable} "$@"\n'
+    )
+    python.chmod(0o755)
+    path = f"{python.parent}:{os.environ['PATH']}"
+    return subprocess.run(
+        ["bash", "-euc", script],
+        cwd=folder,
+        env={**os.environ, "PATH": path, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+
+
+def test_the_tasks_of_a_slurm_array_are_the_shards_of_the_grid(tmp_path):
+    (script,) = (block for block in blocks(DOCS / "machines.md", "bash") if "#SBATCH" in block)
+    count = 2
+    shown = [
+        run_block(script, tmp_path, SLURM_ARRAY_TASK_ID=str(i), SLURM_ARRAY_TASK_COUNT=str(count))
+        for i in range(1, count + 1)
+    ]
+    runs = [re.findall(r"^to run +(\w+)", one.stdout, re.M) for one in shown]
+    assert not set(runs[0]) & set(runs[1])
+    for one, part in zip(shown, runs, strict=True):
+        assert f"{len(part)} of {sum(map(len, runs))} runs" in one.stderr
+
+
+def test_the_folders_of_a_slurm_array_are_merged_and_shown(tmp_path):
+    (script,) = (block for block in blocks(DOCS / "machines.md", "bash") if "shards/*" in block)
+    for seed in range(2):
+        store.save(a_result(a_spec(seed=seed)), tmp_path / "shards" / str(seed + 1))
+    shown = run_block(script, tmp_path)
+    assert "copied 2 files into my-results" in shown.stderr and "sgd" in shown.stdout
+
+
+def test_the_job_for_kubernetes_is_one_and_its_command_is_understood():
+    yaml = pytest.importorskip("yaml")
+    (text,) = blocks(DOCS / "machines.md", "yaml")
+    job = yaml.safe_load(text)
+    assert (job["apiVersion"], job["kind"]) == ("ray.io/v1", "RayJob")
+    asked = call(shlex.split(job["spec"]["entrypoint"])[3:])
+    assert asked.machines.engine == "ray"
+    cluster = job["spec"]["rayClusterSpec"]
+    head = cluster["headGroupSpec"]["template"]["spec"]
+    mounted = {mount["mountPath"]: mount["name"] for mount in head["containers"][0]["volumeMounts"]}
+    assert set(mounted) == {str(asked.data_root), str(asked.results_root)}
+    assert set(mounted.values()) == {volume["name"] for volume in head["volumes"]}
+    (workers,) = cluster["workerGroupSpecs"]
+    images = {
+        container["image"]
+        for spec in (head, workers["template"]["spec"])
+        for container in spec["containers"]
+    }
+    assert len(images) == 1  # versions must be equal
+    (docker,) = blocks(DOCS / "machines.md", "dockerfile")
+    assert f"ray:{cluster['rayVersion']}-" in docker
