@@ -53,7 +53,10 @@ class Elsewhere:
             fetch: Returns the data files, if this machine does not have them.
             workers: Runs that this machine takes at a time.
         """
-        with tempfile.TemporaryDirectory(prefix="nanocl-") as folder:
+        with (
+            tempfile.TemporaryDirectory(prefix="nanocl-") as folder,
+            entry.warnings_told(spec.digest, tell),
+        ):
             root = Path(folder)
             for name, content in contents.items():
                 files.write(root / name, content)

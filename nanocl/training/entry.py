@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from nanocl.records import Notice, Progress, RunResult, RunSpec
 from nanocl.training.context import Context
@@ -20,16 +21,24 @@ def check(specs: Sequence[RunSpec], context: Context, tell: Tell) -> Devices:
     """
     from nanocl.training import assembly
 
-    def show(message: Warning | str, *_: object, **__: object) -> None:
-        tell(Notice("", str(message)))
-
     kind = assembly.choose_device(context.device)
+    with warnings_told("", tell):
+        assembly.check(specs, context)
+    return devices(kind)
+
+
+@contextmanager
+def warnings_told(digest: str, tell: Tell) -> Iterator[None]:
+    """Tell our warnings in the block as notices of a run; others do not concern the caller."""
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        tell(Notice(digest, str(message)))
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.filterwarnings("default", module=r"nanocl\b")
         warnings.showwarning = show
-        assembly.check(specs, context)
-    return devices(kind)
+        yield
 
 
 def run_one(spec: RunSpec, context: Context, tell: Tell | None = None) -> RunResult:

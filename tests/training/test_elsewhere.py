@@ -5,15 +5,17 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from making import a_result
 from pictures import pictures, write_zip
 from small_runs import numbers, spec
 
 from nanocl.protocols.pinning import pin
-from nanocl.records import Progress, SavedFile, probes
+from nanocl.records import Notice, Progress, SavedFile, probes
 from nanocl.training import elsewhere, experiment
 from nanocl.training.context import Context
 from nanocl.training.elsewhere import Elsewhere
@@ -92,6 +94,19 @@ def test_a_probe_is_sent_at_the_end():
     (file,) = saved(told)
     path = probes.path_of(spec(), Path("probes"))
     assert file.path == path.as_posix() and file.content
+
+
+def test_our_warnings_on_the_other_machine_are_notices_of_the_run(monkeypatch):
+    def warn(run_spec, context, tell):
+        warnings.warn("of another package", stacklevel=1)
+        warnings.warn_explicit("decoding again", UserWarning, "x.py", 1, module="nanocl.data.x")
+        return made
+
+    made = a_result(spec())
+    monkeypatch.setattr(experiment, "run_one", warn)
+    told = []
+    assert run(Elsewhere(Context()), spec(), told) is made
+    assert told == [Notice(spec().digest, "decoding again")]
 
 
 def insects(root):
