@@ -3,51 +3,20 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from nanocl.plugins.constants import constants_of
 from nanocl.plugins.optimizers import name_of, optimizer_of
 from nanocl.plugins.signature import TYPES, Options, fits, initializer, literal, plain_options
 from nanocl.records import SCENARIOS, UserError
+from nanocl.records.ranges import did_you_mean
 
 BASES = {
     "strategies": ("Strategy",),
     "streams": ("Stream",),
     "models": ("Module", "Sequential"),
-}
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _is_texts(value: Any) -> bool:
-    return isinstance(value, dict) and all(map(_is_text, (*value, *value.values())))
-
-
-def _is_scenarios(value: Any) -> bool:
-    return isinstance(value, tuple) and bool(value) and set(value) <= set(SCENARIOS)
-
-
-def _is_names(value: Any) -> bool:
-    return isinstance(value, tuple) and all(map(_is_text, value))
-
-
-def _is_version(value: Any) -> bool:
-    return type(value) is int and value >= 1
-
-
-CONSTANTS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
-    "citation": (_is_text, "BibTeX written out in the class"),
-    "citations": (_is_texts, "names with BibTeX written out in the class"),
-    "scenarios": (
-        _is_scenarios,
-        f"a tuple of some of {', '.join(map(repr, SCENARIOS))}, written out in the class",
-    ),
-    "hidden_options": (_is_names, "a tuple of names, written out in the class"),
-    "version": (_is_version, "a whole number from 1, written out in the class"),
 }
 
 
@@ -83,6 +52,7 @@ class Plugin:
         citations: BibTeX of what may follow a colon in its name, by that text.
         scenarios: The scenarios it supports.
         version: Version of its algorithm, that of its optimizer included.
+        search_space: Option name to the range in which it is tuned on a logarithmic grid.
         brings_optimizer: Whether it has a method `make_optimizer`.
         optimizer: Its `optimizer_class` as it is written there, such as `optim.NanoAdam`.
         is_library: Whether it has a class method `options_of`, see `Catalogue.complete`.
@@ -100,6 +70,7 @@ class Plugin:
     citations: Mapping[str, str] = field(default_factory=dict)
     scenarios: tuple[str, ...] = SCENARIOS
     version: int = 1
+    search_space: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     brings_optimizer: bool = False
     optimizer: str = ""
     is_library: bool = False
@@ -137,7 +108,7 @@ def parse(
     node = classes[0]
     if kind != "models" and not _bases(node) & set(BASES[kind]):
         raise UserError(f"{path}: {_not_direct(node)}")
-    constants = _constants(node, path)
+    constants = constants_of(node, path)
     methods = {item.name for item in node.body if isinstance(item, ast.FunctionDef)}
     docstring = (ast.get_docstring(node) or "").strip()
     optimizer = optimizer_of(node, tree, path)
@@ -145,8 +116,13 @@ def parse(
     for option in constants.get("hidden_options", ()):
         inherited.pop(option, None)
     options = _options(node, path, kind, inherited)
+    search_space = constants.get("search_space", {})
+    for option in search_space:
+        if option not in options:
+            near = did_you_mean(option, options)
+            raise UserError(f"{path}: search_space names no option of the class: {option!r}{near}")
     own_version = constants.get("version", 1)
-    inner_version = _constants(optimizer, path).get("version", 1) if optimizer else 1
+    inner_version = constants_of(optimizer, path).get("version", 1) if optimizer else 1
     return Plugin(
         kind=kind,
         name=name,
@@ -160,6 +136,7 @@ def parse(
         citations=constants.get("citations", {}),
         scenarios=constants.get("scenarios", SCENARIOS),
         version=own_version + inner_version - 1,  # both only ever rise
+        search_space=search_space,
         brings_optimizer="make_optimizer" in methods,
         optimizer=name_of(node),
         is_library="options_of" in methods,
@@ -212,30 +189,6 @@ def _bases(node: ast.ClassDef) -> set[str]:
         base.attr if isinstance(base, ast.Attribute) else getattr(base, "id", "")
         for base in node.bases
     }
-
-
-def _constants(node: ast.ClassDef, path: Path) -> dict[str, Any]:
-    """Those of `CONSTANTS` that the class has."""
-    values = {}
-    for item in node.body:
-        if isinstance(item, ast.Assign):
-            target = item.targets[0]
-            value = item.value
-        elif isinstance(item, ast.AnnAssign) and item.value is not None:
-            target = item.target
-            value = item.value
-        else:
-            continue
-        name = target.id if isinstance(target, ast.Name) else ""
-        if name not in CONSTANTS:
-            continue
-        values[name] = literal(value)
-        is_right, expected = CONSTANTS[name]
-        if not is_right(values[name]):
-            raise UserError(
-                f"{path}: {node.name}.{name} must be {expected}, got {ast.unparse(value)}"
-            )
-    return values
 
 
 def _options(

@@ -73,17 +73,14 @@ class Compositions:
                 part: {**published.get(part, {}), **point.get(part, {})}
                 for part in (*published, *point)
             }
-            parts, options_from = self._completed(names, options)
+            parts, options_from = self._completed(text, names, options)
             yield parts, "sweep" if len(points) > 1 else options_from
 
-    def _completed(self, names: tuple[str, ...], published: Mapping[str, Any]) -> Completed:
+    def _completed(
+        self, text: str, names: tuple[str, ...], published: Mapping[str, Any]
+    ) -> Completed:
         self._check(names)
-        tuned = tuned_options(
-            self.name,
-            self.request.tier,
-            self.protocol["scenario"],
-            "+".join(names),
-        )
+        tuned = self._tuned(text, names)
         parts = []
         for name in names:
             values = {
@@ -96,6 +93,14 @@ class Compositions:
         is_listed = names in map(self._ordered, listed)
         source = options_from(parts, tuned, published if is_listed else {}, self.request)
         return tuple(self._with_default_optimizer(parts)), source
+
+    def _tuned(self, text: str, names: tuple[str, ...]) -> Mapping[str, Any]:
+        """The tuned options of an arm, by its name, or of a composition."""
+        if not self.request.tuned:
+            return {}
+        composition = text if text in self.protocol["arm"] else "+".join(names)
+        scenario = self.protocol["scenario"]
+        return tuned_options(self.name, self.request.tier, scenario, composition)
 
     def _with_default_optimizer(self, parts: Sequence[Part]) -> list[Part]:
         """The parts; where none brings an optimizer, the version of the default one counts too."""

@@ -16,6 +16,7 @@ class Request:
         seeds: Seeds.
         scenario, tier, model: Names.
         settings: Part name to option to value, from `--set part.option=value`.
+        tuned: Whether tuned options are used where there are any.
         evaluate, track_every: See `nanocl.records.measuring.Measuring`.
     """
 
@@ -28,6 +29,7 @@ class Request:
     settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     evaluate: str = ""
     track_every: int = 0
+    tuned: bool = True
 
     @property
     def changes_protocol(self) -> bool:

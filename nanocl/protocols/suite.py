@@ -188,6 +188,7 @@ def _check_training(training: Training) -> None:
         "batch_size": 1,
         "evaluation_batch_size": 1,
         "threads": 1,
+        "experiences": 0,
     }
     try:
         for name, low in least.items():

@@ -13,7 +13,7 @@ SCENARIOS = ("class", "task", "domain")
 TIERS = ("smoke", "cpu", "paper")
 
 # fields of Training that records of earlier versions do not have
-LATER = ("schedule", "schedule_at", "norm_statistics", "precision", "compile")
+LATER = ("schedule", "schedule_at", "norm_statistics", "precision", "compile", "experiences")
 
 Option = bool | int | float | str | None
 
@@ -91,6 +91,8 @@ class Training:
             weights. `bf16`: torch's autocast; weights, loss, optimizer and the Fisher of EWC stay
             in float32.
         compile: Whether `torch.compile` makes the passes of the backbone. It rounds differently.
+        experiences: Experiences trained and tested, from the first; 0 for all. For tuning on the
+            first ones only.
     """
 
     epochs: int = 1
@@ -106,6 +108,7 @@ class Training:
     norm_statistics: str = "update"
     precision: str = "fp32"
     compile: bool = False
+    experiences: int = 0
 
     def identity(self) -> dict[str, Any]:
         """What digest and record hold: a field of `LATER` only if it is not the default."""

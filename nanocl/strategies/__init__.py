@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from nanocl.streams import _avalanche as _avalanche  # loads Avalanche faster, so it comes first
@@ -27,11 +28,14 @@ class Strategy(SupervisedPlugin):
         scenarios: Those of `class`, `task`, `domain` that it supports.
         version: Raised when a corrected formula changes numbers, so that older records no longer
             count as measured.
+        search_space: Options that `python -m nanocl.tune` tunes, each with the lowest and highest
+            value of its logarithmic grid, such as `{"lr": (1e-4, 1e-1)}`.
     """
 
     citation: ClassVar[str] = ""
     scenarios: ClassVar[tuple[str, ...]] = ("class", "task", "domain")
     version: ClassVar[int] = 1
+    search_space: ClassVar[Mapping[str, tuple[float, float]]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

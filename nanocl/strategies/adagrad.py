@@ -35,6 +35,7 @@ class Adagrad(Strategy):
 
     version = 2  # fused since 2: other last bits
     optimizer_class = torch.optim.Adagrad
+    search_space = {"lr": (0.001, 0.32)}
 
     def __init__(
         self,

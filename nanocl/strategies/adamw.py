@@ -33,6 +33,7 @@ class AdamW(Strategy):
 
     version = 2  # fused since 2: other last bits
     optimizer_class = torch.optim.AdamW
+    search_space = {"lr": (0.0001, 0.032)}
 
     def __init__(
         self,

@@ -36,6 +36,7 @@ class AdamWDense(Strategy):
 }"""
 
     version = 2  # fused since 2: other last bits
+    search_space = {"lr": (0.0001, 0.032)}
 
     def __init__(
         self,

@@ -32,6 +32,7 @@ class CautiousAdamW(Strategy):
 }"""
 
     optimizer_class = optim.CautiousAdamW
+    search_space = {"lr": (0.0001, 0.032)}
 
     def __init__(self, **options: Option) -> None:
         super().__init__()

@@ -38,6 +38,7 @@ class CLASSP(Strategy):
 }"""
 
     optimizer_class = optim.CLASSP
+    search_space = {"lr": (0.001, 0.32)}
 
     def __init__(
         self,

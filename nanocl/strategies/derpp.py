@@ -47,6 +47,8 @@ class DERpp(Strategy):
   archiveprefix = {arXiv}
 }"""
 
+    search_space = {"alpha": (0.1, 1)}
+
     def __init__(
         self,
         *,

@@ -47,6 +47,8 @@ class EWC(Strategy):
   archiveprefix = {arXiv}
 }"""
 
+    search_space = {"strength": (10, 10000)}
+
     def __init__(
         self,
         *,

@@ -37,6 +37,7 @@ class LIFT(Strategy):
 }"""
 
     optimizer_class = optim.LIFT
+    search_space = {"lr": (0.0001, 0.032)}
 
     def __init__(
         self,

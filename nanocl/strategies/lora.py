@@ -48,6 +48,7 @@ class LoRA(Strategy):
 }"""
 
     optimizer_class = optim.LowRankAdamW
+    search_space = {"lr": (0.0001, 0.032)}
 
     def __init__(
         self,

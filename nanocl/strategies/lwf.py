@@ -48,6 +48,8 @@ class LwF(Strategy):
   archiveprefix = {arXiv}
 }"""
 
+    search_space = {"strength": (0.1, 100)}
+
     def __init__(self, *, strength: float = 1.0, temperature: float = 2.0) -> None:
         super().__init__()
         self.strength = number("strength", strength, 0)

@@ -37,6 +37,7 @@ class MicroAdam(Strategy):
 }"""
 
     optimizer_class = optim.MicroAdam
+    search_space = {"lr": (0.0001, 0.032)}
 
     def __init__(self, **options: Option) -> None:
         super().__init__()

@@ -39,6 +39,8 @@ class OnlineEWC(Strategy):
   archiveprefix = {arXiv}
 }"""
 
+    search_space = {"strength": (10, 10000)}
+
     def __init__(
         self,
         *,

@@ -38,6 +38,7 @@ class PaFi(Strategy):
 }"""
 
     optimizer_class = optim.PaFi
+    search_space = {"lr": (0.0001, 0.032)}
     hidden_options = ("chunk_size",)  # the layout of the state; it changes no number
 
     def __init__(

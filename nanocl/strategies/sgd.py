@@ -35,6 +35,7 @@ class SGD(Strategy):
 }"""
 
     optimizer_class = torch.optim.SGD
+    search_space = {"lr": (0.001, 0.32)}
 
     def __init__(
         self,

@@ -39,6 +39,8 @@ class SI(Strategy):
   archiveprefix = {arXiv}
 }"""
 
+    search_space = {"strength": (0.1, 100)}
+
     def __init__(self, *, strength: float = 10.0, xi: float = 0.1) -> None:
         super().__init__()
         self.strength = number("strength", strength, 0)

@@ -122,7 +122,7 @@ def _teller(
     meter: measure.Meter,
     tell: Tell,
 ) -> Callable[[int, int, float], None]:
-    experiences = len(scenario.train_stream)
+    experiences = spec.training.experiences or len(scenario.train_stream)
     epochs = 1 if spec.training.iterations else spec.training.epochs
 
     def on_step(experience: int, epoch: int, share: float) -> None:
@@ -163,7 +163,7 @@ def _result(
         cost=cost,
         data=tuple(scenario.data),
         environment=measure.environment(device),
-        experiences=_experiences(scenario),
+        experiences=_experiences(scenario)[: spec.training.experiences or None],
         evaluate=learner.measuring.evaluate,
         tracking=_tracking(learner),
     )

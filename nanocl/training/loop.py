@@ -220,8 +220,9 @@ def train(
         NaN.
     """
     scores = Scores(scenario.measure)
-    tests = getattr(scenario, f"{learner.training.measured_on}_stream")
     training = learner.training
+    count = training.experiences or len(scenario.train_stream)
+    tests = list(getattr(scenario, f"{training.measured_on}_stream"))[:count]
     schedule = Schedule(training.schedule, training.schedule_at, scenario.start)
     learner.plugins[:0] = [
         scores,
@@ -234,7 +235,7 @@ def train(
         learner.eval(tests)
         outcome.initial, outcome.masked_initial = scores.row, scores.masked
     epochs = learner.train_epochs
-    for experience in list(scenario.train_stream)[len(outcome.evaluation) :]:
+    for experience in list(scenario.train_stream)[len(outcome.evaluation) : count]:
         number = experience.current_experience
         is_trained = number < scenario.start
         learner.train_epochs = 0 if is_trained else epochs

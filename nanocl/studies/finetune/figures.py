@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from matplotlib.figure import Figure
 
 from nanocl.reporting.colours import BLACK, style
+from nanocl.reporting.drawing import WIDTH, content, look
 from nanocl.reporting.statistics import deviation, mean
-from nanocl.studies.drawing import WIDTH, content, look
 from nanocl.studies.finetune.points import Point, Sweep, best_points
 
 SELECTIONS = ("nanoadam", "large", "random", "gradient", "static-small", "head+norms")

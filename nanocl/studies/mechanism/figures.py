@@ -10,7 +10,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from nanocl.reporting.colours import BLACK, DASHES, MARKERS, style
-from nanocl.studies.drawing import WIDTH, content, look
+from nanocl.reporting.drawing import WIDTH, content, look
 from nanocl.studies.mechanism.groups import Group
 from nanocl.studies.mechanism.page import layers_mean, relative_changes
 

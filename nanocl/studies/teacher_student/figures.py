@@ -10,7 +10,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from nanocl.reporting.colours import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILLION, style
-from nanocl.studies.drawing import WIDTH, content, look
+from nanocl.reporting.drawing import WIDTH, content, look
 from nanocl.studies.teacher_student.neurons import columns, neurons
 from nanocl.studies.teacher_student.pictured import Pictured
 from nanocl.studies.teacher_student.settings import ARMS, condition_label

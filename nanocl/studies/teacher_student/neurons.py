@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from nanocl.reporting.colours import BLACK, BLUE, GREY, VERMILLION
-from nanocl.studies.drawing import WIDTH
+from nanocl.reporting.drawing import WIDTH
 from nanocl.studies.teacher_student.settings import ARMS
 from nanocl.studies.teacher_student.storage import Record
 

@@ -1,7 +1,7 @@
 import matplotlib
 from matplotlib.figure import Figure
 
-from nanocl.studies import drawing
+from nanocl.reporting import drawing
 
 
 def test_a_vector_figure_has_no_date_and_is_the_same_twice():
