@@ -34,7 +34,7 @@ def check_protocol(values: Mapping[str, Any], file: str) -> None:
 
 
 def check_baselines(values: Mapping[str, Any], composition: str, file: str) -> None:
-    """Check the tuned options of a composition as they were read from their file.
+    """Check the tuned options of a composition or arm as they were read from their file.
 
     Raises:
         UserError: The first mistake, with file, key, the value and what would be right.
@@ -43,14 +43,14 @@ def check_baselines(values: Mapping[str, Any], composition: str, file: str) -> N
     entries = values.get("baseline")
     if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
         raise UserError(f"{file}: baseline must be tables [[baseline]], got {entries!r}")
-    names = composition.split("+")
-    parts = dict.fromkeys((*names, *(name.split(":")[0] for name in names)))
     for entry in entries:
         _known(entry, BASELINE, file, "baseline.")
         for key, rule in BASELINE.items():
             right = rule(entry.get(key))
             if right:
                 raise UserError(f"{file}: baseline.{key} must be {right}, got {entry.get(key)!r}")
+        names = entry.get("strategy", composition).split("+")
+        parts = dict.fromkeys((*names, *(name.split(":")[0] for name in names)))
         _known(entry["options"], parts, file, "baseline.options.")
 
 
@@ -169,6 +169,15 @@ def _parts(value: Any) -> str:
     return "" if fits else "a table of options for each part, such as [options.sgd] with lr = 0.1"
 
 
+def _optional_text(value: Any) -> str:
+    return "" if value is None else _text(value)
+
+
+def _tuning(value: Any) -> str:
+    fits = value is None or isinstance(value, Mapping)
+    return "" if fits else "a table of what was tried, as python -m nanocl.tune writes it"
+
+
 RULES: dict[str, Callable[[Any], str]] = {
     "title": _text,
     "aliases": _texts,
@@ -189,5 +198,7 @@ BASELINE: dict[str, Callable[[Any], str]] = {
     "tier": _tier,
     "scenario": _scenario,
     "how": _text,
+    "strategy": _optional_text,
     "options": _parts,
+    "tuning": _tuning,
 }

@@ -26,6 +26,7 @@ class Recipe:
     Attributes:
         protocol, tier, scenario: What it was tuned for.
         learner: The arm or composition, as the protocol names it.
+        composition: Its strategies.
         fixed: The arm's own options by part.
         search: The grid, as large as it became.
         trials: What each setting reached.
@@ -38,6 +39,7 @@ class Recipe:
     tier: str
     scenario: str
     learner: str
+    composition: str
     fixed: Mapping[str, Mapping[str, Any]]
     search: Search
     trials: Sequence[Trial]
@@ -99,6 +101,7 @@ def _entry(recipe: Recipe) -> dict[str, Any]:
         "tier": recipe.tier,
         "scenario": recipe.scenario,
         "how": how(recipe),
+        "strategy": recipe.composition,
         "options": recipe.options,
         "tuning": {
             "method": recipe.method.name,
