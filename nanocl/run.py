@@ -2,42 +2,22 @@
 
 from __future__ import annotations
 
-import functools
 import shutil
 import sys
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from nanocl import studies
 from nanocl.cli import failures, listing, signals
 from nanocl.cli.commandline import Call, call
-from nanocl.engine import calls, local, processes
+from nanocl.measurement import runs as measurement
 from nanocl.plugins.catalogue import Catalogue
 from nanocl.protocols import suite
 from nanocl.protocols.pinning import pin
 from nanocl.protocols.shards import WHOLE
-from nanocl.records import (
-    Notice,
-    RunFailure,
-    RunResult,
-    RunSpec,
-    UserError,
-    files,
-    measuring,
-    probes,
-    store,
-)
-from nanocl.records.measuring import Measuring
-from nanocl.records.reservations import Reservations
+from nanocl.records import RunFailure, RunSpec, UserError, probes, store
 from nanocl.reporting import tables
 from nanocl.studies import command
-from nanocl.training import checkpoint_files, elsewhere, entry
-from nanocl.training.context import Context
-from nanocl.training.devices import Devices
-
-RunAll = Callable[..., Generator[RunResult | RunFailure]]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -81,10 +61,10 @@ def _run(asked: Call, catalogue: Catalogue) -> int:
         return _dry_run(runs, asked, catalogue)
     runs = pin(runs, asked.data_root)
     store.check_writable(asked.results_root)
-    todo = runs if asked.force else _missing(runs, asked)
+    todo = runs if asked.force else measurement.missing(runs, asked)
     if not asked.probe:
-        _name_damaged(todo, asked)
-    outcomes = _train(todo, len(runs), asked, catalogue) if todo else []
+        measurement.name_damaged(todo, asked)
+    outcomes = measurement.measure(todo, len(runs), asked, catalogue) if todo else []
     failed = [outcome for outcome in outcomes if isinstance(outcome, RunFailure)]
     _show(runs, len(outcomes) - len(failed), asked)
     for failure in failed:
@@ -94,7 +74,7 @@ def _run(asked: Call, catalogue: Catalogue) -> int:
 
 def _show(runs: Sequence[RunSpec], measured_now: int, asked: Call) -> None:
     if asked.probe:
-        probed = len(runs) - len(_missing(runs, asked))
+        probed = len(runs) - len(measurement.missing(runs, asked))
         print(
             f"{probed} of {len(runs)} runs probed, {measured_now} of them now, in "
             f"{probes.folder(asked.results_root)}; python -m nanocl.report draws the figures"
@@ -111,138 +91,12 @@ def _show(runs: Sequence[RunSpec], measured_now: int, asked: Call) -> None:
     )
 
 
-def _missing(runs: Sequence[RunSpec], asked: Call) -> list[RunSpec]:
-    """Runs without a record, or without a probe if that is what the call is for."""
-    if asked.probe:
-        folder = probes.folder(asked.results_root)
-        return [run for run in runs if not probes.path_of(run, folder).exists()]
-    return store.missing(runs, asked.results_root, asked.measuring)
-
-
-def _name_damaged(todo: Sequence[RunSpec], asked: Call) -> None:
-    for problem in store.damaged(todo, asked.results_root):
-        print(f"nanocl: ignoring damaged record; re-running: {problem}", file=sys.stderr)
-
-
-def _train(
-    todo: Sequence[RunSpec], total: int, asked: Call, catalogue: Catalogue
-) -> list[RunResult | RunFailure]:
-    """Run what no other call runs at the moment; the outcomes of this call."""
-    local.warm_up()
-    from nanocl.cli.progress import Display  # here, because it loads rich
-
-    asked = replace(asked, measuring=_measuring(todo, asked))
-    checkpoints = asked.results_root / elsewhere.CHECKPOINTS
-    files.sweep(checkpoints)
-    context = Context(
-        catalogue=catalogue,
-        data_root=asked.data_root,
-        device=asked.device,
-        checkpoints=checkpoints,
-        checkpoint_minutes=asked.checkpoint_minutes,
-        probes=probes.folder(asked.results_root) if asked.probe else None,
-        measuring=asked.measuring,
-    )
-    reservations = Reservations(
-        checkpoints, lambda spec: not asked.force and not _missing([spec], asked)
-    )
-    engine = _on_cluster if asked.machines.engine == "ray" else _here
-    outcomes = []
-    with (
-        engine(todo, asked, context) as run_all,
-        Display(todo, measured=total - len(todo)) as display,
-        closing(run_all(todo, on_progress=display.update, reservations=reservations)) as running,
-    ):
-        for outcome in running:
-            if not asked.probe:
-                outcome = _stored(outcome, asked, checkpoints)
-            outcomes.append(outcome)
-            display.finish(outcome)
-    return outcomes
-
-
-@contextmanager
-def _here(todo: Sequence[RunSpec], asked: Call, context: Context) -> Iterator[RunAll]:
-    """The engine of this machine, after each different learner was built once as a check."""
-    devices = _checked(todo, context)
-    if asked.machines.runs_per_gpu > 1 and not devices.gpus:
-        print("nanocl: --runs-per-gpu has no effect, the runs are on the CPU", file=sys.stderr)
-    threads = todo[0].training.threads
-    automatic = devices.workers(processes.cores(), threads, asked.machines.runs_per_gpu)
-    workers = min(asked.machines.workers or automatic, len(todo))
-    run_one = functools.partial(
-        entry.run_one, context=replace(context, device=devices.kind, workers=workers)
-    )
-    yield functools.partial(local.run_all, run_one, workers=workers, gpus=devices.gpus)
-
-
-@contextmanager
-def _on_cluster(todo: Sequence[RunSpec], asked: Call, context: Context) -> Iterator[RunAll]:
-    """The engine of a Ray cluster, after the same check here."""
-    try:
-        from nanocl.engine import ray, ray_machines
-    except ImportError as error:
-        raise UserError(
-            f"--engine ray needs the package ray; pip install 'nanocl[ray]' ({error})"
-        ) from error
-    with ray_machines.connected(asked.machines.address):
-        _checked(todo, replace(context, device="cpu"))
-        device = ray_machines.device(context.device)
-        workers = min(asked.machines.workers or len(todo), len(todo))
-        contents = elsewhere.data_files(todo, asked.data_root)
-        cluster = ray.Cluster(
-            functools.partial(elsewhere.checkpoint_of, results_root=asked.results_root),
-            functools.partial(elsewhere.keep, results_root=asked.results_root),
-            shared=contents,
-            runs_per_gpu=asked.machines.runs_per_gpu if device == "cuda" else 0,
-        )
-        data_root = asked.data_root and asked.data_root.expanduser().absolute()
-        context = replace(context, device=device, workers=workers, data_root=data_root)
-        run_one = elsewhere.Elsewhere(context, elsewhere.key_of(contents))
-        yield functools.partial(cluster.run_all, run_one, workers=workers)
-
-
-def _checked(todo: Sequence[RunSpec], context: Context) -> Devices:
-    # in a worker, because it loads torch and the code of plugins
-    return calls.call(entry.check, todo, context, on_notice=_show_notice)
-
-
-def _measuring(todo: Sequence[RunSpec], asked: Call) -> Measuring:
-    """What to measure: also what is measured in the records that will be replaced."""
-    wanted = asked.measuring
-    for run in todo:
-        replaced = store.find(run, asked.results_root)
-        if replaced:
-            wanted = wanted.joined(measuring.of(replaced))
-    return wanted
-
-
-def _show_notice(notice: Notice) -> None:
-    print(f"nanocl: {notice.text}", file=sys.stderr)
-
-
-def _stored(
-    outcome: RunResult | RunFailure,
-    asked: Call,
-    checkpoints: Path,
-) -> RunResult | RunFailure:
-    """The outcome; a failure if its record cannot be written, whose checkpoint then stays."""
-    if isinstance(outcome, RunFailure):
-        return outcome
-    try:
-        store.save(outcome, asked.results_root)
-    except ValueError as error:
-        return RunFailure(outcome.spec, f"measured, but not stored: {error}")
-    checkpoint_files.delete(checkpoint_files.path_of(outcome.spec, checkpoints))
-    return outcome
-
-
 def _dry_run(runs: Sequence[RunSpec], asked: Call, catalogue: Catalogue) -> int:
     note = ""
     try:
         runs = pin(runs, asked.data_root, download=False)
-        todo = _missing(runs, asked)
-        _name_damaged(todo, asked)
+        todo = measurement.missing(runs, asked)
+        measurement.name_damaged(todo, asked)
     except store.OtherFormat:
         raise
     except UserError as error:

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nanocl import __version__
+from nanocl.cli import values
 from nanocl.cli.machines import THIS_ONE, Machines, add_arguments, machines
 from nanocl.protocols.request import Request
-from nanocl.protocols.validation import MOST_SEEDS
 from nanocl.records import SCENARIOS, TIERS, UserError
 from nanocl.records.measuring import Measuring
 
@@ -69,14 +69,22 @@ def call(argv: Sequence[str] | None = None) -> Call:
         UserError: A malformed value.
         SystemExit: After `--help`, `--version` or an unknown argument.
     """
-    arguments = parser().parse_args(argv)
+    return call_of(parser().parse_args(argv))
+
+
+def call_of(arguments: argparse.Namespace) -> Call:
+    """The call that the arguments of `parser` describe.
+
+    Raises:
+        UserError: A malformed value.
+    """
     if not 0 <= arguments.checkpoint_minutes < math.inf:
         raise UserError(
             "--checkpoint-minutes must be at least 0 (0: only after experiences), got "
             f"{arguments.checkpoint_minutes}"
         )
-    settings = _settings(arguments.settings)
-    probe = _probing(settings.pop(PROBE, {}))
+    settings = values.settings(arguments.settings)
+    probe = values.probing(settings.pop(PROBE, {}))
     return Call(
         request=_request(arguments, settings),
         plugin_files=tuple(arguments.plugin),
@@ -101,14 +109,16 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    _add_runs(p)
-    _add_options(p)
-    _add_how(p)
+    add_runs(p)
+    _add_seeds(p)
+    add_how(p)
+    _add_tests(p)
     p.add_argument("--version", action="version", version=f"nanocl {__version__}")
     return p
 
 
-def _add_runs(p: argparse.ArgumentParser) -> None:
+def add_runs(p: argparse.ArgumentParser) -> None:
+    """Add the arguments that say what is run."""
     p.add_argument(
         "--stream",
         default="split-digits",
@@ -121,12 +131,6 @@ def _add_runs(p: argparse.ArgumentParser) -> None:
         help="strategies, composed with +; default: the protocol's",
     )
     p.add_argument(
-        "--seeds",
-        default="",
-        metavar="N|A,B,C",
-        help="3 = seeds 0-2; a list: 0,4,7; one seed: 5,",
-    )
-    p.add_argument(
         "--scenario",
         default="",
         help=f"{'|'.join(SCENARIOS)} incremental; default: the protocol's",
@@ -136,6 +140,8 @@ def _add_runs(p: argparse.ArgumentParser) -> None:
         default="cpu",
         help=f"{'|'.join(TIERS)}: seconds, minutes on 2 cores, as published",
     )
+
+    _add_options(p)
 
 
 def _add_options(p: argparse.ArgumentParser) -> None:
@@ -163,7 +169,8 @@ def _add_options(p: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_how(p: argparse.ArgumentParser) -> None:
+def add_how(p: argparse.ArgumentParser) -> None:
+    """Add the arguments that say how and where it is run."""
     p.add_argument(
         "--data-root",
         type=Path,
@@ -184,6 +191,25 @@ def _add_how(p: argparse.ArgumentParser) -> None:
         help="default: auto",
     )
     p.add_argument(
+        "--checkpoint-minutes",
+        type=float,
+        default=5.0,
+        metavar="M",
+        help="how much training an interruption loses at most; 0: the experience; default: 5",
+    )
+
+
+def _add_seeds(p: argparse.ArgumentParser) -> None:
+    p.add_argument(
+        "--seeds",
+        default="",
+        metavar="N|A,B,C",
+        help="3 = seeds 0-2; a list: 0,4,7; one seed: 5,",
+    )
+
+
+def _add_tests(p: argparse.ArgumentParser) -> None:
+    p.add_argument(
         "--evaluate",
         default="",
         metavar="all|seen|last|every:K",
@@ -198,13 +224,6 @@ def _add_how(p: argparse.ArgumentParser) -> None:
         help="also test within experiences, every K mini-batches: online accuracy, stability gap",
     )
     p.add_argument(
-        "--checkpoint-minutes",
-        type=float,
-        default=5.0,
-        metavar="M",
-        help="how much training an interruption loses at most; 0: the experience; default: 5",
-    )
-    p.add_argument(
         "--list",
         action="store_true",
         help="list streams, strategies and models with their options",
@@ -217,36 +236,6 @@ def _add_how(p: argparse.ArgumentParser) -> None:
     p.add_argument("--force", action="store_true", help="repeat runs that are measured already")
 
 
-def seeds(text: str) -> tuple[int, ...]:
-    """`3` is (0, 1, 2); `0,4,7` is (0, 4, 7); `` is ().
-
-    Raises:
-        UserError: Anything else, or more than MOST_SEEDS.
-    """
-    if not text:
-        return ()
-    try:
-        values = [int(item) for item in text.split(",") if item.strip()]
-    except ValueError:
-        values = []
-    is_count = "," not in text
-    count = values[0] if is_count and values else len(values)
-    if count > MOST_SEEDS:
-        raise UserError(
-            f"--seeds takes at most {MOST_SEEDS} seeds, got {count}; a single seed is written "
-            "with a comma, such as 4711,"
-        )
-    is_right = values and min(values) >= 0 and max(values) < 2**31 and count > 0
-    if not is_right:
-        raise UserError(
-            "--seeds takes a number of seeds such as 3, or a list below 2^31 such as 0,4,7, "
-            f"got {text!r}"
-        )
-    if is_count:
-        return tuple(range(count))
-    return tuple(dict.fromkeys(values))
-
-
 def _request(arguments: argparse.Namespace, settings: Mapping[str, Mapping[str, str]]) -> Request:
     strategies = tuple(filter(None, arguments.strategy.replace(" ", "").split(",")))
     if arguments.strategy and not strategies:
@@ -257,7 +246,7 @@ def _request(arguments: argparse.Namespace, settings: Mapping[str, Mapping[str, 
     return Request(
         stream=arguments.stream,
         strategies=strategies,
-        seeds=seeds(arguments.seeds),
+        seeds=values.seeds(arguments.seeds),
         scenario=arguments.scenario,
         tier=arguments.tier,
         model=arguments.model,
@@ -265,26 +254,3 @@ def _request(arguments: argparse.Namespace, settings: Mapping[str, Mapping[str, 
         evaluate=arguments.evaluate,
         track_every=arguments.track_every,
     )
-
-
-def _probing(options: Mapping[str, str]) -> bool:
-    """Whether `--set probe.magnitude=true` was given."""
-    value = options.get("magnitude", "false").lower()
-    if set(options) - {"magnitude"} or value not in ("true", "false"):
-        raise UserError(
-            f"the probe has one option, probe.magnitude=true or false, got {dict(options)}"
-        )
-    return value == "true"
-
-
-def _settings(texts: Sequence[str]) -> dict[str, dict[str, str]]:
-    settings: dict[str, dict[str, str]] = {}
-    for text in texts:
-        target, equals, value = text.partition("=")
-        part, dot, option = target.rpartition(".")
-        if not (equals and dot and part and option):
-            raise UserError(
-                f"--set takes PART.OPTION=VALUE, such as nanoadam.lr=2e-3, got {text!r}"
-            )
-        settings.setdefault(part.strip(), {})[option.strip()] = value.strip()
-    return settings

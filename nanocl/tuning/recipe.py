@@ -56,6 +56,11 @@ class Recipe:
         return options
 
     @property
+    def cpu_seconds(self) -> float:
+        """What they took of the processor."""
+        return sum(trial.cpu_seconds for trial in self.trials)
+
+    @property
     def runs(self) -> int:
         """Runs that were measured to choose."""
         return sum(len(trial.scores) for trial in self.trials)
@@ -70,12 +75,12 @@ def how(recipe: Recipe) -> str:
     text = (
         f"{space.text(winner.setting)} of {grid} values of {names} ({recipe.runs} runs, seeds "
         f"{FIRST_SEED} to {FIRST_SEED + seeds - 1}) by {recipe.score} on {recipe.method.words}: "
-        f"{_number(winner.mean)}"
+        f"{number(winner.mean)}"
     )
     if runner_up is None:
         return text
     verb = "is separable from it" if recipe.choice.separable else "cannot be told from it"
-    return f"{text}; {space.text(runner_up.setting)} reached {_number(runner_up.mean)} and {verb}"
+    return f"{text}; {space.text(runner_up.setting)} reached {number(runner_up.mean)} and {verb}"
 
 
 def write(recipe: Recipe, folder: Path) -> Path:
@@ -110,7 +115,7 @@ def _entry(recipe: Recipe) -> dict[str, Any]:
             "space": {f"{a.part}.{a.option}": list(a.values) for a in recipe.search.axes},
             "grown": recipe.search.growths,
             "runs": recipe.runs,
-            "cpu_seconds": round(sum(trial.cpu_seconds for trial in recipe.trials), 1),
+            "cpu_seconds": round(recipe.cpu_seconds, 1),
             "within_one_standard_error": choice.within,
             "runner_up": space.text(choice.runner_up.setting) if choice.runner_up else "",
             "separable": choice.separable,
@@ -135,8 +140,8 @@ def _rounded(value: float | None) -> float | str:
     return round(value, 5)
 
 
-def _number(mean: float) -> str:
-    """Percent for accuracies, the loss itself for losses, which count as negative."""
+def number(mean: float) -> str:
+    """A mean score for people: percent for accuracies, the loss itself for losses, which count as negative."""
     return f"{100 * mean:.2f} %" if 0 <= mean <= 1 else f"{-mean:.4g}"
 
 

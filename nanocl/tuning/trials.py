@@ -27,11 +27,13 @@ class Method:
         name: `validation-split`, `first-experiences` or `oracle`.
         words: What it does, for people.
         settings: Options of stream and training by part.
+        is_fair: Whether the test data stays unseen.
     """
 
     name: str
     words: str
     settings: Settings
+    is_fair: bool = True
 
 
 METHODS = ("validation-split", "first-experiences:K", "oracle")
@@ -57,7 +59,7 @@ def method(text: str) -> Method:
         words = "10 % of the training data of each experience held out"
         return Method(text, words, _HELD_OUT)
     if text == "oracle":
-        return Method(text, "the test data (oracle: no fair comparison)", {})
+        return Method(text, "the test data (oracle: no fair comparison)", {}, is_fair=False)
     if name == "first-experiences" and number.isdecimal() and int(number) > 1:
         training = {**_HELD_OUT["training"], "experiences": number}
         words = f"10 % of the training data of the first {number} experiences, held out"
@@ -85,7 +87,12 @@ def spec(
     tuning = replace(
         request, strategies=(composition,), seeds=(seed,), settings=settings, tuned=False
     )
-    (run,) = suite.specs(tuning, catalogue)
+    run, *others = suite.specs(tuning, catalogue)
+    if others:
+        raise UserError(
+            f"{request.stream} sweeps other options of {composition} than those to be tuned; give "
+            "them one value with --set"
+        )
     return replace(run, options_from="sweep")
 
 

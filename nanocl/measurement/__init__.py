@@ -1,0 +1,1 @@
+"""Measures the runs that a call asks for: check, engine, progress, records."""

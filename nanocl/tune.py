@@ -1,0 +1,214 @@
+"""Command line: `python -m nanocl.tune` finds the options of learners for a protocol."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from nanocl import __version__
+from nanocl.cli import commandline, failures, listing, signals
+from nanocl.cli.commandline import Call
+from nanocl.measurement import runs as measurement
+from nanocl.plugins.catalogue import Catalogue
+from nanocl.protocols.pinning import pin
+from nanocl.records import RunFailure, RunSpec, UserError, files, store
+from nanocl.records.measuring import Measuring
+from nanocl.reporting import formats
+from nanocl.reporting.formats import Table
+from nanocl.tuning import campaign, figure, recipe, space, trials
+from nanocl.tuning.campaign import Campaign, Key, Learner
+from nanocl.tuning.recipe import Recipe
+from nanocl.tuning.search import SEEDS
+
+FOLDER = "tuning"  # in the results folder: trials are no results
+EPILOG = """\
+examples:
+  python -m nanocl.tune --stream split-mnist --scenario domain
+  python -m nanocl.tune --stream split-mnist --strategy adamw,ewc+sgd --workers 2
+  python -m nanocl.tune --plugin my_strategy.py --strategy my-strategy+adamw
+  python -m nanocl.tune --select first-experiences:3
+
+Each learner gets the same budget: 6 values of its one option on 4 tuning seeds, or 6 x 4 values of
+its two options on 2 seeds and the 3 best on 4; a grid whose best value is at an end grows. A call
+that is interrupted goes on where it stopped. `python -m nanocl.run` uses what was found.
+
+exit codes: 0 done, 1 a run failed, 2 a mistake in the command, 130 interrupted
+"""
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """One call of `python -m nanocl.tune`.
+
+    Attributes:
+        call: What is run, and how.
+        campaign: Which learners are tuned, and how they are scored.
+        baselines: Folder for what is found.
+    """
+
+    call: Call
+    campaign: Campaign
+    baselines: Path
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Tune, write what was found and print it; returns the exit code."""
+    try:
+        with signals.as_interrupts():
+            failures.show_own_warnings_only()
+            return _tune(_tuning(argv))
+    except (UserError, OSError) as error:
+        return failures.exit_code(error)
+    except KeyboardInterrupt as interrupt:
+        print("nanocl: interrupted; the next call goes on from here", file=sys.stderr)
+        return signals.exit_code(interrupt)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    p = argparse.ArgumentParser(
+        "python -m nanocl.tune",
+        description="Find the options of learners for a protocol, with one budget for all.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commandline.add_runs(p)
+    p.add_argument(
+        "--select",
+        default="validation-split",
+        metavar="|".join(trials.METHODS),
+        help="data that scores a setting: training data held out (default), that of the first K "
+        "experiences only, or the test data, which is no fair comparison",
+    )
+    p.add_argument(
+        "--score",
+        default="average_accuracy",
+        metavar="COLUMN",
+        help="what is maximised; default: average_accuracy",
+    )
+    p.add_argument(
+        "--baselines",
+        type=Path,
+        default=Path("baselines"),
+        metavar="DIR",
+        help="folder for what is found; default: baselines",
+    )
+    commandline.add_how(p)
+    p.add_argument("--version", action="version", version=f"nanocl {__version__}")
+    p.set_defaults(seeds="", evaluate="", track_every=0, list=False, dry_run=False, force=False)
+    return p
+
+
+def _tuning(argv: Sequence[str] | None) -> Tuning:
+    arguments = parser().parse_args(argv)
+    call = commandline.call_of(arguments)
+    made = Campaign(
+        request=call.request,
+        method=trials.method(arguments.select),
+        score=campaign.column(arguments.score),
+        catalogue=Catalogue(call.plugin_files),
+    )
+    # accuracy at the end and right after training on each experience: no other test is needed
+    call = replace(call, results_root=call.results_root / FOLDER, measuring=Measuring("last"))
+    return Tuning(call, made, arguments.baselines)
+
+
+def _tune(tuning: Tuning) -> int:
+    learners = tuning.campaign.learners()
+    print(campaign.budget(learners, SEEDS), file=sys.stderr)
+    store.check_writable(tuning.call.results_root)
+    while todo := _pending(tuning, learners):
+        failed = _measure(tuning, todo)
+        for failure in failed:
+            print(f"nanocl: {listing.label(failure.spec)} failed: {failure.error}", file=sys.stderr)
+        if failed:
+            return 1
+    recipes = [_finished(tuning, learner) for learner in learners]
+    print(formats.text(_table([found for found in recipes if found]), _width()))
+    return 0
+
+
+def _pending(tuning: Tuning, learners: Sequence[Learner]) -> list[tuple[Learner, Key, RunSpec]]:
+    """The next runs of all learners together, so that no worker waits for a learner's end."""
+    todo = []
+    for learner in learners:
+        pending = tuning.campaign.pending(learner)
+        pinned = pin(pending.values(), tuning.call.data_root)
+        todo += [(learner, key, run) for key, run in zip(pending, pinned, strict=True)]
+    return todo
+
+
+def _measure(tuning: Tuning, todo: Sequence[tuple[Learner, Key, RunSpec]]) -> list[RunFailure]:
+    """Measure what is not measured yet, and give each learner its results."""
+    call = tuning.call
+    runs = [run for _, _, run in todo]
+    missing = measurement.missing(runs, call)
+    measurement.name_damaged(missing, call)
+    if missing:
+        outcomes = measurement.measure(missing, len(runs), call, tuning.campaign.catalogue)
+        failed = [outcome for outcome in outcomes if isinstance(outcome, RunFailure)]
+        if failed:
+            return failed
+    for learner, key, run in todo:
+        result = store.find(run, call.results_root)
+        if result:  # else another call is measuring it, and this one asks again
+            tuning.campaign.take(learner, key, result)
+    return []
+
+
+def _finished(tuning: Tuning, learner: Learner) -> Recipe | None:
+    """Write what was found for one learner; None where nothing could be chosen."""
+    try:
+        found = tuning.campaign.recipe(learner)
+    except ValueError as error:
+        print(f"nanocl: {learner.name}: {error}; nothing is written", file=sys.stderr)
+        return None
+    folder = tuning.call.results_root
+    if tuning.campaign.method.is_fair:
+        recipe.write(found, tuning.baselines)
+    else:  # `run` would use it
+        recipe.write(found, folder / tuning.campaign.method.name)
+    picture = folder / "figures" / found.protocol / f"{found.learner}-{found.scenario}.svg"
+    files.write(picture, figure.sensitivity(found))
+    return found
+
+
+def _table(recipes: Sequence[Recipe]) -> Table:
+    rows = []
+    for found in recipes:
+        winner, runner_up = found.choice.winner, found.choice.runner_up
+        rows.append(
+            (
+                found.learner,
+                space.text(winner.setting),
+                recipe.number(winner.mean),
+                recipe.number(winner.mean_learning),
+                space.text(runner_up.setting) if runner_up else "-",
+                "yes" if found.choice.separable else "no",
+                str(found.runs),
+                f"{found.cpu_seconds:.0f}",
+            )
+        )
+    header = ("learner", "chosen", "score", "LA", "runner-up", "separable", "runs", "CPU s")
+    first = recipes[0]
+    title = f"{first.protocol}, tier {first.tier}, {first.scenario}-incremental, by {first.score}"
+    above = (f"scored on {first.method.words}",)
+    below = (
+        "chosen: of the settings within one standard error of the highest mean score, the one with "
+        "the highest LA (accuracy right after training)",
+        "separable: winner and runner-up differ by more than two standard errors of their paired "
+        "difference",
+    )
+    return Table(title, above, header, tuple(rows), below)
+
+
+def _width() -> int:
+    return max(60, shutil.get_terminal_size((100, 24)).columns)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
