@@ -141,7 +141,7 @@ def _rounded(value: float | None) -> float | str:
 
 
 def number(mean: float) -> str:
-    """A mean score for people: percent for accuracies, the loss itself for losses, which count as negative."""
+    """A mean score for people: percent, or the loss itself, which counts as negative."""
     return f"{100 * mean:.2f} %" if 0 <= mean <= 1 else f"{-mean:.4g}"
 
 

@@ -1,0 +1,115 @@
+"""`python -m nanocl.tune`, used as people use it."""
+
+import os
+import subprocess
+import sys
+import tomllib
+
+import pytest
+
+from nanocl import tune
+from nanocl.records import store
+
+ARGUMENTS = ("--tier", "smoke", "--set", "training.epochs=1")
+
+
+def command(*arguments, cwd):
+    return subprocess.run(
+        [sys.executable, "-m", "nanocl.tune", *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        timeout=300,
+    )
+
+
+def recipes(folder):
+    return {
+        path.relative_to(folder).as_posix(): tomllib.loads(path.read_text())["baseline"]
+        for path in sorted(folder.rglob("*.toml"))
+    }
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tuning")
+    return folder, command("--strategy", "sgd", *ARGUMENTS, cwd=folder)
+
+
+def test_it_writes_a_baseline_trials_and_a_figure_and_says_what_was_chosen(first):
+    folder, shown = first
+    assert shown.returncode == 0, shown.stderr
+    assert "sgd: 6 values of sgd.lr, 4 seeds" in shown.stderr
+    ((name, (entry,)),) = recipes(folder / "baselines").items()
+    assert name == "split-digits/sgd.toml"
+    chosen = entry["options"]["sgd"]["lr"]
+    assert f"sgd.lr={chosen:g}" in shown.stdout
+    tried, problems = store.load_all(folder / "results" / "tuning")
+    assert not problems and len(tried) == entry["tuning"]["runs"]
+    assert {run.spec.seed for run in tried} == {1000, 1001, 1002, 1003}
+    assert {run.spec.training.measured_on for run in tried} == {"validation"}
+    assert list((folder / "results" / "tuning" / "figures").rglob("sgd-class.svg"))
+
+
+def test_the_winner_has_the_best_mean_of_the_records_or_learns_better_within_its_error(first):
+    folder, _ = first
+    (entry,) = recipes(folder / "baselines")["split-digits/sgd.toml"]
+    tried, _ = store.load_all(folder / "results" / "tuning")
+    means = {}
+    for run in tried:
+        rate = run.spec.strategy[0].options["lr"]
+        last = run.evaluation[-1]
+        means.setdefault(rate, []).append(sum(last) / len(last))
+    means = {rate: sum(values) / 4 for rate, values in means.items()}
+    written = {trial["setting"]: trial["mean"] for trial in entry["tuning"]["trial"]}
+    assert written == {f"sgd.lr={rate:g}": pytest.approx(m, abs=1e-5) for rate, m in means.items()}
+
+
+def test_a_second_call_trains_nothing_and_finds_the_same(first):
+    folder, shown = first
+    before = recipes(folder / "baselines")
+    times = [path.stat().st_mtime_ns for path in (folder / "results").rglob("*.json")]
+    again = command("--strategy", "sgd", *ARGUMENTS, cwd=folder)
+    assert again.stdout == shown.stdout and recipes(folder / "baselines") == before
+    assert times == [path.stat().st_mtime_ns for path in (folder / "results").rglob("*.json")]
+
+
+def test_a_call_that_lost_half_of_its_records_finds_the_same(first):
+    folder, _ = first
+    before = recipes(folder / "baselines")
+    for path in sorted((folder / "results").rglob("*.json"))[::2]:
+        path.unlink()
+    again = command("--strategy", "sgd", *ARGUMENTS, cwd=folder)
+    after = recipes(folder / "baselines")
+    for entry in (*before["split-digits/sgd.toml"], *after["split-digits/sgd.toml"]):
+        entry["tuning"].pop("cpu_seconds")
+    assert after == before and again.returncode == 0
+
+
+def test_what_was_tuned_on_the_test_data_is_kept_apart(tmp_path):
+    shown = command(
+        "--strategy", "sgd", *ARGUMENTS, "--select", "oracle", "--results", "here", cwd=tmp_path
+    )
+    assert shown.returncode == 0 and "oracle: no fair comparison" in shown.stdout
+    assert not (tmp_path / "baselines").exists()
+    assert list(recipes(tmp_path / "here" / "tuning")) == ["oracle/split-digits/sgd.toml"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--strategy", "er"], "er has nothing to tune"),
+        (["--select", "validation"], "did you mean 'validation-split'"),
+        (["--score", "acc"], "--score acc: no column of that name"),
+        (["--stream", "split-digit"], "did you mean 'split-digits'"),
+        (["--strategy", "nanoadm"], "did you mean 'nanoadam'"),
+    ],
+)
+def test_a_mistake_is_one_clear_line_and_exit_code_2(
+    tmp_path, monkeypatch, capsys, arguments, words
+):
+    monkeypatch.chdir(tmp_path)
+    assert tune.main(arguments) == 2
+    shown = capsys.readouterr()
+    assert words in shown.err and not shown.out

@@ -1,0 +1,84 @@
+"""The learners of one call, and what is known of each."""
+
+import pytest
+from making import a_result
+
+from nanocl.plugins.catalogue import INSTALLED
+from nanocl.protocols.request import Request
+from nanocl.records import UserError
+from nanocl.reporting import metrics
+from nanocl.tuning import campaign, trials
+from nanocl.tuning.campaign import Campaign
+
+PROTOCOL = """
+scenario = "class"
+strategies = ["fast", "er", "ewc+sgd"]
+[stream]
+family = "split"
+data = "digits"
+[arm]
+fast = { strategy = "sgd", options.sgd = { momentum = 0.9 } }
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(PROTOCOL)
+    return str(path)
+
+
+def made(**values):
+    return Campaign(
+        Request(**values),
+        trials.method("validation-split"),
+        metrics.average_accuracy,
+        INSTALLED,
+    )
+
+
+def test_the_learners_are_those_of_the_protocol_that_have_something_to_tune(file):
+    learners = made(stream=file).learners()
+    assert [learner.name for learner in learners] == ["fast", "ewc+sgd"]
+    assert learners[0].composition == "sgd" and learners[0].fixed == {"sgd": {"momentum": 0.9}}
+    assert campaign.budget(learners, 4).splitlines() == [
+        "fast: 6 values of sgd.lr, 4 seeds",
+        "ewc+sgd: 6 values of sgd.lr x 4 values of ewc.strength, 4 seeds",
+    ]
+
+
+def test_a_learner_that_is_named_and_has_nothing_to_tune_is_refused(file):
+    with pytest.raises(UserError, match="er has nothing to tune"):
+        made(stream=file, strategies=("er",)).learners()
+
+
+def test_the_trials_of_an_arm_keep_its_own_options(file):
+    tuning = made(stream=file, strategies=("fast",))
+    (learner,) = tuning.learners()
+    runs = tuning.pending(learner)
+    assert len({run.digest for run in runs.values()}) == 24
+    for (setting, seed), run in runs.items():
+        options = run.strategy[0].options
+        assert (options["momentum"], options["lr"], run.seed) == (0.9, setting[0][2], seed)
+
+
+def test_a_finished_learner_becomes_a_recipe_and_a_search_goes_on_from_what_is_measured(file):
+    tuning = made(stream=file, strategies=("fast",))
+    (learner,) = tuning.learners()
+    asked = 0
+    while pending := tuning.pending(learner):
+        asked += 1
+        key = next(iter(pending))
+        better = abs(key[0][0][2] - 0.01) < 1e-9
+        matrix = ((0.9, 0.0), (0.8 if better else 0.4, 0.9))
+        tuning.take(learner, key, a_result(evaluation=matrix, initial=(0.1, 0.1)))
+    recipe = tuning.recipe(learner)
+    assert asked == recipe.runs == 24
+    assert recipe.options == {"sgd": {"momentum": 0.9, "lr": 0.01}}
+    assert (recipe.protocol, recipe.scenario, recipe.learner) == ("mine", "class", "fast")
+
+
+def test_an_unknown_column_is_refused_with_those_that_exist():
+    assert campaign.column("forgetting") is metrics.forgetting
+    with pytest.raises(UserError, match="no column of that name; known are average_accuracy"):
+        campaign.column("acc")
