@@ -73,7 +73,7 @@ def axes(names: Sequence[str], catalogue: Catalogue) -> list[Axis]:
 
 def grid(tuned: Sequence[Axis]) -> list[Setting]:
     """Every combination of the values."""
-    columns = [[(axis.part, axis.option, value) for value in axis.values] for axis in tuned]
+    columns = [itertools.product([axis.part], [axis.option], axis.values) for axis in tuned]
     return list(itertools.product(*columns))
 
 

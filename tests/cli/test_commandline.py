@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from nanocl.cli import values
 from nanocl.cli.commandline import Call, call
 from nanocl.cli.machines import Machines
 from nanocl.protocols.request import Request
@@ -45,23 +44,3 @@ def test_every_argument_reaches_its_field():
 def test_a_malformed_value_is_refused_with_the_right_form(words, message):
     with pytest.raises(UserError, match=message):
         call(words)
-
-
-@pytest.mark.parametrize(
-    ("text", "seeds"),
-    [("", ()), ("3", (0, 1, 2)), ("0,4,7", (0, 4, 7)), ("5,", (5,)), ("1,1,2", (1, 2))],
-)
-def test_seeds_are_a_number_or_a_list(text, seeds):
-    assert values.seeds(text) == seeds
-
-
-@pytest.mark.parametrize("text", ["0", "-3", "1,-2", "a", ",", "1.5"])
-def test_other_seeds_are_refused(text):
-    with pytest.raises(UserError, match="--seeds takes"):
-        values.seeds(text)
-
-
-@pytest.mark.parametrize("text", ["300000000", "1001", ",".join(map(str, range(1001)))])
-def test_more_seeds_than_anybody_waits_for_are_refused_at_once(text):
-    with pytest.raises(UserError, match="at most 1000 seeds"):
-        values.seeds(text)
