@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from nanocl.protocols.protocol import folder, read
 from nanocl.protocols.validation import check_baselines
+from nanocl.records import RunSpec
 
 # names come from records and protocol files too, and must not lead out of the folder
 _FILE_NAME = re.compile(r"\w[\w.+:-]{0,199}", re.ASCII)
 
 
-def baseline(
-    protocol: str,
-    tier: str,
-    scenario: str,
-    composition: str,
-) -> dict[str, Any]:
-    """The `[[baseline]]` of a composition for a tier and scenario, or an empty dict.
+def of_run(spec: RunSpec) -> dict[str, Any]:
+    """The `[[baseline]]` whose options a run has, or an empty dict.
+
+    Arms of one composition have a baseline each: of several that fit, the one with most options.
 
     Returns:
         `tier`, `scenario`, `how` the options were found, and `options` by part.
 
     Raises:
-        UserError: The file contains a mistake.
+        UserError: A file contains a mistake.
     """
-    for entry in _entries(protocol, composition):
-        if (entry["tier"], entry["scenario"]) == (tier, scenario):
-            return entry
-    return {}
+    fitting = [entry for entry in _all_of(spec.protocol) if _fits(entry, spec)]
+    return max(fitting, key=lambda entry: sum(map(len, entry["options"].values())), default={})
 
 
 def tuned_options(
@@ -38,17 +36,48 @@ def tuned_options(
     scenario: str,
     composition: str,
 ) -> dict[str, dict[str, Any]]:
-    """The baseline's options by part, or an empty dict."""
-    return baseline(protocol, tier, scenario, composition).get("options", {})
+    """The options by part of the `[[baseline]]` of an arm or composition, or an empty dict.
 
+    Those in the folder `baselines` of the working directory, where `python -m nanocl.tune` writes,
+    come before those of nanocl.
 
-def _entries(protocol: str, composition: str) -> list[dict[str, Any]]:
-    """The entries of a composition's file; none where such a file cannot exist."""
+    Raises:
+        UserError: The file contains a mistake.
+    """
     if not all(map(_FILE_NAME.fullmatch, (protocol, composition))):
-        return []
-    path = folder("baselines") / protocol / f"{composition}.toml"
+        return {}
+    for folder_of_all in _folders():
+        for entry in _entries(folder_of_all / protocol / f"{composition}.toml"):
+            if (entry["tier"], entry["scenario"]) == (tier, scenario):
+                return entry["options"]
+    return {}
+
+
+def _folders() -> list[Path]:
+    return [Path("baselines"), folder("baselines")]
+
+
+def _all_of(protocol: str) -> Iterator[dict[str, Any]]:
+    """Every entry for a protocol, with the composition that it is for."""
+    if _FILE_NAME.fullmatch(protocol):
+        paths = (path for root in _folders() for path in sorted((root / protocol).glob("*.toml")))
+        for path in paths:
+            for entry in _entries(path):
+                yield {"strategy": path.stem, **entry}
+
+
+def _entries(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     values = read(path)
-    check_baselines(values, composition, str(path))
+    check_baselines(values, path.stem, str(path))
     return values["baseline"]
+
+
+def _fits(entry: Mapping[str, Any], spec: RunSpec) -> bool:
+    """Whether a run has the options of an entry, and there are any."""
+    wanted = [(part, entry["options"].get(part.name, {})) for part in spec.strategy]
+    place = (entry["strategy"], entry["tier"], entry["scenario"])
+    if place != (spec.strategy_name, spec.tier, spec.scenario) or not any(o for _, o in wanted):
+        return False
+    return all(options.items() <= dict(part.options).items() for part, options in wanted)

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
 from nanocl.protocols import baselines
-from nanocl.records import Option, RunSpec, Summary
+from nanocl.records import Summary
 from nanocl.reporting import origins, statistics
 from nanocl.reporting.columns import Column, Evaluation, Undefined
 from nanocl.reporting.publications import label
@@ -62,20 +62,9 @@ def _tuning(summaries: Sequence[Summary]) -> Iterator[str]:
     """How the options of each tuned row were tuned."""
     for row in summaries:
         if "tuned" in row.options_from.split("/"):
-            spec = row.results[0].spec
-            baseline = baselines.baseline(spec.protocol, spec.tier, spec.scenario, row.strategy)
-            how = "by a baseline that this version of nanocl does not have"
-            if _has_options(spec, baseline.get("options", {})):
-                how = baseline["how"]
+            baseline = baselines.of_run(row.results[0].spec)
+            how = baseline.get("how", "by a baseline that this version of nanocl does not have")
             yield f"tuned, {row.strategy}: {how}"
-
-
-def _has_options(spec: RunSpec, tuned: Mapping[str, Mapping[str, Option]]) -> bool:
-    """Whether the run has the tuned options, and there are any."""
-    wanted = [(part, tuned.get(part.name, {})) for part in spec.strategy]
-    if not any(options for _, options in wanted):
-        return False
-    return all(options.items() <= dict(part.options).items() for part, options in wanted)
 
 
 def _reasons(

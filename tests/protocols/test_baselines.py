@@ -3,13 +3,15 @@
 import os
 import re
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from making import a_spec
 
 from nanocl.plugins.catalogue import Catalogue
 from nanocl.protocols import baselines, protocol, suite
-from nanocl.protocols.baselines import baseline, tuned_options
+from nanocl.protocols.baselines import of_run, tuned_options
 from nanocl.protocols.request import Request
 from nanocl.records import UserError
 
@@ -43,14 +45,14 @@ BASELINES = sorted((Path(__file__).parents[2] / "baselines").glob("*/*.toml"))
 def test_every_baseline_says_how_it_was_found_and_has_options_of_its_own_composition(path):
     entries = tomllib.loads(path.read_text())["baseline"]
     for entry in entries:
-        assert set(entry) == {"tier", "scenario", "how", "options"} and entry["how"]
-        assert set(entry["options"]) <= set(path.stem.split("+"))
-        found = baseline(path.parent.name, entry["tier"], entry["scenario"], path.stem)
-        assert found == entry
+        assert {"tier", "scenario", "how", "options"} <= set(entry) and entry["how"]
+        assert set(entry["options"]) <= set(entry.get("strategy", path.stem).split("+"))
+        place = (path.parent.name, entry["tier"], entry["scenario"], path.stem)
+        assert tuned_options(*place) == entry["options"]
 
 
 def test_without_a_baseline_there_are_no_tuned_options():
-    assert baseline("split-mnist", "paper", "domain", "nothing") == {}
+    assert tuned_options("split-mnist", "paper", "domain", "nothing") == {}
     assert tuned_options("no-protocol", "cpu", "class", "adam") == {}
 
 
@@ -69,7 +71,7 @@ def baseline_file(tmp_path, monkeypatch):
     """Writes the baseline of ewc under split-mnist."""
     path = tmp_path / "split-mnist" / "ewc.toml"
     path.parent.mkdir()
-    monkeypatch.setattr(baselines, "folder", lambda name: tmp_path)
+    monkeypatch.setattr(baselines, "_folders", lambda: [tmp_path])
     return path
 
 
@@ -77,6 +79,48 @@ def test_a_right_baseline_is_used(baseline_file):
     baseline_file.write_text(RIGHT)
     (spec, *_) = specs(stream="split-mnist", scenario="task", strategies=("ewc",))
     assert spec.strategy[0].options["strength"] == 5.0
+
+
+def test_a_baseline_of_the_working_directory_comes_before_that_of_nanocl(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "baselines" / "split-mnist" / "ewc.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text(RIGHT)
+    ewc, adam = specs(stream="split-mnist", scenario="task", strategies=("ewc", "adam"), seeds=(0,))
+    assert ewc.strategy[0].options["strength"] == 5.0
+    assert (ewc.options_from, adam.options_from) == ("tuned", "tuned")
+
+
+ARMS = """
+[[baseline]]
+tier = "cpu"
+scenario = "class"
+how = "{how}"
+strategy = "sgd"
+[baseline.options.sgd]
+{options}
+"""
+
+
+def test_arms_of_one_composition_have_a_baseline_each(tmp_path, monkeypatch):
+    """The arm's own options are part of its baseline, so that its runs are told apart."""
+    monkeypatch.chdir(tmp_path)
+    protocol_file = tmp_path / "mine.toml"
+    protocol_file.write_text(
+        'strategies = ["sgd", "fast"]\n[stream]\nfamily = "split"\ndata = "digits"\n'
+        '[arm]\nfast = { strategy = "sgd", options.sgd = { momentum = 0.9 } }\n'
+    )
+    folder = tmp_path / "baselines" / "mine"
+    folder.mkdir(parents=True)
+    (folder / "sgd.toml").write_text(ARMS.format(how="plain", options="lr = 0.3"))
+    (folder / "fast.toml").write_text(
+        ARMS.format(how="with momentum", options="lr = 0.3\nmomentum = 0.9")
+    )
+    plain, fast = specs(stream=str(protocol_file), seeds=(0,))
+    assert [run.strategy[0].options["momentum"] for run in (plain, fast)] == [0.0, 0.9]
+    assert [run.strategy[0].options["lr"] for run in (plain, fast)] == [0.3, 0.3]
+    assert (of_run(plain)["how"], of_run(fast)["how"]) == ("plain", "with momentum")
+    assert of_run(replace(plain, scenario="task")) == {}
 
 
 @pytest.mark.parametrize(
@@ -108,8 +152,9 @@ def test_a_mistake_in_a_baseline_is_named_and_gives_no_defaults(baseline_file, o
 
 @pytest.mark.parametrize("name", ["../split-mnist", "a\0b", "x" * 300, "", "a/b"])
 def test_a_name_that_is_no_file_name_has_no_baseline(name):
-    assert baseline(name, "cpu", "task", "ewc") == {}
-    assert baseline("split-mnist", "cpu", "task", name) == {}
+    assert tuned_options(name, "cpu", "task", "ewc") == {}
+    assert tuned_options("split-mnist", "cpu", "task", name) == {}
+    assert of_run(a_spec("ewc", protocol=name)) == {}
 
 
 def test_shipped_protocols_are_checked_as_those_of_users_are(tmp_path, monkeypatch):

@@ -21,7 +21,7 @@ def tuned(strategy="adam", **changed):
 
 def test_a_tuned_row_says_how_it_was_tuned_in_every_format_that_is_kept():
     rows = summarise([tuned()])
-    how = baselines.baseline("split-mnist", "cpu", "task", "adam")["how"]
+    how = baselines.of_run(rows[0].results[0].spec)["how"]
     assert f"- tuned, adam: {how}" in tables.document(rows, "markdown")
     assert r"tuned, adam: best average accuracy of 6 values" in tables.document(rows, "latex")
 
