@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,27 @@ _BITS = {
     8: torch.int64,
 }
 Tensors = Mapping[str, Tensor]
+Squares = Mapping[str, float]
+
+
+class Change(NamedTuple):
+    """What the columns of one tensor, or of several added up, are made of; sums in float64.
+
+    Attributes:
+        square: ||now - ref||^2.
+        before: ||ref||^2.
+        after: ||now||^2.
+        dot: <ref, now>.
+        touched: Entries whose bits differ.
+        entries: All of them.
+    """
+
+    square: float
+    before: float
+    after: float
+    dot: float
+    touched: int
+    entries: int
 
 
 class DriftMeter:
@@ -30,27 +52,34 @@ class DriftMeter:
         self.head = head
         self.start = snapshot(model)
         self.previous = self.start
+        self._squares: tuple[Squares, Squares] | None = None
         self._order: tuple[list[str], Tensor] | None = None
 
     def measure(self, model: nn.Module) -> Drift:
         """Drift of the model as it is now; it becomes the `previous` of the next measurement."""
         now = snapshot(model)
-        groups = self._groups(now)
-        backbone = [name for name in groups["backbone"] if _comparable(self.start, now, name)]
-        both = [name for name in groups["all"] if _comparable(self.start, now, name)]
-        layers = {}
-        for name in both:
-            distance = _norm(now[name] - self.start[name])
-            layers[name] = (distance, self._relative(now, name))
+        of_start, of_previous = self._squares or (squares(self.start), squares(self.previous))
+        of_now = squares(now)
+        from_start = changes(self.start, now, of_start, of_now)
+        from_previous = from_start
+        if self.previous is not self.start:
+            from_previous = changes(self.previous, now, of_previous, of_now)
+        layers = {
+            name: (change.square**0.5, _relative(change))
+            for name, change in from_start.items()
+            if not name.startswith("buffer:")
+        }
+        backbone = [name for name in layers if name not in self.head]
         distances = [layers[name][0] for name in backbone]
         drift = Drift(
-            start=self._compare(self.start, now),
-            previous=self._compare(self.previous, now),
+            start=self._columns(from_start),
+            previous=self._columns(from_previous),
             deciles=self._deciles(now, backbone),
             average_tensor=sum(distances) / len(distances) if distances else None,
             layers=layers,
         )
         self.previous = now
+        self._squares = of_start, of_now
         return drift
 
     def state_dict(self) -> dict[str, dict[str, Tensor]]:
@@ -60,6 +89,7 @@ class DriftMeter:
     def load_state_dict(self, state: Mapping[str, dict[str, Tensor]]) -> None:
         """Set both snapshots."""
         self.start = state["start"]
+        self._squares = None
         self._order = None
         self.previous = state["previous"]
 
@@ -70,30 +100,20 @@ class DriftMeter:
             self._order = backbone, smallest_first(reference)
         return change_by_magnitude(reference, _flat(now, backbone), self._order[1])
 
-    def _groups(self, tensors: Tensors) -> dict[str, list[str]]:
-        parameters = [name for name in tensors if not name.startswith("buffer:")]
-        return {
+    def _columns(self, by_name: Mapping[str, Change]) -> dict[str, dict[str, float | None]]:
+        """The columns of each group that has tensors."""
+        parameters = [name for name in by_name if not name.startswith("buffer:")]
+        groups = {
             "backbone": [name for name in parameters if name not in self.head],
             "head": [name for name in parameters if name in self.head],
             "all": parameters,
-            "buffers": [name for name in tensors if name.startswith("buffer:")],
+            "buffers": [name for name in by_name if name.startswith("buffer:")],
         }
-
-    def _compare(self, reference: Tensors, now: Tensors) -> dict[str, dict[str, float | None]]:
-        columns = {}
-        for group, names in self._groups(now).items():
-            names = [name for name in names if _comparable(reference, now, name)]
+        measured = {}
+        for group, names in groups.items():
             if names:
-                before = [reference[name] for name in names]
-                after = [now[name] for name in names]
-                columns[group] = compare(before, after)
-        return columns
-
-    def _relative(self, now: Tensors, name: str) -> float | None:
-        size = _norm(self.start[name])
-        if size:
-            return _norm(now[name] - self.start[name]) / size
-        return None
+                measured[group] = columns([by_name[name] for name in names])
+        return measured
 
 
 def snapshot(model: nn.Module) -> dict[str, Tensor]:
@@ -109,35 +129,66 @@ def snapshot(model: nn.Module) -> dict[str, Tensor]:
     return tensors | buffers
 
 
-def compare(reference: list[Tensor], now: list[Tensor]) -> dict[str, float | None]:
-    """Drift columns over a group of tensors; sums in float64.
+def squares(tensors: Tensors) -> dict[str, float]:
+    """||x||^2 of each tensor."""
+    return {name: _square(tensor) for name, tensor in tensors.items()}
+
+
+def changes(reference: Tensors, now: Tensors, before: Squares, after: Squares) -> dict[str, Change]:
+    """How each tensor changed that is there, with the same shape, in both snapshots.
+
+    Args:
+        reference, now: The snapshots.
+        before, after: Their `squares`.
+    """
+    changed = {}
+    for name, tensor in now.items():
+        old = reference.get(name)
+        if old is None or old.shape != tensor.shape:
+            continue
+        changed[name] = Change(
+            square=_square(tensor - old),
+            before=before[name],
+            after=after[name],
+            dot=(old.double() * tensor.double()).sum().item(),
+            touched=int((_bits(old) != _bits(tensor)).count_nonzero()),
+            entries=tensor.numel(),
+        )
+    return changed
+
+
+def columns(group: Sequence[Change]) -> dict[str, float | None]:
+    """Drift columns over a group of tensors.
 
     Returns:
         `l2` ||now - ref||, `relative` l2 / ||ref||, `mean_squared` l2^2 / n (the 'distance' of the
         teacher-student tables), `touched` the share of entries whose bits differ, `cosine`
         cos(now, ref). None where a norm is 0.
     """
-    pairs = list(zip(reference, now, strict=True))
-    # ||now - ref||^2, then ||ref|| and ||now||, then <now, ref>, each over all tensors of the group
-    squares = sum(_square(b - a) for a, b in pairs)
-    before = sum(map(_square, reference)) ** 0.5
-    after = sum(map(_square, now)) ** 0.5
-    dot = sum((a.double() * b.double()).sum().item() for a, b in pairs)
-    count = sum(a.numel() for a in reference)
-    touched = sum(int((_bits(a) != _bits(b)).sum()) for a, b in pairs)
+    total = Change(*(sum(values) for values in zip(*group, strict=True)))
+    before, after = total.before**0.5, total.after**0.5
     return {
-        "l2": squares**0.5,
-        "relative": squares**0.5 / before if before else None,
-        "mean_squared": squares / count,
-        "touched": touched / count,
-        "cosine": dot / (before * after) if before and after else None,
+        "l2": total.square**0.5,
+        "relative": _relative(total),
+        "mean_squared": total.square / total.entries,
+        "touched": total.touched / total.entries,
+        "cosine": total.dot / (before * after) if before and after else None,
     }
 
 
 def smallest_first(reference: Tensor) -> Tensor:
     """The places of a tensor's entries by ascending magnitude, in as few bytes as torch can use."""
-    order = reference.abs().argsort(stable=True)
-    return order.int() if len(order) < 2**31 else order
+    magnitude = reference.abs()
+    count = len(magnitude)
+    if count >= 2**31:
+        return magnitude.argsort(stable=True)
+    if magnitude.dtype != torch.float32:
+        return magnitude.argsort(stable=True).int()
+    # the bits of floats that are not negative order as the floats do; with the place of an entry
+    # below them, sorting one array of integers in place is stable, and twice as fast
+    keys = magnitude.view(torch.int32).to(torch.int64).mul_(2**32).add_(torch.arange(count))
+    keys.numpy().sort()
+    return keys.to(torch.int32)  # the lower half is the place
 
 
 def change_by_magnitude(
@@ -159,10 +210,6 @@ def change_by_magnitude(
     return tuple(part.double().mean().item() for part in change.tensor_split(10))
 
 
-def _comparable(reference: Tensors, now: Tensors, name: str) -> bool:
-    return name in reference and reference[name].shape == now[name].shape
-
-
 def _flat(tensors: Tensors, names: list[str]) -> Tensor:
     if names:
         return torch.cat([tensors[name].flatten() for name in names])
@@ -179,5 +226,5 @@ def _square(tensor: Tensor) -> float:
     return tensor.double().square().sum().item()
 
 
-def _norm(tensor: Tensor) -> float:
-    return _square(tensor) ** 0.5
+def _relative(change: Change) -> float | None:
+    return change.square**0.5 / change.before**0.5 if change.before else None

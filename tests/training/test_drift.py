@@ -7,7 +7,19 @@ import torch
 from torch import nn
 
 from nanocl.training import drift
-from nanocl.training.drift import DriftMeter, change_by_magnitude, compare
+from nanocl.training.drift import (
+    DriftMeter,
+    change_by_magnitude,
+    changes,
+    columns,
+    smallest_first,
+    squares,
+)
+
+
+def compare(reference, now):
+    before, after = (dict(enumerate(tensors)) for tensors in (reference, now))
+    return columns([*changes(before, after, squares(before), squares(after)).values()])
 
 
 def test_columns_of_a_known_change():
@@ -94,3 +106,40 @@ def test_the_start_is_sorted_once_and_again_only_when_another_start_is_loaded(mo
     meter.load_state_dict(DriftMeter(model, set()).state_dict())
     measured, expected = moved(meter)
     assert measured == expected and sorted_now == [1, 1]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_the_order_is_that_of_a_stable_sort_by_magnitude(dtype):
+    drawn = torch.randn(1000, generator=torch.Generator().manual_seed(0)).repeat(2)
+    special = torch.tensor([0.0, -0.0, 1e-45, -1e-45, math.inf, -math.inf, 3e38, -3e38])
+    reference = torch.cat([drawn, -drawn, special]).to(dtype)
+    places = range(len(reference))
+    expected = sorted(places, key=lambda place: abs(reference[place].item()))
+    order = smallest_first(reference)
+    assert order.tolist() == expected and order.dtype == torch.int32
+
+
+def test_a_measurement_is_that_of_a_meter_that_kept_nothing():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 8), nn.BatchNorm1d(8), nn.Linear(8, 2))
+    meter = DriftMeter(model, {"2.weight", "2.bias"})
+    for _ in range(3):
+        fresh = DriftMeter(model, meter.head)
+        fresh.load_state_dict(meter.state_dict())
+        with torch.no_grad():
+            for tensor in (*model.parameters(), model[1].running_mean):
+                tensor.add_(torch.randn_like(tensor))
+        assert meter.measure(model) == fresh.measure(model)
+
+
+def test_each_tensor_is_passed_over_once_for_all_its_columns(monkeypatch):
+    """All groups and both references share what one pass over a tensor gives."""
+    model, passes = nn.Linear(8, 8, bias=False), []
+    meter = DriftMeter(model, set())
+    square = drift._square
+    monkeypatch.setattr(drift, "_square", lambda x: (passes.append(1), square(x))[1])
+    meter.measure(model)
+    meter.measure(model)
+    passes.clear()
+    meter.measure(model)
+    assert len(passes) == 3  # the weight, and its change from the start and from the last time
