@@ -249,10 +249,11 @@ class MiniBatches:
                     yield self._gather(chunk)
 
     def _chunks(self, size: int) -> Sequence[Tensor]:
-        """The order of an epoch in mini-batches; of one data set, where the data set is."""
+        """The order of an epoch in mini-batches; of one data set, its rows where it is."""
         order = self._order()
-        if len(self.parts) == 1:  # one copy an epoch instead of one a mini-batch
-            order = moved(order, self.parts[0][1].device)
+        if len(self.parts) == 1:  # once an epoch instead of once a mini-batch
+            _, rows = self.parts[0]
+            order = rows.index_select(0, moved(order, rows.device))
         return order.split(size)
 
     def _order(self) -> Tensor:
@@ -262,8 +263,7 @@ class MiniBatches:
 
     def _gather(self, chunk: Tensor) -> list[Tensor]:
         if len(self.parts) == 1:
-            dataset, rows = self.parts[0]
-            return list(dataset.batch(rows[chunk], self.generator))
+            return list(self.parts[0][0].batch(chunk, self.generator))
         # the data set of each sample, then the samples of each data set in one read
         owner = torch.bucketize(chunk, self._starts[1:], right=True)
         pieces = []

@@ -7,7 +7,7 @@ and passes no gradient.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -37,7 +37,8 @@ class Network(MultiTaskModule):
         head: One linear layer, or for `own` one per experience.
         kind: `seen`, `all`, `masked`, `own` or `shared` (see `nanocl.records.Training.head`).
         groups: Classes of each task label, shape (labels, classes), bool.
-        seen: Classes trained so far, shape (classes,), bool.
+        seen: Classes trained so far, shape (classes,), bool; written by `open`.
+        closed: The other classes, bool; none before a first class is seen.
         frozen_statistics: Whether normalisation layers use their running statistics in training,
             too, and do not update them.
         precision: Type of the weights.
@@ -72,6 +73,9 @@ class Network(MultiTaskModule):
         self.register_buffer("columns", groups.nonzero()[:, 1], persistent=False)
         self._widths = groups.sum(1).tolist()
         self.register_buffer("seen", torch.zeros(outputs, dtype=torch.bool))
+        # follows from `seen`; kept, since every pass reads it
+        self.register_buffer("closed", torch.zeros(outputs, dtype=torch.bool), persistent=False)
+        self.register_load_state_dict_post_hook(_close_rest)
         if kind == "own":
             self.head: nn.Module = nn.ModuleList(_linear(backbone, len(c)) for c in classes)
         else:
@@ -80,7 +84,12 @@ class Network(MultiTaskModule):
     def adaptation(self, experience: Any) -> None:
         """Open the classes of a training experience; Avalanche calls this before each one."""
         if self.training and self.kind == "seen":
-            self.seen[list(experience.classes_in_this_experience)] = True
+            self.open(experience.classes_in_this_experience)
+
+    def open(self, classes: Iterable[int]) -> None:
+        """Predict these classes, too, and no longer those that were never opened."""
+        self.seen[list(classes)] = True
+        _close_rest(self)
 
     def train(self, mode: bool = True) -> Network:
         """Set training mode; frozen statistics stay frozen."""
@@ -168,8 +177,7 @@ class Network(MultiTaskModule):
             return self._own(features, task_labels)
         scores = self.head(features)
         if self.kind == "seen":
-            # none is closed before a first class is seen, which the host need not know
-            return scores.masked_fill(self.seen.logical_not() & self.seen.any(), CLOSED)
+            return scores.masked_fill(self.closed, CLOSED)
         if self.kind == "masked":
             return self.limit(scores, task_labels)
         return scores
@@ -213,6 +221,10 @@ class Network(MultiTaskModule):
     def head_parameters(self) -> set[str]:
         """Names of the parameters of the output layer."""
         return {f"head.{name}" for name, _ in self.head.named_parameters()}
+
+
+def _close_rest(network: Network, *_: Any) -> None:
+    network.closed = ~network.seen & network.seen.any()
 
 
 def _linear(backbone: nn.Module, outputs: int) -> nn.Linear:

@@ -16,7 +16,7 @@ from torch import nn
 @pytest.mark.parametrize("kind", ["all", "seen", "own", "masked"])
 def test_the_fisher_of_a_deep_network_is_what_single_backward_passes_give(kind):
     network = a_network(Convolutions(), kind)
-    network.seen[:3] = True
+    network.open(range(3))
     inputs, label = torch.randn(9, 2, 6, 6), 1
     network.train()(inputs, 1)  # batch normalisation has statistics of its own now
     actual = fisher(network, a_dataset(inputs, torch.full((9,), 2), label))

@@ -1,5 +1,7 @@
 """Only open classes answer, and separate heads learn separately."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -41,6 +43,21 @@ def test_evaluation_opens_no_class():
     net.eval()
     net.adaptation(Experience((1, 4)))
     assert net.seen.tolist() == [True, False, False, True, False]
+
+
+def test_what_is_closed_follows_from_what_was_seen_in_copies_and_loaded_states_too():
+    net = network("seen")
+    assert not net.closed.any()
+    net.adaptation(Experience((0, 3)))
+    copied, loaded = copy.deepcopy(net), network("seen")
+    loaded.load_state_dict(net.state_dict())
+    for other in (copied, loaded):
+        assert other.closed.tolist() == [False, True, True, False, True]
+        other.adaptation(Experience((1,)))
+        assert other.closed.tolist() == [False, False, True, False, True]
+    assert net.closed.tolist() == [False, True, True, False, True]
+    net.load_state_dict(network("seen").state_dict())
+    assert not net.closed.any()
 
 
 def test_masked_and_own_heads_answer_with_the_classes_of_the_task_label():
