@@ -79,9 +79,9 @@ def reorder(images: Tensor, order: Tensor, *, reads_zero: bool) -> Tensor:
         zero = pixels.shape[2]
         pixels = functional.pad(pixels, (0, 1))
         order = order.where(order >= 0, zero)
-    if order.ndim == 2:
-        return pixels.gather(2, order[:, None].expand(-1, pixels.shape[1], -1)).view_as(images)
-    return pixels.flatten(0, 1).index_select(1, order).view_as(images)
+    order = order.expand(len(images), -1)[:, None].expand(-1, pixels.shape[1], -1)
+    # index_select would take four times as long on bytes
+    return pixels.gather(2, order).view_as(images)
 
 
 def crop_flip(images: Tensor, generator: torch.Generator, padding: int = 4) -> Tensor:
