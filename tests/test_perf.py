@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 @pytest.fixture
 def perf(monkeypatch):
     """The modules of the benchmark, imported as when it runs as a program."""
-    names = ("shapes", "rivals", "timing", "drawing", "paths", "suite")
+    names = ("shapes", "rivals", "timing", "drawing", "paths", "lengths", "suite")
     monkeypatch.syspath_prepend(ROOT / "benchmarks" / "perf")
     yield {name: __import__(name) for name in names}
     for name in names:
@@ -153,7 +153,7 @@ def test_every_path_takes_the_same_steps_and_the_ratio_is_to_the_bare_loop(perf,
         return spent
 
     monkeypatch.setattr(suite, "PATHS", paths)
-    spec = suite._spec("split-digits", "adamw", {"training": {"epochs": "1"}})
+    spec = perf["lengths"].spec_of("split-digits", "adamw", {"training": {"epochs": "1"}})
     rows = suite.compared(spec, Context(), repeats=1)
     assert len(set(steps)) == 1 and steps[0] > 20
     assert rows[suite.BASE][3:] == [1.0, 1.0]
@@ -168,6 +168,58 @@ def test_the_bare_loop_learns_what_nanocl_learns(perf, monkeypatch):
     monkeypatch.setattr(
         paths, "_accuracy", lambda *given: (accuracies.append(whole(*given)), accuracies[-1])[1]
     )
-    paths.bare(perf["suite"]._spec("split-digits", "adamw", {}), Context())
+    paths.bare(perf["lengths"].spec_of("split-digits", "adamw", {}), Context())
     # six rounds of tests on 5 experiences; the second round follows the first training
     assert len(accuracies) == 30 and accuracies[5] > 0.9
+
+
+def test_the_costs_of_an_experience_are_the_parts_of_the_run(perf):
+    spent = perf["paths"].Spent(2.0, 1.0, 0.5, steps=7, checkpoint=0.5)
+    costs = perf["lengths"]._per_experience(spent, whole_row=0.3, count=10, peak=1.0)
+    assert costs == {
+        "training": 200.0,
+        "evaluation, seen": 100.0,
+        "evaluation, all": 330.0,  # eleven rows: the untrained model is tested, too
+        "drift": 50.0,
+        "checkpoint": 50.0,
+        "share of seen": 0.25,
+        "peak MiB": 1.0,
+    }
+
+
+def test_the_costs_are_those_of_a_run_that_tests_what_it_has_trained(perf, monkeypatch):
+    lengths, rows = perf["lengths"], []
+    step = perf["paths"].Run._save
+    monkeypatch.setattr(
+        perf["paths"].Run,
+        "_save",
+        lambda run, outcome: (rows.append(outcome.evaluation[-1]), step(run, outcome)),
+    )
+    costs = lengths.costs(lengths.permuted("digits", "adamw", 3), Context())
+    assert [sum(cell is not None for cell in row) for row in rows] == [1, 2, 3]
+    assert min(costs.values()) > 0
+
+
+def test_a_checkpoint_that_cannot_be_written_costs_no_less(perf, tmp_path):
+    spec = perf["lengths"].permuted("digits", "adamw", 1)
+    blocker = tmp_path / "file"
+    blocker.write_text("")
+    with pytest.raises(RuntimeError, match="cannot be written"):
+        perf["paths"].Run(spec, Context(), checkpoint=blocker / "checkpoint").train()
+
+
+def test_a_step_of_replay_is_compared_early_and_late_with_one_of_adamw(perf, monkeypatch):
+    lengths, order = perf["lengths"], []
+    monkeypatch.setattr(lengths, "EARLY", 2)
+    monkeypatch.setattr(lengths, "LATE", 4)
+
+    def trained(learner, experience, context):
+        number = experience.current_experience + 1
+        order.append((number, type(learner.strategies[0]).__name__))
+        return 2.0 * number if order[-1][1] == "ER" else 1.0
+
+    monkeypatch.setattr(lengths, "_trained", trained)
+    steps = lengths.steps("digits", "er", Context(), repeats=1)
+    assert order == [(number, name) for number in range(1, 7) for name in ("ER", "AdamW")]
+    # experiences 2 to 4 and 4 to 6
+    assert steps == {"experience 2": 6.0, "experience 4": 10.0, "growth": round(10 / 6, 4)}

@@ -29,7 +29,7 @@ part() { # seconds, then a command: one that fails or takes too long does not st
 perf=benchmarks/perf
 part 200 python3 $perf/gpu_tests.py "$out" -n 12 --dist load -p no:cacheprovider
 part 100 python3 $perf/optimizers.py --device cuda --seconds 0.3 --shapes 1M 20M 100M --out "$out"
-part 120 python3 $perf/suite.py --device cuda --repeats 3 --out "$out"
+part 120 python3 $perf/suite.py --device cuda --repeats 3 --permuted digits --lengths 5 20 40 --out "$out"
 part 100 python3 $perf/throughput.py --device cuda --workers 1 4 --out "$out/throughput-gpu.md"
 echo "== done in $SECONDS s, failures: $failed"
 exit $failed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -15,10 +16,13 @@ from torch import Tensor
 
 from nanocl.data.batches import MiniBatches, TensorDataset, tensor_parts
 from nanocl.records import Drift, RunSpec
+from nanocl.records.measuring import Measuring
 from nanocl.training import assembly, loop
 from nanocl.training.context import Context
 from nanocl.training.drift import DriftMeter
 from nanocl.training.measure import Meter
+from nanocl.training.outcome import Outcome
+from nanocl.training.saving import Saving
 
 
 class Spent(NamedTuple):
@@ -28,11 +32,12 @@ class Spent(NamedTuple):
     evaluation: float
     drift: float
     steps: int
+    checkpoint: float = 0.0
 
     @property
     def whole(self) -> float:
         """Seconds in all."""
-        return self.training + self.evaluation + self.drift
+        return self.training + self.evaluation + self.drift + self.checkpoint
 
 
 def clock(device: str) -> float:
@@ -75,14 +80,62 @@ def whole_batches(spec: RunSpec, context: Context) -> Spent:
 
 def nanocl(spec: RunSpec, context: Context) -> Spent:
     """What a run of nanocl does: training, evaluation and drift."""
-    learner, scenario = assembly.build(spec, context)
-    meter = _Meter(context.device)
-    drift = _DriftMeter(learner.model, learner.model.head_parameters(), context.device)
-    start = clock(context.device)
-    loop.train(learner, scenario, meter, drift=drift)
-    whole = clock(context.device) - start
-    rest = whole - meter.spent - drift.spent
-    return Spent(meter.spent, rest, drift.spent, meter.steps)
+    return Run(spec, context).train()
+
+
+class Run:
+    """A run of nanocl whose parts are timed.
+
+    Args:
+        spec, context: The run.
+        measuring: What it tests.
+        checkpoint: Where it writes a checkpoint after each experience; None writes none.
+    """
+
+    def __init__(
+        self,
+        spec: RunSpec,
+        context: Context,
+        measuring: Measuring | None = None,
+        checkpoint: Path | None = None,
+    ) -> None:
+        self.learner, self.scenario = assembly.build(spec, context)
+        self.learner.measuring = measuring or Measuring()
+        self._device = context.device
+        self._meter = _Meter(context.device)
+        model = self.learner.model
+        self._drift = _DriftMeter(model, model.head_parameters(), context.device)
+        self._checkpoint = 0.0
+        self._saving = None
+        if checkpoint:
+            instruments = (self.learner, self._meter, self._drift)
+            self._saving = Saving(checkpoint, spec, *instruments, 0.0, _refuse)
+
+    def train(self) -> Spent:
+        """Train and test on the whole stream."""
+        start = clock(self._device)
+        loop.train(
+            self.learner,
+            self.scenario,
+            self._meter,
+            drift=self._drift,
+            after_experience=self._save if self._saving else None,
+        )
+        whole = clock(self._device) - start
+        parts = (self._meter.spent, self._drift.spent, self._checkpoint)
+        training, drift, checkpoint = parts
+        return Spent(training, whole - sum(parts), drift, self._meter.steps, checkpoint)
+
+    def _save(self, outcome: Outcome) -> None:
+        start = clock(self._device)
+        assert self._saving is not None
+        self._saving.after_experience(outcome)
+        self._checkpoint += clock(self._device) - start
+
+
+def _refuse(notice: str) -> None:
+    """A run that could not write its checkpoint would seem cheap."""
+    raise RuntimeError(notice)
 
 
 PATHS = {

@@ -1,12 +1,13 @@
 """Speed of whole runs as ratios measured in one process, from one command.
 
     python benchmarks/perf/suite.py [--data-root DIR] [--device cuda] [--out DIR] [--repeats 5]
+        [--permuted digits] [--lengths 5 20]
 
 It measures runs on several streams (a bare loop with fused AdamW, nanocl, Avalanche with whole
 mini-batches, Avalanche as documented; all test on every experience after each), what an experience
-costs as streams get longer, and on the CPU the start of the command. It writes suite-cpu.json or
-suite-gpu.json, and a page. Avalanche's documented loader reads sample by sample, without
-augmentation.
+costs as streams get longer, what a step of replay costs early and late in a stream, and on the CPU
+the start of the command. It writes suite-cpu.json or suite-gpu.json, and a page. Avalanche's
+documented loader reads sample by sample, without augmentation.
 """
 
 from __future__ import annotations
@@ -19,22 +20,21 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+import lengths
 import torch
-from paths import PATHS, Spent, nanocl
+from lengths import Settings, spec_of
+from paths import PATHS, Spent
 
-from nanocl.plugins.catalogue import Catalogue
-from nanocl.protocols import suite
-from nanocl.protocols.request import Request
 from nanocl.records import RunSpec, UserError
 from nanocl.reporting.formats import pipe_table
 from nanocl.training import measure
 from nanocl.training.context import Context
 
-Settings = dict[str, dict[str, str]]
 BASE = "bare loop, fused AdamW"
 STREAMS: dict[str, tuple[str, Settings]] = {
     "split-digits, MLP": ("split-digits", {}),
@@ -47,8 +47,7 @@ STREAMS: dict[str, tuple[str, Settings]] = {
         },
     ),
 }
-LENGTHS = (5, 20, 40)
-LEARNERS = ("adamw", "er")
+LENGTHS = (5, 20, 40, 100)
 
 
 @dataclass
@@ -59,7 +58,8 @@ class Measured:
         machine: Facts for the page.
         paths: Stream to path to (ms a step, ms of evaluation and of drift an experience, ratio of
             the training and of the whole run to the bare loop).
-        lengths: Learner to length of the stream to ms an experience of training, evaluation, drift.
+        lengths: Stream and learner to length of the stream to the parts of `lengths.costs`.
+        steps: Stream and learner to what `lengths.steps` returns.
         start: Name of a command to (seconds, ratio to `import torch`).
         peak: Peak memory of the process in MiB.
         left_out: What was not measured, and why.
@@ -67,7 +67,8 @@ class Measured:
 
     machine: dict[str, Any]
     paths: dict[str, dict[str, list[float]]] = field(default_factory=dict)
-    lengths: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+    lengths: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
+    steps: dict[str, dict[str, float]] = field(default_factory=dict)
     start: dict[str, list[float]] = field(default_factory=dict)
     peak: float = 0.0
     left_out: list[str] = field(default_factory=list)
@@ -92,14 +93,6 @@ def _row(name: str, rounds: Sequence[dict[str, Spent]], spec: RunSpec) -> list[f
         median(a.whole / b.whole for a, b in pairs),
     )
     return [round(value, 4) for value in values]
-
-
-def length_costs(strategy: str, length: int, context: Context) -> list[float]:
-    """Milliseconds an experience of training, evaluation and drift on permuted digits."""
-    settings = {"stream": {"data": "digits", "experiences": str(length)}}
-    spent = nanocl(_spec("permuted-mnist", strategy, settings), context)
-    parts = (spent.training, spent.evaluation, spent.drift)
-    return [round(1e3 * seconds / length, 3) for seconds in parts]
 
 
 def starts(repeats: int) -> dict[str, list[float]]:
@@ -137,9 +130,13 @@ def page(measured: Measured) -> str:
     sections = [head]
     for stream, rows in measured.paths.items():
         sections.append(f"## {stream}\n\n{pipe_table(_PATHS, _cells(rows, 3))}\n")
-    for learner, rows in measured.lengths.items():
-        title = f"## ms an experience of permuted digits, {learner}"
-        sections.append(f"{title}\n\n{pipe_table(_LENGTHS, _cells(rows, 2))}\n")
+    for learner, costs in measured.lengths.items():
+        if not costs:
+            continue
+        sections.append(f"## ms an experience: {learner}\n\n{_named('experiences', costs)}\n")
+    if measured.steps:
+        table = _named("learner", measured.steps)
+        sections.append(f"## Training on an experience, in times of adamw\n\n{table}\n")
     if measured.start:
         sections.append(f"## Start\n\n{pipe_table(_STARTS, _cells(measured.start, 2))}\n")
     if measured.left_out:
@@ -156,7 +153,6 @@ _PATHS = (
     "training / bare",
     "whole run / bare",
 )
-_LENGTHS = ("experiences", "training", "evaluation", "drift")
 _STARTS = ("command", "wall-clock s", "ratio")
 
 
@@ -164,9 +160,11 @@ def _cells(rows: dict[str, list[float]], digits: int) -> list[list[str]]:
     return [[name, *(f"{value:.{digits}f}" for value in values)] for name, values in rows.items()]
 
 
-def _spec(stream: str, strategy: str, settings: Settings) -> RunSpec:
-    request = Request(stream=stream, strategies=(strategy,), seeds=(0,), settings=settings)
-    return suite.specs(request, Catalogue())[0]
+def _named(name: str, rows: dict[str, dict[str, float]]) -> str:
+    """A table whose columns have the names of the values."""
+    columns = next(iter(rows.values()), {})
+    cells = _cells({row: list(values.values()) for row, values in rows.items()}, 2)
+    return pipe_table((name, *columns), cells)
 
 
 def main() -> None:
@@ -178,20 +176,25 @@ def main() -> None:
     machine = {"device": arguments.device, "processor": processor, "torch": facts.torch}
     measured = Measured({**machine, "repeats": arguments.repeats})
 
-    def part(name: str, into: dict[str, Any], make: Callable[[], Any]) -> None:
+    def part(name: str, into: dict[str, Any], make: Callable[[], Any], of: str = "") -> None:
         try:
             into[name] = make()
-            print(name, into[name], flush=True)
+            print(of, name, into[name], flush=True)
         except UserError as error:
-            measured.left_out.append(f"{name}: {str(error).split(';')[0]}")
+            measured.left_out.append(f"{of}{name}: {str(error).split(';')[0]}")
 
     for name, (stream, settings) in STREAMS.items():
-        spec = _spec(stream, "adamw", settings)
-        part(name, measured.paths, lambda spec=spec: compared(spec, context, arguments.repeats))
-    for learner in LEARNERS:
-        costs = measured.lengths.setdefault(learner, {})
-        for n in LENGTHS:
-            part(str(n), costs, lambda n=n, learner=learner: length_costs(learner, n, context))
+        spec = spec_of(stream, "adamw", settings)
+        part(name, measured.paths, partial(compared, spec, context, arguments.repeats))
+    data = arguments.permuted
+    title = f"permuted {data}, {lengths.BASE}"
+    costs = measured.lengths.setdefault(title, {})
+    for n in arguments.lengths:
+        spec = lengths.permuted(data, lengths.BASE, n)
+        part(str(n), costs, partial(lengths.costs, spec, context), f"{title}, ")
+    for learner in lengths.REPLAY:
+        steps = partial(lengths.steps, data, learner, context, arguments.repeats)
+        part(f"permuted {data}, {learner}", measured.steps, steps)
     if arguments.device == "cpu":
         measured.start = starts(arguments.repeats)
     measured.peak = round(measure.peak_memory() / 2**20, 1)
@@ -210,6 +213,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--data-root", type=Path)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--permuted", choices=sorted(lengths.PERMUTED), default="mnist")
+    parser.add_argument("--lengths", type=int, nargs="+", default=LENGTHS)
     parser.add_argument("--out", type=Path, default=Path("results/perf"))
     return parser
 
