@@ -223,3 +223,11 @@ def test_a_step_of_replay_is_compared_early_and_late_with_one_of_adamw(perf, mon
     assert order == [(number, name) for number in range(1, 7) for name in ("ER", "AdamW")]
     # experiences 2 to 4 and 4 to 6
     assert steps == {"experience 2": 6.0, "experience 4": 10.0, "growth": round(10 / 6, 4)}
+
+
+@pytest.mark.slow
+def test_the_memory_of_a_run_is_that_of_a_process_of_its_own(perf):
+    lengths = perf["lengths"]
+    ours = torch.ones(1 << 28)  # 1 GiB in this process
+    costs = lengths.alone(lengths.permuted("digits", "adamw", 2), Context())
+    assert costs["peak MiB"] < ours.nbytes / 2**20 + 400 and costs["training"] > 0

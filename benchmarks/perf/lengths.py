@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from statistics import median
 
+import torch
 from paths import Run, Spent, clock
 
 from nanocl.plugins.catalogue import Catalogue
@@ -40,6 +43,13 @@ def permuted(data: str, strategy: str, experiences: int) -> RunSpec:
     """The run of a strategy on so many permutations of `PERMUTED[data]`."""
     settings = {"stream": {**PERMUTED[data], "experiences": str(experiences)}}
     return spec_of("permuted-mnist", strategy, settings)
+
+
+def alone(spec: RunSpec, context: Context) -> dict[str, float]:
+    """`costs` in a process of its own, whose peak of memory is that of this run."""
+    spawning = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, spawning, torch.set_num_threads, (1,)) as pool:
+        return pool.submit(costs, spec, context).result()
 
 
 def costs(spec: RunSpec, context: Context) -> dict[str, float]:

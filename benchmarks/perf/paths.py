@@ -270,7 +270,7 @@ def _batch(
         inputs, targets, _ = data.batch(index, generator)
         return inputs.to(device), targets.to(device)
     rows = index.to(device)
-    return prepared[0][rows], prepared[1][rows]
+    return prepared[0].index_select(0, rows), prepared[1].index_select(0, rows)
 
 
 @torch.no_grad()

@@ -191,7 +191,7 @@ def main() -> None:
     costs = measured.lengths.setdefault(title, {})
     for n in arguments.lengths:
         spec = lengths.permuted(data, lengths.BASE, n)
-        part(str(n), costs, partial(lengths.costs, spec, context), f"{title}, ")
+        part(str(n), costs, partial(lengths.alone, spec, context), f"{title}, ")
     for learner in lengths.REPLAY:
         steps = partial(lengths.steps, data, learner, context, arguments.repeats)
         part(f"permuted {data}, {learner}", measured.steps, steps)
