@@ -48,7 +48,8 @@ def save(
     state = {
         **_state_of(learner, meter),
         "drift": drift.state_dict(),
-        "outcome": asdict(outcome),
+        # not `asdict`: its deep copy of all experiences so far would take longer after each
+        "outcome": {**vars(outcome), "drift": [vars(entry) for entry in outcome.drift]},
         "statistics": learner.statistics.kept if learner.statistics else {},
         "random": randomness.state(),
     }

@@ -2,7 +2,7 @@
 
 import json
 import random
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 from small_runs import numbers, spec
@@ -13,6 +13,7 @@ from nanocl.training import assembly, checkpoint, checkpoint_files, experiment, 
 from nanocl.training.context import Context
 from nanocl.training.drift import DriftMeter
 from nanocl.training.measure import Meter
+from nanocl.training.outcome import Outcome
 
 NOISY = '''
 import random
@@ -79,6 +80,22 @@ def restored(run, folder):
     drift = DriftMeter(learner.model, learner.model.head_parameters())
     path = checkpoint_files.path_of(run, folder)
     return checkpoint.load(path, run, learner, Meter(), drift)
+
+
+def test_a_checkpoint_copies_no_experience_before_the_last(tmp_path, monkeypatch):
+    """Else its time would grow with the square of the stream."""
+    written = []
+    monkeypatch.setattr(
+        checkpoint.verified, "write", lambda path, identity, state: written.append(state["outcome"])
+    )
+    run = spec("adamw")
+    learner, _ = assembly.build(run, Context())
+    drift = DriftMeter(learner.model, learner.model.head_parameters())
+    outcome = Outcome(evaluation=[[0.5]], drift=[drift.measure(learner.model)])
+    checkpoint.save(tmp_path / "file", run, learner, Meter(), drift, outcome)
+    assert written == [asdict(outcome)]
+    assert written[0]["evaluation"] is outcome.evaluation
+    assert written[0]["drift"][0]["layers"] is outcome.drift[0].layers
 
 
 def test_no_flipped_bit_of_a_checkpoint_goes_unnoticed(tmp_path, interrupted):
