@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import shutil
 import sys
 from collections.abc import Sequence
@@ -85,6 +86,20 @@ def parser() -> argparse.ArgumentParser:
         "experiences only, or the test data, which is no fair comparison",
     )
     p.add_argument(
+        "--trials",
+        type=int,
+        default=0,
+        metavar="N",
+        help="instead of the grid, N settings that Optuna's TPE sampler proposes for each learner",
+    )
+    p.add_argument(
+        "--cpu-seconds",
+        type=float,
+        default=math.inf,
+        metavar="S",
+        help="with --trials: no new setting after so many CPU seconds of a learner's runs",
+    )
+    p.add_argument(
         "--score",
         default="average_accuracy",
         metavar="COLUMN",
@@ -106,15 +121,27 @@ def parser() -> argparse.ArgumentParser:
 def _tuning(argv: Sequence[str] | None) -> Tuning:
     arguments = parser().parse_args(argv)
     call = commandline.call_of(arguments)
+    _check_budget(arguments.trials, arguments.cpu_seconds)
     made = Campaign(
         request=call.request,
         method=trials.method(arguments.select),
         score=campaign.column(arguments.score),
         catalogue=Catalogue(call.plugin_files),
+        sampled=arguments.trials,
+        cpu_seconds=arguments.cpu_seconds,
     )
     # accuracy at the end and right after training on each experience: no other test is needed
     call = replace(call, results_root=call.results_root / FOLDER, measuring=Measuring("last"))
     return Tuning(call, made, arguments.baselines)
+
+
+def _check_budget(settings: int, cpu_seconds: float) -> None:
+    if settings < 0:
+        raise UserError(f"--trials must be at least 1, got {settings}")
+    if not cpu_seconds > 0:
+        raise UserError(f"--cpu-seconds must be above 0, got {cpu_seconds}")
+    if cpu_seconds < math.inf and not settings:
+        raise UserError("--cpu-seconds needs --trials: the grid tries every setting")
 
 
 def _tune(tuning: Tuning) -> int:

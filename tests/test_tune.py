@@ -102,6 +102,8 @@ def test_what_was_tuned_on_the_test_data_is_kept_apart(tmp_path):
         (["--strategy", "er"], "er has nothing to tune"),
         (["--select", "validation"], "did you mean 'validation-split'"),
         (["--score", "acc"], "--score acc: no column of that name"),
+        (["--trials", "-1"], "--trials must be at least 1, got -1"),
+        (["--cpu-seconds", "9"], "--cpu-seconds needs --trials"),
         (["--stream", "split-digit"], "did you mean 'split-digits'"),
         (["--strategy", "nanoadm"], "did you mean 'nanoadam'"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ from nanocl.reporting import metrics
 from nanocl.reporting.columns import Column
 from nanocl.tuning import space, trials
 from nanocl.tuning.recipe import Recipe
+from nanocl.tuning.sampled import Sampled
 from nanocl.tuning.search import SEEDS, Score, Search
 from nanocl.tuning.space import Setting
 from nanocl.tuning.trials import Method
@@ -37,7 +39,7 @@ class Learner:
     name: str
     composition: str
     fixed: Mapping[str, Mapping[str, Any]]
-    search: Search
+    search: Search | Sampled
     results: dict[Key, Score] = field(default_factory=dict)
 
 
@@ -51,6 +53,8 @@ class Campaign:
         score: The column to maximise.
         catalogue: All plugins.
         seeds: Tuning seeds of each setting.
+        sampled: Settings that TPE proposes; 0 for the grid.
+        cpu_seconds: With TPE, no setting is proposed after so many CPU seconds of a learner's runs.
     """
 
     request: Request
@@ -58,6 +62,8 @@ class Campaign:
     score: Column
     catalogue: Catalogue
     seeds: int = SEEDS
+    sampled: int = 0
+    cpu_seconds: float = math.inf
 
     def learners(self) -> list[Learner]:
         """Those that the caller names, else those of the protocol that have something to tune.
@@ -76,10 +82,15 @@ class Campaign:
                 if self.request.strategies:
                     raise
                 continue
-            made.append(Learner(name, composition, fixed, Search(tuple(axes), self.seeds)))
+            made.append(Learner(name, composition, fixed, self._search(tuple(axes))))
         if not made:
             raise UserError(f"no learner of {self.request.stream} has anything to tune")
         return made
+
+    def _search(self, axes: tuple[space.Axis, ...]) -> Search | Sampled:
+        if self.sampled:
+            return Sampled(axes, self.sampled, self.cpu_seconds, self.seeds)
+        return Search(axes, self.seeds)
 
     def pending(self, learner: Learner) -> dict[Key, RunSpec]:
         """The runs that a learner still needs; the search grows where its best value is an end."""
@@ -135,10 +146,6 @@ def column(name: str) -> Column:
 
 def budget(learners: Sequence[Learner], seeds: int) -> str:
     """What each learner gets, a line each."""
-    return "\n".join(f"{learner.name}: {_grid(learner)}, {seeds} seeds" for learner in learners)
-
-
-def _grid(learner: Learner) -> str:
-    return " x ".join(
-        f"{len(axis.values)} values of {axis.part}.{axis.option}" for axis in learner.search.axes
+    return "\n".join(
+        f"{learner.name}: {learner.search.words}, {seeds} seeds" for learner in learners
     )

@@ -15,6 +15,7 @@ from nanocl.protocols.protocol import read
 from nanocl.records import files
 from nanocl.tuning import space
 from nanocl.tuning.choice import Choice, Trial
+from nanocl.tuning.sampled import Sampled
 from nanocl.tuning.search import FIRST_SEED, Search
 from nanocl.tuning.trials import Method
 
@@ -28,7 +29,7 @@ class Recipe:
         learner: The arm or composition, as the protocol names it.
         composition: Its strategies.
         fixed: The arm's own options by part.
-        search: The grid, as large as it became.
+        search: What was tried: the grid, as large as it became, or the ranges.
         trials: What each setting reached.
         choice: The setting to use.
         method: The data that scored it.
@@ -41,7 +42,7 @@ class Recipe:
     learner: str
     composition: str
     fixed: Mapping[str, Mapping[str, Any]]
-    search: Search
+    search: Search | Sampled
     trials: Sequence[Trial]
     choice: Choice
     method: Method
@@ -70,10 +71,8 @@ def how(recipe: Recipe) -> str:
     """How the options were found, in one sentence for the notes of a table."""
     winner, runner_up = recipe.choice.winner, recipe.choice.runner_up
     seeds = recipe.search.seeds
-    grid = " x ".join(str(len(axis.values)) for axis in recipe.search.axes)
-    names = " x ".join(f"{axis.part}.{axis.option}" for axis in recipe.search.axes)
     text = (
-        f"{space.text(winner.setting)} of {grid} values of {names} ({recipe.runs} runs, seeds "
+        f"{space.text(winner.setting)} of {recipe.search.words} ({recipe.runs} runs, seeds "
         f"{FIRST_SEED} to {FIRST_SEED + seeds - 1}) by {recipe.score} on {recipe.method.words}: "
         f"{number(winner.mean)}"
     )

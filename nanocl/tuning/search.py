@@ -8,7 +8,7 @@ end of the grid, the grid grows there by two values, at most `GROWTHS` times.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from nanocl.tuning import space
@@ -72,13 +72,12 @@ class Search:
         todo = [(s, seed) for seed in first for s in settings if (s, seed) not in results]
         if todo or self._first_seeds == self.seeds:
             return todo
-        every = range(FIRST_SEED, FIRST_SEED + self.seeds)
         best = self._best_of_first(results)
-        return [(s, seed) for seed in every for s in best if (s, seed) not in results]
+        return [(s, seed) for seed in self._every_seed() for s in best if (s, seed) not in results]
 
     def trials(self, results: Results) -> list[Trial]:
         """What each setting of the grid has reached, in the order of the grid."""
-        return [self._trial(setting, results) for setting in space.grid(self.axes)]
+        return [trial_of(setting, results, self._every_seed()) for setting in space.grid(self.axes)]
 
     def choice(self, results: Results) -> Choice:
         """The setting to use.
@@ -89,13 +88,23 @@ class Search:
         return choose(self.trials(results))
 
     @property
+    def words(self) -> str:
+        """What is tried, for people."""
+        grid = " x ".join(str(len(axis.values)) for axis in self.axes)
+        names = " x ".join(f"{axis.part}.{axis.option}" for axis in self.axes)
+        return f"{grid} values of {names}"
+
+    def _every_seed(self) -> range:
+        return range(FIRST_SEED, FIRST_SEED + self.seeds)
+
+    @property
     def _first_seeds(self) -> int:
         return self.seeds if len(self.axes) == 1 else min(SEEDS_OF_PAIRS, self.seeds)
 
     def _best_of_first(self, results: Results) -> list[Setting]:
         """The settings with the highest means on the first seeds."""
         first = range(FIRST_SEED, FIRST_SEED + self._first_seeds)
-        trials = [self._trial(setting, results, first) for setting in space.grid(self.axes)]
+        trials = [trial_of(setting, results, first) for setting in space.grid(self.axes)]
         trials = [trial for trial in trials if trial.mean > -math.inf]
         trials.sort(key=lambda trial: trial.mean, reverse=True)
         return [trial.setting for trial in trials[:BEST]]
@@ -116,17 +125,16 @@ class Search:
             axes[place] = axes[place].grown(end)
         return Search(tuple(axes), self.seeds, self.growths + 1)
 
-    def _trial(
-        self, setting: Setting, results: Results, seeds: Sequence[int] | None = None
-    ) -> Trial:
-        wanted = seeds or range(FIRST_SEED, FIRST_SEED + self.seeds)
-        scores = {seed: results[setting, seed] for seed in wanted if (setting, seed) in results}
-        return Trial(
-            setting,
-            _column(scores, lambda score: score.score),
-            _column(scores, lambda score: score.learning),
-            sum(score.cpu_seconds for score in scores.values()),
-        )
+
+def trial_of(setting: Setting, results: Results, seeds: Iterable[int]) -> Trial:
+    """What a setting has reached on those of the seeds that are measured."""
+    scores = {seed: results[setting, seed] for seed in seeds if (setting, seed) in results}
+    return Trial(
+        setting,
+        _column(scores, lambda score: score.score),
+        _column(scores, lambda score: score.learning),
+        sum(score.cpu_seconds for score in scores.values()),
+    )
 
 
 def _column(

@@ -39,9 +39,9 @@ class Axis:
         ratio = (last / first) ** (1 / (len(self.values) - 1))
         steps = range(1, BEYOND + 1)
         if end == "low":
-            more = [_rounded(first / ratio**step) for step in reversed(steps)]
+            more = [rounded(first / ratio**step) for step in reversed(steps)]
             return replace(self, values=(*more, *self.values))
-        return replace(self, values=(*self.values, *(_rounded(last * ratio**n) for n in steps)))
+        return replace(self, values=(*self.values, *(rounded(last * ratio**n) for n in steps)))
 
 
 def axes(names: Sequence[str], catalogue: Catalogue) -> list[Axis]:
@@ -58,7 +58,7 @@ def axes(names: Sequence[str], catalogue: Catalogue) -> list[Axis]:
         space = catalogue.plugin("strategies", name).search_space or _around(name, catalogue)
         for option, (low, high) in space.items():
             count = OTHERS if found else FIRST
-            values = tuple(map(_rounded, numpy.geomspace(low, high, count)))
+            values = tuple(map(rounded, numpy.geomspace(low, high, count)))
             found.append(Axis(name, option, values))
     if not found:
         raise UserError(
@@ -105,5 +105,6 @@ def _around(name: str, catalogue: Catalogue) -> dict[str, tuple[float, float]]:
     return {}
 
 
-def _rounded(value: float) -> float:
+def rounded(value: float) -> float:
+    """Two significant digits: readable, and equal on every machine."""
     return float(f"{value:.2g}")

@@ -43,7 +43,7 @@ def test_the_learners_are_those_of_the_protocol_that_have_something_to_tune(file
     assert learners[0].composition == "sgd" and learners[0].fixed == {"sgd": {"momentum": 0.9}}
     assert campaign.budget(learners, 4).splitlines() == [
         "fast: 6 values of sgd.lr, 4 seeds",
-        "ewc+sgd: 6 values of sgd.lr x 4 values of ewc.strength, 4 seeds",
+        "ewc+sgd: 6 x 4 values of sgd.lr x ewc.strength, 4 seeds",
     ]
 
 
