@@ -11,6 +11,7 @@ from nanocl.records.ranges import did_you_mean
 
 MOST_SEEDS = 1000
 PLAIN = (bool, int, float, str)
+SCORES = ("average_accuracy", "average_incremental_accuracy", "online_accuracy")  # of a board
 SECTIONS = ("tier", "for", "published", "study")  # a study checks its own table
 
 
@@ -159,6 +160,10 @@ def _evaluate(value: Any) -> str:
     return "" if measuring.is_mode(value) else "all, seen, last or every:K with K at least 1"
 
 
+def _score(value: Any) -> str:
+    return "" if value in SCORES else f"one of {', '.join(SCORES)}"
+
+
 def _options(value: Any) -> str:
     fits = isinstance(value, Mapping) and all(isinstance(item, PLAIN) for item in value.values())
     return "" if fits else "a table of plain values (numbers, text, true, false)"
@@ -187,6 +192,7 @@ RULES: dict[str, Callable[[Any], str]] = {
     "strategies": _texts,
     "seeds": _seeds,
     "evaluate": _evaluate,
+    "score": _score,
     "stream": _options,
     "training": _options,
     "options": _parts,

@@ -46,3 +46,10 @@ def test_later_tables_win_in_the_documented_order():
     assert task["stream"]["experiences"] == 3 and task["training"] == {"epochs": 4}
     with pytest.raises(UserError, match="no tier 'paper'"):
         protocol.at(tables, "paper")
+
+
+def test_a_protocol_is_ranked_by_average_accuracy_unless_it_names_a_score():
+    plasticity = {"score": "online_accuracy", "for": {"task": {"score": "average_accuracy"}}}
+    assert protocol.at({}, "cpu")["score"] == "average_accuracy"
+    assert protocol.at(plasticity, "cpu")["score"] == "online_accuracy"
+    assert protocol.at(plasticity, "cpu", "task")["score"] == "average_accuracy"

@@ -73,6 +73,11 @@ from nanocl.records import UserError
             'scenario = "classes"',
             "scenario must be one of class, task, domain, got 'classes'",
         ),
+        (
+            'title = "Mine"',
+            'score = "accuracy"',
+            "score must be one of average_accuracy, .*online_accuracy, got 'accuracy'",
+        ),
         ('title = "Mine"', "published = 3", r"published must be \[\[published\]\]"),
         ('title = "Mine"', '[[published]]\nsource = "x"', r"published must be \[\[published\]\]"),
         ('title = "Mine"', "title", "is not valid TOML"),
