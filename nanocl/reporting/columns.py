@@ -30,6 +30,7 @@ class Evaluation(NamedTuple):
         masked: R with the prediction limited to each experience's own classes, or None. Entries
             j > i are None if the head has no outputs for classes not met yet.
         untrained: Number of rows of R, from the first, that were measured before any training.
+        own_heads: Whether each experience has an output layer of its own.
         tracking: Points of the tests within experiences, see `RunResult.tracking`.
     """
 
@@ -39,6 +40,7 @@ class Evaluation(NamedTuple):
     joint: Evaluation | None = None
     masked: Sequence[Sequence[float | None]] | None = None
     untrained: int = 0
+    own_heads: bool = False
     tracking: Sequence[Mapping[str, Any]] = ()
 
     @property
@@ -84,6 +86,8 @@ class Column:
         compute: The function.
         optional: Left out of a table in which no row has it.
         detail: Left out of the tables in a terminal.
+        signed: A difference, which may be negative.
+        interval: Shown with the 95 % interval of its mean instead of its standard deviation.
     """
 
     name: str
@@ -95,6 +99,14 @@ class Column:
     compute: Callable[..., float]
     optional: bool = False
     detail: bool = False
+    signed: bool = False
+    interval: bool = False
+
+    def bounds(self, measure: str) -> tuple[float, float]:
+        """The possible range of its stored values, for an `accuracy` or a `loss`."""
+        is_fraction = self.unit == "share" or (self.unit == "score" and measure == "accuracy")
+        highest = 1.0 if is_fraction or self.unit == "cosine" else math.inf
+        return (-highest if self.signed or self.unit == "cosine" else 0.0), highest
 
     def __call__(self, *measured: Any) -> float:
         """The metric of one run, as the function computes it."""
@@ -109,6 +121,8 @@ def metric(
     unit: str = "score",
     optional: bool = False,
     detail: bool = False,
+    signed: bool = False,
+    interval: bool = False,
 ) -> Callable[[Callable[..., float]], Column]:
     """Make a function a column.
 
@@ -119,7 +133,19 @@ def metric(
     def made(function: Callable[..., float]) -> Column:
         name = getattr(function, "__name__", title)
         compute = _refusing_nan(function) if kind == "accuracy" else function
-        return Column(name, title, kind, unit, definition, source, compute, optional, detail)
+        return Column(
+            name,
+            title,
+            kind,
+            unit,
+            definition,
+            source,
+            compute,
+            optional=optional,
+            detail=detail,
+            signed=signed,
+            interval=interval,
+        )
 
     return made
 

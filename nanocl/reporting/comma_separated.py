@@ -53,7 +53,7 @@ def _lines(row: Summary, kind: str) -> Iterator[tuple]:
             name = column_name(column, group)
             values = [value for value in row.columns[name] if value is not None]
             if values:
-                yield (*start, name, len(values), *_numbers(values))
+                yield (*start, name, len(values), *_numbers(values, column.bounds(measure_of(row))))
             elif group in measured:
                 yield (*start, name, 0, "", "", "", "")
 
@@ -75,10 +75,12 @@ def _names(row: Summary) -> tuple[str, ...]:
     return tuple(map(inert.comma_separated, names))
 
 
-def _numbers(values: Sequence[float]) -> tuple[float | str | None, ...]:
+def _numbers(
+    values: Sequence[float], bounds: tuple[float, float]
+) -> tuple[float | str | None, ...]:
     """Mean, standard deviation and ends of the interval; only the mean for one value."""
     mean = statistics.mean(values)
-    ends = statistics.interval(values)
+    ends = statistics.interval(values, bounds)
     if ends is None:
         return mean, "", "", ""
     # ten digits: t quantiles differ in the last bits between builds of scipy

@@ -55,6 +55,16 @@ def cpu_seconds_per_step(cost: Cost) -> float:
     return cost.cpu_seconds / cost.steps
 
 
+def cpu_seconds_per_thousand_samples(cost: Cost, batch_size: int) -> float:
+    """CPU seconds of training per 1000 samples of the stream, of a run that was alone.
+
+    Replayed samples are not counted, so a learner that replays costs more.
+    """
+    if cost.workers > 1:
+        raise Undefined("CPU seconds are shown of runs that shared the machine with no other run")
+    return 1000 * cpu_seconds_per_step(cost) / batch_size
+
+
 train_seconds = _wall(
     "train_seconds",
     "train s",

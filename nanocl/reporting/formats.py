@@ -29,6 +29,8 @@ class Table:
         names: Number of leading columns that name the row. They are aligned left and repeated
             when a table is folded.
         label: Letters, digits and hyphens; LaTeX refers to the table by it.
+        caption: Added to the title in LaTeX, which does not repeat it below; a line of `above`.
+        bold: (row, column) of a cell that LaTeX prints in bold.
     """
 
     title: str
@@ -38,6 +40,8 @@ class Table:
     below: tuple[str, ...] = ()
     names: int = 1
     label: str = "table"
+    caption: str = ""
+    bold: tuple[int, int] | None = None
 
 
 def markdown(table: Table, level: int = 2) -> str:
@@ -80,12 +84,18 @@ def pipe_table(
 
 def latex(table: Table) -> str:
     """A `table` environment; needs the packages booktabs and graphicx."""
-    cells = [" & ".join(map(inert.latex, row)) + r" \\" for row in (table.header, *table.rows)]
+    lines_of_cells = [[*map(inert.latex, row)] for row in (table.header, *table.rows)]
+    if table.bold:
+        row, column = table.bold
+        lines_of_cells[1 + row][column] = rf"\textbf{{{lines_of_cells[1 + row][column]}}}"
+    cells = [" & ".join(line) + r" \\" for line in lines_of_cells]
+    below = [line for line in (*table.above, *table.below) if line != table.caption]
+    titles = [inert.latex(text) for text in (table.title, table.caption) if text]
     columns = "l" * table.names + "r" * (len(table.header) - table.names)
     lines = [
         r"\begin{table}",
         r"\centering",
-        rf"\caption{{{inert.latex(table.title)}. {inert.latex(table.above[0])}}}",
+        rf"\caption{{{'. '.join(titles)}}}",
         rf"\label{{tab:{table.label}}}",
         r"\resizebox{\linewidth}{!}{%",
         rf"\begin{{tabular}}{{{columns}}}",
@@ -97,7 +107,7 @@ def latex(table: Table) -> str:
         r"\end{tabular}}",
         r"\par\smallskip",
         r"\begin{minipage}{\linewidth}\footnotesize",
-        *(inert.latex(line) + r"\par" for line in (*table.above[1:], *table.below)),
+        *(inert.latex(line) + r"\par" for line in below),
         r"\end{minipage}",
         r"\end{table}",
     ]
@@ -145,17 +155,26 @@ def mean_and_std(values: Sequence[float | None], unit: str, measure: str = "accu
     return number(mean, unit, measure) + spread + count
 
 
-def mean_and_interval(values: Sequence[float | None], unit: str, measure: str = "accuracy") -> str:
-    """`mean [low, high]`, the 95 % interval; the mean alone for one value."""
+def mean_and_interval(
+    values: Sequence[float | None],
+    unit: str,
+    measure: str = "accuracy",
+    bounds: tuple[float, float] = statistics.UNBOUNDED,
+) -> str:
+    """`mean [low, high]`, the 95 % interval within the bounds; the mean alone for one value.
+
+    `(n=...)` if some values are None, `-` if all are.
+    """
     defined = [value for value in values if value is not None]
     if not defined:
         return "-"
     mean = statistics.mean(defined)
-    ends = statistics.interval(defined)
-    if ends is None:
-        return number(mean, unit, measure)
-    low, high = (number(end, unit, measure, like=mean) for end in ends)
-    return f"{number(mean, unit, measure)} [{low}, {high}]"
+    ends = statistics.interval(defined, bounds)
+    shown = number(mean, unit, measure)
+    if ends is not None:
+        low, high = (number(end, unit, measure, like=mean) for end in ends)
+        shown += f" [{low}, {high}]"
+    return shown + (f" (n={len(defined)})" if len(defined) < len(values) else "")
 
 
 def number(

@@ -3,36 +3,56 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from nanocl import __version__
 from nanocl.records import LATER_FIELDS, Cost, RunResult, RunSpec, Summary, Training, hash_of
-from nanocl.reporting import formats, origins, ranking, statistics, tables
+from nanocl.reporting import (
+    captions,
+    costs,
+    discriminability,
+    formats,
+    metrics,
+    origins,
+    pairs,
+    statistics,
+    tables,
+)
+from nanocl.reporting.columns import Column, Undefined
 from nanocl.reporting.formats import Table
-from nanocl.reporting.ranking import SCORE, Place
+from nanocl.reporting.ranking import Place, Ranking, is_sweep, rank, values_of
 from nanocl.reporting.summaries import by_protocol, measure_of, results_of
 
-SWEEP = "sweep"
 RULE = f"""\
-Rows are ranked by ACC, the mean accuracy over all experiences at the end of the stream, averaged
-over seeds; for regression by the loss, lowest first. Brackets hold the 95 % interval of the mean
-over seeds: Student's t below {statistics.BOOTSTRAP_FROM} seeds, bootstrap otherwise.
+Rows are ranked by the score of their protocol, averaged over seeds: ACC, the mean accuracy over all
+experiences at the end of the stream, if the protocol names no other; for regression the loss,
+lowest first. Brackets hold the 95 % interval of the mean over seeds (Student's t, within the
+possible range). LA is the accuracy right after training on each experience, F is forgetting.
 
-- **vs best**: mean difference to the best row over their common seeds, with its 95 %
-  interval. The test is a two-sided paired sign-flip permutation test (exact up to
-  {statistics.EXACT_UP_TO} seeds), corrected over the rows by Holm's method. With n seeds the
-  smallest possible p-value before the correction is 2^(1-n). A row with fewer than 6 seeds says so
-  instead of showing a p-value; its interval is the only evidence.
-- **=** marks a row that the test cannot distinguish from the best at the level of
-  {statistics.LEVEL:.0%}.
-- **rank**: in parentheses the 95 % interval of the rank when seeds are resampled with replacement;
-  with few seeds it is too narrow.
-- Fewer than {statistics.FEWEST_SEEDS} seeds: no test, no rank interval.
-- Joint training sees all data at once: it is an upper bound and not ranked. A row with diverged
-  seeds is not ranked either: the remaining seeds are a biased sample.
+- **Test**: all pairs of rows by the step-down max-|t| procedure over joint sign flips of the seeds
+  (Westfall and Young, 1993, algorithm 2.8; exact up to {pairs.EXACT_UP_TO} seeds, beyond that over
+  {pairs.DRAWN:,} flips drawn with seed {pairs.DRAWN_WITH}). The probability that any pair of equal
+  rows is separated is {statistics.LEVEL:.0%}. With fewer than {statistics.FEWEST_TESTED} seeds no
+  test can reach that level: such a board is *preliminary*, without tests and ranks.
+- **band**: rows that share a letter are not separable (compact letter display). Each letter is a
+  largest set of rows without a separable pair.
+- **rank**: rows that are not separable and equal as printed share a rank. In parentheses the 95 %
+  interval of the rank when seeds are resampled with replacement.
+- **vs best**: mean difference to the best row with its 95 % interval; the note has its p-value,
+  adjusted over all pairs.
+- **D** (discriminability) is the share of separable pairs. Below {discriminability.RANKS_FROM} a
+  board does not rank its rows. **ICC**, the intraclass correlation, is the share of the variance
+  that is the learner's and not the residual's, with seeds as blocks.
+- **Power**: the smallest difference of two rows that the test separates at
+  {discriminability.POWER:.0%} power, from the residual deviation and the number of seeds.
+- The seeds of a board are those that most of its rows have. A row with a diverged or missing seed
+  is not ranked: the remaining seeds are a biased sample. Joint training sees all data at once: it
+  is an upper bound and not ranked.
+- CPU seconds are those of runs that shared the machine with no other run.
 - Rows of different protocols (stream, model, training, scenario, data fingerprint) never share a
   section. Neither do different versions of an algorithm share a row.
 - A sweep over learning rates is not ranked, because its best point would be chosen on the test
@@ -81,64 +101,101 @@ def leaderboard(summaries: Sequence[Summary]) -> str:
 
 
 def section(summaries: Sequence[Summary]) -> str:
-    """One protocol: its ranking, or for a sweep a link to its page."""
+    """One protocol: what it separates and its ranking, or for a sweep a link to its page."""
     spec = summaries[0].results[0].spec
     stem = tables.file_stem(spec)
-    title = tables.heading(spec)
-    above = tables.protocol_lines(summaries)
+    title = captions.heading(spec)
+    above = captions.above(summaries)
     link = f"all columns, with their definitions: [tables/{stem}.md](tables/{stem}.md)"
     below = (*origins.mixed(summaries), link)
-    if any(row.options_from == SWEEP for row in summaries):
+    if is_sweep(summaries):
         return formats.markdown(Table(title, above, (), (), (_sweep_line(summaries), *below)))
-    has_options = any(row.options for row in summaries)
-    header = _header(measure_of(summaries[0]), has_options)
-    rows = tuple(tuple(_cells(place, has_options)) for place in ranking.rank(summaries))
-    names = header.index("seeds")
-    return formats.markdown(Table(title, above, header, rows, below, names))
+    ranking = rank(summaries)
+    columns = _columns(ranking)
+    rows = []
+    for place in ranking.places:
+        rows.append(tuple(cell(place) for cell in columns.values()))
+    names = [*columns].index("seeds")
+    return formats.markdown(Table(title, above, tuple(columns), tuple(rows), below, names))
 
 
-def _header(measure: str, has_options: bool) -> tuple[str, ...]:
-    return (
-        "rank",
-        "strategy",
-        *(["options"] if has_options else []),
-        "options from",
-        "seeds",
-        "ACC [95 %]" if measure == "accuracy" else "loss [95 %]",
-        "vs best [95 %]",
-        "F",
-        "relative drift",
-        "CPU s",
-        "state bytes / weight",
-        "note",
-    )
+def _columns(ranking: Ranking) -> dict[str, Callable[[Place], str]]:
+    """Header to a function that makes the cell of a place."""
+    rows = [place.row for place in ranking.places]
+    score, measure = ranking.score, measure_of(rows[0])
+    is_mean_loss = measure == "loss" and score is metrics.average_accuracy
+    title = "loss" if is_mean_loss else score.title
+    beside = [
+        column for column in (metrics.learning_accuracy, metrics.forgetting) if column != score
+    ]
+    columns: dict[str, Callable[[Place], str]] = {
+        "rank": _rank_cell,
+        "band": lambda place: place.band or "-",
+        "strategy": lambda place: place.row.strategy,
+        "options": lambda place: place.row.options,
+        "options from": lambda place: place.row.options_from,
+        "seeds": lambda place: _seeds_cell(place, ranking),
+        f"{title} [95 %]": lambda place: _interval_cell(place, score, ranking),
+        "vs best [95 %]": lambda place: _difference_cell(place, ranking),
+        **{f"{column.title} [95 %]": _interval_of(column, ranking) for column in beside},
+        "relative drift": lambda place: formats.mean_and_std(
+            values_of(place.row, "backbone.relative", ranking.seeds), "number"
+        ),
+        "CPU s / 1000 samples": _cpu_cell,
+        "state bytes / weight": lambda place: formats.mean_and_std(
+            values_of(place.row, "state_bytes_per_parameter", ranking.seeds), "count"
+        ),
+        "note": lambda place: place.note,
+    }
+    if not any(row.options for row in rows):
+        del columns["options"]
+    if all(_cpu_cell(place) == "-" for place in ranking.places):
+        del columns["CPU s / 1000 samples"]
+    return columns
 
 
-def _cells(place: Place, has_options: bool) -> Iterator[str]:
-    """The cells of a row in the order of the header."""
+def _seeds_cell(place: Place, ranking: Ranking) -> str:
     row = place.row
+    if row.diverged:
+        return f"{len(row.seeds)} (diverged {tables.diverged_cell(row)})"
+    used = len(values_of(row, ranking.score.name, ranking.seeds))
+    return str(used) if used == len(row.seeds) else f"{used} of {len(row.seeds)}"
+
+
+def _interval_of(column: Column, ranking: Ranking) -> Callable[[Place], str]:
+    return lambda place: _interval_cell(place, column, ranking)
+
+
+def _interval_cell(place: Place, column: Column, ranking: Ranking) -> str:
+    values = values_of(place.row, column.name, ranking.seeds)
     measure = measure_of(place.row)
-    yield _rank_cell(place)
-    yield row.strategy
-    if has_options:
-        yield row.options
-    yield row.options_from
-    yield str(len(row.seeds)) + (f" (diverged {tables.diverged_cell(row)})" if row.diverged else "")
-    yield formats.mean_and_interval(row.columns[SCORE], "score", measure)
-    yield formats.mean_and_interval(place.differences, "score", measure) if place.rank != 1 else ""
-    yield formats.mean_and_std(row.columns["forgetting"], "score", measure)
-    yield formats.mean_and_std(row.columns["backbone.relative"], "number")
-    yield formats.mean_and_std(row.columns["cpu_seconds"], "seconds")
-    yield formats.mean_and_std(row.columns["state_bytes_per_parameter"], "count")
-    yield place.note
+    return formats.mean_and_interval(values, column.unit, measure, column.bounds(measure))
+
+
+def _difference_cell(place: Place, ranking: Ranking) -> str:
+    if place is ranking.places[0]:
+        return ""
+    unit, measure = ranking.score.unit, measure_of(place.row)
+    low, high = ranking.score.bounds(measure)
+    return formats.mean_and_interval(place.differences, unit, measure, (low - high, high - low))
+
+
+def _cpu_cell(place: Place) -> str:
+    """CPU seconds of the runs that were alone; `-` if none was."""
+    values = []
+    for run in place.row.results:
+        if run.status == "ok":
+            batch_size = run.spec.training.batch_size
+            with suppress(Undefined):
+                values.append(costs.cpu_seconds_per_thousand_samples(run.cost, batch_size))
+    return formats.mean_and_std(values, "seconds")
 
 
 def _rank_cell(place: Place) -> str:
     if place.rank is None:
         return "-"
-    mark = " =" if place.p_value is not None and not place.separable else ""
     interval = f" ({place.ranks[0]}-{place.ranks[1]})" if place.ranks else ""
-    return f"{place.rank}{mark}{interval}"
+    return f"{place.rank}{interval}"
 
 
 def _sweep_line(summaries: Sequence[Summary]) -> str:

@@ -26,25 +26,25 @@ def columns(kind: str) -> Iterator[Column]:
     return (column for column in values if isinstance(column, Column) and column.kind == kind)
 
 
-@metric("ACC", "mean_j R[T-1][j]", "lopezpaz2017")
+@metric("ACC", "mean_j R[T-1][j]", "lopezpaz2017", interval=True)
 def average_accuracy(run: Evaluation) -> float:
     """Mean over all experiences at the end of the stream."""
     return _mean(run.rows()[-1])
 
 
-@metric("AIA", "mean_i mean_{j<=i} R[i][j]", "rebuffi2017", "masana2020")
-def average_incremental_accuracy(run: Evaluation) -> float:
-    """Mean over the stream of the mean over the experiences met so far."""
-    return _mean([_mean(row[: i + 1]) for i, row in enumerate(run.trained_rows())])
-
-
-@metric("LA", "mean_j R[j][j]", "riemer2019")
+@metric("LA", "mean_j R[j][j]", "riemer2019", interval=True)
 def learning_accuracy(run: Evaluation) -> float:
     """Mean over experiences, each right after training on it: plasticity."""
     return _mean([row[j] for j, row in enumerate(run.trained_rows())])
 
 
-@metric("F", "mean_{j<T-1} (max_{j<=l<T-1} R[l][j] - R[T-1][j])", "chaudhry2018")
+@metric(
+    "F",
+    "mean_{j<T-1} (max_{j<=l<T-1} R[l][j] - R[T-1][j])",
+    "chaudhry2018",
+    signed=True,
+    interval=True,
+)
 def forgetting(run: Evaluation) -> float:
     """Best earlier result minus the last one; not clamped, so negative after backward transfer."""
     gained = _gains(run, "forgetting")
@@ -56,7 +56,19 @@ def forgetting(run: Evaluation) -> float:
     return _mean(forgotten)
 
 
-@metric("F first-last", "mean_{j<T-1} (R[j][j] - R[T-1][j]) = -BWT", "lomonaco2021", detail=True)
+@metric("AIA", "mean_i mean_{j<=i} R[i][j]", "rebuffi2017", "masana2020")
+def average_incremental_accuracy(run: Evaluation) -> float:
+    """Mean over the stream of the mean over the experiences met so far."""
+    return _mean([_mean(row[: i + 1]) for i, row in enumerate(run.trained_rows())])
+
+
+@metric(
+    "F first-last",
+    "mean_{j<T-1} (R[j][j] - R[T-1][j]) = -BWT",
+    "lomonaco2021",
+    detail=True,
+    signed=True,
+)
 def first_minus_last(run: Evaluation) -> float:
     """Result right after training minus the last one: the forgetting that Avalanche prints."""
     gained = _gains(run, "forgetting")
@@ -64,7 +76,7 @@ def first_minus_last(run: Evaluation) -> float:
     return _mean([gained[j][j] - gained[last][j] for j in range(last)])
 
 
-@metric("BWT", "mean_{j<T-1} (R[T-1][j] - R[j][j])", "lopezpaz2017")
+@metric("BWT", "mean_{j<T-1} (R[T-1][j] - R[j][j])", "lopezpaz2017", signed=True)
 def backward_transfer(run: Evaluation) -> float:
     """Mean change of each experience's result by the end of the stream."""
     gained = _gains(run, "backward transfer")
@@ -72,9 +84,19 @@ def backward_transfer(run: Evaluation) -> float:
     return _mean([gained[last][j] - gained[j][j] for j in range(last)])
 
 
-@metric("FWT", "mean_{j>=1} (R[j-1][j] - R[-1][j]), R[-1] the untrained model", "lopezpaz2017")
+@metric(
+    "FWT",
+    "mean_{j>=1} (R[j-1][j] - R[-1][j]), R[-1] the untrained model",
+    "lopezpaz2017",
+    signed=True,
+)
 def forward_transfer(run: Evaluation) -> float:
     """Result on an experience just before training on it, minus the untrained model's."""
+    if run.own_heads:
+        raise Undefined(
+            "each experience has its own head, which is untrained before it; forward transfer "
+            "would measure its initial weights"
+        )
     gained = _gains(run, "forward transfer")
     if run.masked and not any(run.matrix[j - 1][j] for j in range(1, len(gained))):
         raise Undefined("forward transfer needs classes that can be predicted before they are met")
@@ -91,7 +113,12 @@ def minimum_accuracy(run: Evaluation) -> float:
     return run.sign * _mean(worst)
 
 
-@metric("I", "mean_j (J[j][j] - R[j][j]), J joint training on experiences 0..j", "chaudhry2018")
+@metric(
+    "I",
+    "mean_j (J[j][j] - R[j][j]), J joint training on experiences 0..j",
+    "chaudhry2018",
+    signed=True,
+)
 def intransigence(run: Evaluation) -> float:
     """Joint training on all experiences so far, minus the run, on the new experience."""
     gained = _signed(run.sign, run.trained_rows())
@@ -102,7 +129,7 @@ def intransigence(run: Evaluation) -> float:
     return _mean([reached[j][j] - row[j] for j, row in enumerate(gained)])
 
 
-@metric("gap to joint", "ACC(joint) - ACC")
+@metric("gap to joint", "ACC(joint) - ACC", signed=True)
 def gap_to_joint(run: Evaluation) -> float:
     """Average accuracy of joint training minus that of the run."""
     return _mean(_signed(run.sign, _joint(run).rows())[-1]) - run.sign * average_accuracy(run)

@@ -35,11 +35,14 @@ def below(
 
 
 def _notes(summaries: Sequence[Summary], kind: str) -> Iterator[str]:
-    yield "cells are mean ± standard deviation over seeds; `-` is undefined, never 0"
+    intervals = ""
+    if kind == "accuracy":
+        intervals = ", with brackets mean [95 % interval of the mean, Student's t]"
+    yield (f"cells are mean ± standard deviation over seeds{intervals}; `-` is undefined, never 0")
     if any(row.diverged for row in summaries):
         yield "diverged: runs whose loss became infinite or NaN, left out of seeds and means"
-    if any(len(row.seeds) < statistics.FEWEST_SEEDS for row in summaries):
-        yield f"rows with fewer than {statistics.FEWEST_SEEDS} seeds are not tested"
+    if any(len(row.seeds) < statistics.FEWEST_TESTED for row in summaries):
+        yield f"preliminary: rows with fewer than {statistics.FEWEST_TESTED} seeds are not tested"
     yield from origins.mixed(summaries)
     if kind == "drift":
         yield (

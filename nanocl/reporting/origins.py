@@ -1,4 +1,4 @@
-"""Says where the records of a table were not all measured with the same software and machine."""
+"""Where the options of rows come from, and whether records share their software and machine."""
 
 from __future__ import annotations
 
@@ -15,6 +15,14 @@ FACTS: Mapping[str, Callable[[Environment], str]] = {
     "types of CPU": lambda environment: environment.processor,
 }
 SHOWN_NAMES = 80  # characters of the names of rows
+
+
+def untuned(summaries: Sequence[Summary]) -> Iterator[str]:
+    """A line that names the rows with default options; nothing where there are none."""
+    names = [row.strategy for row in summaries if "default" in row.options_from.split("/")]
+    if names:
+        shown = ", ".join(dict.fromkeys(names))
+        yield f"untuned: {shown} {'runs' if len(set(names)) == 1 else 'run'} with default options"
 
 
 def mixed(summaries: Sequence[Summary]) -> Iterator[str]:

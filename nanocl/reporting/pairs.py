@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import math
 import string
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import combinations_with_replacement
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -129,12 +131,27 @@ def bands(separable: Sequence[Sequence[bool]]) -> list[tuple[int, ...]]:
 
 
 def letters(separable: Sequence[Sequence[bool]]) -> list[str]:
-    """The compact letter display: rows that share a letter cannot be separated."""
+    """The compact letter display: rows share a letter exactly if they cannot be separated.
+
+    A band gets no letter if each pair of its rows shares the letter of another band.
+    """
     shown = [""] * len(separable)
-    for number, rows in enumerate(bands(separable)):
+    for number, rows in enumerate(_needed(bands(separable))):
         for row in rows:
             shown[row] += _letter(number)
     return shown
+
+
+def _needed(sets: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
+    """The sets without those whose pairs are all in other sets, the smallest dropped first."""
+    holders = Counter(pair for rows in sets for pair in combinations_with_replacement(rows, 2))
+    needed = {*sets}
+    for rows in sorted(sets, key=lambda rows: (len(rows), rows)):
+        own = [*combinations_with_replacement(rows, 2)]
+        if all(holders[pair] > 1 for pair in own):
+            needed.remove(rows)
+            holders.subtract(own)
+    return sorted(needed)
 
 
 def _letter(number: int) -> str:
@@ -154,8 +171,11 @@ def _split(sets: Sequence[frozenset[int]], i: int, j: int) -> Iterator[frozenset
 
 def _absorbed(sets: Iterator[frozenset[int]]) -> list[frozenset[int]]:
     """The sets that lie in no other."""
-    different = set(sets)
-    return [rows for rows in different if not any(rows < other for other in different)]
+    kept: list[frozenset[int]] = []
+    for rows in sorted(set(sets), key=len, reverse=True):
+        if not any(rows < other for other in kept):
+            kept.append(rows)
+    return kept
 
 
 def _directions(differences: NDArray) -> NDArray:

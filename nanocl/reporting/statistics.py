@@ -1,7 +1,8 @@
-"""Statistics over seeds: mean, deviation, interval, paired tests, ranks.
+"""Statistics over seeds: mean, deviation, interval, paired test, intervals of ranks.
 
-Seed s of one row pairs with seed s of another. scipy is imported inside the functions, because
-`--help` must not wait for it.
+Seed s of one row pairs with seed s of another. All pairs of rows at once are compared in
+`nanocl.reporting.pairs`. numpy and scipy are imported inside the functions, because `--help` must
+not wait for them.
 """
 
 from __future__ import annotations
@@ -11,16 +12,17 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
+from nanocl.reporting import pairs
+
 if TYPE_CHECKING:
-    from numpy.random import Generator
     from numpy.typing import NDArray
 
 CONFIDENCE = 0.95
 LEVEL = 1 - CONFIDENCE
 FEWEST_SEEDS = 3
-BOOTSTRAP_FROM = 20
+FEWEST_TESTED = 6  # below, no sign-flip test reaches the level: 2^(1-n) > 0.05
 RESAMPLES = 9999
-EXACT_UP_TO = 16
+UNBOUNDED = (-math.inf, math.inf)
 
 
 def mean(values: Sequence[float]) -> float:
@@ -42,16 +44,20 @@ def deviation(values: Sequence[float]) -> float | None:
     return math.sqrt(math.fsum((value - middle) ** 2 for value in values) / (len(values) - 1))
 
 
-def interval(values: Sequence[float]) -> tuple[float, float] | None:
-    """The mean's 95 % interval; None for one value.
+def interval(
+    values: Sequence[float], bounds: tuple[float, float] = UNBOUNDED
+) -> tuple[float, float] | None:
+    """The mean's 95 % interval by Student's t; None for one value.
 
-    Student's t below 20 values, percentile bootstrap from 20 on.
+    Its ends are clipped to the bounds of the quantity, such as 0 and 1 for an accuracy.
     """
     if len(values) < 2:
         return None
-    if len(values) >= BOOTSTRAP_FROM:
-        return _bootstrap(values)
-    return _t_interval(values)
+    middle, spread = mean(values), deviation(values) or 0.0
+    # mean ± t_{n-1} * s / sqrt(n)
+    half = _t_quantile(len(values) - 1) * spread / math.sqrt(len(values))
+    low, high = bounds
+    return max(low, middle - half), min(high, middle + half)
 
 
 def line(xs: Sequence[float], ys: Sequence[float]) -> tuple[float, float]:
@@ -76,7 +82,7 @@ def line(xs: Sequence[float], ys: Sequence[float]) -> tuple[float, float]:
 def sign_flip_p_value(differences: Sequence[float]) -> float:
     """Two-sided p-value of the hypothesis that the paired differences are symmetric about 0.
 
-    It flips their signs: all 2^n patterns up to 16 differences, 9999 random ones beyond.
+    It is the test of `nanocl.reporting.pairs` with one pair: exact up to 16 differences.
 
     Raises:
         ValueError: Fewer than 3 differences.
@@ -87,36 +93,7 @@ def sign_flip_p_value(differences: Sequence[float]) -> float:
         raise ValueError(f"a paired test needs at least {FEWEST_SEEDS} seeds in common, got {n}")
     import numpy as np
 
-    values = np.array(differences)
-    observed = values.mean()
-    means = (_sign_patterns(n) * values).mean(axis=1)
-    # a pattern as extreme as the observed one counts, although its sum may differ in the last bits
-    tolerance = abs(observed) * 100 * np.finfo(float).eps
-    lower = np.count_nonzero(means <= observed + tolerance)
-    higher = np.count_nonzero(means >= observed - tolerance)
-    ours = 0 if n <= EXACT_UP_TO else 1  # the observed pattern is not among the random ones
-    return min(1.0, 2 * (min(lower, higher) + ours) / (len(means) + ours))
-
-
-@cache
-def _sign_patterns(n: int) -> NDArray:
-    """Rows of n signs: all 2^n, or `RESAMPLES` random ones."""
-    import numpy as np
-
-    if n <= EXACT_UP_TO:
-        negative = np.arange(2**n)[:, None] >> np.arange(n) & 1
-    else:
-        # a random order of (0, 1) for each sign, as scipy.stats.permutation_test draws them
-        orders = np.tile(np.arange(2), (RESAMPLES, n, 1))
-        negative = _generator().permuted(orders, axis=-1)[..., 0]
-    return (1 - 2 * negative).astype(np.int8)
-
-
-def smallest_p_value(n: int) -> float:
-    """The smallest p-value that `sign_flip_p_value` can return for n differences."""
-    if n <= EXACT_UP_TO:
-        return 2.0 ** (1 - n)
-    return 2 / (RESAMPLES + 1)
+    return float(pairs.step_down(np.array([differences]))[0])
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:
@@ -139,46 +116,28 @@ def paired(first: Mapping[int, float], second: Mapping[int, float]) -> tuple[flo
     return tuple(first[seed] - second[seed] for seed in sorted(first.keys() & second.keys()))
 
 
-def rank_intervals(
-    scores: Sequence[Mapping[int, float]], *, higher: bool = True
-) -> list[tuple[int, int] | None]:
+def rank_intervals(scores: NDArray, *, higher: bool = True) -> list[tuple[int, int]]:
     """95 % interval of each row's rank (1 is best) when seeds are resampled with replacement.
 
-    All rows see the same draw: effects that a seed has on every row do not widen the intervals. In
-    a draw without any seed of a row, that row keeps its mean over all its seeds.
+    All rows see the same draw: effects that a seed has on every row do not widen the intervals.
 
     Args:
-        scores: For each row, seed to score.
+        scores: Shape (rows, seeds).
         higher: Whether more is better.
 
     Returns:
-        (best, worst) rank of each row; all None with fewer than 3 seeds.
+        (best, worst) rank of each row.
     """
     import numpy as np
 
-    seeds = sorted(set().union(*scores))
-    if len(seeds) < FEWEST_SEEDS:
-        return [None] * len(scores)
-    table = np.full((len(scores), len(seeds)), math.nan)
-    for row, score in zip(table, scores, strict=True):
-        row[:] = [score.get(seed, math.nan) for seed in seeds]
-    # bootstrap: every draw takes as many seeds as there are, and gives every row a mean and a rank
-    means = np.stack([_means_of_draws(row, _draws(len(seeds))) for row in table])
+    seeds = scores.shape[1]
+    # the same records must give the same page
+    draws = np.random.default_rng(0).integers(seeds, size=(RESAMPLES, seeds))
+    means = np.stack([row[draws].mean(axis=1) for row in scores])
     ranks = np.stack([_ranks_of(row, means, higher) for row in means])
     low = np.quantile(ranks, LEVEL / 2, axis=1, method="lower")
     high = np.quantile(ranks, 1 - LEVEL / 2, axis=1, method="higher")
     return [(int(a), int(b)) for a, b in zip(low, high, strict=True)]
-
-
-def _means_of_draws(row: NDArray, draws: NDArray) -> NDArray:
-    """The mean of the measured seeds in each draw; the row's own mean if a draw has none."""
-    import numpy as np
-
-    values = row[draws]
-    measured = ~np.isnan(values)
-    count = measured.sum(axis=1)
-    sums = np.where(measured, values, 0).sum(axis=1)
-    return np.where(count, sums / np.maximum(count, 1), row[~np.isnan(row)].mean())
 
 
 def _ranks_of(row: NDArray, means: NDArray, higher: bool) -> NDArray:
@@ -187,35 +146,9 @@ def _ranks_of(row: NDArray, means: NDArray, higher: bool) -> NDArray:
     return 1 + better.sum(axis=0)
 
 
-def _t_interval(values: Sequence[float]) -> tuple[float, float]:
-    # mean ± t_{n-1} * s / sqrt(n)
-    half = _t_quantile(len(values) - 1) * (deviation(values) or 0.0) / math.sqrt(len(values))
-    return mean(values) - half, mean(values) + half
-
-
 @cache
 def _t_quantile(freedom: int) -> float:
     """Student's t at 97.5 %. scipy.stats has it, too, but takes half a second to import."""
     from scipy.special import stdtrit
 
     return float(stdtrit(freedom, 1 - LEVEL / 2))
-
-
-def _bootstrap(values: Sequence[float]) -> tuple[float, float]:
-    import numpy as np
-
-    means = np.array(values)[_draws(len(values))].mean(axis=1)
-    low, high = np.quantile(means, (LEVEL / 2, 1 - LEVEL / 2))
-    return float(low), float(high)
-
-
-@cache
-def _draws(n: int) -> NDArray:
-    """`RESAMPLES` rows of n indices below n; the same for all rows of a table."""
-    return _generator().integers(n, size=(RESAMPLES, n))
-
-
-def _generator() -> Generator:
-    import numpy as np
-
-    return np.random.default_rng(0)  # the same records must give the same page

@@ -122,7 +122,20 @@ def _evaluation(run: RunResult) -> Evaluation:
     """The rows of a run, without a reference and a task-incremental view."""
     evaluation = Evaluation(run.initial, with_nan(run.evaluation), run.measure)
     tracking = run.tracking.get("points", ())
-    return evaluation._replace(untrained=_untrained_rows(run), tracking=tracking)
+    return evaluation._replace(
+        untrained=_untrained_rows(run),
+        own_heads=_has_own_heads(run),
+        tracking=tracking,
+    )
+
+
+def _has_own_heads(run: RunResult) -> bool:
+    """Whether each experience has a head; `auto` chooses so for classes with task labels."""
+    if run.measure == "loss":
+        return False
+    return run.spec.training.head == "own" or (
+        run.spec.training.head == "auto" and run.spec.scenario == "task"
+    )
 
 
 def _untrained_rows(run: RunResult) -> int:

@@ -7,22 +7,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from nanocl.records import Part, RunResult, RunSpec, Summary, Training
+from nanocl.records import RunSpec, Summary
 from nanocl.records.plain import printable
 from nanocl.records.ranges import one_of
-from nanocl.records.spec import LATER
-from nanocl.reporting import comma_separated, formats, inert, metrics, notes
+from nanocl.reporting import captions, comma_separated, formats, inert, metrics, notes
 from nanocl.reporting.columns import Column
 from nanocl.reporting.formats import Table
+from nanocl.reporting.ranking import is_sweep, rank
 from nanocl.reporting.summaries import (
-    SHOWN_DIGITS,
-    as_text,
     by_protocol,
     column_name,
     measure_of,
     measured_groups,
-    plugin_text,
-    results_of,
     summarise,
 )
 
@@ -75,7 +71,7 @@ def document(summaries: Sequence[Summary], format: str) -> str:
     parts = []
     for rows in by_protocol(summaries):
         if format == "markdown":
-            parts.append(f"# {inert.markdown(heading(rows[0].results[0].spec))}\n")
+            parts.append(f"# {inert.markdown(captions.heading(rows[0].results[0].spec))}\n")
         parts += [render(rows, kind, format) for kind in metrics.KINDS]
     return "\n".join(parts)
 
@@ -88,7 +84,7 @@ def text(summaries: Sequence[Summary], width: int = 100) -> str:
     parts: list[str] = []
     definitions: dict[str, None] = {}
     for rows in by_protocol(summaries):
-        above = [*formats.wrapped(protocol_lines(rows), width), *_footnotes(rows)]
+        above = [*formats.wrapped(captions.above(rows), width), *_footnotes(rows)]
         parts.append("\n".join(above) + "\n")
         for kind in metrics.KINDS:
             whole = table(rows, kind, brief=True)
@@ -106,7 +102,7 @@ def table(summaries: Sequence[Summary], kind: str, *, brief: bool = False) -> Ta
     Raises:
         ValueError: Rows of different protocols.
     """
-    above = protocol_lines(summaries)
+    above = captions.above(summaries)
     groups = measured_groups(summaries, kind)[: 1 if brief else None]
     columns = list(_shown_columns(summaries, kind, groups, brief))
     names = _names(summaries, kind, brief)
@@ -124,57 +120,22 @@ def table(summaries: Sequence[Summary], kind: str, *, brief: bool = False) -> Ta
         notes.below(summaries, kind, columns, groups, brief),
         len(names),
         f"{kind}-{summaries[0].protocol_hash}",
+        caption=captions.protocol_lines(summaries)[0],
+        bold=_bold_cell(summaries, columns, len(names)) if kind == "accuracy" else None,
     )
 
 
-def protocol_lines(summaries: Sequence[Summary]) -> tuple[str, ...]:
-    """The protocol that all these rows share, in words.
-
-    Raises:
-        ValueError: They do not share a protocol.
-    """
-    protocols = sorted({row.protocol_hash for row in summaries})
-    if len(protocols) != 1:
-        names = ", ".join(protocols) or "no rows"
-        raise ValueError(f"rows of one table must share a protocol, got {names}")
-    first = summaries[0].results[0]
-    spec = first.spec
-    training = first.spec.training
-    length = f"epochs {training.epochs}"
-    if training.iterations:
-        length = f"{training.iterations} mini-batches"
-    seeds = sorted({run.spec.seed for run in results_of(summaries)})
-    return (
-        f"{heading(spec)}; protocol `{spec.protocol_hash}`",
-        f"stream: {_part_line(spec.stream)}",
-        f"model: {_part_line(spec.model)}",
-        f"training of an experience: {length}, batch size {training.batch_size}, head "
-        f"{training.head}, optimizer state {training.optimizer_state}, threads "
-        f"{training.threads}, evaluation batch size {training.evaluation_batch_size}, measured on "
-        f"the {training.measured_on} data{_later(training)}",
-        f"data: {data_line(first)}",
-        f"seeds: {', '.join(map(str, seeds))}",
-    )
-
-
-def _later(training: Training) -> str:
-    """The options of training that not all versions have, where they differ from the default."""
-    chosen = {name: value for name, value in training.identity().items() if name in LATER}
-    return "".join(f", {name.replace('_', ' ')} {value}" for name, value in chosen.items())
-
-
-def heading(spec: RunSpec) -> str:
-    """Protocol, tier and scenario, such as `split-mnist, tier cpu, class-incremental`."""
-    return f"{spec.protocol}, tier {spec.tier}, {spec.scenario}-incremental"
-
-
-def data_line(result: RunResult) -> str:
-    """Name, fingerprint and release (`official` or `other`) of each data set."""
-    facts = []
-    for data in result.data:
-        release = data.get("release", "release not recorded")
-        facts.append(f"{data['name']} `{data['fingerprint']}` ({release})")
-    return ", ".join(facts) or "synthetic"
+def _bold_cell(
+    summaries: Sequence[Summary], columns: Sequence[Column], names: int
+) -> tuple[int, int] | None:
+    """Row and column of the best score, if the test separates it from the second."""
+    if is_sweep(summaries):
+        return None
+    ranking = rank(summaries)
+    if ranking.winner is None or ranking.score not in columns:
+        return None
+    row = next(i for i, row in enumerate(summaries) if row is ranking.winner)
+    return row, names + columns.index(ranking.score)
 
 
 def file_stem(spec: RunSpec) -> str:
@@ -245,30 +206,17 @@ def _footnotes(summaries: Sequence[Summary]) -> Iterator[str]:
 def _cells(row: Summary, columns: Sequence[Column], group: str) -> Iterator[str]:
     for column in columns:
         values = row.columns[column_name(column, group)]
-        yield formats.mean_and_std(values, column.unit, measure_of(row))
-
-
-def _part_line(part: Part) -> str:
-    """A plugin with its origin and its options."""
-    options = ", ".join(f"{name}={as_text(value)}" for name, value in part.options.items())
-    return f"{part.name}{_origin(part)}" + (f" with {options}" if options else "")
-
-
-def _origin(part: Part) -> str:
-    """A user's plugin, and where the weights of a model come from; empty without either."""
-    origins = []
-    if part.plugin:
-        origins.append(plugin_text(part))
-    if part.weights:
-        origins.append(f"weights {part.weights[:SHOWN_DIGITS]}")
-    if part.pretrained_on:
-        origins.append(f"pretrained here on {part.options.get('pretrain')}")
-    return f" ({', '.join(origins)})" if origins else ""
+        measure = measure_of(row)
+        if column.interval:
+            bounds = column.bounds(measure)
+            yield formats.mean_and_interval(values, column.unit, measure, bounds)
+        else:
+            yield formats.mean_and_std(values, column.unit, measure)
 
 
 def _csv(summaries: Sequence[Summary], kinds: Sequence[str]) -> str:
     """A line for each row and metric; the protocols stand above as comment lines."""
     comments = []
     for rows in by_protocol(summaries):
-        comments += [line.replace("`", "") for line in protocol_lines(rows)]
+        comments += [line.replace("`", "") for line in captions.above(rows)]
     return comma_separated.write(summaries, kinds, comments)

@@ -50,6 +50,7 @@ def worst_case_accuracy(run: Evaluation) -> float:
     "gap",
     "mean_{j<i} (result on j at the end of experience i minus the lowest within it)",
     optional=True,
+    signed=True,
 )
 def stability_gap(run: Evaluation) -> float:
     """What is lost for a while in an experience and comes back by its end.

@@ -25,3 +25,12 @@ def test_wall_clock_times_are_those_of_runs_that_were_alone(column):
     with pytest.raises(Undefined, match="--workers 1"):
         column(a_cost(workers=2))
     assert column.optional  # a table in which no row has it leaves it out
+
+
+def test_cpu_seconds_of_a_thousand_samples_are_those_of_runs_that_were_alone():
+    cost = a_cost(cpu_seconds=8.0, steps=400)
+    assert costs.cpu_seconds_per_thousand_samples(cost, 50) == pytest.approx(8.0 / 20)
+    with pytest.raises(Undefined, match="no other run"):
+        costs.cpu_seconds_per_thousand_samples(a_cost(cpu_seconds=8.0, workers=2), 50)
+    with pytest.raises(Undefined, match="not measured"):
+        costs.cpu_seconds_per_thousand_samples(a_cost(), 50)

@@ -70,3 +70,11 @@ def test_more_seeds_separate_smaller_differences():
     noise = np.random.default_rng(3).normal(0, 1, (6, 40))
     few, many = (discriminability.smallest_difference(noise[:, :n]) for n in (10, 40))
     assert many < 0.5 * few
+
+
+def test_a_board_whose_rows_only_ever_differ_by_the_same_number_has_a_finite_power_line():
+    equal = np.zeros((2, 8)) + np.arange(8.0)
+    assert discriminability.smallest_difference(equal) == 0.0
+    # every flip that undoes the signs makes t infinite
+    alternating = np.array([[1.0, -1.0] * 3, [0.0] * 6])
+    assert math.isfinite(discriminability.smallest_difference(alternating))

@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -15,6 +16,7 @@ TABLE = Table(
     ("one: `x_1 < 2`",),
     1,
     "some-label",
+    caption="protocol `x_1`",
 )
 
 
@@ -56,6 +58,12 @@ def test_latex_prints_every_special_character_literally():
     assert r"a$|$b & 1.00 & $-$2.00 \\" in latex
     assert r"50 \% of it" in latex and r"x\_1 $<$ 2" in latex
     assert r"\begin{tabular}{lrr}" in latex and r"\label{tab:some-label}" in latex
+    assert latex.count(r"protocol x\_1") == 1 and r"\textbf" not in latex
+
+
+def test_latex_prints_one_cell_in_bold_and_its_caption_only_once():
+    latex = formats.latex(replace(TABLE, bold=(0, 1)))
+    assert r"a$|$b & \textbf{1.00} & $-$2.00 \\" in latex and latex.count(r"\textbf") == 1
 
 
 @given(some.text(alphabet=r"ab\&%$#_{}~^<>|±-1 ", max_size=30))
@@ -119,3 +127,10 @@ def test_an_interval_has_as_many_places_as_its_mean():
     )
     assert formats.mean_and_interval([0.5], "score") == "50.00"
     assert formats.mean_and_interval([None], "score") == "-"
+
+
+def test_an_interval_ends_at_the_bounds_and_says_how_many_values_it_has():
+    values = [0.99, None, 0.999, 0.9]
+    assert formats.mean_and_interval(values, "score", bounds=(0.0, 1.0)) == (
+        "96.30 [82.70, 100.00] (n=3)"
+    )

@@ -234,3 +234,8 @@ def test_a_metric_is_its_value_where_its_cells_were_tested_and_else_undefined(ev
         else:
             with pytest.raises(Undefined, match="--evaluate all"):
                 accuracy[name].compute(run)
+
+
+def test_forward_transfer_to_a_head_that_was_never_trained_is_undefined():
+    with pytest.raises(Undefined, match="its own head"):
+        metrics.forward_transfer(RUN._replace(own_heads=True))

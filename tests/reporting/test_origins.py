@@ -41,3 +41,14 @@ def test_rows_of_different_machines_are_named_on_every_page():
     ]
     for page in (leaderboard.leaderboard(rows), tables.document(rows, "markdown")):
         assert notes[1] in page
+
+
+def test_rows_with_default_options_are_named_once():
+    def row(strategy, options_from):
+        return a_result(a_spec(strategy, options_from=options_from))
+
+    rows = summarise([row("sgd", "default"), row("ewc", "tuned"), row("lwf", "set")])
+    assert [*origins.untuned(rows)] == ["untuned: sgd runs with default options"]
+    mixed = summarise([row("sgd", "default"), row("er", "default"), a_result(a_spec(lr=0.2))])
+    assert [*origins.untuned(mixed)] == ["untuned: er, sgd run with default options"]
+    assert [*origins.untuned(rows[:1])] == [] and [*origins.untuned([])] == []

@@ -51,7 +51,7 @@ def plain_step_down(rows):
     "rows",
     [
         np.random.default_rng(1).normal(0, 1, (4, 7)).tolist(),
-        (np.random.default_rng(2).normal(0, 1, (4, 7)) + [[0], [0.5], [1], [3]]).tolist(),
+        np.random.default_rng(2).normal([[0], [0.5], [1], [3]], 1, (4, 7)).tolist(),
         np.random.default_rng(3).integers(0, 3, (4, 6)).tolist(),  # equal statistics
         [[1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 5, 6], [2, 3, 4, 5, 6, 7], [9, 2, 4, 4, 1, 0]],
     ],
@@ -67,7 +67,8 @@ def test_the_p_values_equal_those_of_plain_loops_over_all_sign_patterns(rows):
 def test_pairs_are_separated_where_no_sign_flip_test_with_holm_could_separate_any():
     levels = np.arange(8)[:, None] * 2.0
     table = levels + np.random.default_rng(0).normal(0, 1, (8, 10))
-    assert 28 * 2.0 ** (1 - 10) > LEVEL, "the smallest p-value that Holm could return"
+    smallest_with_holm = 28 * 2.0 ** (1 - 10)
+    assert smallest_with_holm > LEVEL
     assert np.count_nonzero(np.triu(pairs.p_values(table) < LEVEL)) >= 20
 
 
@@ -195,6 +196,14 @@ def test_two_rows_share_a_letter_exactly_if_they_are_not_separable(separable):
     letters = pairs.letters(separable)
     for i, j in itertools.combinations(range(len(separable)), 2):
         assert bool(set(letters[i]) & set(letters[j])) != separable[i][j]
+
+
+def test_a_letter_whose_pairs_all_share_another_is_left_out():
+    # each side of the triangle 0, 1, 2 has a third row of its own: 4 bands, of which 3 are needed
+    equal = {(0, 1), (1, 2), (0, 2), (0, 3), (1, 3), (1, 4), (2, 4), (0, 5), (2, 5)}
+    separable = symmetric(6, [pair not in equal for pair in itertools.combinations(range(6), 2)])
+    assert len(pairs.bands(separable)) == 4
+    assert len(set("".join(pairs.letters(separable)))) == 3
 
 
 def test_the_best_row_has_the_letter_a_and_names_do_not_run_out():

@@ -160,3 +160,25 @@ def test_two_versions_of_an_algorithm_never_share_a_row():
     first, second = summarise([*newer, *old])
     assert (first.options, second.options) == ("", "(v2)")
     assert first.seeds == second.seeds == (0, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "head", "measure", "defined"),
+    [
+        ("task", "auto", "accuracy", False),
+        ("task", "own", "accuracy", False),
+        ("task", "masked", "accuracy", True),
+        ("task", "auto", "loss", True),
+        ("domain", "auto", "accuracy", True),
+    ],
+)
+def test_forward_transfer_is_undefined_where_each_experience_has_a_head(
+    scenario, head, measure, defined
+):
+    spec = a_spec(scenario=scenario)
+    spec = replace(spec, training=replace(spec.training, head=head))
+    (row,) = summarise([a_result(spec, measure=measure)])
+    assert (row.columns["forward_transfer"] != (None,)) is defined
+    if not defined:
+        page = tables.document([row], "markdown")
+        assert "`-` in FWT: each experience has its own head" in page

@@ -1,11 +1,9 @@
 import csv
 import io
-from dataclasses import replace
 
 import pytest
 from making import MATRIX, a_result, a_spec, shifted
 
-from nanocl.records import Part
 from nanocl.reporting import metrics, tables
 from nanocl.reporting.tables import summarise
 
@@ -48,15 +46,17 @@ def test_two_protocols_never_share_a_table():
     assert all(shown.count(f"`{row.protocol_hash}`") == 1 for row in rows)
 
 
-def test_cells_are_mean_and_deviation_over_seeds_in_percent():
+def test_cells_are_mean_and_interval_or_deviation_over_seeds_in_percent():
     table = tables.table(summarise(runs()), "accuracy")
     (row,) = table.rows
     cells = dict(zip(table.header, row, strict=True))
     assert (
-        cells["ACC"] == "61.00 ± 1.00"
-        and cells["F"] == "30.00 ± 0.00"
+        cells["ACC"] == "61.00 [58.52, 63.48]"
+        and cells["LA"] == "81.00 [78.52, 83.48]"
+        and cells["F"] == "30.00 [30.00, 30.00]"
         and cells["BWT"] == "-30.00 ± 0.00"
     )
+    assert table.header[3:6] == ("ACC", "LA", "F")
     assert (
         cells["strategy"] == "sgd" and cells["seeds"] == "3" and cells["options from"] == "default"
     )
@@ -118,21 +118,50 @@ def test_drift_has_a_row_for_each_group_of_weights_and_buffers_only_where_there_
     assert [row[table.header.index("weights")] for row in table.rows] == ["backbone", "head", "all"]
 
 
-def test_fewer_than_3_seeds_are_said_to_be_untested():
-    assert any(
-        "fewer than 3 seeds" in line
-        for line in tables.table(summarise(runs(seeds=2)), "accuracy").below
+@pytest.mark.parametrize(("seeds", "said"), [(5, True), (6, False)])
+def test_fewer_than_6_seeds_are_said_to_be_preliminary(seeds, said):
+    below = tables.table(summarise(runs(seeds=seeds)), "accuracy").below
+    assert ("preliminary: rows with fewer than 6 seeds are not tested" in below) is said
+
+
+def by_seed(strategy, by, noise):
+    """Eight runs whose noise differs between strategies."""
+    values = [by + noise * (-1) ** (seed * len(strategy) // 2) for seed in range(8)]
+    return [a_result(a_spec(strategy, seed), shifted(v)) for seed, v in enumerate(values)]
+
+
+@pytest.mark.parametrize(("noise", "bold"), [(0.001, True), (0.2, False)])
+def test_latex_prints_the_best_score_in_bold_only_where_it_is_separable_from_the_second(
+    noise, bold
+):
+    rows = summarise([*by_seed("bb", 0.1, noise), *by_seed("ccc", 0.0, noise)])
+    page = tables.document(rows, "latex")
+    assert page.count(r"\textbf{") == bold
+    line = next(line for line in page.splitlines() if line.startswith("bb "))
+    assert (r"& \textbf{70.00 [" in line) is bold
+    few = [run for row in rows for run in row.results if run.spec.seed < 5]
+    assert r"\textbf" not in tables.document(summarise(few), "latex"), "5 seeds are not tested"
+
+
+def test_every_table_says_what_its_board_separates_and_which_rows_are_untuned():
+    rows = summarise([*by_seed("bb", 0.1, 0.001), *by_seed("ccc", 0.0, 0.001)])
+    for format in ("markdown", "csv", "latex", "text"):
+        page = tables.render(rows, "accuracy", format)
+        assert "separable pairs: 1 of 1 (D = 1.00)" in page, format
+        assert "untuned: bb, ccc run with default options" in page, format
+    assert tables.text(rows).count("separable pairs: 1 of 1") == 1
+    caption = next(
+        line for line in tables.document(rows, "latex").splitlines() if "caption" in line
     )
-    assert not any(
-        "fewer than 3" in line for line in tables.table(summarise(runs(seeds=3)), "accuracy").below
-    )
+    assert "split-digits, tier cpu, class-incremental; protocol" in caption
 
 
 def test_the_csv_page_is_one_table_of_all_kinds_under_its_protocol():
     rows = summarise(runs())
     page = tables.document(rows, "csv")
     assert {r["kind"] for r in read_csv(page)} == set(metrics.KINDS)
-    assert rows[0].protocol_hash in page.splitlines()[0] and page.startswith("# ")
+    comments = [line for line in page.splitlines() if line.startswith("# ")]
+    assert any(rows[0].protocol_hash in line for line in comments) and page.startswith("# ")
     assert {r["protocol_hash"] for r in read_csv(page)} == {rows[0].protocol_hash}
 
 
@@ -162,24 +191,6 @@ def test_an_unknown_kind_or_format_is_named(kind, format, words):
 
 def test_names_from_a_record_cannot_lead_out_of_the_tables_folder():
     assert "/" not in tables.file_stem(a_spec(protocol="../../etc/x"))
-
-
-def test_a_model_says_where_its_weights_come_from():
-    spec = a_spec()
-
-    def model_line(**origin):
-        model = Part("resnet32", {"pretrain": "cifar10[0-4]"}, **origin)
-        lines = tables.protocol_lines(summarise([a_result(replace(spec, model=model))]))
-        return next(line for line in lines if line.startswith("model: "))
-
-    options = " with pretrain=cifar10[0-4]"
-    assert model_line() == "model: resnet32" + options
-    weights = model_line(weights="12fca82f0beb")
-    assert weights == "model: resnet32 (weights 12fca82f)" + options
-    pretrained = model_line(pretrained_on="0123456789abcdef")
-    assert pretrained == "model: resnet32 (pretrained here on cifar10[0-4])" + options
-    plugin = model_line(plugin="0123456789abcdef")
-    assert plugin == "model: resnet32 (user plugin (hash 01234567))" + options
 
 
 def test_the_pages_are_the_tables_of_each_protocol_in_every_format(tmp_path):
