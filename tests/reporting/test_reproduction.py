@@ -78,8 +78,64 @@ def test_the_page_shows_what_was_not_measured():
     page = reproduction.published_and_ours(reproduction.compare(PROTOCOL, [run()]))
     rows = [re.split(r" *\| *", line)[1:-1] for line in page.splitlines() if "| toy" in line]
     assert rows == [
-        ["toy", "class", "adam", "50.00 ± 0.10", "50.00", "1", "+0.00", "2.00", "yes"],
-        ["toy", "class", "sgd", "20.00 ± 4.00", "not measured", "0", "-", "12.00", "-"],
+        ["toy", "class", "adam", "50.00 ± 0.10", "50.00", "1", "+0.00", "2.00", "yes", "yes"],
+        ["toy", "class", "sgd", "20.00 ± 4.00", "not measured", "0", "-", "12.00", "-", "-"],
+    ]
+
+
+def only_last(strategy, scenario, last, initial=(0.5, 0.5, 0.5)):
+    """A run that ends at 0 % or at guessing on all experiences but the last."""
+    made = run(strategy)
+    others = (0.0, 0.0) if scenario == "class" else initial[:-1]
+    spec = replace(made.spec, scenario=scenario)
+    return replace(made, spec=spec, initial=initial, evaluation=((*others, last),) * 3)
+
+
+def comparison(runs, published, deviation=0.1):
+    trivial = reproduction._trivial(runs)
+    ours = tuple(map(reproduction._score, runs))
+    return reproduction.Comparison("toy", "", "adam", "", published, deviation, ours, trivial)
+
+
+def test_a_row_that_keeping_only_the_last_experience_would_meet_is_no_gate():
+    naive = comparison([only_last("adam", "class", 0.99)], published=33.0)
+    assert naive.agrees and not naive.gate and naive.passing == (reproduction.LAST_ONLY,)
+    replay = comparison([run(value=0.9)], published=90.0)
+    assert replay.agrees and replay.gate
+    task = comparison([only_last("adam", "task", 0.99)], published=66.0)
+    assert task.agrees and not task.gate and task.trivial[reproduction.LAST_ONLY] > 66
+
+
+def test_a_row_that_an_untrained_model_would_meet_is_no_gate():
+    guessing = comparison([replace(run(value=0.5), initial=(0.5, 0.5, 0.5))], published=50.0)
+    assert guessing.agrees and reproduction.UNTRAINED in guessing.passing and not guessing.gate
+    assert not comparison([], published=50.0).gate
+
+
+def test_the_page_counts_gates_and_says_why_a_row_is_none():
+    rows = [
+        comparison([only_last("adam", "class", 0.99)], published=33.0),
+        comparison([run(value=0.9)], published=90.0),
+        comparison([run(value=0.7)], published=90.0),
+        comparison([], published=90.0),
+    ]
+    page = reproduction.published_and_ours(rows)
+    assert "Gates that agree: 1 of 2. Measured rows that are no gates: 1. Not measured: 1." in page
+    assert "no: keeping only the last experience would agree |" in page
+
+
+def test_a_gate_names_the_other_learners_that_would_pass_it():
+    adam, sgd, far = (comparison([run(value=v)], published=90.0) for v in (0.9, 0.91, 0.7))
+    rows = [adam, replace(sgd, strategy="sgd"), replace(far, strategy="far")]
+    gates = [
+        line.split(" | ")[-1].strip(" |")
+        for line in reproduction.published_and_ours(rows).splitlines()
+        if line.startswith("| toy")
+    ]
+    assert gates == [
+        "yes, but sgd would agree",
+        "yes, but adam would agree",
+        "yes, but adam and sgd would agree",
     ]
 
 
@@ -87,3 +143,11 @@ def test_every_published_number_of_the_committed_records_agrees():
     results = Path(__file__).parents[2] / "results"
     rows = reproduction.compare(protocol.protocols(), store.load_all(results)[0])
     assert rows and all(row.agrees for row in rows), [row for row in rows if not row.agrees]
+    gates = {(row.scenario, row.strategy) for row in rows if row.gate}
+    assert gates == {
+        ("class", "er+adam"),
+        ("class", "joint+adam"),
+        ("task", "adam"),
+        ("task", "sgd"),
+        ("task", "adagrad"),
+    }
