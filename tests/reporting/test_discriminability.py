@@ -53,7 +53,7 @@ def test_a_board_ranks_its_rows_from_a_quarter_of_separable_pairs_on(separable, 
     assert discriminability.Discriminability(separable, 12, 0.5, 1.0, 1.0, 1.0).ranks is ranks
 
 
-@pytest.mark.parametrize("seeds", [8, 15])
+@pytest.mark.parametrize("seeds", [8, 12])
 def test_the_power_of_the_smallest_difference_is_80_percent_in_simulation(seeds):
     rng = np.random.default_rng(seeds)
     noise = rng.normal(0, 2.0, (300, 6, seeds))

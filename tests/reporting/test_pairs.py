@@ -81,7 +81,7 @@ def test_the_p_values_change_neither_with_the_order_of_rows_nor_with_an_effect_o
     np.testing.assert_array_equal(pairs.p_values(table + rng.normal(0, 50, 8)), expected)
 
 
-@pytest.mark.parametrize("n", [3, 9, 16])
+@pytest.mark.parametrize("n", [3, 9, 13])
 def test_a_single_pair_has_the_p_value_of_scipys_permutation_test(n):
     rng = np.random.default_rng(n)
     for differences in (rng.normal(0.3, 1, n), rng.integers(-2, 3, n), np.zeros(n), np.ones(n)):
