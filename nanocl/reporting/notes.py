@@ -38,7 +38,7 @@ def _notes(summaries: Sequence[Summary], kind: str) -> Iterator[str]:
     intervals = ""
     if kind == "accuracy":
         intervals = ", with brackets mean [95 % interval of the mean, Student's t]"
-    yield (f"cells are mean ± standard deviation over seeds{intervals}; `-` is undefined, never 0")
+    yield f"cells are mean ± standard deviation over seeds{intervals}; `-` is undefined, never 0"
     if any(row.diverged for row in summaries):
         yield "diverged: runs whose loss became infinite or NaN, left out of seeds and means"
     if any(len(row.seeds) < statistics.FEWEST_TESTED for row in summaries):

@@ -27,6 +27,7 @@ __all__ = ["FORMATS", "by_protocol", "document", "render", "summarise", "table",
 FORMATS = {"markdown": "md", "csv": "csv", "latex": "tex"}
 GENERATED_NAME = re.compile(r".*-[0-9a-f]{8}\.(md|csv|tex)")  # a protocol's file, see `file_stem`
 _TITLES = {"accuracy": "Accuracy and forgetting", "drift": "Parameter drift", "cost": "Cost"}
+_BAND = "band: rows that share a letter are not separable by the test of all pairs"
 
 
 def pages(summaries: Sequence[Summary], results_root: Path) -> dict[Path, str]:
@@ -111,13 +112,14 @@ def table(summaries: Sequence[Summary], kind: str, *, brief: bool = False) -> Ta
         for group in groups:
             cells = [name(row, group) for name in names.values()]
             rows.append((*cells, *_cells(row, columns, group)))
+    band_note = [_BAND] if "band" in names else []
     title = f"{_TITLES[kind]} ({groups[0]})" if brief and kind == "drift" else _TITLES[kind]
     return Table(
         title,
         above,
         (*names, *(column.title for column in columns)),
         tuple(rows),
-        notes.below(summaries, kind, columns, groups, brief),
+        (*notes.below(summaries, kind, columns, groups, brief), *band_note),
         len(names),
         f"{kind}-{summaries[0].protocol_hash}",
         caption=captions.protocol_lines(summaries)[0],
@@ -187,9 +189,19 @@ def _names(
     names["seeds"] = lambda row, group: str(len(row.seeds))
     if any(row.diverged for row in summaries):
         names["diverged"] = lambda row, group: diverged_cell(row)
+    bands = _bands(summaries) if kind == "accuracy" else {}
+    if any(bands.values()):
+        names["band"] = lambda row, group: bands[id(row)] or "-"
     if kind == "drift" and not brief:
         names["weights"] = lambda row, group: group
     return names
+
+
+def _bands(summaries: Sequence[Summary]) -> dict[int, str]:
+    """The letters of each row, by its id; rows that share one are not separable."""
+    if is_sweep(summaries):
+        return {}
+    return {id(place.row): place.band for place in rank(summaries).places}
 
 
 def _footnote_numbers(summaries: Sequence[Summary]) -> dict[str, str]:

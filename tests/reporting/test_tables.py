@@ -143,6 +143,19 @@ def test_latex_prints_the_best_score_in_bold_only_where_it_is_separable_from_the
     assert r"\textbf" not in tables.document(summarise(few), "latex"), "5 seeds are not tested"
 
 
+def test_the_bands_of_a_tested_board_stand_in_its_accuracy_table_in_every_format_that_people_read():
+    rows = summarise([*by_seed("bb", 0.1, 0.001), *by_seed("ccc", 0.0, 0.001), *by_seed("d", 0, 0)])
+    table = tables.table(rows, "accuracy")
+    place = table.header.index("band")
+    assert [row[place] for row in table.rows] == ["a", "b", "b"] and place < table.names
+    assert "band" not in tables.table(rows, "cost").header
+    assert "band" not in tables.table(summarise(runs()), "accuracy").header
+    for format in ("markdown", "latex", "text"):
+        assert "band: rows that share a letter are not separable" in tables.render(
+            rows, "accuracy", format
+        ).replace("\n    ", " ")
+
+
 def test_every_table_says_what_its_board_separates_and_which_rows_are_untuned():
     rows = summarise([*by_seed("bb", 0.1, 0.001), *by_seed("ccc", 0.0, 0.001)])
     for format in ("markdown", "csv", "latex", "text"):
