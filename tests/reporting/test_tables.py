@@ -4,7 +4,7 @@ import io
 import pytest
 from making import MATRIX, a_result, a_spec, shifted
 
-from nanocl.reporting import metrics, tables
+from nanocl.reporting import metrics, ranking, tables
 from nanocl.reporting.tables import summarise
 
 
@@ -141,6 +141,15 @@ def test_latex_prints_the_best_score_in_bold_only_where_it_is_separable_from_the
     assert (r"& \textbf{70.00 [" in line) is bold
     few = [run for row in rows for run in row.results if run.spec.seed < 5]
     assert r"\textbf" not in tables.document(summarise(few), "latex"), "5 seeds are not tested"
+
+
+def test_bold_is_the_score_that_the_protocol_names(monkeypatch):
+    toy = {"stream": {"family": "split"}, "score": "average_incremental_accuracy"}
+    monkeypatch.setattr(ranking, "protocols", lambda: {"split-digits": toy})
+    rows = summarise([*by_seed("bb", 0.1, 0.001), *by_seed("ccc", 0.0, 0.001)])
+    table = tables.table(rows, "accuracy")
+    row, column = table.bold
+    assert (table.rows[row][0], table.header[column]) == ("bb", "AIA")
 
 
 def test_the_bands_of_a_tested_board_stand_in_its_accuracy_table_in_every_format_that_people_read():
