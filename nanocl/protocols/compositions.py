@@ -92,7 +92,7 @@ class Compositions:
         listed = (sweeps.composition(text, self.protocol) for text in self.protocol["strategies"])
         is_listed = names in map(self._ordered, listed)
         source = options_from(parts, tuned, published if is_listed else {}, self.request)
-        return tuple(self._with_default_optimizer(parts)), source
+        return tuple(with_default_optimizer(parts, self.catalogue)), source
 
     def _tuned(self, text: str, names: tuple[str, ...]) -> Mapping[str, Any]:
         """The tuned options of an arm, by its name, or of a composition."""
@@ -101,15 +101,6 @@ class Compositions:
         composition = text if text in self.protocol["arm"] else "+".join(names)
         scenario = self.protocol["scenario"]
         return tuned_options(self.name, self.request.tier, scenario, composition)
-
-    def _with_default_optimizer(self, parts: Sequence[Part]) -> list[Part]:
-        """The parts; where none brings an optimizer, the version of the default one counts too."""
-        *others, last = parts
-        if self._brings_optimizer(last.name):
-            return [*parts]
-        default = self.catalogue.plugin("strategies", DEFAULT_OPTIMIZER)
-        # as for a strategy that names its optimizer: both only ever rise
-        return [*others, replace(last, version=last.version + default.version - 1)]
 
     def _check(self, names: tuple[str, ...]) -> None:
         composition = "+".join(names)
@@ -123,6 +114,20 @@ class Compositions:
                 f"{composition}: at most one part may bring an optimizer, got "
                 f"{' and '.join(optimizers)}"
             )
+
+
+def with_default_optimizer(parts: Sequence[Part], catalogue: Catalogue) -> list[Part]:
+    """The parts; where none brings an optimizer, the version of the default one counts too.
+
+    Raises:
+        UserError: A part is no strategy of the catalogue.
+    """
+    *others, last = parts
+    if catalogue.plugin("strategies", last.name).brings_optimizer:
+        return [*parts]
+    default = catalogue.plugin("strategies", DEFAULT_OPTIMIZER)
+    # as for a strategy that names its optimizer: both only ever rise
+    return [*others, replace(last, version=last.version + default.version - 1)]
 
 
 def options_from(

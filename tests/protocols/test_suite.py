@@ -9,6 +9,7 @@ from nanocl.plugins.catalogue import Catalogue
 from nanocl.protocols import protocol, suite
 from nanocl.protocols.request import Request
 from nanocl.records import RunSpec, UserError, store
+from nanocl.reporting import outdated
 
 
 def specs(**values):
@@ -103,6 +104,9 @@ def test_a_choice_lists_what_is_allowed_once():
     assert str(error.value) == "tier must be one of smoke, cpu, paper, got 'nonsense'"
 
 
+OLDER = {"split-cifar10"}  # an hour of AdamW before it was fused; its page says so
+
+
 def anywhere(spec):
     """The digest without seed, data and file of weights, which a protocol does not say."""
     return replace(
@@ -135,7 +139,10 @@ def test_every_committed_record_has_the_digest_that_is_asked_for_today():
                     )
                 }
     for spec in (run.spec for run in found):
-        assert origins[anywhere(spec)] == spec.options_from
+        if outdated.is_outdated(spec.strategy):
+            assert spec.protocol in OLDER
+        else:
+            assert origins[anywhere(spec)] == spec.options_from
 
 
 def test_an_alias_is_the_same_protocol():
