@@ -18,6 +18,7 @@ from nanocl.reporting import (
     formats,
     metrics,
     origins,
+    outdated,
     pairs,
     statistics,
     tables,
@@ -107,7 +108,7 @@ def section(summaries: Sequence[Summary]) -> str:
     title = captions.heading(spec)
     above = captions.above(summaries)
     link = f"all columns, with their definitions: [tables/{stem}.md](tables/{stem}.md)"
-    below = (*origins.mixed(summaries), link)
+    below = (*origins.mixed(summaries), *outdated.rows(summaries), link)
     if is_sweep(summaries):
         return formats.markdown(Table(title, above, (), (), (_sweep_line(summaries), *below)))
     ranking = rank(summaries)

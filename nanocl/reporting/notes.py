@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from nanocl.protocols import baselines
 from nanocl.records import Summary
-from nanocl.reporting import origins, statistics
+from nanocl.reporting import origins, outdated, statistics
 from nanocl.reporting.columns import Column, Evaluation, Undefined
 from nanocl.reporting.publications import label
 from nanocl.reporting.summaries import column_name, compute, measure_of, references, results_of
@@ -44,6 +44,7 @@ def _notes(summaries: Sequence[Summary], kind: str) -> Iterator[str]:
     if any(len(row.seeds) < statistics.FEWEST_TESTED for row in summaries):
         yield f"preliminary: rows with fewer than {statistics.FEWEST_TESTED} seeds are not tested"
     yield from origins.mixed(summaries)
+    yield from outdated.rows(summaries)
     if kind == "drift":
         yield (
             "w: trainable weights, w_i after experience i; backbone: all but the output layer "

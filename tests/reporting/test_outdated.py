@@ -8,7 +8,7 @@ from making import a_result, a_spec
 from nanocl.plugins.catalogue import INSTALLED
 from nanocl.protocols import suite
 from nanocl.protocols.request import Request
-from nanocl.reporting import outdated
+from nanocl.reporting import leaderboard, outdated, tables
 from nanocl.reporting.summaries import summarise
 
 
@@ -38,3 +38,9 @@ def test_the_note_names_the_rows():
     assert list(outdated.rows(summarise(runs[1:2]))) == []
     (note,) = outdated.rows(summarise(runs))
     assert note.endswith("measure them again: adamw, ewc")
+
+
+def test_leaderboard_and_tables_say_so():
+    rows = summarise([a_result(a_spec(name, seed)) for name in ("adamw", "sgd") for seed in (0, 1)])
+    for page in (leaderboard.leaderboard(rows), tables.document(rows, "markdown")):
+        assert "measure them again: adamw" in page
