@@ -42,6 +42,7 @@ LATER_FIELDS: Mapping[str, Any] = {
     "experiences": [],
     "weights": "",
     "cpu_seconds": 0.0,
+    "together": 0,
     "evaluate": "all",
     "tracking": {},
 }
@@ -73,6 +74,8 @@ class Cost:
         cpu_seconds: CPU time of the process inside training, all threads together, without
             evaluation; unlike wall-clock time it depends little on what else the machine does. 0
             in records of earlier versions.
+        together: Seeds that were trained as one model with this one, itself included; 0 for none.
+            Seconds are then this seed's share, and the memory of the process is that of all.
     """
 
     train_seconds: float
@@ -87,6 +90,7 @@ class Cost:
     strategy_state_bytes: int
     workers: int
     cpu_seconds: float = 0.0
+    together: int = 0
 
 
 @dataclass(frozen=True)

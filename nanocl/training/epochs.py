@@ -81,6 +81,23 @@ class InterruptibleTemplate(SupervisedTemplate):
     beginning: dict[str, Any] | None = None
     resumption: Resumption | None = None
 
+    def begin(self, experience: Any) -> None:
+        """What `train` does before the first epoch, for a caller that trains the epochs itself."""
+        # as in Avalanche's `train`
+        self.is_training = True
+        self._stop_training = False
+        self.model.train()
+        self.model.to(self.device)
+        self._before_training()
+        self.experience = experience
+        self._before_training_exp()
+
+    def end(self) -> None:
+        """What `train` does after the last epoch."""
+        self._after_training_exp()
+        self._after_training()
+        self._train_cleanup()
+
     def _train_exp(
         self, experience: Any, eval_streams: Sequence[Any] | None = None, **kwargs: Any
     ) -> None:

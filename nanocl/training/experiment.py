@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import torch
 
 from nanocl.records import Cost, Notice, Progress, RunResult, RunSpec
 from nanocl.streams import Scenario
-from nanocl.training import checkpoint, checkpoint_files, execution, loop, measure
+from nanocl.training import checkpoint, checkpoint_files, execution, loop, measure, together
 from nanocl.training.assembly import build, choose_device, pretrained_hash
 from nanocl.training.context import Context
 from nanocl.training.drift import DriftMeter
@@ -41,10 +41,62 @@ def run_one(spec: RunSpec, context: Context, tell: Tell | None = None) -> RunRes
     try:
         return _run(spec, context, path, notify, tell)
     except checkpoint.Unusable as error:
-        assert path is not None
-        checkpoint_files.delete(path)
-        notify(f"starting again, its checkpoint was not usable: {error}")
+        _discard(path, error, notify)
         return _run(spec, context, path, notify, tell)
+
+
+def run_group(
+    specs: Sequence[RunSpec], context: Context, tell: Tell | None = None
+) -> Iterator[RunResult]:
+    """Train and test the same learner with several seeds as one model: see `together`.
+
+    Their checkpoints are those of `run_one`, written after experiences only.
+
+    Args:
+        specs: They differ in the seed only, and `together.obstacle` finds none in their learner.
+        context, tell: As for `run_one`.
+    """
+    context = replace(context, device=choose_device(context.device))
+    within = [
+        spec
+        for spec in specs
+        if (path := _checkpoint_of(spec, context)) and checkpoint_files.within(path).exists()
+    ]
+    for spec in within:  # interrupted in the middle of an experience, when it was alone
+        yield run_one(spec, context, tell)
+    runs = [_started_anew(spec, context, tell) for spec in specs if spec not in within]
+    together.train([run.member for run in runs])
+    yield from (run.result(context) for run in runs)
+
+
+@dataclass
+class _Run:
+    """A run before or after its training.
+
+    Attributes:
+        spec, scenario: What is run.
+        member: Its learner and what is left to be trained and tested.
+        probe: Looks at the learner while it trains, if the context says so.
+        weights: The hash of the file of weights that the model was pretrained to.
+    """
+
+    spec: RunSpec
+    scenario: Scenario
+    member: together.Member
+    probe: MagnitudeProbe
+    weights: str
+
+    def result(self, context: Context) -> RunResult:
+        """The record of what was measured."""
+        learner = self.member.learner
+        cost = self.member.meter.cost(
+            learner.model, learner.optimizer, learner.strategies, workers=context.workers
+        )
+        if context.probes:
+            self.probe.save(context.probes, self.spec)
+        outcome = self.member.outcome
+        result = _result(self.spec, self.scenario, learner, outcome, cost, context.device)
+        return replace(result, weights=self.weights)
 
 
 def _run(
@@ -54,6 +106,39 @@ def _run(
     notify: Callable[[str], None],
     tell: Tell | None,
 ) -> RunResult:
+    run = _started(spec, context, path, notify, tell)
+    member = run.member
+    for experience in member.experiences:
+        loop.train_on(member.learner, experience, member.meter, member.outcome)
+    return run.result(context)
+
+
+def _started_anew(spec: RunSpec, context: Context, tell: Tell | None) -> _Run:
+    """A run that writes no checkpoint within an experience."""
+    context = replace(context, checkpoint_minutes=0)
+    notify = _notifier(spec, tell)
+    path = _checkpoint_of(spec, context)
+    try:
+        return _started(spec, context, path, notify, tell)
+    except checkpoint.Unusable as error:
+        _discard(path, error, notify)
+        return _started(spec, context, path, notify, tell)
+
+
+def _discard(path: Path | None, error: Exception, notify: Callable[[str], None]) -> None:
+    assert path is not None
+    checkpoint_files.delete(path)
+    notify(f"starting again, its checkpoint was not usable: {error}")
+
+
+def _started(
+    spec: RunSpec,
+    context: Context,
+    path: Path | None,
+    notify: Callable[[str], None],
+    tell: Tell | None,
+) -> _Run:
+    """The run as it begins, or where its checkpoint was written."""
     weights = pretrained_hash(spec, context)
     learner, scenario = _prepared(spec, context)
     learner.resident.notify = notify
@@ -67,25 +152,21 @@ def _run(
         minutes = context.checkpoint_minutes
         saving = Saving(path, spec, learner, meter, drift, minutes, notify)
         saving.on_written = context.on_written or saving.on_written
-    so_far = saving.resume() if saving else None
+    outcome = (saving.resume() if saving else None) or Outcome()
     probe = MagnitudeProbe()
     if context.probes:
         learner.plugins.append(probe)
-    outcome = loop.train(
+    experiences = loop.experiences(
         learner,
         scenario,
         meter,
+        outcome,
         drift=drift,
-        so_far=so_far,
         after_experience=saving.after_experience if saving else None,
         tell=_teller(spec, scenario, meter, tell) if tell else None,
     )
-    workers = context.workers
-    cost = meter.cost(learner.model, learner.optimizer, learner.strategies, workers=workers)
-    if context.probes:
-        probe.save(context.probes, spec)
-    result = _result(spec, scenario, learner, outcome, cost, context.device)
-    return replace(result, weights=weights)
+    member = together.Member(learner, meter, outcome, experiences)
+    return _Run(spec, scenario, member, probe, weights)
 
 
 def _prepared(spec: RunSpec, context: Context) -> tuple[loop.Learner, Scenario]:

@@ -196,8 +196,8 @@ class Network(MultiTaskModule):
         scores = features.new_full((len(features), self.outputs), CLOSED)
         if isinstance(task_labels, int):
             own = self._heads[task_labels](features)
-            scores[:, self.columns_of(task_labels)] = own.to(scores.dtype)
-            return scores
+            # not by indexing, whose result `vmap` would transpose
+            return scores.index_copy(1, self.columns_of(task_labels), own.to(scores.dtype))
         task_labels = task_labels.cpu()  # the host waits only if the labels are on a GPU
         labels = task_labels.unique().tolist()
         if len(labels) == 1:

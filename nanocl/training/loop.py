@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -204,20 +204,54 @@ def train(
 ) -> Outcome:
     """Train on each experience in turn, and test after each as `learner.measuring` says.
 
+    Args: as for `experiences`.
+
+    Returns:
+        The outcome; with status `diverged`, the rows measured before the loss became infinite or
+        NaN.
+    """
+    outcome = so_far or Outcome()
+    for experience in experiences(
+        learner, scenario, meter, outcome, drift=drift, after_experience=after_experience, tell=tell
+    ):
+        train_on(learner, experience, meter, outcome)
+    return outcome
+
+
+def train_on(learner: Learner, experience: Any, meter: Meter, outcome: Outcome) -> None:
+    """Train on one experience; the outcome's status says whether the loss diverged."""
+    try:
+        with meter.training():
+            learner.train(experience, eval_streams=[])
+    except Diverged:
+        outcome.status = "diverged"
+
+
+def experiences(
+    learner: Learner,
+    scenario: Scenario,
+    meter: Meter,
+    outcome: Outcome,
+    *,
+    drift: DriftMeter,
+    after_experience: Callable[[Outcome], None] | None = None,
+    tell: Callable[[int, int, float], None] | None = None,
+) -> Iterator[Any]:
+    """The experiences that are left, for the caller to train on; each is tested before the next.
+
+    It ends early when the outcome's status is `diverged`, which the caller sets, too.
+
     Args:
         learner: Model, optimizer, strategies.
         scenario: The result of a stream's `build`. The model's weights were trained on the
             experiences before `start`: strategies see them begin and end without a mini-batch, and
             their row is that of the untrained model.
         meter: Counts the seconds of training, evaluation excluded.
+        outcome: Empty, or that of an interrupted run, which resumes with the next experience. The
+            measurements are added to it.
         drift: Measures the parameters after each experience.
-        so_far: The outcome of an interrupted run; training resumes with the next experience.
         after_experience: Called after each experience with the outcome so far, to save it.
         tell: Called from time to time with (experience, epoch, share of the experience done).
-
-    Returns:
-        The outcome; with status `diverged`, the rows measured before the loss became infinite or
-        NaN.
     """
     scores = Scores(scenario.measure)
     training = learner.training
@@ -230,7 +264,6 @@ def train(
         *([learner.tracker.begin(tests, scores)] if learner.tracker else []),
         *([] if training.schedule == "constant" else [schedule]),
     ]
-    outcome = so_far or Outcome()
     if not outcome.initial:
         learner.eval(tests)
         outcome.initial, outcome.masked_initial = scores.row, scores.masked
@@ -239,26 +272,26 @@ def train(
         number = experience.current_experience
         is_trained = number < scenario.start
         learner.train_epochs = 0 if is_trained else epochs
+        yield experience
+        if outcome.status == "diverged":
+            return
+        row: Cells = [*outcome.initial]
+        masked: Cells = [*outcome.masked_initial]
         try:
-            with meter.training():
-                learner.train(experience, eval_streams=[])
-            row: Cells = [*outcome.initial]
-            masked: Cells = [*outcome.masked_initial]
             if not is_trained:
                 chosen = learner.measuring.tests(number, len(tests))
                 row, masked = rows_of(learner, tests, scores, chosen)
         except Diverged:
             outcome.status = "diverged"
-            break
+            return
         if not all(math.isfinite(value) for value in row if value is not None):
             outcome.status = "diverged"
-            break
+            return
         outcome.evaluation.append(row)
         outcome.masked.append(masked)
         outcome.drift.append(drift.measure(learner.model))
         if after_experience:
             after_experience(outcome)
-    return outcome
 
 
 def _no_evaluator() -> EvaluationPlugin:

@@ -24,6 +24,7 @@ from nanocl.records import Cost, Environment
 
 # extras that decide what a run computes
 LIBRARIES = ("bitsandbytes", "pytorch-optimizer", "timm", "torchao")
+COUNTS = ("seconds", "cpu_seconds", "steps", "samples", "strategy_bytes", "together")
 _STATUS = Path("/proc/self/status")
 _RESET = Path("/proc/self/clear_refs")
 
@@ -36,6 +37,7 @@ class Meter:
         cpu_seconds: CPU seconds of this process inside it, all threads together.
         steps: Training mini-batches counted so far.
         samples: Training samples counted so far.
+        together: Learners trained as one model with this one, itself included; 0 for none.
         strategy_bytes: The largest number of bytes in the strategies' tensors seen so far.
     """
 
@@ -46,6 +48,8 @@ class Meter:
         self.steps = 0
         self.samples = 0
         self.strategy_bytes = 0
+        self.together = 0
+        self._shared_by = 1
         self._since: float | None = None
         self._cpu_since = 0.0
         _forget_peak()
@@ -54,17 +58,12 @@ class Meter:
 
     def state_dict(self) -> dict[str, Any]:
         """The counts until now."""
-        return {
-            "seconds": self.elapsed(),
-            "cpu_seconds": self._cpu_elapsed(),
-            "steps": self.steps,
-            "samples": self.samples,
-            "strategy_bytes": self.strategy_bytes,
-        }
+        counts = {name: getattr(self, name) for name in COUNTS}
+        return {**counts, "seconds": self.elapsed(), "cpu_seconds": self._cpu_elapsed()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from the counts that `state_dict` returned."""
-        for name in ("seconds", "cpu_seconds", "steps", "samples", "strategy_bytes"):
+        for name in COUNTS:
             setattr(self, name, state[name])
         self.begin()
 
@@ -86,8 +85,15 @@ class Meter:
             self._start()
 
     @contextmanager
-    def training(self) -> Iterator[None]:
-        """Count the seconds of this block, on a GPU until its last kernel has ended."""
+    def training(self, shared_by: int = 1) -> Iterator[None]:
+        """Count the seconds of this block, on a GPU until its last kernel has ended.
+
+        Args:
+            shared_by: Learners that are trained in the block as one model; each counts its share.
+        """
+        if shared_by > 1:
+            self.together = max(self.together, shared_by)
+        self._shared_by = shared_by
         self._start()
         try:
             yield
@@ -103,13 +109,13 @@ class Meter:
 
     def _cpu_elapsed(self) -> float:
         running = 0.0 if self._since is None else time.process_time() - self._cpu_since
-        return self.cpu_seconds + running
+        return self.cpu_seconds + running / self._shared_by
 
     def elapsed(self) -> float:
         """Seconds of training until now, including the current block."""
         if self._since is None:
             return self.seconds
-        return self.seconds + time.perf_counter() - self._since
+        return self.seconds + (time.perf_counter() - self._since) / self._shared_by
 
     def look_at(self, strategies: Iterable[Any]) -> None:
         """Note the bytes that the strategies hold now."""
@@ -145,6 +151,7 @@ class Meter:
             strategy_state_bytes=self.strategy_bytes,
             workers=workers,
             cpu_seconds=self.cpu_seconds,
+            together=self.together,
         )
 
 
