@@ -21,6 +21,7 @@ class Machines:
         runs_per_gpu: Runs that share a GPU.
         engine: `local` for this machine, or `ray` for a cluster.
         address: Of the cluster: `auto` or `HOST:PORT`.
+        vectorize: Whether seeds are trained as one model: `auto` where it is faster, `on`, `off`.
     """
 
     shard: Shard = WHOLE
@@ -28,6 +29,7 @@ class Machines:
     runs_per_gpu: int = 1
     engine: str = "local"
     address: str = "auto"
+    vectorize: str = "auto"
 
 
 THIS_ONE = Machines()
@@ -45,6 +47,8 @@ def machines(arguments: argparse.Namespace) -> Machines:
         )
     if arguments.runs_per_gpu < 1:
         raise UserError(f"--runs-per-gpu must be at least 1, got {arguments.runs_per_gpu}")
+    if arguments.vectorize == "on" and arguments.engine == "ray":
+        raise UserError("--vectorize on needs --engine local, got --engine ray; use auto or off")
     address = arguments.address or "auto"
     if arguments.address and arguments.engine != "ray":
         raise UserError(f"--address needs --engine ray, got --engine {arguments.engine}")
@@ -58,6 +62,7 @@ def machines(arguments: argparse.Namespace) -> Machines:
         runs_per_gpu=arguments.runs_per_gpu,
         engine=arguments.engine,
         address=address,
+        vectorize=arguments.vectorize,
     )
 
 
@@ -95,4 +100,10 @@ def add_arguments(p: argparse.ArgumentParser) -> None:
         default="",
         metavar="auto|HOST:PORT",
         help="the Ray cluster; default: auto, the one that this machine belongs to",
+    )
+    p.add_argument(
+        "--vectorize",
+        default="auto",
+        choices=("auto", "on", "off"),
+        help="train seeds of a learner as one model: auto where it is faster; default: auto",
     )

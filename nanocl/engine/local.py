@@ -11,8 +11,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.forkserver import ensure_running
 from multiprocessing.process import BaseProcess
 
-from nanocl.engine.outcomes import RunOne, outcome_of
-from nanocl.engine.pools import Death, run_in
+from nanocl.engine.outcomes import RunGroup, RunOne, outcome_of, outcomes_of
+from nanocl.engine.pools import Death, Task, run_in
 from nanocl.engine.processes import (
     CLOSED,
     context,
@@ -45,6 +45,8 @@ def run_all(
     on_progress: Callable[[Progress | Notice], None] = lambda progress: None,
     reservations: Reservations | None = None,
     gpus: Sequence[str] = (),
+    run_group: RunGroup | None = None,
+    group: Callable[[Sequence[RunSpec]], Sequence[Task]] | None = None,
 ) -> Generator[RunResult | RunFailure]:
     """Execute runs in `workers` processes.
 
@@ -56,14 +58,16 @@ def run_all(
         reservations: Runs that other processes measure are left to them.
         gpus: GPUs as CUDA_VISIBLE_DEVICES names them; each worker sees one of them only, and they
             have equal numbers of workers.
+        run_group: As `run_one` for several specs; an iterator of their results.
+        group: Returns the specs in tasks; those of more than one spec go to `run_group`.
 
     Yields:
         One result or failure for each spec that this process ran, in the order in which they end. A
         reservation is released when the caller asks for the next one.
     """
     return run_in(
-        _Pool(run_one, gpus),
-        specs,
+        _Pool(run_one, run_group, gpus),
+        group(specs) if group else [(spec,) for spec in specs],
         workers=workers,
         on_progress=on_progress,
         reservations=reservations,
@@ -75,31 +79,33 @@ class _Pool:
     """Worker processes: those with a run, and those that wait for one."""
 
     run_one: RunOne
+    run_group: RunGroup | None = None
     gpus: Sequence[str] = ()
-    busy: dict[Connection, tuple[BaseProcess, RunSpec, int]] = field(default_factory=dict)
+    # the runs of each task that have no outcome yet
+    busy: dict[Connection, tuple[BaseProcess, Task, int]] = field(default_factory=dict)
     idle: list[tuple[Connection, BaseProcess]] = field(default_factory=list)
     gpu_of: dict[Connection, str] = field(default_factory=dict)
 
-    def start(self, spec: RunSpec, attempt: int) -> None:
-        """Give a run to an idle worker, or to a new one; an idle worker may have died."""
+    def start(self, task: Task, attempt: int) -> None:
+        """Give a task to an idle worker, or to a new one; an idle worker may have died."""
         while True:
             connection, process = self.idle.pop() if self.idle else self._new_worker()
             try:
-                connection.send(spec)
+                connection.send(task)
             except CLOSED:
                 self.gpu_of.pop(connection, None)
                 stop(connection, process)
                 continue
-            self.busy[connection] = (process, spec, attempt)
+            self.busy[connection] = (process, task, attempt)
             return
 
     def _new_worker(self) -> tuple[Connection, BaseProcess]:
         """A worker on the GPU that has the fewest."""
         if not self.gpus:
-            return start(_serve, self.run_one)
+            return start(_serve, self.run_one, self.run_group)
         taken = Counter(self.gpu_of.values())
         gpu = min(self.gpus, key=lambda name: taken[name])
-        connection, process = start(_serve, self.run_one, gpu)
+        connection, process = start(_serve, self.run_one, self.run_group, gpu)
         self.gpu_of[connection] = gpu
         return connection, process
 
@@ -117,21 +123,24 @@ class _Pool:
             if isinstance(message, Progress | Notice):
                 on_progress(message)
                 continue
-            process, spec, attempt = self.busy.pop(connection)
+            process, task, attempt = self.busy.pop(connection)
             if message is not None:
-                self.idle.append((connection, process))
+                left = tuple(spec for spec in task if spec.digest != message.spec.digest)
+                if left:
+                    self.busy[connection] = (process, left, attempt)
+                else:
+                    self.idle.append((connection, process))
                 yield message
                 continue
             process.join()
             self.gpu_of.pop(connection, None)
             connection.close()
-            yield Death(
-                spec,
-                attempt,
-                TRIES,
+            reason = (
                 f"the worker process died {TRIES} times (exit code {process.exitcode}); too little "
-                "memory is the usual cause: try fewer --workers",
+                "memory is the usual cause: try fewer --workers"
             )
+            for spec in task:  # each is tried again alone
+                yield Death(spec, attempt, TRIES, reason)
 
     def end(self) -> None:
         """End every worker."""
@@ -141,21 +150,21 @@ class _Pool:
             stop(connection, process)
 
 
-def _serve(connection: Connection, run_one: RunOne, gpu: str = "") -> None:
+def _serve(
+    connection: Connection, run_one: RunOne, run_group: RunGroup | None, gpu: str = ""
+) -> None:
     """A worker: run what comes, until the other end is closed."""
     if gpu:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu  # torch looks at it when it first uses CUDA
     threading.Thread(target=end_with_parent, daemon=True).start()
     while True:
         try:
-            spec = connection.recv()
-        except CLOSED:
-            return
-        try:
-            answer = outcome_of(run_one, spec, tell=connection.send)
-        except (KeyboardInterrupt, BrokenPipeError, ConnectionResetError):
-            return
-        try:
-            connection.send(answer)
-        except CLOSED:
+            task: Task = connection.recv()
+            if len(task) == 1 or run_group is None:
+                for spec in task:
+                    connection.send(outcome_of(run_one, spec, tell=connection.send))
+                continue
+            for outcome in outcomes_of(run_group, task, tell=connection.send):
+                connection.send(outcome)
+        except (KeyboardInterrupt, *CLOSED):
             return

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from nanocl.engine.processes import SAY_WHY
 from nanocl.records import RunFailure, RunResult, RunSpec
 
 RunOne = Callable[..., RunResult]
+RunGroup = Callable[..., Iterator[RunResult]]
 
 
 def outcome_of(run_one: RunOne, spec: RunSpec, **values: Any) -> RunResult | RunFailure:
@@ -27,3 +29,22 @@ def outcome_of(run_one: RunOne, spec: RunSpec, **values: Any) -> RunResult | Run
         return RunFailure(spec, reason, traceback.format_exc())
     except Exception as error:
         return RunFailure(spec, f"{type(error).__name__}: {error}", traceback.format_exc())
+
+
+def outcomes_of(
+    run_group: RunGroup, specs: tuple[RunSpec, ...], **values: Any
+) -> Iterator[RunResult | RunFailure]:
+    """The results of `run_group(specs, **values)` as they come; failures where one is missing.
+
+    Raises:
+        KeyboardInterrupt, BrokenPipeError, ConnectionResetError: Nobody waits for an answer.
+    """
+    results = run_group(specs, **values)
+    left = list(specs)
+    while left:
+        outcome = outcome_of(lambda spec: next(results), left[0])
+        if isinstance(outcome, RunFailure):
+            yield from (replace(outcome, spec=spec) for spec in left)
+            return
+        left = [spec for spec in left if spec.digest != outcome.spec.digest]
+        yield outcome

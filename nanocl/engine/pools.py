@@ -11,6 +11,8 @@ from typing import Protocol
 from nanocl.records import Notice, Progress, RunFailure, RunResult, RunSpec
 from nanocl.records.reservations import Reservations
 
+# what one worker executes at a time: a run, or runs that it trains as one model
+Task = tuple[RunSpec, ...]
 PAUSE = 1.0  # seconds between looks at runs that other processes measure
 OnProgress = Callable[[Progress | Notice], None]
 
@@ -39,8 +41,8 @@ class Pool(Protocol):
     def busy(self) -> Sized:
         """The runs that were started and have not ended."""
 
-    def start(self, spec: RunSpec, attempt: int) -> None:
-        """Start a run."""
+    def start(self, task: Task, attempt: int) -> None:
+        """Start a task; each of its runs has an outcome of its own."""
 
     def outcomes(
         self, on_progress: OnProgress, timeout: float | None
@@ -53,14 +55,14 @@ class Pool(Protocol):
 
 def run_in(
     pool: Pool,
-    specs: Sequence[RunSpec],
+    tasks: Sequence[Task],
     *,
     workers: int,
     on_progress: OnProgress,
     reservations: Reservations | None,
 ) -> Generator[RunResult | RunFailure]:
-    """Execute runs in a pool, which ends with them: see `run_all` of the engines."""
-    waiting = _Waiting(specs, reservations)
+    """Execute tasks in a pool, which ends with them: see `run_all` of the engines."""
+    waiting = _Waiting(tasks, reservations)
     try:
         while waiting or pool.busy:
             while len(pool.busy) < workers and (run := waiting.take()):
@@ -87,38 +89,42 @@ class _Waiting:
     """Runs that wait to be started here, and those that other processes measure.
 
     Args:
-        specs: The runs.
+        tasks: The runs, in tasks.
         reservations: Runs that other processes measure are left to them; None reserves nothing.
     """
 
-    def __init__(self, specs: Sequence[RunSpec], reservations: Reservations | None) -> None:
+    def __init__(self, tasks: Sequence[Task], reservations: Reservations | None) -> None:
         self.reservations = reservations
-        self.here = deque((spec, 1) for spec in specs)
+        self.here = deque((task, 1) for task in tasks)
         self.elsewhere: list[RunSpec] = []
 
     def __bool__(self) -> bool:
         return bool(self.here or self.elsewhere)
 
-    def take(self) -> tuple[RunSpec, int] | None:
-        """The next run to start, reserved, and which attempt it is; None if there is none now."""
+    def take(self) -> tuple[Task, int] | None:
+        """The next task to start, reserved, and which attempt it is; None if there is none now."""
         while self.here:
-            spec, attempt = self.here.popleft()
-            if self.reservations is None or attempt > 1:
-                return spec, attempt
-            state = self.reservations.take(spec)
-            if state == "taken":
-                return spec, attempt
-            if state == "busy":
-                self.elsewhere.append(spec)
+            task, attempt = self.here.popleft()
+            if attempt == 1:
+                task = tuple(filter(self._is_taken, task))
+            if task:
+                return task, attempt
         return None
+
+    def _is_taken(self, spec: RunSpec) -> bool:
+        """Whether a run is reserved for this process now."""
+        state = self.reservations.take(spec) if self.reservations else "taken"
+        if state == "busy":
+            self.elsewhere.append(spec)
+        return state == "taken"
 
     def again(self, spec: RunSpec, attempt: int) -> None:
         """Let a run that is reserved wait for another attempt."""
-        self.here.append((spec, attempt))
+        self.here.append(((spec,), attempt))
 
     def look_again(self) -> None:
         """Ask for the runs of other processes again: they may have ended or died."""
-        self.here.extend((spec, 1) for spec in self.elsewhere)
+        self.here.extend(((spec,), 1) for spec in self.elsewhere)
         self.elsewhere.clear()
 
     def release(self, spec: RunSpec) -> None:

@@ -17,7 +17,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from nanocl.engine import ray_machines
 from nanocl.engine.outcomes import RunOne, outcome_of
-from nanocl.engine.pools import Death, OnProgress, run_in
+from nanocl.engine.pools import Death, OnProgress, Task, run_in
 from nanocl.engine.versions import difference, versions
 from nanocl.records import Notice, RunFailure, RunResult, RunSpec, SavedFile, UserError
 from nanocl.records.reservations import Reservations
@@ -71,7 +71,7 @@ class Cluster:
             self._say_if_none_fits(specs, on_progress)
             yield from run_in(
                 _Tasks(run_one, self),
-                specs,
+                [(spec,) for spec in specs],
                 workers=workers,
                 on_progress=on_progress,
                 reservations=reservations,
@@ -107,8 +107,9 @@ class _Tasks:
         self.shared = ray.put(dict(self.cluster.shared))
         self.execute = ray.remote(_execute)
 
-    def start(self, spec: RunSpec, attempt: int) -> None:
-        """Give a run to the cluster, with what it goes on from."""
+    def start(self, task: Task, attempt: int) -> None:
+        """Give a run to the cluster, with what it goes on from; each seed is trained alone."""
+        (spec,) = task
         share = 1 / self.cluster.runs_per_gpu if self.cluster.runs_per_gpu else 0
         task = self.execute.options(
             num_cpus=spec.training.threads,

@@ -51,6 +51,7 @@ def measure(
         checkpoint_minutes=asked.checkpoint_minutes,
         probes=probes.folder(asked.results_root) if asked.probe else None,
         measuring=asked.measuring,
+        vectorize=asked.machines.vectorize,
     )
     reservations = Reservations(
         checkpoints, lambda spec: not asked.force and not missing([spec], asked)

@@ -17,8 +17,9 @@ from nanocl.models._weights import output_layer
 from nanocl.protocols.backbones import hash_of_file
 from nanocl.records import Part, RunSpec, UserError
 from nanocl.streams import Scenario
-from nanocl.training import execution, pretraining
+from nanocl.training import eligibility, execution, pretraining
 from nanocl.training.context import Context
+from nanocl.training.grouping import learner_of
 from nanocl.training.heads import Network, choose
 from nanocl.training.loop import Learner
 from nanocl.training.moments import check_restart
@@ -86,29 +87,49 @@ def build(
     return learner, scenario
 
 
-def check(specs: Iterable[RunSpec], context: Context) -> None:
+def check(specs: Iterable[RunSpec], context: Context) -> dict[str, str]:
     """Build each different learner once: an option out of range is found before any training.
+
+    Returns:
+        By `grouping.learner_of` why seeds of the learner are trained alone; empty if they need not.
 
     Raises:
         UserError: What was wrong, in one sentence.
     """
     device = choose_device(context.device)
     context = replace(context, device="cpu")
-    checked: set[str] = set()
+    obstacles: dict[str, str] = {}
     scenario = None
     for spec in specs:
         execution.check(spec.training, device)
-        key = repr(spec.strategy)
-        if key in checked:
+        key = learner_of(spec)
+        if key in obstacles:
             continue
-        checked.add(key)
         try:
-            _, scenario = build(spec, context, scenario)
+            learner, scenario = build(spec, context, scenario)
         except UserError:
             raise
         except MISTAKES as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise UserError(f"{spec.strategy_name} on {spec.protocol}: {reason}") from error
+        obstacles[key] = _obstacle(spec, learner, scenario, context, device)
+    return obstacles
+
+
+def _obstacle(
+    spec: RunSpec, learner: Learner, scenario: Scenario, context: Context, device: str
+) -> str:
+    if context.vectorize == "off":
+        return "it was not asked for"
+    obstacle = eligibility.obstacle(learner, scenario, context)
+    if context.vectorize == "auto":
+        return obstacle or eligibility.drawback(learner, device)
+    if obstacle:
+        raise UserError(
+            f"--vectorize on: seeds of {spec.strategy_name} cannot be trained as one model: "
+            f"{obstacle}; use --vectorize auto"
+        )
+    return ""
 
 
 def pretrained_hash(spec: RunSpec, context: Context) -> str:

@@ -26,6 +26,7 @@ class Context:
             None probes nothing.
         on_written: Called with each file of a checkpoint that was written; None calls nothing.
         measuring: Which experiences are tested, and when.
+        vectorize: Whether seeds are trained as one model, see `nanocl.training.grouping`.
     """
 
     catalogue: Catalogue = INSTALLED
@@ -37,3 +38,4 @@ class Context:
     probes: Path | None = None
     on_written: Callable[[Path], None] | None = None
     measuring: Measuring = field(default_factory=Measuring)
+    vectorize: str = "off"

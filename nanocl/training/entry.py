@@ -13,8 +13,11 @@ from nanocl.training.devices import Devices, devices
 Tell = Callable[[Progress | Notice], None]
 
 
-def check(specs: Sequence[RunSpec], context: Context, tell: Tell) -> Devices:
-    """Build each different learner once, before any training; returns the devices of the runs.
+def check(specs: Sequence[RunSpec], context: Context, tell: Tell) -> tuple[Devices, dict[str, str]]:
+    """Build each different learner once, before any training.
+
+    Returns:
+        The devices of the runs, and why seeds are trained alone, see `assembly.check`.
 
     Raises:
         UserError: A mistake in the specs, or no such device.
@@ -23,8 +26,8 @@ def check(specs: Sequence[RunSpec], context: Context, tell: Tell) -> Devices:
 
     kind = assembly.choose_device(context.device)
     with warnings_told("", tell):
-        assembly.check(specs, context)
-    return devices(kind)
+        obstacles = assembly.check(specs, context)
+    return devices(kind), obstacles
 
 
 @contextmanager
@@ -46,3 +49,12 @@ def run_one(spec: RunSpec, context: Context, tell: Tell | None = None) -> RunRes
     from nanocl.training import experiment
 
     return experiment.run_one(spec, context, tell)
+
+
+def run_group(
+    specs: Sequence[RunSpec], context: Context, tell: Tell | None = None
+) -> Iterator[RunResult]:
+    """Train and test several seeds as one model: see `experiment.run_group`."""
+    from nanocl.training import experiment
+
+    yield from experiment.run_group(specs, context, tell)

@@ -21,7 +21,7 @@ def test_the_entry_loads_no_torch():
 
 def test_a_check_names_the_mistake_and_otherwise_the_devices():
     told = []
-    assert entry.check([spec("sgd")], Context(device="cpu"), told.append) == Devices("cpu")
+    assert entry.check([spec("sgd")], Context(device="cpu"), told.append)[0] == Devices("cpu")
     with pytest.raises(UserError, match="lr"):
         entry.check([spec("sgd", settings={"sgd": {"lr": "-1"}})], Context(), told.append)
     assert told == []
