@@ -16,6 +16,8 @@ from nanocl.training.loop import Learner
 from nanocl.training.stacked import Stack
 
 HOOKS = [name for name in dir(SupervisedPlugin) if name.startswith(("before_", "after_"))]
+# 4-bit error feedback: a last bit of a gradient may move an entry by a sixteenth of its bucket
+ROUNDING = ("MicroAdam",)
 OPTIMIZERS = ("torch.optim", "nanocl.optim")  # they draw no number from a generator of all seeds
 
 
@@ -24,12 +26,14 @@ def obstacle(learner: Learner, scenario: Scenario, context: Context) -> str:
     for strategy in learner.strategies:
         own = [name for name in HOOKS if _is_own(strategy, name)]
         if own:
-            return f"{type(strategy).__name__} acts within training ({own[0]})"
+            return f"the strategy {type(strategy).__name__} uses the hook {own[0]}"
     optimizer = type(learner.optimizer)
     if getattr(learner.optimizer, "needs_closure", False):
         return f"{optimizer.__name__} repeats forward and backward pass in its step"
     if not optimizer.__module__.startswith(OPTIMIZERS):
         return f"{optimizer.__name__} is an optimizer of {optimizer.__module__.split('.')[0]}"
+    if optimizer.__name__ in ROUNDING:
+        return f"{optimizer.__name__} amplifies differences in rounding"
     if context.probes or context.measuring.track_every:
         return "the learner is probed or tested within experiences"
     if tensor_parts(scenario.train_stream[0].dataset) is None:
