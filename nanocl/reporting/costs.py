@@ -6,10 +6,32 @@ from nanocl.records import Cost
 from nanocl.reporting.columns import Column, Undefined, metric
 
 
-def _cost(field: str, title: str, definition: str, unit: str, optional: bool = False) -> Column:
-    """A column that shows a field of the cost."""
+def _check_alone(cost: Cost) -> None:
+    """Refuse the share of a seed that was trained together with others.
+
+    It says how well they share the machine. Beside a strategy that is trained seed by seed, it
+    would look like the cost of the method.
+    """
+    if cost.together:
+        raise Undefined(
+            "time and memory of the process are shown of seeds that were trained one by one "
+            "(--vectorize off)"
+        )
+
+
+def _cost(
+    field: str,
+    title: str,
+    definition: str,
+    unit: str,
+    optional: bool = False,
+    of_process: bool = False,
+) -> Column:
+    """A column that shows a field of the cost; `of_process` if other seeds in it would count."""
 
     def read(cost: Cost) -> float:
+        if of_process:
+            _check_alone(cost)
         if optional and not getattr(cost, field):
             raise Undefined(f"{definition} was not measured")
         return getattr(cost, field)
@@ -21,6 +43,7 @@ def _wall(field: str, title: str, definition: str, unit: str) -> Column:
     """A column of wall-clock time, which tells of the learner only in a run that was alone."""
 
     def read(cost: Cost) -> float:
+        _check_alone(cost)
         if cost.workers > 1:
             raise Undefined(
                 "wall-clock times are shown of runs that shared the machine with no other run "
@@ -38,6 +61,7 @@ cpu_seconds = _cost(
     "what else the machine does",
     "seconds",
     optional=True,
+    of_process=True,
 )
 
 
@@ -50,6 +74,7 @@ cpu_seconds = _cost(
 )
 def cpu_seconds_per_step(cost: Cost) -> float:
     """What a step takes of the processor, its data and its strategies included."""
+    _check_alone(cost)
     if not (cost.cpu_seconds and cost.steps):
         raise Undefined("CPU seconds of training were not measured")
     return cost.cpu_seconds / cost.steps
@@ -88,6 +113,7 @@ peak_memory = _cost(
     "peak MiB",
     "highest resident set size of the process",
     "bytes",
+    of_process=True,
 )
 device_memory = _cost(
     "device_memory_bytes",
@@ -95,6 +121,7 @@ device_memory = _cost(
     "highest allocated device memory",
     "bytes",
     optional=True,
+    of_process=True,
 )
 optimizer_state = _cost(
     "optimizer_state_bytes",

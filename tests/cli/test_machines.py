@@ -13,8 +13,8 @@ def test_without_arguments_it_is_this_machine_and_the_whole_grid():
 
 
 def test_the_arguments_become_values():
-    asked = call(["--shard", "2/3", "--workers", "4", "--runs-per-gpu", "2"])
-    assert asked.machines == Machines(Shard(2, 3), workers=4, runs_per_gpu=2)
+    asked = call(["--shard", "2/3", "--workers", "4", "--runs-per-gpu", "2", "--vectorize", "off"])
+    assert asked.machines == Machines(Shard(2, 3), workers=4, runs_per_gpu=2, vectorize="off")
 
 
 @pytest.mark.parametrize("address", ["auto", "10.0.0.1:6379", "head.cluster.local:6379"])
@@ -32,6 +32,7 @@ def test_a_cluster_has_an_address(address):
         (["--address", "auto"], "--address needs --engine ray, got --engine local"),
         (["--engine", "ray", "--address", "head"], "auto or HOST:PORT.*got 'head'"),
         (["--engine", "ray", "--address", "ray://head:1"], "auto or HOST:PORT.*got 'ray://head:1'"),
+        (["--engine", "ray", "--vectorize", "on"], "--vectorize on needs --engine local, got"),
         (["--shard", "4/3"], "--shard takes I/N.*got '4/3'"),
     ],
 )

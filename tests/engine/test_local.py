@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from making import a_result, a_spec
-from pretended import run_one
+from pretended import run_group, run_one
 from small_runs import numbers, spec
 
 from nanocl.engine import local, pools
@@ -50,6 +50,34 @@ def test_a_worker_that_dies_is_tried_again_and_takes_no_other_run_with_it(tmp_pa
     dead, again, fine = outcomes("dies", f"dies-once@{tmp_path / 'mark'}", "sgd")
     assert isinstance(dead, RunFailure) and f"died {local.TRIES} times (exit code 9)" in dead.error
     assert isinstance(again, RunResult) and isinstance(fine, RunResult)
+
+
+def grouped(name):
+    """Three seeds of one group; the outcomes, and the worker that each was told of."""
+    specs = [a_spec(name, seed) for seed in range(3)]
+    told = []
+    ended = local.run_all(
+        run_one,
+        specs,
+        workers=2,
+        on_progress=told.append,
+        run_group=run_group,
+        group=lambda specs: [tuple(specs)],
+    )
+    return [*ended], told
+
+
+def test_a_group_is_one_task_with_a_result_for_each_run():
+    ended, told = grouped("tells-gpu")
+    assert ended == [a_result(a_spec("tells-gpu", seed)) for seed in range(3)]
+    workers = {message.text for message in told if isinstance(message, Notice)}
+    assert len(workers) == 1
+
+
+def test_what_a_group_has_not_measured_when_its_worker_dies_is_tried_again_alone():
+    ended, _ = grouped("dies-grouped")
+    assert sorted(outcome.spec.seed for outcome in ended) == [0, 1, 2]
+    assert all(isinstance(outcome, RunResult) for outcome in ended)
 
 
 def test_leaving_early_ends_the_workers():

@@ -5,7 +5,7 @@ import sys
 import pytest
 from making import a_result, a_spec
 
-from nanocl.engine.outcomes import outcome_of
+from nanocl.engine.outcomes import outcome_of, outcomes_of
 from nanocl.records import RunFailure
 
 
@@ -40,3 +40,31 @@ def test_an_end_of_the_caller_is_raised(error):
 
     with pytest.raises(error):
         outcome_of(ends, a_spec())
+
+
+def test_each_run_of_a_group_has_its_result_in_the_order_in_which_they_end():
+    specs = tuple(a_spec("sgd", seed) for seed in range(3))
+
+    def run_group(specs, tell):
+        yield from map(a_result, reversed(specs))
+
+    assert list(outcomes_of(run_group, specs, tell=7)) == [*map(a_result, reversed(specs))]
+
+
+def test_an_error_in_a_group_is_the_failure_of_the_runs_without_a_result():
+    specs = tuple(a_spec("sgd", seed) for seed in range(3))
+
+    def run_group(specs):
+        yield a_result(specs[1])
+        raise ValueError("no such thing")
+
+    first, *failures = outcomes_of(run_group, specs)
+    assert first == a_result(specs[1])
+    assert [failure.spec for failure in failures] == [specs[0], specs[2]]
+    assert {failure.error for failure in failures} == {"ValueError: no such thing"}
+
+
+def test_a_group_with_too_few_results_is_no_success():
+    specs = tuple(a_spec("sgd", seed) for seed in range(2))
+    first, missing = outcomes_of(lambda specs: iter([a_result(specs[0])]), specs)
+    assert first == a_result(specs[0]) and isinstance(missing, RunFailure)

@@ -44,7 +44,7 @@ def test_a_saved_record_fits_the_whole_published_schema(tmp_path):
 
 def test_what_came_later_is_left_out_at_its_default_and_read_back_where_it_is_not(tmp_path):
     record = json.loads(one_record(tmp_path).read_text())
-    assert not {"experiences", "weights", "cpu_seconds"} & {*record, *record["cost"]}
+    assert not {"experiences", "weights", "cpu_seconds", "together"} & {*record, *record["cost"]}
     assert not {*records.spec.LATER} & {*record["spec"]["training"]}
     plain = a_result()
     training = dataclasses.replace(plain.spec.training, schedule="cosine")
@@ -53,7 +53,7 @@ def test_what_came_later_is_left_out_at_its_default_and_read_back_where_it_is_no
         spec=dataclasses.replace(plain.spec, training=training),
         experiences=({"classes": (3, 1), "train": 20, "test": 4},) * 3,
         weights="0123456789ab",
-        cost=dataclasses.replace(plain.cost, cpu_seconds=3.5),
+        cost=dataclasses.replace(plain.cost, cpu_seconds=3.5, together=4),
     )
     path = store.save(later, tmp_path)
     assert store.load(path, tmp_path) == later

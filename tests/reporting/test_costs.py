@@ -1,5 +1,7 @@
 """Columns of the cost: CPU seconds always, wall-clock seconds of quiet runs only."""
 
+import dataclasses
+
 import pytest
 from making import a_cost
 
@@ -34,3 +36,21 @@ def test_cpu_seconds_of_a_thousand_samples_are_those_of_runs_that_were_alone():
         costs.cpu_seconds_per_thousand_samples(a_cost(cpu_seconds=8.0, workers=2), 50)
     with pytest.raises(Undefined, match="not measured"):
         costs.cpu_seconds_per_thousand_samples(a_cost(), 50)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        *(costs.train_seconds, costs.seconds_per_step, costs.samples_per_second),
+        *(costs.cpu_seconds, costs.cpu_seconds_per_step, costs.peak_memory, costs.device_memory),
+    ],
+)
+def test_the_share_of_a_seed_in_a_group_is_not_shown_as_the_cost_of_its_strategy(column):
+    alone = a_cost(cpu_seconds=8.0, device_memory_bytes=9)
+    assert column(alone) > 0
+    with pytest.raises(Undefined, match="--vectorize off"):
+        column(dataclasses.replace(alone, together=5))
+
+
+def test_the_state_of_a_seed_in_a_group_is_its_own():
+    assert costs.optimizer_state(a_cost(together=5)) == costs.optimizer_state(a_cost())

@@ -55,6 +55,21 @@ def test_cpu_seconds_count_work_and_no_waiting():
     assert resumed.cpu_seconds >= meter.cpu_seconds
 
 
+def test_learners_that_share_their_training_share_its_seconds():
+    meter = Meter()
+    begin = time.perf_counter()
+    with meter.training(shared_by=4):
+        time.sleep(0.1)
+        inside = meter.elapsed()
+    assert 0.1 / 4 <= inside <= meter.seconds <= (time.perf_counter() - begin) / 4
+    with meter.training():
+        time.sleep(0.1)
+    assert meter.seconds >= 0.1 + 0.1 / 4
+    resumed = Meter()
+    resumed.load_state_dict(meter.state_dict())
+    assert meter.together == resumed.together == 4
+
+
 def test_costs_are_counts_per_step_second_and_parameter():
     model = nn.Linear(3, 4)
     model.bias.requires_grad_(False)
