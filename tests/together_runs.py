@@ -26,21 +26,23 @@ class Plain(nn.Sequential):
         super().__init__(nn.Flatten(), nn.Linear(16, 12), nn.ReLU(inplace=True))
 
 
-def members(strategy="adamw", *, kind="class", head="", measure="accuracy", **training):
+def members(strategy="adamw", *, samples=SAMPLES, device="cpu", **values):
     """One member a seed; each has a stream of its own, of another length."""
     return [
-        member(seed, samples, strategy, kind, head, measure, **training)
-        for seed, samples in zip(SEEDS, SAMPLES, strict=True)
+        member(seed, count, strategy, device, **values)
+        for seed, count in zip(SEEDS, samples, strict=True)
     ]
 
 
-def member(seed, samples, strategy, kind, head, measure, **training):
+def member(
+    seed, samples, strategy, device, *, kind="class", head="", measure="accuracy", **training
+):
     scenario = small_stream(kind, samples=samples, measure=measure, seed=seed)
     made = INSTALLED.make("strategies", Part(strategy, {}))
     torch.manual_seed(seed)
-    learner = small_learner(scenario, [made], seed=seed, head=head, backbone=Plain())
+    learner = small_learner(scenario, [made], seed=seed, head=head, backbone=Plain(), device=device)
     learner.training = dataclasses.replace(learner.training, **training)
-    meter, outcome = Meter(), Outcome()
+    meter, outcome = Meter(device), Outcome()
     drift = DriftMeter(learner.model, learner.model.head_parameters())
     left = loop.experiences(learner, scenario, meter, outcome, drift=drift)
     return together.Member(learner, meter, outcome, left)

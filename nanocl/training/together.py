@@ -137,8 +137,8 @@ class Group:
             learners[number]._unpack_minibatch()
             learners[number]._before_training_iteration()
             inputs[number], targets[number], _ = learners[number].mbatch
-        scores = self.stack.scores(pad_sequence(inputs, batch_first=True), task_label)
-        losses = _losses(learners[0]._criterion, scores, pad_sequence(targets, batch_first=True))
+        scores = self.stack.scores(_padded(inputs), task_label)
+        losses = _losses(learners[0]._criterion, scores, _padded(targets))
         return (losses * self._weights_of(tuple(map(len, targets)), losses.device)).sum(1)
 
     def _weights_of(self, counts: tuple[int, ...], device: torch.device) -> Tensor:
@@ -163,6 +163,13 @@ class Group:
             return
         for number in live:
             self.members[number].learner.optimizer_step()
+
+
+def _padded(rows: Sequence[Tensor]) -> Tensor:
+    """One tensor (S, N, ...) of S mini-batches, zeros behind the shorter ones."""
+    if len({len(row) for row in rows}) == 1:
+        return torch.stack(list(rows))  # one copy for all
+    return pad_sequence(list(rows), batch_first=True)
 
 
 def _losses(criterion: nn.Module, scores: Tensor, targets: Tensor) -> Tensor:

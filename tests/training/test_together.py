@@ -3,11 +3,10 @@
 import math
 
 import pytest
-import torch
 from small_runs import spec
 from together_runs import SEEDS, assert_equal_to_rounding, members, train_alone
 
-from nanocl.data.batches import Preparation, tensor_parts
+from nanocl.data.batches import tensor_parts
 from nanocl.plugins.catalogue import INSTALLED
 from nanocl.protocols import suite
 from nanocl.protocols.request import Request
@@ -84,14 +83,26 @@ def test_a_seed_that_diverges_ends_there_and_harms_no_other():
     train_alone(alone)
     assert [run.outcome.status for run in ours] == ["ok", "diverged", "ok"]
     assert len(ours[1].outcome.evaluation) == 1
+    assert ours[1].meter.steps == alone[1].meter.steps
     assert_equal_to_rounding([ours[0], ours[2]], [alone[0], alone[2]])
+
+
+class InfiniteOnce:
+    """A preparation whose first mini-batch is infinite; those after it would be fine."""
+
+    def __init__(self, prepare):
+        self.prepare, self.calls = prepare, 0
+
+    def __call__(self, stored, generator=None):
+        self.calls += 1
+        return self.prepare(stored, generator) * (math.inf if self.calls == 1 else 1)
 
 
 def _with_infinite_inputs(experiences, number):
     for experience in experiences:
         if experience.current_experience == number:
             (dataset, _), *_ = tensor_parts(experience.dataset)
-            dataset.prepare = Preparation(scale=torch.tensor([math.inf]))
+            dataset.prepare = InfiniteOnce(dataset.prepare)
         yield experience
 
 
