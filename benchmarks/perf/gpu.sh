@@ -31,5 +31,8 @@ part 200 python3 $perf/gpu_tests.py "$out" -n 12 --dist load -p no:cacheprovider
 part 100 python3 $perf/optimizers.py --device cuda --seconds 0.3 --shapes 1M 20M 100M --out "$out"
 part 120 python3 $perf/suite.py --device cuda --repeats 3 --permuted digits --lengths 5 20 40 --out "$out"
 part 100 python3 $perf/throughput.py --device cuda --workers 1 4 --out "$out/throughput-gpu.md"
+if [ -n "${NANOCL_DATA_ROOT:-}" ]; then
+    part 100 python3 $perf/seeds.py --device cuda --strategy adamw --repeats 1 --out "$out"
+fi
 echo "== done in $SECONDS s, failures: $failed"
 exit $failed

@@ -22,7 +22,7 @@ from nanocl.reporting.formats import pipe_table
 from nanocl.training import experiment, measure
 from nanocl.training.context import Context
 
-WIDTHS = (50, 100, 200, 400)
+WIDTHS = (50, 100, 400)
 SEEDS = (5, 10)
 TRAINING = {"iterations": "60", "batch_size": "32"}
 HEADS = ("optimizer", "width", "seeds", "alone, ms", "together, ms", "together / alone")

@@ -204,11 +204,10 @@ def train(
 ) -> Outcome:
     """Train on each experience in turn, and test after each as `learner.measuring` says.
 
-    Args: as for `experiences`.
+    The arguments are those of `experiences`.
 
     Returns:
-        The outcome; with status `diverged`, the rows measured before the loss became infinite or
-        NaN.
+        The outcome; with status `diverged`, the rows before the loss became infinite or NaN.
     """
     outcome = so_far or Outcome()
     for experience in experiences(
