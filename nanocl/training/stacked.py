@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -28,12 +28,10 @@ class Stack:
     def __init__(self, networks: Sequence[Network]) -> None:
         self.networks = networks
         self._parameters = [dict(network.named_parameters()) for network in networks]
-        self.tensors = {
-            name: torch.stack([buffers[name] for buffers in map(_buffers, networks)])
-            for name in _buffers(networks[0])
-        }
+        buffers = [dict(network.named_buffers()) for network in networks]
+        self.tensors = {name: _stacked(buffers, name) for name in buffers[0]}
         for name, parameter in self._parameters[0].items():
-            joined = torch.stack([own[name].detach() for own in self._parameters])
+            joined = _stacked(self._parameters, name)
             for own, part in zip(self._parameters, joined.unbind(0), strict=True):
                 own[name].data = part
             self.tensors[name] = joined.requires_grad_(parameter.requires_grad)
@@ -88,5 +86,5 @@ class _LinearByRows(TorchFunctionMode):
         return outputs if bias is None else outputs + bias
 
 
-def _buffers(network: Network) -> dict[str, Tensor]:
-    return dict(network.named_buffers())
+def _stacked(tensors: Sequence[Mapping[str, Tensor]], name: str) -> Tensor:
+    return torch.stack([own[name].detach() for own in tensors])

@@ -195,10 +195,8 @@ def joined(learners: Sequence[Learner]) -> Optimizer | None:
     ):
         return None
     one = copy.copy(first)
-    one.param_groups = [
-        {**groups[0], "params": list(chain.from_iterable(group["params"] for group in groups))}
-        for groups in zip(*(optimizer.param_groups for optimizer in optimizers), strict=True)
-    ]
+    of_each = [optimizer.param_groups for optimizer in optimizers]
+    one.param_groups = [_merged(groups) for groups in zip(*of_each, strict=True)]
     one.state = {
         param: optimizer.state.setdefault(param, {})
         for optimizer in optimizers
@@ -208,8 +206,11 @@ def joined(learners: Sequence[Learner]) -> Optimizer | None:
     return one
 
 
+def _merged(groups: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """One group with the parameters of all, which have the same options."""
+    return {**groups[0], "params": list(chain.from_iterable(group["params"] for group in groups))}
+
+
 def _options(optimizer: Optimizer) -> list[dict[str, Any]]:
-    return [
-        {name: value for name, value in group.items() if name != "params"}
-        for group in optimizer.param_groups
-    ]
+    """The options of each group, without its parameters."""
+    return [{**group, "params": None} for group in optimizer.param_groups]
