@@ -16,7 +16,7 @@ def networks(kind="own", backbone=Plain):
     torch.manual_seed(0)
     made = [Network(backbone(), outputs=4, classes=LABELS, kind=kind) for _ in range(3)]
     for number, network in enumerate(made):
-        network.seen[: number + 1] = True
+        network.open(range(number + 1))
     return made
 
 
