@@ -13,6 +13,7 @@ from torch._compile import _disable_dynamo  # torch.compiler.disable imports Tri
 from torch.optim import Optimizer
 
 from nanocl.optim._backend import Repeated, repeated_step
+from nanocl.optim._capture import is_capturing, uncapturable
 from nanocl.optim._changes import Changes
 from nanocl.optim._gradients import check_plain, check_sizes
 from nanocl.optim._plain.rounding import stream_key
@@ -203,22 +204,28 @@ class CompactOptimizer(Optimizer):
         for group in self.param_groups:
             ready.append([param for param in group["params"] if param.grad is not None])
         self.rounds += 1
-        self._check(list(chain(*ready)))
+        for group, params in zip(self.param_groups, ready, strict=True):
+            self.check(params, group)
         due = [number for number, params in enumerate(ready) if params]
         for number in due:
             self.settle(number)  # of all groups first, so that an error leaves no half step
         run([work for number in due for work in self._update_all(number, ready[number])])
         return loss
 
-    def _check(self, params: list[Tensor]) -> None:
-        name = type(self).__name__
+    def check(self, params: list[Tensor], group: dict[str, Any]) -> None:
+        """Refuse parameters of a group that have a gradient but cannot take a step.
+
+        Raises:
+            RuntimeError: One is not a plain tensor, or a graph is captured that cannot replay it.
+        """
         for param in params:
-            check_plain(local(param), name)
-        if params and params[0].is_cuda and torch.cuda.is_current_stream_capturing():
-            raise RuntimeError(
-                f"{name} counts its steps in Python, which a CUDA graph does not replay: capture "
-                "forward and backward, and call step() after each replay"
-            )
+            check_plain(local(param), type(self).__name__)
+        if params and is_capturing(params[0]):
+            self.check_capture(params, group)
+
+    def check_capture(self, params: list[Tensor], group: dict[str, Any]) -> None:
+        """Raise RuntimeError if a CUDA graph could not replay the step of these parameters."""
+        raise uncapturable(type(self).__name__, group)
 
     def _update_all(self, number: int, params: list[Tensor]) -> list[Work]:
         """One step of the parameters of a group that have a gradient."""
@@ -274,7 +281,8 @@ class CompactOptimizer(Optimizer):
         """Refuse a saved state before anything of this optimizer changes, or keep it."""
         kept.update(saved)
         name = type(self).__name__
-        options = self.defaults.keys() - {"differentiable"}  # torch adds this one
+        # torch adds the first one; the other is younger than the first saved states
+        options = self.defaults.keys() - {"differentiable", "capturable"}
         check_groups(name, saved["param_groups"], options)
         for param, state in self._saved_states(saved):
             entries = loaded_state(state, shard_of(param), torch.device("meta"))

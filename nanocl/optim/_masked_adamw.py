@@ -30,18 +30,24 @@ def masked_bytes(
 ) -> int:
     """Bytes of the state tensors of a parameter, from its number of selected entries."""
     moments = 2 * state_dtype(param, group).itemsize
+    counts = 8 * (1 if dense else 2) if group.get("capturable") else 0
     if dense:
-        return param.numel() * moments
+        return param.numel() * moments + counts
     chunk = chunk_length(param.numel(), group["chunk_size"])
     age = 2 if group["moment_policy"] == "carry" else 0
     entry = offset_dtype(chunk).itemsize + moments + age
     starts = -(-param.numel() // chunk) + 1
-    return selected * entry + 8 * starts
+    return selected * entry + 8 * starts + counts
 
 
 def state_dtype(param: Tensor, group: Mapping[str, Any]) -> torch.dtype:
     """The type of the moments."""
     return as_dtype("state_dtype", group["state_dtype"]) or arithmetic_dtype(param)
+
+
+def kernels(group: Mapping[str, Any]) -> bool | None:
+    """The option `fused`; kernels take their counts from the host, which no graph replays."""
+    return False if group.get("capturable") else group["fused"]
 
 
 def has_dense(states: Mapping[Tensor, dict[str, Any]], group: Mapping[str, Any]) -> bool:
@@ -104,10 +110,14 @@ def advance(
     """
     state["step"] += 1
     step = adam_step(state, group)
-    if group["decay_scope"] == "all" and step.decay != 1:
+    on_device = isinstance(step.decay, Tensor)
+    if group["decay_scope"] == "all" and (on_device or step.decay != 1):
         # the rule sees selected entries only, so decay of all entries comes first
-        param.mul_(step.decay)
+        if on_device:  # it would be rounded to the 16 bits of a parameter, often to 1
+            param.copy_(param.to(arithmetic_dtype(param)) * step.decay)
+        else:
+            param.mul_(step.decay)
         step = step._replace(decay=1.0)
     if rule is None:
-        rule = function_for(param, group["fused"], "adamw")
+        rule = function_for(param, kernels(group), "adamw")
     return rule(param, state, step)

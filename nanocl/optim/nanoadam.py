@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch._compile import _disable_dynamo  # torch.compiler.disable imports Triton at once
 
-from nanocl.optim._backend import function_for
 from nanocl.optim._base import CompactOptimizer
+from nanocl.optim._capture import (
+    StepsSinceSelection,
+    check_capturable,
+    check_lr,
+    check_prepared,
+    is_capturing,
+    take_counts,
+    uncapturable,
+)
+from nanocl.optim._choice import choose
+from nanocl.optim._gradients import gradient_of
 from nanocl.optim._masked_adamw import (
     SELECTION,
     advance,
@@ -19,8 +31,8 @@ from nanocl.optim._masked_adamw import (
     start_selection,
 )
 from nanocl.optim._options import check_choice, check_integer, check_masked, check_number
-from nanocl.optim._plain.rounding import SELECTION_KEY, stream_key
-from nanocl.optim._plain.selection import even_starts, selected_count
+from nanocl.optim._plain.selection import selected_count
+from nanocl.optim._shards import local
 from nanocl.optim._threads import Work
 
 SELECTIONS = ("small", "large", "random", "gradient", "static-small")
@@ -62,6 +74,26 @@ class NanoAdam(CompactOptimizer):
             `stochastic`.
         fused: True demands a kernel (numba on the CPU, Triton on a GPU), False plain PyTorch; None
             takes what fits.
+        capturable: Whether a CUDA graph can replay `step`, see below; it is then plain PyTorch.
+
+    With `capturable`, steps are counted on the device and the state keeps its addresses. Capture a
+    step after an ordinary one, which makes the state; a graph also holds the addresses of gradients
+    and the numbers of the group, so a schedule needs an lr that is a tensor on the device. The host
+    does not see replays: call `select` before the first one and after every `mask_interval`::
+
+        optimizer = NanoAdam(model.parameters(), torch.tensor(1e-3, device="cuda"), capturable=True)
+        train(inputs)  # forward, backward and step(), on a side stream as torch demands
+        with torch.cuda.graph(graph):
+            train(inputs)
+        for number, batch in enumerate(batches):
+            if number % mask_interval == 0:
+                optimizer.select()
+            inputs.copy_(batch)
+            graph.replay()
+
+    A capture is refused before the first step, after loading a state until the next step, and while
+    a selection is due. Steps outside of graphs select by themselves, `mask_interval` steps after
+    the last selection. The density is fixed. This has not been run on a GPU yet.
 
     Raises:
         ValueError: An option is out of its range.
@@ -98,6 +130,7 @@ class NanoAdam(CompactOptimizer):
         seed: int = 0,
         weight_rounding: str = "nearest",
         fused: bool | None = None,
+        capturable: bool = False,
     ) -> None:
         adam = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
         defaults = {
@@ -115,8 +148,18 @@ class NanoAdam(CompactOptimizer):
             "seed": seed,
             "weight_rounding": weight_rounding,
             "fused": fused,
+            "capturable": capturable,
         }
         super().__init__(params, defaults)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for options in (state.get("defaults", {}), *state["param_groups"]):
+            options.setdefault("capturable", False)  # saved before there was this option
+        super().__setstate__(state)
+
+    @cached_property
+    def _since(self) -> StepsSinceSelection:
+        return StepsSinceSelection()
 
     @staticmethod
     def check_options(options: dict[str, Any]) -> None:
@@ -129,6 +172,9 @@ class NanoAdam(CompactOptimizer):
         check_choice("moment_policy", options["moment_policy"], MOMENT_POLICIES)
         if options["final_density"] is not None:
             _check_schedule(options)
+        check_choice("capturable", options["capturable"], (False, True))
+        if options["capturable"]:
+            check_capturable(options)
 
     @staticmethod
     def bytes_of(param: Tensor, group: Mapping[str, Any]) -> int:
@@ -138,7 +184,9 @@ class NanoAdam(CompactOptimizer):
     def fixed_options(self, group: dict[str, Any]) -> frozenset[str]:
         fixed = super().fixed_options(group) | {"chunk_size", "moment_policy"}
         # no selection comes that a new density could change
-        if group["select"] == "static-small" or has_dense(self.state, group):
+        static = group["select"] == "static-small" or has_dense(self.state, group)
+        # a graph holds the addresses of as many entries as it was captured with
+        if static or group["capturable"]:
             fixed |= {"density", "final_density"}
         return fixed
 
@@ -153,10 +201,79 @@ class NanoAdam(CompactOptimizer):
         if not state:
             start = start_dense if _is_dense(group) else start_selection
             start(param, state, group, self.ordinal(group["seed"]))
+        if group["capturable"]:
+            self._since.place_counts(state, param.device)
+        else:
+            take_counts(state)
         # Algorithm 1: every mask_interval steps a new mask, then Adam on the entries it selects
-        if "offset" in state and self.is_due(state["step"], group):
-            _choose(param, state, group)
+        if "offset" in state and self._selects_now(param, state, group):
+            self._choose(param, state, group)
+        if "offset" in state and group["capturable"] and not is_capturing(param):
+            self._since.add_step(state)
         return advance(param, state, group)
+
+    def _selects_now(self, param: Tensor, state: dict[str, Any], group: dict[str, Any]) -> bool:
+        if not group["capturable"]:
+            return self.is_due(state["step"], group)
+        selected = selected_count(param.numel(), group["density"], state["chunk"])
+        if len(state["offset"]) < selected or group["select"] == "static-small":
+            return len(state["offset"]) < selected
+        return self._since.of(state) >= group["mask_interval"]
+
+    def _choose(self, param: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
+        choose(param, state, group)
+        if group["capturable"]:
+            self._since.restart(state)
+
+    def check_capture(self, params: list[Tensor], group: dict[str, Any]) -> None:
+        name = type(self).__name__
+        if not group["capturable"]:
+            raise uncapturable(name, group)
+        for param in params:
+            state = self.state.get(param, {})
+            check_prepared(name, state, self._since)
+            check_lr(group["lr"], param.device)
+            if "offset" in state and self._selects_now(local(param), state, group):
+                raise RuntimeError(
+                    f"{name} must select entries, which replays of this step would not repeat: "
+                    f"call select() before the capture and after every {group['mask_interval']} "
+                    "replays"
+                )
+
+    @_disable_dynamo
+    @torch.no_grad()
+    def select(self) -> None:
+        """Select entries anew at once in every group with `capturable`.
+
+        It writes where captured steps read, and may be captured itself. Dense parameters, those of
+        `static-small` and those before their first step stay as they are.
+
+        Raises:
+            RuntimeError: No group has `capturable`, a graph is captured before the first step, or
+                the selection needs a gradient that is missing.
+        """
+        if not any(group["capturable"] for group in self.param_groups):
+            raise RuntimeError(
+                f"{type(self).__name__}.select() needs a group with capturable=True, got none; "
+                "step() selects every mask_interval steps"
+            )
+        for number, group in enumerate(self.param_groups):
+            self.settle(number)
+            if group["capturable"] and group["select"] != "static-small":
+                self._select_in(group)
+
+    def _select_in(self, group: dict[str, Any]) -> None:
+        for param in group["params"]:
+            state = self.state.get(param, {})
+            if "offset" not in state:
+                continue
+            if is_capturing(param):
+                check_prepared(type(self).__name__, state, self._since)
+            if group["select"] == "gradient":
+                gradient_of(param)  # raises an error if there is none
+            part = local(param)
+            self._since.place_counts(state, part.device)
+            self._choose(part, state, group)
 
 
 def _check_schedule(options: dict[str, Any]) -> None:
@@ -176,45 +293,3 @@ def _check_schedule(options: dict[str, Any]) -> None:
 
 def _is_dense(group: Mapping[str, Any]) -> bool:
     return group["density"] == 1 and group["final_density"] in (None, 1)
-
-
-def _choose(param: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
-    """Make a new selection, which Algorithm 1 calls the mask."""
-    fused = group["fused"]
-    chunk = state["chunk"]
-    density = scheduled_density(state["step"], group)
-    offset = _offsets(param, state, group, density)
-    start = even_starts(param.numel(), density, chunk, param.device)
-    reselect = function_for(param, fused, "selector", "reselect")
-    reselect(state, start, offset, group["moment_policy"])
-
-
-def _offsets(
-    param: Tensor,
-    state: dict[str, Any],
-    group: dict[str, Any],
-    density: float,
-) -> Tensor:
-    """Offsets that the option `select` picks: in the paper, of the smallest weights."""
-    rule = group["select"]
-    fused = group["fused"]
-    chunk = state["chunk"]
-    if rule == "random":
-        # bits of their own, or the selection would depend on how moments are rounded
-        key = stream_key(state["key"], state["step"], SELECTION_KEY)
-        select_random = function_for(param, fused, "selector", "select_random")
-        return select_random(key, param.numel(), density, chunk, param.device)
-    values = param.grad if rule == "gradient" else param
-    select = function_for(param, fused, "selector", "select")
-    return select(values, density, chunk, largest=rule in ("large", "gradient"))
-
-
-def scheduled_density(step: int, group: dict[str, Any]) -> float:
-    """Density in use after `step` steps: linear in the last multiple of `density_interval`."""
-    first = group["density"]
-    last = group["final_density"]
-    if last is None:
-        return first
-    # the paper's schedule k(t), evaluated at multiples of the interval and constant after its end
-    evaluated = step - step % (group["density_interval"] or 1)
-    return first + (last - first) * min(1.0, evaluated / group["total_steps"])

@@ -10,9 +10,7 @@ from torch._compile import _disable_dynamo
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from nanocl.optim._base import CompactOptimizer
-from nanocl.optim._gradients import check_plain
 from nanocl.optim._options import check_integer
-from nanocl.optim._shards import local
 from nanocl.optim._threads import run
 
 
@@ -72,10 +70,11 @@ class StepInBackward:
             return
         if self._count(param) < self.every:
             return
-        check_plain(local(param), type(self.optimizer).__name__)
+        options = self.optimizer.param_groups[group]
+        self.optimizer.check([param], options)
         # LOMO's fused update: the gradient is freed before the next one is computed
         self.optimizer.settle(group)
-        run(self.optimizer.work_on(param, self.optimizer.param_groups[group]))
+        run(self.optimizer.work_on(param, options))
         param.grad = None
 
     def _count(self, param: Tensor) -> int:

@@ -38,6 +38,7 @@ class NanoAdam(Strategy):
 
     optimizer_class = optim.NanoAdam
     search_space = {"lr": (0.0001, 0.032)}
+    hidden_options = ("capturable",)  # where steps are counted; it changes no number
 
     def __init__(
         self,

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from nanocl import optim
+from nanocl.optim import _base, nanoadam
 
 # options for tiny parameters
 SMALL: dict[str, dict[str, float]] = {
@@ -28,3 +29,14 @@ def make(request):
         return kind(params, **{**SMALL.get(kind.__name__, {}), **options})
 
     return build
+
+
+@pytest.fixture
+def capturing(monkeypatch):
+    """Switches on and off that a graph is being captured."""
+
+    def switch(on):
+        for module in (_base, nanoadam):
+            monkeypatch.setattr(module, "is_capturing", lambda param: on)
+
+    return switch

@@ -24,7 +24,7 @@ from nanocl.optim._threads import Work
 
 
 class AdamStep(NamedTuple):
-    """The numbers of one step.
+    """The numbers of one step; lr, decay, since and keys may be tensors, see `adam_step`.
 
     Attributes:
         decay: Factor that shrinks an entry before it moves, 1 - lr * weight_decay.
@@ -34,21 +34,25 @@ class AdamStep(NamedTuple):
         weight_key: Of the random bits that round bfloat16 parameters; None rounds to nearest.
     """
 
-    lr: float
+    lr: Any
     beta1: float
     beta2: float
     eps: float
-    decay: float
-    since: int
-    key: int
-    weight_key: int | None
+    decay: Any
+    since: Any
+    key: Any
+    weight_key: Any
 
 
 def adam_step(state: dict[str, Any], group: dict[str, Any]) -> AdamStep:
-    """The numbers of step `state["step"]` under the options of the group."""
-    # a tensor may change in place: numbers are read anew in each step
-    lr = float(group["lr"])
+    """The numbers of step `state["step"]` under the options of the group.
+
+    Where the count of steps is a tensor, what depends on it is a tensor, and so are lr and decay if
+    lr is one: the host reads nothing, so that a CUDA graph can replay the step.
+    """
+    lr = _learning_rate(state, group)
     beta1, beta2 = map(float, group["betas"])
+    weight_decay = float(group["weight_decay"])
     # these policies correct the bias by the parameter's step count, as a dense state does
     counts_all = "offset" not in state or group["moment_policy"] in ("slot", "keep")
     stochastic = group["weight_rounding"] == "stochastic"
@@ -58,11 +62,19 @@ def adam_step(state: dict[str, Any], group: dict[str, Any]) -> AdamStep:
         beta1,
         beta2,
         float(group["eps"]),
-        decay=1 - lr * float(group["weight_decay"]),
+        decay=1 - lr * weight_decay if weight_decay else 1.0,
         since=state["step"] - (0 if counts_all else state["chosen"]),
         key=stream_key(state["key"], state["step"], MOMENTS_KEY) if rounded else 0,
         weight_key=stream_key(state["key"], state["step"], WEIGHTS_KEY) if stochastic else None,
     )
+
+
+def _learning_rate(state: dict[str, Any], group: dict[str, Any]) -> Any:
+    lr = group["lr"]
+    if isinstance(lr, Tensor) and isinstance(state["step"], Tensor):
+        return lr.double().reshape(())  # of no dimension, it does not make float64 of weights
+    # a tensor may change in place: numbers are read anew in each step
+    return float(lr)
 
 
 def arithmetic_dtype(param: Tensor) -> torch.dtype:

@@ -6,7 +6,7 @@ an interrupted run resumes with the same bits.
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 import torch
 from torch import Tensor
@@ -29,15 +29,22 @@ def mix(value: Integers) -> Integers:
     return value ^ (value >> 16)
 
 
-def stream_key(*counters: int) -> int:
-    """A 32-bit key from a seed and counters, such as number of the parameter, step and purpose."""
-    key = 0
+@overload
+def stream_key(*counters: int) -> int: ...
+@overload
+def stream_key(*counters: int | Tensor) -> Any: ...
+def stream_key(*counters: Any) -> Any:
+    """A 32-bit key from a seed and counters, such as number of the parameter, step and purpose.
+
+    A counter may be an int64 tensor; the key is then one, too.
+    """
+    key: Any = 0
     for counter in counters:
         key = mix((key * 31 + counter * GOLDEN + 1) & MASK)
     return key
 
 
-def random_bits(key: int, count: int, device: torch.device) -> Tensor:
+def random_bits(key: int | Tensor, count: int, device: torch.device) -> Tensor:
     """32 random bits for each of the positions 0 ... count - 1, as int64."""
     return mix((torch.arange(count, device=device) * GOLDEN + key) & MASK)
 

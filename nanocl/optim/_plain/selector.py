@@ -40,7 +40,7 @@ def select(
 
 
 def select_random(
-    key: int,
+    key: int | Tensor,
     numel: int,
     density: float,
     chunk: int,
@@ -110,6 +110,27 @@ def reselect(
                 place, kept = sources
                 torch.where(kept, old[place], state[name], out=state[name])
     state.update(start=start, offset=offset, chosen=state["step"])
+
+
+def reselect_in_place(
+    state: dict[str, Any],
+    start: Tensor,
+    offset: Tensor,
+    policy: str,
+) -> None:
+    """As `reselect`, into the tensors in `state`, at whose addresses a CUDA graph reads and writes.
+
+    The counts in `state` are tensors. Only the first selection, which fills it, makes new tensors.
+    """
+    new = dict(state)
+    reselect(new, start, offset, policy)
+    chosen = state["chosen"].copy_(state["step"])
+    if len(offset) != len(state["offset"]):
+        state.update(new, chosen=chosen)
+        return
+    for name in ("start", "offset", "mean", "square", "age"):
+        if name in state:
+            state[name].copy_(new[name])
 
 
 def _sources_by_entry(state: dict[str, Any], start: Tensor, offset: Tensor) -> Sources | None:
