@@ -79,8 +79,8 @@ def check_capturable(options: dict[str, Any]) -> None:
     """Check the options of a group with `capturable`.
 
     Raises:
-        ValueError: The group has a density schedule, demands a kernel, or has a tensor other than
-            lr, which the host would read in each step.
+        ValueError: The group has a density schedule, or a tensor other than lr, which the host
+            would read in each step.
     """
     for name in ("final_density", "density_interval"):
         if options[name] is not None:
@@ -88,11 +88,6 @@ def check_capturable(options: dict[str, Any]) -> None:
                 f"{name} must be None with capturable=True, because a graph holds a fixed number "
                 f"of entries, got {options[name]!r}"
             )
-    if options["fused"]:
-        raise ValueError(
-            "fused must be None or False with capturable=True, because kernels take their counts "
-            f"from the host, got {options['fused']!r}"
-        )
     numbers = {"betas": options["betas"], **{name: (options[name],) for name in NUMBERS}}
     for name, values in numbers.items():
         if any(isinstance(value, Tensor) for value in values):

@@ -7,7 +7,6 @@ from typing import Any
 from torch import Tensor
 
 from nanocl.optim._backend import function_for
-from nanocl.optim._masked_adamw import kernels
 from nanocl.optim._plain.rounding import SELECTION_KEY, stream_key
 from nanocl.optim._plain.selection import even_starts
 from nanocl.optim._plain.selector import reselect_in_place
@@ -33,7 +32,7 @@ def _offsets(
 ) -> Tensor:
     """Offsets that the option `select` picks: in the paper, of the smallest weights."""
     rule = group["select"]
-    fused = kernels(group)
+    fused = False if group["capturable"] else group["fused"]  # loops need a key on the host
     chunk = state["chunk"]
     if rule == "random":
         # bits of their own, or the selection would depend on how moments are rounded

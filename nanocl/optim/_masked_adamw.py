@@ -45,11 +45,6 @@ def state_dtype(param: Tensor, group: Mapping[str, Any]) -> torch.dtype:
     return as_dtype("state_dtype", group["state_dtype"]) or arithmetic_dtype(param)
 
 
-def kernels(group: Mapping[str, Any]) -> bool | None:
-    """The option `fused`; kernels take their counts from the host, which no graph replays."""
-    return False if group.get("capturable") else group["fused"]
-
-
 def has_dense(states: Mapping[Tensor, dict[str, Any]], group: Mapping[str, Any]) -> bool:
     """Whether a parameter of the group has a state of every entry, without a selection."""
     own = filter(None, map(states.get, group["params"]))
@@ -109,15 +104,13 @@ def advance(
         rule: Updates moments and entries; None is AdamW.
     """
     state["step"] += 1
+    if group.get("capturable"):
+        return function_for(param, group["fused"], "adamw_on_device")(param, state, group)
     step = adam_step(state, group)
-    on_device = isinstance(step.decay, Tensor)
-    if group["decay_scope"] == "all" and (on_device or step.decay != 1):
+    if group["decay_scope"] == "all" and step.decay != 1:
         # the rule sees selected entries only, so decay of all entries comes first
-        if on_device:  # it would be rounded to the 16 bits of a parameter, often to 1
-            param.copy_(param.to(arithmetic_dtype(param)) * step.decay)
-        else:
-            param.mul_(step.decay)
+        param.mul_(step.decay)
         step = step._replace(decay=1.0)
     if rule is None:
-        rule = function_for(param, kernels(group), "adamw")
+        rule = function_for(param, group["fused"], "adamw")
     return rule(param, state, step)

@@ -74,7 +74,8 @@ class NanoAdam(CompactOptimizer):
             `stochastic`.
         fused: True demands a kernel (numba on the CPU, Triton on a GPU), False plain PyTorch; None
             takes what fits.
-        capturable: Whether a CUDA graph can replay `step`, see below; it is then plain PyTorch.
+        capturable: Whether a CUDA graph can replay `step`, see below; on a CPU it is then plain
+            PyTorch, and selections always are.
 
     With `capturable`, steps are counted on the device and the state keeps its addresses. Capture a
     step after an ordinary one, which makes the state; a graph also holds the addresses of gradients

@@ -178,9 +178,10 @@ def eager(params, optimizer, steps):
 @pytest.mark.gpu
 @pytest.mark.parametrize("options", CASES, ids=IDS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_a_captured_step_on_a_gpu_takes_the_ordinary_steps(options, dtype):
+@pytest.mark.parametrize("fused", [False, True])
+def test_a_captured_step_on_a_gpu_takes_the_ordinary_steps(options, dtype, fused):
     params, same, expected = on_gpu(dtype), on_gpu(dtype), on_gpu(dtype)
-    more = {"capturable": True, "mask_interval": INTERVAL}
+    more = {"capturable": True, "mask_interval": INTERVAL, "fused": fused}
     optimizers = [made(own, options, **more) for own in (params, same)]
     captured(params, optimizers[0], 22)
     eager(same, optimizers[1], 22)

@@ -77,7 +77,6 @@ def test_compiling_ahead_changes_nothing():
     [
         ("final_density", 0.1),
         ("density_interval", 5),
-        ("fused", True),
         ("betas", (torch.tensor(0.9), 0.99)),
         ("eps", torch.tensor(1e-8)),
         ("weight_decay", torch.tensor(0.1)),
@@ -87,6 +86,12 @@ def test_compiling_ahead_changes_nothing():
 def test_options_that_a_graph_cannot_follow_are_refused(option, value):
     with pytest.raises(ValueError, match=f"{option} must be .*got"):
         NanoAdam(make_params(), **{"capturable": True, "total_steps": 9, option: value})
+
+
+def test_no_kernel_for_the_cpu_counts_on_the_device():
+    params = make_params()
+    with pytest.raises(ValueError, match=r"fused must be None or False with capturable.*on cpu"):
+        train(params, made(params, {}, capturable=True, fused=True), 1)
 
 
 def test_the_density_cannot_change_under_a_captured_step():

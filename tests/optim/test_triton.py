@@ -20,20 +20,22 @@ CASES = [
 
 @pytest.fixture
 def load(monkeypatch):
-    """Loads the kernel for the interpreter or for the compiler."""
+    """Loads the kernels for the interpreter or for the compiler."""
 
     _backend._function.cache_clear()  # it holds functions of the module as loaded before
 
     def reload(interpret):
         monkeypatch.setenv("TRITON_INTERPRET", "1" if interpret else "0")
-        return importlib.reload(importlib.import_module("nanocl.optim._triton.adamw"))
+        names = ("entries", "adamw", "adamw_on_device")
+        modules = [importlib.import_module(f"nanocl.optim._triton.{name}") for name in names]
+        return [importlib.reload(module) for module in modules][1:]
 
     yield reload
     _backend._function.cache_clear()
 
 
 def train(param, options, dtype, steps=6):
-    optimizer = NanoAdam([param], lr=0.05, weight_decay=0.1, **options)
+    optimizer = NanoAdam([param], **{"lr": 0.05, "weight_decay": 0.1, **options})
     for step in range(steps):
         drawn = torch.randn(len(param), generator=torch.Generator().manual_seed(step))
         param.grad = drawn.to(device=param.device, dtype=dtype)
@@ -41,12 +43,12 @@ def train(param, options, dtype, steps=6):
     return optimizer.state[param]
 
 
-def assert_same_training(make, options, dtype, state_dtype):
+def assert_same_training(make, options, dtype, state_dtype, **more):
     """The kernel takes the plain steps; in 16 bits a few values round to the other neighbour."""
     weights = torch.randn(3001, generator=torch.Generator().manual_seed(9)).to(dtype)
     params = nn.Parameter(weights.clone()), make(weights.clone())
     plain = train(params[0], {**options, "state_dtype": state_dtype, "fused": False}, dtype)
-    ours = train(params[1], {**options, "state_dtype": state_dtype}, dtype)
+    ours = train(params[1], {**options, **more, "state_dtype": state_dtype}, dtype)
     for one, other in (
         (params[0], params[1]),
         (plain["mean"], ours["mean"]),
@@ -60,8 +62,7 @@ def assert_same_training(make, options, dtype, state_dtype):
         )
 
 
-@pytest.mark.parametrize("options", CASES)
-@pytest.mark.parametrize(
+TYPES = pytest.mark.parametrize(
     ("dtype", "state_dtype"),
     [
         (torch.float32, None),
@@ -70,6 +71,10 @@ def assert_same_training(make, options, dtype, state_dtype):
         (torch.float16, None),
     ],
 )
+
+
+@pytest.mark.parametrize("options", CASES)
+@TYPES
 def test_the_interpreted_kernel_steps_like_plain_pytorch(
     load, monkeypatch, options, dtype, state_dtype
 ):
@@ -79,6 +84,28 @@ def test_the_interpreted_kernel_steps_like_plain_pytorch(
     kernel = _backend.function_for(torch.ones(1), None, "adamw")
     assert kernel.__module__ == "nanocl.optim._triton.adamw"
     assert_same_training(nn.Parameter, options, dtype, state_dtype)
+
+
+ON_DEVICE = [
+    *CASES[:3],
+    {"density": 0.3, "chunk_size": 1000, "weight_rounding": "stochastic"},
+    {"density": 0.2, "chunk_size": None, "moment_policy": "slot", "lr": 0.05},
+    {"density": 0.2, "decay_scope": "all"},
+]
+
+
+@pytest.mark.parametrize("options", ON_DEVICE)
+@TYPES
+def test_the_interpreted_kernel_with_counts_on_the_device_steps_like_plain_pytorch(
+    load, monkeypatch, options, dtype, state_dtype
+):
+    load(interpret=True)
+    kind = {False: "_plain", None: "_triton"}
+    monkeypatch.setattr(_backend, "kind_for", lambda param, fused: kind[fused])
+    kernel = _backend.function_for(torch.ones(1), None, "adamw_on_device")
+    assert kernel.__module__ == "nanocl.optim._triton.adamw_on_device"
+    more = {"capturable": True, "lr": torch.tensor(0.05), **options}
+    assert_same_training(nn.Parameter, options, dtype, state_dtype, **more)
 
 
 def train_together(params, options, steps=8):
@@ -172,7 +199,7 @@ def test_one_launch_for_many_parameters_on_a_gpu_steps_like_plain_pytorch(option
 )
 @pytest.mark.parametrize("capability", [80, 90])
 def test_the_kernel_compiles_for_a_gpu(load, param, state, sparse, capability):
-    kernel = load(interpret=False)._adamw
+    kernel = load(interpret=False)[0]._adamw
     types = {
         "param": param,
         "grad": param,
@@ -211,7 +238,7 @@ def test_the_kernel_compiles_for_a_gpu(load, param, state, sparse, capability):
 def test_the_kernel_for_many_parameters_compiles_for_a_gpu(load, param, sparse, capability):
     from triton import language
 
-    kernel = load(interpret=False)._adamw_together
+    kernel = load(interpret=False)[0]._adamw_together
     types = {"table": "*i64", "owner": "*i32", "inverse1": "*fp32", "inverse2": "*fp32"}
     types |= {"since": "i32", "oldest": "i32"}
     elements = {"fp32": language.float32, "int16": language.int16, "fp16": language.float16}
@@ -232,6 +259,25 @@ def test_the_kernel_for_many_parameters_compiles_for_a_gpu(load, param, sparse, 
     assert_compiles(kernel, signature, constants, capability)
 
 
+@pytest.mark.parametrize("lr", ["*fp32", "fp32"])
+@pytest.mark.parametrize(("param", "sparse"), [("*fp32", True), ("*i16", True), ("*fp16", False)])
+def test_the_kernel_with_counts_on_the_device_compiles_for_a_gpu(load, param, sparse, lr):
+    kernel = load(interpret=False)[1]._adamw_on_device
+    types = dict.fromkeys(("start", "step", "chosen"), "*i64")
+    types |= dict.fromkeys(("mean", "square"), "*fp32") | dict.fromkeys(("param", "grad"), param)
+    types |= {"offset": "*i16", "age": "*i16", "lr": lr, "chunk": "i32"}
+    types |= {"numel": "i64", "key": "i64"}
+    constants = dict.fromkeys(("SPARSE", "AGED", "STOCHASTIC"), sparse)
+    constants |= {"COUNTS_ALL": not sparse, "LR_ON_DEVICE": lr == "*fp32", "STATE_BITS": False}
+    constants |= {"PARAM_BITS": param == "*i16", "MOMENTS": 0, "WEIGHTS": 1}
+    constants |= {"BLOCK": 1024, "PARTS": 4}
+    signature = {
+        name: "constexpr" if name in constants else types.get(name, "fp32")
+        for name in kernel.arg_names
+    }
+    assert_compiles(kernel, signature, constants, 90)
+
+
 def assert_compiles(kernel, signature, constants, capability):
     compiler = pytest.importorskip("triton.compiler")
     backends = pytest.importorskip("triton.backends.compiler")
@@ -243,15 +289,7 @@ def assert_compiles(kernel, signature, constants, capability):
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("options", CASES)
-@pytest.mark.parametrize(
-    ("dtype", "state_dtype"),
-    [
-        (torch.float32, None),
-        (torch.float32, "bfloat16"),
-        (torch.bfloat16, "bfloat16"),
-        (torch.float16, None),
-    ],
-)
+@TYPES
 def test_the_kernel_on_a_gpu_steps_like_plain_pytorch(options, dtype, state_dtype):
     def on_gpu(weights):
         return nn.Parameter(weights.cuda())

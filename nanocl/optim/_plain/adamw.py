@@ -53,8 +53,6 @@ def adam_step(state: dict[str, Any], group: dict[str, Any]) -> AdamStep:
     lr = _learning_rate(state, group)
     beta1, beta2 = map(float, group["betas"])
     weight_decay = float(group["weight_decay"])
-    # these policies correct the bias by the parameter's step count, as a dense state does
-    counts_all = "offset" not in state or group["moment_policy"] in ("slot", "keep")
     stochastic = group["weight_rounding"] == "stochastic"
     rounded = state["mean"].dtype == torch.bfloat16
     return AdamStep(
@@ -63,10 +61,15 @@ def adam_step(state: dict[str, Any], group: dict[str, Any]) -> AdamStep:
         beta2,
         float(group["eps"]),
         decay=1 - lr * weight_decay if weight_decay else 1.0,
-        since=state["step"] - (0 if counts_all else state["chosen"]),
+        since=state["step"] - (0 if counts_all(state, group) else state["chosen"]),
         key=stream_key(state["key"], state["step"], MOMENTS_KEY) if rounded else 0,
         weight_key=stream_key(state["key"], state["step"], WEIGHTS_KEY) if stochastic else None,
     )
+
+
+def counts_all(state: dict[str, Any], group: dict[str, Any]) -> bool:
+    """Whether the bias is corrected by the parameter's step count, as that of a dense state is."""
+    return "offset" not in state or group["moment_policy"] in ("slot", "keep")
 
 
 def _learning_rate(state: dict[str, Any], group: dict[str, Any]) -> Any:
