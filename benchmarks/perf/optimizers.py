@@ -38,6 +38,8 @@ def main() -> None:
     sets = ["1M"] if arguments.quick else arguments.shapes or list(SETS)
     parts = [BASE, *arguments.optimizers] if arguments.optimizers else [""]
     rivals = [rival for rival in listed() if _names_one(parts, rival)]
+    if arguments.device == "cpu":
+        rivals = [rival for rival in rivals if not rival.needs_gpu]
     rows: list[Row] = []
     left_out: dict[str, str] = {}
     for shapes in sets:

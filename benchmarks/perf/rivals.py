@@ -26,6 +26,7 @@ class Rival(NamedTuple):
         make: Called with two lists of parameters: norms and head are in the second.
         everywhere: Whether it is timed on every set of shapes, not only on one.
         selects: Whether it has an option `mask_interval`, the steps between two selections.
+        needs_gpu: Whether it is left out on a CPU.
     """
 
     name: str
@@ -33,6 +34,11 @@ class Rival(NamedTuple):
     make: Callable[..., Optimizer]
     everywhere: bool = False
     selects: bool = False
+    needs_gpu: bool = False
+
+
+# without a selection after the first step: selections are timed by themselves
+NEVER = 1 << 30
 
 
 def listed() -> tuple[Rival, ...]:
@@ -61,6 +67,12 @@ def listed() -> tuple[Rival, ...]:
         _nano("NanoAdam 10 %, gradient", density=0.1, select="gradient", everywhere=False),
         _nano("NanoAdam 10 %, plain PyTorch", density=0.1, fused=False, everywhere=False),
         Rival(
+            "NanoAdam 10 %, captured",
+            "nanoadam",
+            partial(_captured, density=0.1, mask_interval=NEVER),
+            needs_gpu=True,
+        ),
+        Rival(
             "MicroAdam 1 %",
             "microadam",
             partial(_plain, optim.MicroAdam, density=0.01),
@@ -74,10 +86,6 @@ def listed() -> tuple[Rival, ...]:
         ),
         Rival("AdamW8bit (torchao)", "ewc", partial(_imported, "torchao.optim", "AdamW8bit")),
     )
-
-
-# without a selection after the first step: selections are timed by themselves
-NEVER = 1 << 30
 
 
 def _nano(name: str, *, everywhere: bool = True, selects: bool = True, **options: Any) -> Rival:
@@ -94,6 +102,17 @@ def _with_dense_group(bulk: Params, rest: Params, **options: Any) -> Optimizer:
     # as in NanoAdam's paper, norms and head are dense
     groups = [{"params": bulk}, *([{"params": rest, "density": 1.0}] if rest else [])]
     return optim.NanoAdam(groups, lr=LR, **options)
+
+
+def _captured(bulk: Params, rest: Params, **options: Any) -> Optimizer:
+    """An optimizer whose `step` replays a CUDA graph."""
+    optimizer = _with_dense_group(bulk, rest, capturable=True, **options)
+    optimizer.step()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        optimizer.step()
+    optimizer.step = graph.replay  # type: ignore[method-assign]
+    return optimizer
 
 
 def _plain(kind: Callable[..., Optimizer], bulk: Params, rest: Params, **options: Any) -> Optimizer:

@@ -84,6 +84,7 @@ class NanoAdam(CompactOptimizer):
 
         optimizer = NanoAdam(model.parameters(), torch.tensor(1e-3, device="cuda"), capturable=True)
         train(inputs)  # forward, backward and step(), on a side stream as torch demands
+        optimizer.zero_grad()  # the capture makes gradients of its own
         with torch.cuda.graph(graph):
             train(inputs)
         for number, batch in enumerate(batches):

@@ -11,7 +11,7 @@ from torch import nn
 from trajectories import assert_same, gradients_of, make_params, train
 from waits import DEVICE, Waits
 
-from nanocl.optim import _base
+from nanocl.optim import NanoAdam, _base
 
 
 def numbers(state):
@@ -173,6 +173,44 @@ def eager(params, optimizer, steps):
         set_gradients(params, step)
         schedule(optimizer, step)
         optimizer.step()
+
+
+def trained_on_gpu(inputs, *, in_graph):
+    """A layer after a step for each batch, captured as the docstring of `NanoAdam` says."""
+    torch.manual_seed(0)
+    model = nn.Linear(40, 30).cuda()
+    lr = torch.tensor(0.01, device="cuda")
+    optimizer = NanoAdam(model.parameters(), lr, capturable=True, mask_interval=INTERVAL)
+    batch, graph, side = inputs[0].clone(), torch.cuda.CUDAGraph(), torch.cuda.Stream()
+
+    def train_once():
+        model(batch).square().mean().backward()
+        optimizer.step()
+
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        train_once()
+    torch.cuda.current_stream().wait_stream(side)
+    optimizer.zero_grad()
+    if in_graph:
+        with torch.cuda.graph(graph):
+            train_once()
+    for number, rows in enumerate(inputs):
+        if number % INTERVAL == 0:
+            optimizer.select()
+        batch.copy_(rows)
+        if in_graph:
+            graph.replay()
+        else:
+            train_once()
+            optimizer.zero_grad()
+    return list(model.parameters())
+
+
+@pytest.mark.gpu
+def test_a_whole_training_step_on_a_gpu_can_be_captured():
+    inputs = torch.randn(20, 16, 40, device="cuda")
+    assert_same(trained_on_gpu(inputs, in_graph=True), trained_on_gpu(inputs, in_graph=False))
 
 
 @pytest.mark.gpu

@@ -1,7 +1,7 @@
 """The cases of torch's own optimizer tests (pytorch/test/test_optim.py), for our optimizers.
 
-Cases of options that we lack (`foreach`, `capturable`, `maximize`, `differentiable`) and of sparse
-or complex parameters, which we refuse, are left out.
+Cases of options that we lack (`foreach`, `maximize`, `differentiable`), of `capturable`, which has
+tests of its own, and of sparse or complex parameters, which we refuse, are left out.
 """
 
 import copy

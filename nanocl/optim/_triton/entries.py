@@ -29,7 +29,12 @@ def step_entries(
     PARAM_BITS: tl.constexpr,
     STATE_BITS: tl.constexpr,
 ):
-    """Step the entries at places i of the parameter and j of the state; factors are of their age."""
+    """Step entries at places i of the parameter and j of the state.
+
+    Args:
+        inside: Whether there is an entry, for each place.
+        factor1, factor2: The bias corrections 1 / (1 - beta1^age) and (1 - beta2^age)^(-1/2).
+    """
     g, w = _load(grad + i, inside, PARAM_BITS), _load(param + i, inside, PARAM_BITS)
     m, v = _load(mean + j, inside, STATE_BITS), _load(square + j, inside, STATE_BITS)
     # Loshchilov and Hutter's Algorithm 2, lines 7 and 8: the moments
