@@ -13,6 +13,10 @@ from waits import DEVICE, Waits
 
 from nanocl.optim import NanoAdam, _base
 
+# every case with float32 parameters, some with bfloat16 ones
+EACH = [(options, torch.float32) for options in CASES]
+EACH += [(CASES[place], torch.bfloat16) for place in (0, 6, 7)]
+
 
 def numbers(state):
     """A state with its counts as numbers."""
@@ -28,8 +32,7 @@ def assert_same_states(optimizer, other):
             assert torch.equal(value, two[name]) if tensor else value == two[name], name
 
 
-@pytest.mark.parametrize("options", CASES, ids=IDS)
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(("options", "dtype"), EACH)
 def test_steps_are_the_ordinary_ones_bit_for_bit(options, dtype):
     if dtype == torch.bfloat16:
         options = {**options, "weight_rounding": "stochastic"}
@@ -62,8 +65,7 @@ def replayed(params, optimizer, capturing, steps):
             recording.replay()
 
 
-@pytest.mark.parametrize("options", CASES, ids=IDS)
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(("options", "dtype"), EACH)
 def test_replayed_steps_are_the_ordinary_ones_bit_for_bit(options, dtype, capturing):
     params, expected = make_params(dtype=dtype), make_params(dtype=dtype)
     optimizer = made(params, options, capturable=True, mask_interval=INTERVAL)

@@ -94,8 +94,15 @@ ON_DEVICE = [
 ]
 
 
-@pytest.mark.parametrize("options", ON_DEVICE)
-@TYPES
+@pytest.mark.parametrize(
+    ("options", "dtype", "state_dtype"),
+    [
+        *((options, torch.float32, None) for options in ON_DEVICE),
+        (ON_DEVICE[3], torch.float32, "bfloat16"),
+        (ON_DEVICE[3], torch.bfloat16, "bfloat16"),
+        (ON_DEVICE[5], torch.float16, None),
+    ],
+)
 def test_the_interpreted_kernel_with_counts_on_the_device_steps_like_plain_pytorch(
     load, monkeypatch, options, dtype, state_dtype
 ):
@@ -226,11 +233,7 @@ def test_the_kernel_compiles_for_a_gpu(load, param, state, sparse, capability):
         "BLOCK": 1024,
         "PARTS": 4,
     }
-    signature = {
-        name: "constexpr" if name in constants else types.get(name, "fp32")
-        for name in kernel.arg_names
-    }
-    assert_compiles(kernel, signature, constants, capability)
+    assert_compiles(kernel, types, constants, capability)
 
 
 @pytest.mark.parametrize(("param", "sparse"), [("fp32", True), ("int16", True), ("fp16", False)])
@@ -252,15 +255,12 @@ def test_the_kernel_for_many_parameters_compiles_for_a_gpu(load, param, sparse, 
         "BLOCK": 1024,
         "PARTS": 4,
     }
-    signature = {
-        name: "constexpr" if name in constants else types.get(name, "fp32")
-        for name in kernel.arg_names
-    }
-    assert_compiles(kernel, signature, constants, capability)
+    assert_compiles(kernel, types, constants, capability)
 
 
-@pytest.mark.parametrize("lr", ["*fp32", "fp32"])
-@pytest.mark.parametrize(("param", "sparse"), [("*fp32", True), ("*i16", True), ("*fp16", False)])
+@pytest.mark.parametrize(
+    ("param", "sparse", "lr"), [("*fp32", True, "*fp32"), ("*i16", True, "fp32")]
+)
 def test_the_kernel_with_counts_on_the_device_compiles_for_a_gpu(load, param, sparse, lr):
     kernel = load(interpret=False)[1]._adamw_on_device
     types = dict.fromkeys(("start", "step", "chosen"), "*i64")
@@ -271,16 +271,16 @@ def test_the_kernel_with_counts_on_the_device_compiles_for_a_gpu(load, param, sp
     constants |= {"COUNTS_ALL": not sparse, "LR_ON_DEVICE": lr == "*fp32", "STATE_BITS": False}
     constants |= {"PARAM_BITS": param == "*i16", "MOMENTS": 0, "WEIGHTS": 1}
     constants |= {"BLOCK": 1024, "PARTS": 4}
+    assert_compiles(kernel, types, constants, 90)
+
+
+def assert_compiles(kernel, types, constants, capability):
+    compiler = pytest.importorskip("triton.compiler")
+    backends = pytest.importorskip("triton.backends.compiler")
     signature = {
         name: "constexpr" if name in constants else types.get(name, "fp32")
         for name in kernel.arg_names
     }
-    assert_compiles(kernel, signature, constants, 90)
-
-
-def assert_compiles(kernel, signature, constants, capability):
-    compiler = pytest.importorskip("triton.compiler")
-    backends = pytest.importorskip("triton.backends.compiler")
     places = {(kernel.arg_names.index(name),): value for name, value in constants.items()}
     source = compiler.ASTSource(kernel, signature, constexprs=places)
     compiled = compiler.compile(source, target=backends.GPUTarget("cuda", capability, 32))
