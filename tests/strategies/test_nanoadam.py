@@ -5,6 +5,7 @@ import torch
 from optimizer_steps import assert_steps_of, trajectory
 
 from nanocl import optim
+from nanocl.plugins.catalogue import INSTALLED
 from nanocl.strategies.nanoadam import NanoAdam
 from nanocl.testing import SmallBackbone, small_learner, small_stream
 from nanocl.training.heads import Network
@@ -69,3 +70,8 @@ def test_its_groups_survive_training_in_avalanche():
 def test_an_option_out_of_range_is_named_with_value_and_range(options, message):
     with pytest.raises(ValueError, match=message):
         NanoAdam(**options)
+
+
+def test_where_steps_are_counted_is_no_option_and_enters_no_digest():
+    options = INSTALLED.plugin("strategies", "nanoadam").options
+    assert "fused" in options and "capturable" not in options
