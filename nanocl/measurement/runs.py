@@ -5,14 +5,23 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from nanocl.cli.commandline import Call
 from nanocl.engine import local
 from nanocl.measurement import engines
 from nanocl.plugins.catalogue import Catalogue
-from nanocl.records import RunFailure, RunResult, RunSpec, files, measuring, probes, store
+from nanocl.records import (
+    RunFailure,
+    RunResult,
+    RunSpec,
+    UserError,
+    files,
+    measuring,
+    probes,
+    store,
+)
 from nanocl.records.measuring import Measuring
 from nanocl.records.reservations import Reservations
 from nanocl.training import checkpoint_files, elsewhere
@@ -36,11 +45,16 @@ def name_damaged(todo: Sequence[RunSpec], asked: Call) -> None:
 def measure(
     todo: Sequence[RunSpec], total: int, asked: Call, catalogue: Catalogue
 ) -> list[RunResult | RunFailure]:
-    """Run what no other call runs at the moment; the outcomes of this call."""
+    """Run what no other call runs at the moment; the outcomes of this call.
+
+    Raises:
+        UserError: A record that would be replaced has tests within experiences at another interval
+            than the call asks for.
+    """
     local.warm_up()
     from nanocl.cli.progress import Display  # here, because it loads rich
 
-    asked = replace(asked, measuring=_measuring(todo, asked))
+    plan = _Plan(asked, {run.digest: _measuring(run, asked) for run in todo})
     checkpoints = asked.results_root / elsewhere.CHECKPOINTS
     files.sweep(checkpoints)
     context = Context(
@@ -52,10 +66,9 @@ def measure(
         probes=probes.folder(asked.results_root) if asked.probe else None,
         measuring=asked.measuring,
         vectorize=asked.machines.vectorize,
+        replacing=plan.measuring,
     )
-    reservations = Reservations(
-        checkpoints, lambda spec: not asked.force and not missing([spec], asked)
-    )
+    reservations = Reservations(checkpoints, plan.needs_no_run)
     engine = engines.on_cluster if asked.machines.engine == "ray" else engines.here
     outcomes = []
     with (
@@ -68,17 +81,40 @@ def measure(
                 outcome = _stored(outcome, asked, checkpoints)
             outcomes.append(outcome)
             display.finish(outcome)
-    return outcomes
+    again = plan.postponed if asked.force else missing(plan.postponed, asked)
+    return outcomes + (measure(again, total, asked, catalogue) if again else [])
 
 
-def _measuring(todo: Sequence[RunSpec], asked: Call) -> Measuring:
-    """What to measure: also what is measured in the records that will be replaced."""
-    wanted = asked.measuring
-    for run in todo:
-        replaced = store.find(run, asked.results_root)
-        if replaced:
-            wanted = wanted.joined(measuring.of(replaced))
-    return wanted
+@dataclass
+class _Plan:
+    """Which experiences of each run are tested, and when; decided when the call begins.
+
+    Attributes:
+        asked: The call.
+        measuring: By the digests of the runs.
+        postponed: Runs of which another call has recorded other tests since then, which a run by
+            this plan would lose.
+    """
+
+    asked: Call
+    measuring: dict[str, Measuring]
+    postponed: list[RunSpec] = field(default_factory=list)
+
+    def needs_no_run(self, spec: RunSpec) -> bool:
+        """Whether a run that was just reserved need not, or cannot, be run by this plan."""
+        try:
+            if self.measuring[spec.digest] == _measuring(spec, self.asked):
+                return not self.asked.force and not missing([spec], self.asked)
+        except UserError:  # the record cannot be replaced: the others are run first
+            pass
+        self.postponed.append(spec)
+        return True
+
+
+def _measuring(run: RunSpec, asked: Call) -> Measuring:
+    """What to measure of a run: also what is measured in the record that it will replace."""
+    replaced = None if asked.probe else store.find(run, asked.results_root)
+    return asked.measuring.joined(measuring.of(replaced)) if replaced else asked.measuring
 
 
 def _stored(

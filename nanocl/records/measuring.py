@@ -68,14 +68,22 @@ class Measuring:
         return [trained]
 
     def is_in(self, record: Measured) -> bool:
-        """Whether a record has everything that is to be measured."""
-        count = len(record.initial)
+        """Whether a record has everything that is to be measured.
+
+        Raises:
+            UserError: It has tests within experiences at another interval.
+        """
         theirs = of(record)
+        self.joined(theirs)
+        return theirs.covers(self, len(record.initial))
+
+    def covers(self, other: Measuring, count: int) -> bool:
+        """Whether it has every test of the other one, in a stream of `count` experiences."""
         has_cells = all(
-            set(self.tests(trained, count)) <= set(theirs.tests(trained, count))
+            set(other.tests(trained, count)) <= set(self.tests(trained, count))
             for trained in range(count)
         )
-        return has_cells and self.joined(theirs).track_every == theirs.track_every
+        return has_cells and other.track_every in (0, self.track_every)
 
     def joined(self, other: Measuring) -> Measuring:
         """What both measure, so that a record can take the place of another one.

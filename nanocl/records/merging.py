@@ -157,8 +157,9 @@ def _choice(first: Path, second: Path, done: Merge) -> Path:
         done.equal += 1
         return first
     if "evaluation" in ours:
-        one, other = from_record(ours), from_record(theirs)
-        if not measuring.of(other).is_in(one) and measuring.of(one).is_in(other):
+        one, other = measuring.of(from_record(ours)), measuring.of(from_record(theirs))
+        count = len(ours["initial"])
+        if other.covers(one, count) and not one.covers(other, count):
             done.kept.append(f"kept {second}; {first} has the same numbers, but fewer")
             return second
     names = sorted(name for name in {*ours, *theirs} if ours.get(name) != theirs.get(name))

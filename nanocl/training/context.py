@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from nanocl.plugins.catalogue import INSTALLED, Catalogue
+from nanocl.records import RunSpec
 from nanocl.records.measuring import Measuring
 
 
@@ -27,6 +28,7 @@ class Context:
         on_written: Called with each file of a checkpoint that was written; None calls nothing.
         measuring: Which experiences are tested, and when.
         vectorize: Whether seeds are trained as one model, see `nanocl.training.grouping`.
+        replacing: By digest, the same for runs whose record is replaced: it has all its tests, too.
     """
 
     catalogue: Catalogue = INSTALLED
@@ -39,3 +41,14 @@ class Context:
     on_written: Callable[[Path], None] | None = None
     measuring: Measuring = field(default_factory=Measuring)
     vectorize: str = "off"
+    replacing: Mapping[str, Measuring] = field(default_factory=dict)
+
+    def measuring_of(self, spec: RunSpec) -> Measuring:
+        """Which experiences of a run are tested, and when."""
+        return self.replacing.get(spec.digest, self.measuring)
+
+    @property
+    def tracks(self) -> bool:
+        """Whether a run is tested within experiences."""
+        chosen = (self.measuring, *self.replacing.values())
+        return any(measuring.track_every for measuring in chosen)

@@ -34,7 +34,7 @@ def obstacle(learner: Learner, scenario: Scenario, context: Context) -> str:
         return f"{optimizer.__name__} is an optimizer of {optimizer.__module__.split('.')[0]}"
     if optimizer.__name__ in ROUNDING:
         return f"{optimizer.__name__} amplifies differences in rounding"
-    if context.probes or context.measuring.track_every:
+    if context.probes or context.tracks:
         return "the learner is probed or tested within experiences"
     if tensor_parts(scenario.train_stream[0].dataset) is None:
         return "its data are not tensors in memory"

@@ -143,9 +143,9 @@ def _started(
     learner, scenario = _prepared(spec, context)
     learner.resident.notify = notify
     meter = measure.Meter(context.device)
-    learner.measuring = context.measuring
-    if context.measuring.track_every:
-        learner.tracker = Tracker(context.measuring.track_every, meter)
+    learner.measuring = context.measuring_of(spec)
+    if learner.measuring.track_every:
+        learner.tracker = Tracker(learner.measuring.track_every, meter)
     drift = DriftMeter(learner.model, learner.model.head_parameters())
     saving = None
     if path:

@@ -10,10 +10,12 @@ from nanocl.plugins.catalogue import INSTALLED
 from nanocl.protocols.request import Request
 from nanocl.records import RunFailure, RunResult, store
 from nanocl.records.measuring import Measuring
+from nanocl.records.reservations import Reservations
 
 
-def call(folder, evaluate="seen", **values):
-    return Call(Request(), results_root=folder, measuring=Measuring(evaluate), **values)
+def call(folder, evaluate="seen", track_every=0, **values):
+    measuring = Measuring(evaluate, track_every)
+    return Call(Request(), results_root=folder, measuring=measuring, **values)
 
 
 def test_a_run_is_missing_without_a_record_or_with_one_that_tested_less(tmp_path):
@@ -42,3 +44,41 @@ def test_a_result_that_cannot_be_stored_is_a_failure(tmp_path, monkeypatch):
     (outcome,) = runs.measure([spec("sgd")], 1, call(tmp_path), INSTALLED)
     assert isinstance(outcome, RunFailure)
     assert outcome.error == "measured, but not stored: the disk is full"
+
+
+def test_a_run_keeps_the_tests_of_its_own_record_and_takes_none_from_another_run(tmp_path):
+    todo = [spec("sgd", seed=seed) for seed in (0, 1, 2)]
+    for run, interval in zip(todo, (2, 3), strict=False):
+        runs.measure([run], 1, call(tmp_path, "seen", interval), INSTALLED)
+    runs.measure(todo, 3, call(tmp_path, "all"), INSTALLED)
+    stored = [store.find(run, tmp_path) for run in todo]
+    assert [result.evaluate for result in stored] == ["all"] * 3
+    assert [result.tracking.get("every", 0) for result in stored] == [2, 3, 0]
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_tests_that_another_call_records_meanwhile_are_kept(tmp_path, monkeypatch, force):
+    run = spec("sgd")
+    runs.measure([run], 1, call(tmp_path / "other", "last", 2), INSTALLED)
+    theirs = store.find(run, tmp_path / "other")
+    take = Reservations.take
+
+    def take_after_the_other(self, wanted):
+        if store.find(run, tmp_path) is None:
+            store.save(theirs, tmp_path)
+        return take(self, wanted)
+
+    monkeypatch.setattr(Reservations, "take", take_after_the_other)
+    outcomes = runs.measure([run], 1, call(tmp_path, "all", force=force), INSTALLED)
+    stored = store.find(run, tmp_path)
+    assert len(outcomes) == 1 and isinstance(outcomes[0], RunResult)
+    assert (stored.evaluate, stored.tracking) == ("all", theirs.tracking)
+
+
+def test_a_probe_stores_no_record_and_may_track_at_another_interval(tmp_path):
+    run = spec("sgd")
+    runs.measure([run], 1, call(tmp_path, "seen", 2), INSTALLED)
+    before = store.find(run, tmp_path)
+    runs.measure([run], 1, call(tmp_path, "seen", 3, probe=True), INSTALLED)
+    assert runs.missing([run], call(tmp_path, probe=True)) == []
+    assert store.find(run, tmp_path) == before

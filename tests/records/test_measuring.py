@@ -55,6 +55,16 @@ def test_joined_has_every_test_of_both(one, other, both):
         assert set(Measuring(part).tests(trained, 7)) <= set(joined.tests(trained, 7))
 
 
+@pytest.mark.parametrize(
+    ("interval", "other", "is_covered"), [(5, 0, True), (5, 5, True), (5, 7, False), (0, 5, False)]
+)
+def test_tests_within_experiences_cover_those_at_the_same_interval_only(
+    interval, other, is_covered
+):
+    assert Measuring("all", interval).covers(Measuring("seen", other), 4) == is_covered
+    assert not Measuring("seen", interval).covers(Measuring("all", other), 4)
+
+
 def test_tests_within_experiences_are_asked_for_by_their_interval():
     tracked = replace(a_result(), tracking={"every": 10, "points": ()})
     assert of(tracked) == Measuring("all", 10)

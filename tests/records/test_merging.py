@@ -188,6 +188,18 @@ def test_a_record_with_more_tests_takes_the_place_of_one_in_the_destination(tmp_
     assert list(digests(destination).values()) == [usual]
 
 
+def test_of_two_records_that_track_at_different_intervals_the_first_is_kept(tmp_path):
+    every_2, every_3 = (
+        dataclasses.replace(result(0), tracking={"every": interval, "points": ()})
+        for interval in (2, 3)
+    )
+    folders = [folder_of(tmp_path / "a", every_3), folder_of(tmp_path / "b", every_2)]
+    done = merge(folders, tmp_path / "all")
+    assert list(digests(tmp_path / "all").values()) == [every_3]
+    (line,) = done.kept
+    assert line.endswith("has equal numbers and other tracking")
+
+
 def test_records_with_other_tests_are_a_conflict_where_both_tested_and_differ(tmp_path):
     changed = tuple((0.25, *row[1:]) for row in SEEN)
     fewer = dataclasses.replace(result(0), evaluation=changed, evaluate="seen")
