@@ -10,11 +10,18 @@ from pathlib import Path
 import pytest
 from making import a_result, a_spec
 
-from nanocl import report
+from nanocl import memory, report, tune
 from nanocl.cli.commandline import call
 from nanocl.records import store
 
 DOCS = Path(__file__).parents[1] / "docs"
+README = DOCS.parent / "README.md"
+PARSERS = {
+    "nanocl.run": call,
+    "nanocl.report": lambda arguments: report.parser().parse_intermixed_args(arguments),
+    "nanocl.tune": lambda arguments: tune.parser().parse_args(arguments),
+    "nanocl.memory": lambda arguments: memory.parser().parse_args(arguments),
+}
 PAGES = sorted(DOCS.glob("*.md"))
 
 
@@ -35,6 +42,18 @@ def test_every_command_of_a_page_is_understood(page):
         report.parser().parse_intermixed_args(arguments)
     for arguments in commands(page, "nanocl.run"):
         call(["2/20" if word.startswith("$SLURM") else word for word in arguments])
+
+
+def test_every_command_of_the_readme_is_understood():
+    text = README.read_text(encoding="utf-8")
+    fenced = re.findall(r"^```\n(.*?)^```", text, re.M | re.S)
+    rest = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
+    spans = re.findall(r"`(python -m nanocl[^`]*)`", rest)
+    lines = [line for block in fenced for line in block.splitlines() if "-m nanocl" in line[:20]]
+    assert len(spans) > 1 and len(lines) > 10
+    for line in (*lines, *spans):
+        _, _, module, *arguments = shlex.split(line, comments=True)
+        PARSERS[module](arguments)
 
 
 def run_block(script, folder, **environment):
