@@ -40,6 +40,9 @@ def test_the_study_runs_without_a_strategy_and_a_later_call_goes_on_from_its_rec
     [
         (("--set", "stream.samples=3"), "takes no --set"),
         (("--model", "mlp"), "takes no --model"),
+        (("--evaluate", "all"), "takes no --evaluate"),
+        (("--track-every", "5"), "takes no --track-every"),
+        (("--set", "probe.magnitude=true"), "takes no --set probe.magnitude=true"),
         (("--tier", "large"), "tier must be one of"),
         (("--workers", "-1"), "--workers must be at least 1"),
     ],

@@ -24,6 +24,9 @@ def run(study: TrainedStudy, asked: Call) -> int:
         ("--scenario", request.scenario),
         ("--shard", asked.machines.shard != WHOLE),
         ("--engine ray", asked.machines.engine == "ray"),
+        ("--evaluate", request.evaluate),
+        ("--track-every", request.track_every),
+        ("--set probe.magnitude=true", asked.probe),
     ):
         if value:
             raise UserError(
