@@ -55,6 +55,9 @@ def test_a_shard_says_what_it_has_of_the_grid(folders):
 def test_a_shard_without_runs_makes_its_folder_and_ends_well(tmp_path, capsys):
     root = tmp_path / "empty"
     arguments = ("--tier", "smoke", "--strategy", "sgd", "--seeds", "1", "--results", str(root))
+    assert run.main([*arguments, "--shard", "2/2", "--dry-run"]) == 0
+    assert not root.exists()
+    capsys.readouterr()
     assert run.main([*arguments, "--shard", "2/2"]) == 0
     assert "shard 2 of 2: 0 of 1 runs" in capsys.readouterr().err and root.is_dir()
 
