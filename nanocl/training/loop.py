@@ -108,7 +108,7 @@ class Learner(MiniBatchTemplate):
 
     def _before_training_exp(self, **kwargs: Any) -> None:
         if self.statistics:
-            self.statistics.put(self.experience.task_label)
+            self.statistics.begin(self.experience.task_label)
         super()._before_training_exp(**kwargs)
 
     def _after_training_exp(self, **kwargs: Any) -> None:

@@ -16,9 +16,16 @@ class RunningStatistics:
         self.model = model
         self.kept: dict[str, dict[str, Tensor]] = {}
         self._aside: dict[str, Tensor] = {}
+        self._training: int | None = None  # the label whose statistics the model has and changes
+
+    def begin(self, label: int) -> None:
+        """Load the statistics of this task label, which is about to be trained."""
+        self._training = label
+        self.put(label)
 
     def keep(self, label: int) -> None:
-        """Store the model's statistics as those of this task label."""
+        """Store the model's statistics as those of this task label, whose training has ended."""
+        self._training = None
         self.kept[str(label)] = {
             name: buffer.clone() for name, buffer in statistics_of(self.model).items()
         }
@@ -28,9 +35,10 @@ class RunningStatistics:
         self._copy(self.kept.get(str(label), {}))
 
     def lend(self, label: int) -> None:
-        """Load them until `take_back`."""
+        """Load them until `take_back`; those of the label in training are the model's own."""
         self._aside = {name: buffer.clone() for name, buffer in statistics_of(self.model).items()}
-        self.put(label)
+        if label != self._training:
+            self.put(label)
 
     def take_back(self) -> None:
         """Restore the statistics from before `lend`."""

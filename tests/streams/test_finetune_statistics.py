@@ -2,11 +2,15 @@
 
 import pytest
 import torch
+from avalanche.training.plugins import SupervisedPlugin
 from finetuning import spec, weights
 
 from nanocl.training import assembly, experiment, loop
 from nanocl.training.context import Context
+from nanocl.training.drift import DriftMeter
+from nanocl.training.measure import Meter
 from nanocl.training.normalisation import statistics_of
+from nanocl.training.tracking import Tracker
 
 
 def test_frozen_statistics_change_neither_in_training_nor_in_testing(pictures_root):
@@ -59,6 +63,41 @@ def test_restored_statistics_leave_an_old_experience_unchanged_if_no_weight_chan
         and old("restore") == (True, False)
         and old("freeze") == (True, True)
     )
+
+
+def test_within_an_experience_its_label_is_tested_with_the_statistics_in_training(pictures_root):
+    """`first` is trained again: what was kept of it is older than what the model has."""
+    run = spec(
+        pictures_root,
+        datasets="first,second,first",
+        model={"norm": "batch"},
+        norm_statistics="restore",
+    )
+    learner, scenario = assembly.build(run, Context(data_root=pictures_root))
+    learner.tracker = Tracker(1000, Meter())  # one test, at the end of an experience
+    watch = Watch()
+    learner.plugins.append(watch)
+    drift = DriftMeter(learner.model, learner.model.head_parameters())
+    loop.train(learner, scenario, Meter(), drift=drift)
+    assert watch.equal == [True, True, True]
+
+
+class Watch(SupervisedPlugin):
+    """Whether the last test before an experience ended was with the model's own statistics."""
+
+    def __init__(self):
+        super().__init__()
+        self.equal = []
+
+    def before_eval_iteration(self, strategy, **kwargs):
+        self.label = strategy.experience.task_label
+        now = statistics_of(strategy.model).items()
+        self.tested = {name: value.clone() for name, value in now}
+
+    def after_training_exp(self, strategy, **kwargs):
+        assert self.label == strategy.experience.task_label
+        now = statistics_of(strategy.model)
+        self.equal.append(all(torch.equal(self.tested[name], now[name]) for name in now))
 
 
 def test_an_interrupted_run_with_restored_statistics_resumes_bit_for_bit(
