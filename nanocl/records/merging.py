@@ -162,10 +162,22 @@ def _choice(first: Path, second: Path, done: Merge) -> Path:
         if other.covers(one, count) and not one.covers(other, count):
             done.kept.append(f"kept {second}; {first} has the same numbers, but fewer")
             return second
+        if not one.covers(other, count):
+            done.kept.append(
+                f"kept {first}; {second} has tests that it lacks ({_words(other)}), which are not "
+                "merged"
+            )
+            return first
     names = sorted(name for name in {*ours, *theirs} if ours.get(name) != theirs.get(name))
     names.remove("checksum")
     done.kept.append(f"kept {first}; {second} has equal numbers and other {', '.join(names)}")
     return first
+
+
+def _words(tests: measuring.Measuring) -> str:
+    """The options of a call that measures the same."""
+    tracking = f" --track-every {tests.track_every}" if tests.track_every else ""
+    return f"--evaluate {tests.evaluate}{tracking}"
 
 
 def _copy(chosen: Mapping[Path, Path], results_root: Path, done: Merge) -> None:

@@ -197,7 +197,19 @@ def test_of_two_records_that_track_at_different_intervals_the_first_is_kept(tmp_
     done = merge(folders, tmp_path / "all")
     assert list(digests(tmp_path / "all").values()) == [every_3]
     (line,) = done.kept
-    assert line.endswith("has equal numbers and other tracking")
+    assert (
+        "b/runs" in line.split(";")[1] and "tests that it lacks (--evaluate all --track-e" in line
+    )
+
+
+def test_a_record_whose_tests_are_not_merged_is_named_with_those_tests(tmp_path):
+    usual = result(0)
+    tracked = dataclasses.replace(
+        usual, evaluation=SEEN, evaluate="seen", tracking={"every": 5, "points": ()}
+    )
+    folders = [folder_of(tmp_path / "a", usual), folder_of(tmp_path / "b", tracked)]
+    (line,) = merge(folders, tmp_path / "all").kept
+    assert line.endswith("lacks (--evaluate seen --track-every 5), which are not merged")
 
 
 def test_records_with_other_tests_are_a_conflict_where_both_tested_and_differ(tmp_path):
