@@ -16,7 +16,7 @@ from nanocl.reporting.columns import Evaluation, Undefined, metric
 def online_accuracy(run: Evaluation) -> float:
     """How well new samples are predicted before they are trained on: plasticity."""
     means = []
-    for points in _by_experience(run):
+    for points in filter(None, _by_experience(run)):
         samples = sum(point["samples"] for point in points)
         means.append(sum(point["samples"] * point["online"] for point in points) / max(1, samples))
     return sum(means) / len(means)
@@ -59,21 +59,25 @@ def stability_gap(run: Evaluation) -> float:
     """
     gaps = []
     for experience, points in enumerate(_by_experience(run)):
-        for j in range(experience):
+        for j in range(experience if points else 0):
             results = [run.sign * point["row"][j] for point in points]
             gaps.append(results[-1] - min(results))
     return _mean(gaps)
 
 
 def _by_experience(run: Evaluation) -> list[list[dict]]:
-    """The points of each experience, in order."""
+    """The points of each experience, in order; none for those that weights were trained on before.
+
+    With `stream.start` the run begins with a later experience.
+    """
     if not run.tracking:
         raise Undefined("there are no tests within experiences; --track-every K makes them")
     count = len(run.rows())
     groups: list[list[dict]] = [[] for _ in range(count)]
     for point in run.tracking:
         groups[point["experience"]].append(dict(point))
-    if not all(groups):
+    start = run.tracking[0]["experience"]
+    if not all(groups[start:]):
         raise Undefined("not every experience was trained and tested within")
     return groups
 

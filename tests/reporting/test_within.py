@@ -36,6 +36,15 @@ def test_each_column_has_its_value_by_hand():
     assert within.stability_gap(RUN) == pytest.approx(((0.7 - 0.3) + (0.5 - 0.5) + (0.6 - 0.2)) / 3)
 
 
+def test_experiences_that_the_weights_were_trained_on_before_have_no_tests_within():
+    """As with `stream.start=1`: the first experience is only tested."""
+    run = RUN._replace(tracking=POINTS[2:])
+    assert within.online_accuracy(run) == pytest.approx((0.6 + 0.5) / 2)
+    assert within.lowest_accuracy(run) == within.lowest_accuracy(RUN)
+    assert within.worst_case_accuracy(run) == within.worst_case_accuracy(RUN)
+    assert within.stability_gap(run) == within.stability_gap(RUN)
+
+
 def test_for_losses_the_worst_is_the_largest():
     run = RUN._replace(measure="loss")
     assert within.lowest_accuracy(run) == pytest.approx((0.7 + 0.6) / 2)
