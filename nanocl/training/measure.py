@@ -71,6 +71,8 @@ class Meter:
     def paused(self) -> Iterator[None]:
         """Leave the seconds of this block out of those of training."""
         running = self._since is not None
+        if running and self.device == "cuda":
+            torch.cuda.synchronize()  # kernels of training that have not ended are training
         self.seconds, self.cpu_seconds = self.elapsed(), self._cpu_elapsed()
         self._since = None
         try:

@@ -33,6 +33,15 @@ def test_only_the_time_inside_training_counts():
     assert meter.seconds >= after + 0.01
 
 
+def test_on_a_gpu_kernels_that_run_when_a_pause_begins_count_as_training(monkeypatch):
+    """The wait for the kernels is played by a sleep: this needs no GPU."""
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda: None)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: time.sleep(0.02))
+    meter = Meter("cuda")
+    with meter.training(), meter.paused():
+        assert meter.seconds >= 0.02
+
+
 def test_an_error_in_training_still_stops_the_clock():
     meter = Meter()
     with pytest.raises(ValueError), meter.training():
