@@ -87,7 +87,9 @@ class Tracker(SupervisedPlugin):
 
     def _count(self, strategy: Any) -> None:
         """Hits or squared errors of the new samples; a strategy appends those it replays."""
-        new = min(strategy.train_mb_size, len(strategy.mb_y), self._left or strategy.train_mb_size)
+        size = min(strategy.train_mb_size, len(strategy.adapted_dataset), len(strategy.mb_y))
+        # a fixed number of mini-batches are all of full size; of an epoch the last may be smaller
+        new = size if strategy.training.iterations else min(size, self._left or size)
         self._left = max(0, self._left - new)
         output, target = strategy.mb_output.detach()[:new], strategy.mb_y[:new]
         if self._scores.measure == "loss":

@@ -1,5 +1,7 @@
 """Tests within experiences: what they measure, and that they change nothing."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.nn import functional
@@ -85,6 +87,17 @@ def test_replayed_samples_are_not_counted_as_new_ones():
     counts = [p["samples"] for p in learner.tracker.points]
     # two mini-batches of 5, then of 5 and 5, then the last 4 and the first 5 of the next epoch
     assert sum(counts) == 3 * 2 * 24 and counts[:5] == [10, 10, 9, 10, 9]
+
+
+@pytest.mark.parametrize(("batch_size", "new"), [(10, 10), (32, 24)])
+def test_in_a_fixed_number_of_mini_batches_each_counts_its_new_samples(batch_size, new):
+    """24 samples an experience: an epoch is no whole number of mini-batches, or less than one."""
+    stream = small_stream("class")
+    learner = small_learner(stream, [ER(memory_size=40)], epochs=1, batch_size=batch_size)
+    learner.training = replace(learner.training, iterations=4)
+    learner.tracker = Tracker(1, Meter())
+    run(learner, stream)
+    assert [p["samples"] for p in learner.tracker.points] == [new] * 3 * 4
 
 
 def test_a_closure_that_repeats_the_pass_counts_each_sample_once():
