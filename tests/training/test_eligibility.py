@@ -38,7 +38,12 @@ def test_a_strategy_that_needs_its_own_loop_is_one(strategy, named):
 
 
 def test_so_are_tests_within_experiences_and_probes(tmp_path):
-    for context in (Context(measuring=Measuring(track_every=5)), Context(probes=tmp_path)):
+    tracked = Measuring(track_every=5)
+    for context in (
+        Context(measuring=tracked),
+        Context(replacing={"0123": tracked}),
+        Context(probes=tmp_path),
+    ):
         assert "probed or tested within experiences" in reason(context=context)
 
 
