@@ -91,7 +91,14 @@ class Compositions:
             parts.append(self.catalogue.complete("strategies", name, values))
         listed = (sweeps.composition(text, self.protocol) for text in self.protocol["strategies"])
         is_listed = names in map(self._ordered, listed)
-        source = options_from(parts, tuned, published if is_listed else {}, self.request)
+        # an arm's own options say which learner it is, not where its other options come from
+        own = self.protocol["arm"].get(text, {}).get("options", {})
+        source = options_from(
+            parts,
+            _without(tuned, published),
+            _without(published, own) if is_listed else {},
+            self.request,
+        )
         return tuple(with_default_optimizer(parts, self.catalogue)), source
 
     def _tuned(self, text: str, names: tuple[str, ...]) -> Mapping[str, Any]:
@@ -139,7 +146,8 @@ def options_from(
     """Where the options of a composition come from.
 
     `tuned` and `published` hold only for the protocol that they were made for. A composition is
-    `published` if the protocol lists it and gives options for every part that has any.
+    `tuned` if it uses a tuned option, and `published` if the protocol lists it and gives options
+    for every part that has any.
     """
 
     def named_in(options: Mapping[str, Any]) -> list[bool]:
@@ -148,11 +156,22 @@ def options_from(
 
     if any(named_in(request.settings)):
         return "set"
-    if named_in(published) and all(named_in(published)):
-        return "set" if request.changes_protocol else "published"
     if any(named_in(tuned)):
         return "set" if request.changes_protocol else "tuned"
+    if named_in(published) and all(named_in(published)):
+        return "set" if request.changes_protocol else "published"
     return "default"
+
+
+def _without(
+    options: Mapping[str, Mapping[str, Any]], others: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """Those options by part that the others do not give; parts without any are left out."""
+    left = {}
+    for part, values in options.items():
+        given = options_for(others, part)
+        left[part] = {name: value for name, value in values.items() if name not in given}
+    return {part: values for part, values in left.items() if values}
 
 
 def check_scenario(

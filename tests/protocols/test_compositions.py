@@ -3,7 +3,7 @@
 import pytest
 
 from nanocl.plugins.catalogue import Catalogue
-from nanocl.protocols import suite
+from nanocl.protocols import baselines, suite
 from nanocl.protocols.request import Request
 from nanocl.records import UserError
 
@@ -62,3 +62,29 @@ def test_the_version_of_the_default_optimizer_counts_where_no_part_brings_one():
     alone, with_nanoadam = specs(strategies=("ewc", "ewc+nanoadam"), seeds=(0,))
     assert adamw > 1 and alone.strategy[-1].version == ewc + adamw - 1
     assert with_nanoadam.strategy[0].version == ewc
+
+
+def test_an_arm_is_tuned_by_its_recipe_and_without_one_has_default_options(tmp_path, monkeypatch):
+    """Its own options only say which learner it is: on a board they made every arm `published`."""
+    monkeypatch.chdir(tmp_path)
+
+    def momentum(tier="cpu"):
+        (run,) = specs(
+            stream="split-mnist",
+            scenario="domain",
+            tier=tier,
+            strategies=("sgd-momentum",),
+            seeds=(0,),
+        )
+        return run.options_from, run.strategy[0].options["momentum"]
+
+    monkeypatch.setattr(baselines, "_folders", lambda: [tmp_path])
+    assert momentum() == ("default", 0.9)
+    assert momentum("paper") == ("published", 0.9)  # the protocol gives its learning rate
+    path = tmp_path / "split-mnist" / "sgd-momentum.toml"
+    path.parent.mkdir()
+    entry = '[[baseline]]\ntier = "{}"\nscenario = "domain"\nhow = "grid"\nstrategy = "sgd"\n'
+    options = "options.sgd = { momentum = 0.9, lr = 0.3 }\n"
+    path.write_text("".join(entry.format(tier) + options for tier in ("cpu", "paper")))
+    assert momentum() == ("tuned", 0.9)
+    assert momentum("paper") == ("published", 0.9)  # nothing of the recipe is used
