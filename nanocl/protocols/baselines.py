@@ -1,4 +1,7 @@
-"""Tuned options and how they were found: `baselines/<protocol>/<strategy>.toml`."""
+"""Tuned options and how they were found: `baselines/<protocol>/<strategy>.toml`.
+
+`:` is `=` in the name of a file (`torch=Muon.toml`), because Windows allows no colon there.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +50,7 @@ def tuned_options(
     if not all(map(_FILE_NAME.fullmatch, (protocol, composition))):
         return {}
     for folder_of_all in _folders():
-        for entry in _entries(folder_of_all / protocol / f"{composition}.toml"):
+        for entry in entries(path_of(folder_of_all, protocol, composition)):
             if (entry["tier"], entry["scenario"]) == (tier, scenario):
                 return entry["options"]
     return {}
@@ -62,15 +65,29 @@ def _all_of(protocol: str) -> Iterator[dict[str, Any]]:
     if _FILE_NAME.fullmatch(protocol):
         paths = (path for root in _folders() for path in sorted((root / protocol).glob("*.toml")))
         for path in paths:
-            for entry in _entries(path):
-                yield {"strategy": path.stem, **entry}
+            for entry in entries(path):
+                yield {"strategy": _learner_of(path), **entry}
 
 
-def _entries(path: Path) -> list[dict[str, Any]]:
+def path_of(folder_of_all: Path, protocol: str, learner: str) -> Path:
+    """The file of an arm or composition."""
+    return folder_of_all / protocol / f"{learner.replace(':', '=')}.toml"
+
+
+def _learner_of(path: Path) -> str:
+    return path.stem.replace("=", ":")
+
+
+def entries(path: Path) -> list[dict[str, Any]]:
+    """What a file says of each tier and scenario; nothing where there is no file.
+
+    Raises:
+        UserError: It contains a mistake.
+    """
     if not path.exists():
         return []
     values = read(path)
-    check_baselines(values, path.stem, str(path))
+    check_baselines(values, _learner_of(path), str(path))
     return values["baseline"]
 
 

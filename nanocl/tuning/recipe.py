@@ -11,7 +11,7 @@ from typing import Any
 
 import tomli_w
 
-from nanocl.protocols.protocol import read
+from nanocl.protocols import baselines
 from nanocl.records import files
 from nanocl.tuning import space
 from nanocl.tuning.choice import Choice, Trial
@@ -88,13 +88,14 @@ def write(recipe: Recipe, folder: Path) -> Path:
     Entries for other tiers and scenarios stay.
 
     Raises:
-        UserError: The file is there and cannot be read.
+        UserError: The file is there and contains a mistake.
         OSError: It cannot be written.
     """
-    path = Path(folder) / recipe.protocol / f"{recipe.learner}.toml"
+    path = baselines.path_of(Path(folder), recipe.protocol, recipe.learner)
     place = (recipe.tier, recipe.scenario)
-    entries = read(path)["baseline"] if path.exists() else []
-    kept = [entry for entry in entries if (entry["tier"], entry["scenario"]) != place]
+    kept = [
+        entry for entry in baselines.entries(path) if (entry["tier"], entry["scenario"]) != place
+    ]
     entries = sorted([*kept, _entry(recipe)], key=lambda entry: (entry["scenario"], entry["tier"]))
     return files.write(path, tomli_w.dumps({"baseline": entries}))
 

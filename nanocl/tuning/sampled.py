@@ -106,7 +106,7 @@ def _optuna() -> Any:
         import optuna  # here, because the grid needs none of it
     except ImportError as error:
         raise UserError(
-            f"--sampler tpe needs the package optuna; pip install 'nanocl[tune]' ({error})"
+            f"--trials needs the package optuna; pip install 'nanocl[tune]' ({error})"
         ) from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna

@@ -6,7 +6,9 @@ from dataclasses import replace
 import pytest
 from made_recipes import a_recipe
 
+from nanocl.protocols.baselines import tuned_options
 from nanocl.protocols.validation import check_baselines
+from nanocl.records import UserError
 from nanocl.tuning import recipe
 from nanocl.tuning.choice import Trial
 
@@ -57,3 +59,21 @@ def test_the_standard_error_is_that_of_the_mean():
     trial = Trial((), {0: 0.1, 1: 0.3}, {})
     assert recipe.standard_error(trial) == pytest.approx(0.1)
     assert recipe.standard_error(Trial((), {0: 0.1}, {})) == 0.0
+
+
+def test_a_learner_of_another_library_has_a_file_name_for_every_system_that_run_finds(
+    tmp_path, monkeypatch
+):
+    """Windows allows no colon in the name of a file."""
+    monkeypatch.chdir(tmp_path)
+    made = a_recipe(learner="torch:Muon")
+    path = recipe.write(made, tmp_path / "baselines")
+    assert path.name == "torch=Muon.toml"
+    assert tuned_options("split-digits", "cpu", "task", "torch:Muon") == made.options
+
+
+def test_a_mistake_in_the_file_that_is_there_is_named(tmp_path):
+    path = recipe.write(a_recipe(), tmp_path)
+    path.write_text('[[baseline]]\nscenario = "task"\n')
+    with pytest.raises(UserError, match="baseline.tier must be one of"):
+        recipe.write(a_recipe(), tmp_path)
