@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nanocl.plugins.catalogue import Catalogue
-from nanocl.protocols import suite, sweeps
+from nanocl.protocols import suite
+from nanocl.protocols.compositions import Compositions
 from nanocl.protocols.protocol import at
-from nanocl.protocols.request import Request
+from nanocl.protocols.request import Request, options_for
 from nanocl.records import RunResult, RunSpec, UserError
 from nanocl.reporting import metrics
 from nanocl.reporting.columns import Column
 from nanocl.tuning import space, trials
 from nanocl.tuning.recipe import Recipe
 from nanocl.tuning.sampled import Sampled
-from nanocl.tuning.search import SEEDS, Score, Search
+from nanocl.tuning.search import FIRST_SEED, SEEDS, Score, Search
 from nanocl.tuning.space import Setting
 from nanocl.tuning.trials import Method
 
+NO_STRATEGIES = ("stream", "model", "training")  # parts that every learner has
 Key = tuple[Setting, int]  # a setting and a tuning seed
 
 
@@ -31,7 +33,7 @@ class Learner:
     Attributes:
         name: As the protocol or the caller names it.
         composition: Its strategies.
-        fixed: The arm's own options by part.
+        fixed: The options of the arm and of the caller by part.
         search: What is tried.
         results: What was measured.
     """
@@ -71,21 +73,40 @@ class Campaign:
         Raises:
             UserError: A learner that the caller names has nothing to tune.
         """
-        protocol = self._protocol()
+        # all names and options are checked, before anything is trained
+        first = replace(self.request, seeds=(FIRST_SEED,), tuned=False)
+        suite.specs(first, self.catalogue)
+        name, _ = suite.find(self.request.stream, self.catalogue)
+        named = Compositions(name, self._protocol(), first, self.catalogue).names()
         made = []
-        for name in self.request.strategies or protocol["strategies"]:
-            composition = sweeps.composition(name, protocol)
-            fixed = protocol["arm"].get(name, {}).get("options", {})
+        for text, parts in named.items():
             try:
-                axes = space.axes(composition.split("+"), self.catalogue)
-            except UserError:
+                made.append(self._learner(text, parts))
+            except space.NothingToTune:
                 if self.request.strategies:
                     raise
-                continue
-            made.append(Learner(name, composition, fixed, self._search(tuple(axes))))
         if not made:
             raise UserError(f"no learner of {self.request.stream} has anything to tune")
         return made
+
+    def _learner(self, text: str, parts: Sequence[str]) -> Learner:
+        """An arm by its name, or a composition by its parts in the order in which it is run."""
+        protocol = self._protocol()
+        own = protocol["arm"].get(text, {}).get("options", {})
+        fixed, given = {}, {}
+        for part in parts:
+            settings = options_for(self.request.settings, part)
+            chosen = {**options_for(own, part), **settings}
+            completed = self.catalogue.complete("strategies", part, chosen).options
+            fixed[part] = {option: completed[option] for option in chosen}
+            given[part] = {*chosen, *options_for(protocol["options"], part)}
+        axes = space.axes(parts, self.catalogue, given)
+        return Learner(
+            name=text if text in protocol["arm"] else "+".join(parts),
+            composition="+".join(parts),
+            fixed={part: options for part, options in fixed.items() if options},
+            search=self._search(tuple(axes)),
+        )
 
     def _search(self, axes: tuple[space.Axis, ...]) -> Search | Sampled:
         if self.sampled:
@@ -97,10 +118,17 @@ class Campaign:
         learner.search, todo = learner.search.settled(learner.results)
         return {
             (setting, seed): trials.spec(
-                self.request, learner.name, setting, seed, self.method, self.catalogue
+                self._request_for(learner), learner.name, setting, seed, self.method, self.catalogue
             )
             for setting, seed in todo
         }
+
+    def _request_for(self, learner: Learner) -> Request:
+        """The request without options of parts that only other learners have."""
+        parts = learner.composition.split("+")
+        names = {*NO_STRATEGIES, *parts, *(part.split(":")[0] for part in parts)}
+        settings = {part: own for part, own in self.request.settings.items() if part in names}
+        return replace(self.request, settings=settings)
 
     def take(self, learner: Learner, key: Key, result: RunResult) -> None:
         """Note what a run reached."""

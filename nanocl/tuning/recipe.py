@@ -28,7 +28,7 @@ class Recipe:
         protocol, tier, scenario: What it was tuned for.
         learner: The arm or composition, as the protocol names it.
         composition: Its strategies.
-        fixed: The arm's own options by part.
+        fixed: The options of the arm and of the caller by part.
         search: What was tried: the grid, as large as it became, or the ranges.
         trials: What each setting reached.
         choice: The setting to use.
@@ -50,7 +50,7 @@ class Recipe:
 
     @property
     def options(self) -> dict[str, dict[str, Any]]:
-        """The options of the learner by part, those of its arm included."""
+        """The options of the learner by part, those that were fixed included."""
         options = {part: dict(values) for part, values in self.fixed.items()}
         for part, option, value in self.choice.winner.setting:
             options.setdefault(part, {})[option] = value

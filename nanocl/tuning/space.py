@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -15,8 +15,13 @@ from nanocl.records import UserError
 FIRST, OTHERS = 6, 4  # values of the optimizer's option, and of those of other parts
 BEYOND = 2  # values by which a grid grows where its best one is at an edge
 RATE = "lr"
+NONE: Mapping[str, Collection[str]] = {}
 
 Setting = tuple[tuple[str, str, float], ...]  # (part, option, value) in the order of the axes
+
+
+class NothingToTune(UserError):
+    """No option of a composition is left to tune."""
 
 
 @dataclass(frozen=True)
@@ -44,26 +49,36 @@ class Axis:
         return replace(self, values=(*self.values, *(rounded(last * ratio**n) for n in steps)))
 
 
-def axes(names: Sequence[str], catalogue: Catalogue) -> list[Axis]:
+def axes(
+    names: Sequence[str], catalogue: Catalogue, given: Mapping[str, Collection[str]] = NONE
+) -> list[Axis]:
     """The options to tune of a composition: the optimizer's first, then those of other parts.
 
     An optimizer that declares none, such as one of another library, is tuned by its learning rate,
     from a tenth of its default to 32 times as much.
 
+    Args:
+        names: Its strategies.
+        catalogue: All plugins.
+        given: Options of each strategy that the protocol or the caller gives; they stay as given.
+
     Raises:
-        UserError: Nothing is declared, or more than one option of one part.
+        NothingToTune: Nothing is declared, or all of it is given.
+        UserError: There are more than two options.
     """
     found: list[Axis] = []
     for name in sorted(names, key=lambda name: not _brings_optimizer(name, catalogue)):
         space = catalogue.plugin("strategies", name).search_space or _around(name, catalogue)
         for option, (low, high) in space.items():
+            if option in given.get(name, ()):
+                continue
             count = OTHERS if found else FIRST
             values = tuple(map(rounded, numpy.geomspace(low, high, count)))
             found.append(Axis(name, option, values))
     if not found:
-        raise UserError(
+        raise NothingToTune(
             f"{'+'.join(names)} has nothing to tune: its strategies declare no search_space, such "
-            'as search_space = {"lr": (1e-4, 1e-1)}'
+            'as search_space = {"lr": (1e-4, 1e-1)}, or protocol and call give these options'
         )
     if len(found) > 2:
         options = ", ".join(f"{axis.part}.{axis.option}" for axis in found)

@@ -82,3 +82,33 @@ def test_an_unknown_column_is_refused_with_those_that_exist():
     assert campaign.column("forgetting") is metrics.forgetting
     with pytest.raises(UserError, match="no column of that name; known are average_accuracy"):
         campaign.column("acc")
+
+
+def test_options_of_the_caller_hold_in_every_trial_and_stand_in_the_recipe(file):
+    """Else `run` would combine the tuned option with other options than those it was tuned with."""
+    settings = {"sgd": {"momentum": "0.5"}, "ewc": {"strength": "7"}}
+    plain, ewc = made(stream=file, strategies=("sgd", "ewc+sgd"), settings=settings).learners()
+    assert plain.fixed == {"sgd": {"momentum": 0.5}}
+    assert ewc.fixed == {"sgd": {"momentum": 0.5}, "ewc": {"strength": 7.0}}
+    assert [axis.option for axis in ewc.search.axes] == ["lr"]
+
+
+def test_an_option_of_one_learner_does_not_hinder_the_others(file):
+    settings = {"ewc": {"strength": "7"}}
+    tuning = made(stream=file, strategies=("sgd", "ewc+sgd"), settings=settings)
+    plain, ewc = map(tuning.pending, tuning.learners())
+    assert {run.strategy_name for run in plain.values()} == {"sgd"}
+    assert {run.strategy[0].options["strength"] for run in ewc.values()} == {7.0}
+    with pytest.raises(UserError, match="no part of these runs is called 'ewk'"):
+        made(stream=file, settings={"ewk": {"strength": "7"}}).learners()
+
+
+def test_an_option_that_the_protocol_gives_is_not_tuned():
+    """`run` uses that of the protocol."""
+    with pytest.raises(UserError, match=r"adam has nothing to tune: .* protocol and call give"):
+        made(stream="split-mnist", tier="paper", strategies=("adam",)).learners()
+
+
+def test_a_composition_is_named_as_it_is_run():
+    (learner,) = made(strategies=("sgd+ewc",)).learners()
+    assert (learner.name, learner.composition) == ("ewc+sgd", "ewc+sgd")

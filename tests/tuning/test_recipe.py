@@ -75,5 +75,5 @@ def test_a_learner_of_another_library_has_a_file_name_for_every_system_that_run_
 def test_a_mistake_in_the_file_that_is_there_is_named(tmp_path):
     path = recipe.write(a_recipe(), tmp_path)
     path.write_text('[[baseline]]\nscenario = "task"\n')
-    with pytest.raises(UserError, match="baseline.tier must be one of"):
+    with pytest.raises(UserError, match=r"baseline\.tier must be one of"):
         recipe.write(a_recipe(), tmp_path)
