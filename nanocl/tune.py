@@ -16,8 +16,9 @@ from nanocl.cli.commandline import Call
 from nanocl.measurement import runs as measurement
 from nanocl.plugins.catalogue import Catalogue
 from nanocl.protocols.pinning import pin
-from nanocl.records import RunFailure, RunSpec, UserError, files, store
-from nanocl.records.measuring import Measuring
+from nanocl.protocols.shards import WHOLE
+from nanocl.protocols.validation import SCORES
+from nanocl.records import RunFailure, RunResult, RunSpec, UserError, files, store
 from nanocl.reporting import formats
 from nanocl.reporting.formats import Table
 from nanocl.tuning import campaign, figure, recipe, space, trials
@@ -37,7 +38,7 @@ Each learner gets the same budget: 6 values of its one option on 4 tuning seeds,
 its two options on 2 seeds and the 3 best on 4; a grid whose best value is at an end grows. A call
 that is interrupted goes on where it stopped. `python -m nanocl.run` uses what was found.
 
-exit codes: 0 done, 1 a run failed, 2 a mistake in the command, 130 interrupted
+exit codes: 0 done, 1 a learner has no result, 2 a mistake in the command, 130 interrupted
 """
 
 
@@ -101,9 +102,9 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument(
         "--score",
-        default="average_accuracy",
-        metavar="COLUMN",
-        help="what is maximised; default: average_accuracy",
+        default="",
+        metavar="|".join(SCORES),
+        help="what is maximised; default: the protocol's score",
     )
     p.add_argument(
         "--baselines",
@@ -122,16 +123,22 @@ def _tuning(argv: Sequence[str] | None) -> Tuning:
     arguments = parser().parse_args(argv)
     call = commandline.call_of(arguments)
     _check_budget(arguments.trials, arguments.cpu_seconds)
+    _check_whole(call)
+    catalogue = Catalogue(call.plugin_files)
+    score = campaign.column(arguments.score, call.request, catalogue)
     made = Campaign(
         request=call.request,
         method=trials.method(arguments.select),
-        score=campaign.column(arguments.score),
-        catalogue=Catalogue(call.plugin_files),
+        score=score,
+        catalogue=catalogue,
         sampled=arguments.trials,
         cpu_seconds=arguments.cpu_seconds,
     )
-    # accuracy at the end and right after training on each experience: no other test is needed
-    call = replace(call, results_root=call.results_root / FOLDER, measuring=Measuring("last"))
+    call = replace(
+        call,
+        results_root=call.results_root / FOLDER,
+        measuring=trials.MEASURING[score.name],
+    )
     return Tuning(call, made, arguments.baselines)
 
 
@@ -144,19 +151,28 @@ def _check_budget(settings: int, cpu_seconds: float) -> None:
         raise UserError("--cpu-seconds needs --trials: the grid tries every setting")
 
 
+def _check_whole(call: Call) -> None:
+    if call.machines.shard != WHOLE:
+        raise UserError(
+            "--shard: a search needs all results of a learner; give each machine learners of its "
+            "own with --strategy"
+        )
+    if call.probe:
+        raise UserError("probe.magnitude=true: only python -m nanocl.run probes runs")
+
+
 def _tune(tuning: Tuning) -> int:
     learners = tuning.campaign.learners()
     print(campaign.budget(learners, SEEDS), file=sys.stderr)
     store.check_writable(tuning.call.results_root)
-    while todo := _pending(tuning, learners):
+    going = list(learners)
+    while todo := _pending(tuning, going):
         failed = _measure(tuning, todo)
-        for failure in failed:
-            print(f"nanocl: {listing.label(failure.spec)} failed: {failure.error}", file=sys.stderr)
-        if failed:
-            return 1
-    recipes = [_finished(tuning, learner) for learner in learners]
-    print(formats.text(_table([found for found in recipes if found]), _width()))
-    return 0
+        going = [learner for learner in going if learner.name not in failed]
+    found = [recipe for learner in going if (recipe := _finished(tuning, learner))]
+    if found:
+        print(formats.text(_table(found), _width()))
+    return 0 if len(found) == len(learners) else 1
 
 
 def _pending(tuning: Tuning, learners: Sequence[Learner]) -> list[tuple[Learner, Key, RunSpec]]:
@@ -169,22 +185,28 @@ def _pending(tuning: Tuning, learners: Sequence[Learner]) -> list[tuple[Learner,
     return todo
 
 
-def _measure(tuning: Tuning, todo: Sequence[tuple[Learner, Key, RunSpec]]) -> list[RunFailure]:
-    """Measure what is not measured yet, and give each learner its results."""
+def _measure(tuning: Tuning, todo: Sequence[tuple[Learner, Key, RunSpec]]) -> set[str]:
+    """Measure what is not measured yet, give each learner its results, and name the failed ones."""
     call = tuning.call
     runs = [run for _, _, run in todo]
     missing = measurement.missing(runs, call)
     measurement.name_damaged(missing, call)
+    outcomes: Sequence[RunResult | RunFailure] = ()
     if missing:
         outcomes = measurement.measure(missing, len(runs), call, tuning.campaign.catalogue)
-        failed = [outcome for outcome in outcomes if isinstance(outcome, RunFailure)]
-        if failed:
-            return failed
+    failures = {entry.spec.digest: entry for entry in outcomes if isinstance(entry, RunFailure)}
+    failed = {learner.name: run for learner, _, run in todo if run.digest in failures}
+    for name, run in failed.items():  # one line a learner: its other runs fail alike
+        error = failures[run.digest].error
+        print(
+            f"nanocl: {listing.label(run)} failed: {error}; nothing is written for {name}",
+            file=sys.stderr,
+        )
     for learner, key, run in todo:
         result = store.find(run, call.results_root)
-        if result:  # else another call is measuring it, and this one asks again
+        if result:  # else it failed, or another call is measuring it and this one asks again
             tuning.campaign.take(learner, key, result)
-    return []
+    return set(failed)
 
 
 def _finished(tuning: Tuning, learner: Learner) -> Recipe | None:

@@ -6,6 +6,7 @@ import sys
 import tomllib
 
 import pytest
+from making import a_result
 
 from nanocl import tune
 from nanocl.records import store
@@ -101,7 +102,9 @@ def test_what_was_tuned_on_the_test_data_is_kept_apart(tmp_path):
     [
         (["--strategy", "er"], "er has nothing to tune"),
         (["--select", "validation"], "did you mean 'validation-split'"),
-        (["--score", "acc"], "--score acc: no column of that name"),
+        (["--score", "acc"], "--score must be one of average_accuracy"),
+        (["--shard", "1/2"], "--shard: a search needs all results of a learner"),
+        (["--set", "probe.magnitude=true"], "only python -m nanocl.run probes runs"),
         (["--trials", "-1"], "--trials must be at least 1, got -1"),
         (["--cpu-seconds", "9"], "--cpu-seconds needs --trials"),
         (["--stream", "split-digit"], "did you mean 'split-digits'"),
@@ -115,3 +118,38 @@ def test_a_mistake_is_one_clear_line_and_exit_code_2(
     assert tune.main(arguments) == 2
     shown = capsys.readouterr()
     assert words in shown.err and not shown.out
+
+
+BROKEN = """
+from nanocl.strategies import Strategy
+
+
+class Broken(Strategy):
+    search_space = {"strength": (1, 10)}
+
+    def __init__(self, *, strength: float = 1.0) -> None:
+        super().__init__()
+
+    def before_training_exp(self, strategy, **kwargs):
+        raise ValueError("strength is too high")
+"""
+
+
+def test_a_learner_that_fails_or_diverges_everywhere_leaves_the_others_their_results(tmp_path):
+    (tmp_path / "broken.py").write_text(BROKEN)
+    shown = command(
+        *("--plugin", "broken.py", "--strategy", "broken,sgd", *ARGUMENTS), cwd=tmp_path
+    )
+    assert shown.returncode == 1 and "Traceback" not in shown.stderr
+    assert shown.stderr.count("strength is too high; nothing is written for broken") == 1
+    assert list(recipes(tmp_path / "baselines")) == ["split-digits/sgd.toml"]
+
+
+def test_where_every_run_of_every_learner_diverged_there_is_no_table(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    diverged = a_result(status="diverged", evaluation=())
+    monkeypatch.setattr(tune.measurement, "missing", lambda runs, call: [])
+    monkeypatch.setattr(tune.store, "find", lambda run, root: diverged)
+    assert tune.main(["--strategy", "sgd"]) == 1
+    shown = capsys.readouterr()
+    assert "sgd: in every setting a run diverged; nothing is written" in shown.err and not shown.out

@@ -12,7 +12,9 @@ from nanocl.protocols import suite
 from nanocl.protocols.compositions import Compositions
 from nanocl.protocols.protocol import at
 from nanocl.protocols.request import Request, options_for
+from nanocl.protocols.validation import SCORES
 from nanocl.records import RunResult, RunSpec, UserError
+from nanocl.records.ranges import one_of
 from nanocl.reporting import metrics
 from nanocl.reporting.columns import Column
 from nanocl.tuning import space, trials
@@ -160,16 +162,16 @@ class Campaign:
         return at(protocol, self.request.tier, self.request.scenario)
 
 
-def column(name: str) -> Column:
-    """The column of accuracy of this name.
+def column(name: str, request: Request, catalogue: Catalogue) -> Column:
+    """The score of this name, else that of the protocol.
 
     Raises:
-        UserError: There is none.
+        UserError: No board has such a score, or the protocol is unknown.
     """
-    by_name = {entry.name: entry for entry in metrics.columns("accuracy")}
-    if name not in by_name:
-        raise UserError(f"--score {name}: no column of that name; known are {', '.join(by_name)}")
-    return by_name[name]
+    _, protocol = suite.find(request.stream, catalogue)
+    name = name or at(protocol, request.tier, request.scenario)["score"]
+    one_of("--score", name, SCORES, UserError)
+    return next(entry for entry in metrics.columns("accuracy") if entry.name == name)
 
 
 def budget(learners: Sequence[Learner], seeds: int) -> str:

@@ -78,10 +78,17 @@ def test_a_finished_learner_becomes_a_recipe_and_a_search_goes_on_from_what_is_m
     assert (recipe.protocol, recipe.scenario, recipe.learner) == ("mine", "class", "fast")
 
 
-def test_an_unknown_column_is_refused_with_those_that_exist():
-    assert campaign.column("forgetting") is metrics.forgetting
-    with pytest.raises(UserError, match="no column of that name; known are average_accuracy"):
-        campaign.column("acc")
+def test_the_score_is_that_of_the_protocol_unless_the_caller_names_another(file, tmp_path):
+    def score(name, stream=file):
+        return campaign.column(name, Request(stream=stream), INSTALLED).name
+
+    online = tmp_path / "online.toml"
+    online.write_text('score = "online_accuracy"\n' + PROTOCOL)
+    assert score("") == "average_accuracy" and score("", str(online)) == "online_accuracy"
+    assert score("average_incremental_accuracy", str(online)) == "average_incremental_accuracy"
+    for wrong in ("acc", "forgetting"):  # higher forgetting is not better
+        with pytest.raises(UserError, match="--score must be one of average_accuracy"):
+            score(wrong)
 
 
 def test_options_of_the_caller_hold_in_every_trial_and_stand_in_the_recipe(file):

@@ -7,6 +7,7 @@ from making import MATRIX, a_cost, a_result
 
 from nanocl.plugins.catalogue import INSTALLED
 from nanocl.protocols.request import Request
+from nanocl.protocols.validation import SCORES
 from nanocl.records import UserError
 from nanocl.records.measuring import Measuring
 from nanocl.reporting import metrics
@@ -82,3 +83,14 @@ def test_a_column_that_the_runs_do_not_have_is_named():
     result = replace(a_result(), evaluate=Measuring("last").evaluate)
     with pytest.raises(UserError, match=r"cannot be tuned by online ACC.*--track-every"):
         trials.score(result, metrics.within.online_accuracy, metrics.learning_accuracy)
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_each_score_of_a_board_is_measured_and_agrees_with_a_run_that_measures_all(name):
+    column = next(entry for entry in metrics.columns("accuracy") if entry.name == name)
+    columns = column, metrics.learning_accuracy
+    run = spec("first-experiences:2")
+    few = trials.score(run_one(run, Context(measuring=trials.MEASURING[name])), *columns)
+    whole = trials.score(run_one(run, Context(measuring=Measuring("all", 1))), *columns)
+    assert few.score == pytest.approx(whole.score, abs=1e-12)
+    assert few.learning == whole.learning
