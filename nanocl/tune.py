@@ -172,6 +172,9 @@ def _tune(tuning: Tuning) -> int:
     found = [recipe for learner in going if (recipe := _finished(tuning, learner))]
     if found:
         print(formats.text(_table(found), _width()))
+    if found and tuning.campaign.aside:
+        folder = tuning.call.results_root / tuning.campaign.aside
+        print(f"nanocl: {folder} has the options; python -m nanocl.run does not use them")
     return 0 if len(found) == len(learners) else 1
 
 
@@ -217,10 +220,8 @@ def _finished(tuning: Tuning, learner: Learner) -> Recipe | None:
         print(f"nanocl: {learner.name}: {error}; nothing is written", file=sys.stderr)
         return None
     folder = tuning.call.results_root
-    if tuning.campaign.method.is_fair:
-        recipe.write(found, tuning.baselines)
-    else:  # `run` would use it
-        recipe.write(found, folder / tuning.campaign.method.name)
+    aside = tuning.campaign.aside
+    recipe.write(found, folder / aside if aside else tuning.baselines)
     picture = folder / "figures" / found.protocol / f"{found.learner}-{found.scenario}.svg"
     files.write(picture, figure.sensitivity(found))
     return found

@@ -11,7 +11,7 @@ from making import a_result
 from nanocl import tune
 from nanocl.records import store
 
-ARGUMENTS = ("--tier", "smoke", "--set", "training.epochs=1")
+ARGUMENTS = ("--tier", "smoke")
 
 
 def command(*arguments, cwd):
@@ -93,6 +93,7 @@ def test_what_was_tuned_on_the_test_data_is_kept_apart(tmp_path):
         "--strategy", "sgd", *ARGUMENTS, "--select", "oracle", "--results", "here", cwd=tmp_path
     )
     assert shown.returncode == 0 and "oracle: no fair comparison" in shown.stdout
+    assert "python -m nanocl.run does not use them" in shown.stdout
     assert not (tmp_path / "baselines").exists()
     assert list(recipes(tmp_path / "here" / "tuning")) == ["oracle/split-digits/sgd.toml"]
 
@@ -103,6 +104,7 @@ def test_what_was_tuned_on_the_test_data_is_kept_apart(tmp_path):
         (["--strategy", "er"], "er has nothing to tune"),
         (["--select", "validation"], "did you mean 'validation-split'"),
         (["--score", "acc"], "--score must be one of average_accuracy"),
+        (["--select", "first-experiences:9"], "training.experiences must be at most 5"),
         (["--shard", "1/2"], "--shard: a search needs all results of a learner"),
         (["--set", "probe.magnitude=true"], "only python -m nanocl.run probes runs"),
         (["--trials", "-1"], "--trials must be at least 1, got -1"),

@@ -94,6 +94,7 @@ def resolve(
     check_scenario(catalogue, "streams", stream.name, scenario)
     model = _model(request.model or protocol["model"], protocol, request, catalogue)
     training = _training(protocol["training"], request.settings.get("training", {}))
+    _check_experiences(training, stream)
     compositions = Compositions(name, protocol, request, catalogue)
     _check_settings(request, compositions.names().values())
     seeds = list(request.seeds) or list(range(protocol["seeds"]))
@@ -197,6 +198,16 @@ def _check_training(training: Training) -> None:
         raise UserError(str(error)) from error
     for name, known in CHOICES.items():
         one_of(f"training.{name}", getattr(training, name), known, UserError)
+
+
+def _check_experiences(training: Training, stream: Part) -> None:
+    """Refuse more experiences than the stream has, where its options say how many."""
+    count = stream.options.get("experiences")
+    if isinstance(count, int) and training.experiences > count:
+        raise UserError(
+            f"training.experiences must be at most {count}, the experiences of the stream, got "
+            f"{training.experiences}"
+        )
 
 
 def _check_settings(request: Request, compositions: Iterable[tuple[str, ...]]) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from nanocl.plugins.catalogue import Catalogue
 from nanocl.protocols import suite
 from nanocl.protocols.compositions import Compositions
-from nanocl.protocols.protocol import at
+from nanocl.protocols.protocol import at, protocols
 from nanocl.protocols.request import Request, options_for
 from nanocl.protocols.validation import SCORES
 from nanocl.records import RunResult, RunSpec, UserError
@@ -68,6 +69,20 @@ class Campaign:
     seeds: int = SEEDS
     sampled: int = 0
     cpu_seconds: float = math.inf
+
+    @property
+    def aside(self) -> str:
+        """The folder within the results for options that `run` must not use; empty if it may.
+
+        These are options found on the test data, and those found with another stream, model or
+        training than the protocol's.
+        """
+        if not self.method.is_fair:
+            return self.method.name
+        settings = {*NO_STRATEGIES} & {*self.request.settings}
+        is_file = self.request.stream.endswith(".toml")
+        has_its_name = is_file and Path(self.request.stream).stem in protocols()
+        return "changed-protocol" if self.request.model or settings or has_its_name else ""
 
     def learners(self) -> list[Learner]:
         """Those that the caller names, else those of the protocol that have something to tune.

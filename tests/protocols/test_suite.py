@@ -168,3 +168,9 @@ def test_epochs_set_by_hand_put_a_protocols_iterations_aside_and_both_by_hand_ar
     assert (run.training.epochs, run.training.iterations) == (3, 0)
     with pytest.raises(UserError, match="exclude each other"):
         specs(settings={"training": {"epochs": "3", "iterations": "5"}})
+
+
+def test_more_experiences_than_the_stream_has_are_refused():
+    settings = {"training": {"experiences": "6"}}
+    with pytest.raises(UserError, match="must be at most 5, the experiences of the stream, got 6"):
+        suite.specs(Request(settings=settings), Catalogue())

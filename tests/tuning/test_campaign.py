@@ -119,3 +119,18 @@ def test_an_option_that_the_protocol_gives_is_not_tuned():
 def test_a_composition_is_named_as_it_is_run():
     (learner,) = made(strategies=("sgd+ewc",)).learners()
     assert (learner.name, learner.composition) == ("ewc+sgd", "ewc+sgd")
+
+
+def test_options_found_for_another_protocol_are_kept_apart(file, tmp_path):
+    """`run` would say `tuned` of a protocol that they were not tuned for."""
+    copy = tmp_path / "split-mnist.toml"
+    copy.write_text(PROTOCOL)
+    changed = [
+        made(settings={"training": {"epochs": "1"}}),
+        made(settings={"stream": {"experiences": "2"}}),
+        made(model="small-cnn"),
+        made(stream=str(copy)),
+    ]
+    assert {tuning.aside for tuning in changed} == {"changed-protocol"}
+    own = [made(), made(stream=file), made(settings={"sgd": {"momentum": "0.5"}})]
+    assert {tuning.aside for tuning in own} == {""}
