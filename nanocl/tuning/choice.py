@@ -72,7 +72,7 @@ def choose(trials: Sequence[Trial]) -> Choice:
         raise ValueError("in every setting a run diverged")
     most_seeds = max(len(trial.scores) for trial in usable)
     usable = [trial for trial in usable if len(trial.scores) == most_seeds]
-    best = max(usable, key=lambda trial: trial.mean)
+    best = max(usable, key=lambda trial: (trial.mean, trial.mean_learning))
     within = [trial for trial in usable if _difference(best, trial) <= _error(best, trial)]
     winner = max(within, key=lambda trial: (trial.mean_learning, trial.mean))
     others = [trial for trial in usable if trial is not winner]

@@ -106,18 +106,28 @@ class Search:
         first = range(FIRST_SEED, FIRST_SEED + self._first_seeds)
         trials = [trial_of(setting, results, first) for setting in space.grid(self.axes)]
         trials = [trial for trial in trials if trial.mean > -math.inf]
-        trials.sort(key=lambda trial: trial.mean, reverse=True)
+        trials.sort(key=self._preference, reverse=True)
         return [trial.setting for trial in trials[:BEST]]
+
+    def _preference(self, trial: Trial) -> tuple[float, float, int]:
+        """Of equal means the one that learns better, then one inside the grid."""
+        return trial.mean, trial.mean_learning, -len(space.edges(trial.setting, self.axes))
 
     def _grown(self, results: Results) -> Search:
         """The search on a larger grid; itself if the best setting is inside, or growth is over."""
         if self.growths == GROWTHS:
             return self
         try:
-            best = self.choice(results).best.setting
+            best = self.choice(results).best
         except ValueError:
             return self
-        ends = space.edges(best, self.axes)
+        # of settings that are equally good, one inside says that the grid is wide enough
+        equal = [
+            trial
+            for trial in self.trials(results)
+            if trial.mean == best.mean and len(trial.scores) == len(best.scores)
+        ]
+        ends = min((space.edges(trial.setting, self.axes) for trial in equal), key=len)
         if not ends:
             return self
         axes = list(self.axes)

@@ -63,3 +63,23 @@ def test_a_search_in_which_everything_diverges_ends_without_growing():
     assert search.settled(results) == (search, [])
     with pytest.raises(ValueError, match="in every setting a run diverged"):
         search.choice(results)
+
+
+@pytest.mark.parametrize("axes", [(RATES,), (RATES, STRENGTHS)])
+def test_a_grid_whose_settings_are_all_equal_does_not_grow(axes):
+    """The first of them is at an end: a strength without effect grew to a hundred-millionth."""
+    search, results = Search(axes), {}
+    while True:
+        search, todo = search.settled(results)
+        if not todo:
+            break
+        results |= dict.fromkeys(todo, Score(0.1, 0.5))
+    assert search.growths == 0
+
+
+def test_of_equal_pairs_those_that_learn_better_get_all_seeds():
+    search = Search((RATES, STRENGTHS))
+    _, todo = search.settled({})
+    results = {(s, seed): Score(0.1, s[0][2]) for s, seed in todo}
+    _, todo = search.settled(results)
+    assert {setting[0][2] for setting, _ in todo} == {0.1}
