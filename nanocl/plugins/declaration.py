@@ -121,6 +121,11 @@ def parse(
         if option not in options:
             near = did_you_mean(option, options)
             raise UserError(f"{path}: search_space names no option of the class: {option!r}{near}")
+        if "float" not in options[option][0]:
+            types = " or ".join(options[option][0])
+            raise UserError(
+                f"{path}: search_space takes options of type float; {option} is {types}"
+            )
     own_version = constants.get("version", 1)
     inner_version = constants_of(optimizer, path).get("version", 1) if optimizer else 1
     return Plugin(

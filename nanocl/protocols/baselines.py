@@ -47,12 +47,26 @@ def tuned_options(
     Raises:
         UserError: The file contains a mistake.
     """
+    return _entry_of(protocol, tier, scenario, composition).get("options", {})
+
+
+def tuning_seeds(protocol: str, tier: str, scenario: str, composition: str) -> set[int]:
+    """The seeds that these options were tuned on, as far as the `[[baseline]]` says.
+
+    Raises:
+        UserError: The file contains a mistake.
+    """
+    entry = _entry_of(protocol, tier, scenario, composition)
+    return {*entry.get("tuning", {}).get("seeds", ())}
+
+
+def _entry_of(protocol: str, tier: str, scenario: str, composition: str) -> dict[str, Any]:
     if not all(map(_FILE_NAME.fullmatch, (protocol, composition))):
         return {}
     for folder_of_all in _folders():
         for entry in entries(path_of(folder_of_all, protocol, composition)):
             if (entry["tier"], entry["scenario"]) == (tier, scenario):
-                return entry["options"]
+                return entry
     return {}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from nanocl.plugins.catalogue import Catalogue
 from nanocl.protocols import sweeps
-from nanocl.protocols.baselines import tuned_options
+from nanocl.protocols.baselines import tuned_options, tuning_seeds
 from nanocl.protocols.request import Request, options_for
 from nanocl.records import Part, UserError
 
@@ -80,7 +80,8 @@ class Compositions:
         self, text: str, names: tuple[str, ...], published: Mapping[str, Any]
     ) -> Completed:
         self._check(names)
-        tuned = self._tuned(text, names)
+        place = self._place(text, names)
+        tuned = tuned_options(*place) if self.request.tuned else {}
         parts = []
         for name in names:
             values = {
@@ -99,15 +100,23 @@ class Compositions:
             _without(published, own) if is_listed else {},
             self.request,
         )
+        if source == "tuned":
+            self._check_seeds(place)
         return tuple(with_default_optimizer(parts, self.catalogue)), source
 
-    def _tuned(self, text: str, names: tuple[str, ...]) -> Mapping[str, Any]:
-        """The tuned options of an arm, by its name, or of a composition."""
-        if not self.request.tuned:
-            return {}
+    def _place(self, text: str, names: tuple[str, ...]) -> tuple[str, str, str, str]:
+        """Where tuned options stand: those of an arm under its name, others under the parts."""
         composition = text if text in self.protocol["arm"] else "+".join(names)
-        scenario = self.protocol["scenario"]
-        return tuned_options(self.name, self.request.tier, scenario, composition)
+        return self.name, self.request.tier, self.protocol["scenario"], composition
+
+    def _check_seeds(self, place: tuple[str, str, str, str]) -> None:
+        """Refuse to report seeds that the options were tuned on."""
+        seen = sorted({*self.request.seeds} & tuning_seeds(*place))
+        if seen:
+            raise UserError(
+                f"{place[-1]} was tuned on seeds {', '.join(map(str, seen))}, which are not "
+                "reported: take others with --seeds"
+            )
 
     def _check(self, names: tuple[str, ...]) -> None:
         composition = "+".join(names)

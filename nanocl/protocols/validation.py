@@ -179,8 +179,10 @@ def _optional_text(value: Any) -> str:
 
 
 def _tuning(value: Any) -> str:
-    fits = value is None or isinstance(value, Mapping)
-    return "" if fits else "a table of what was tried, as python -m nanocl.tune writes it"
+    seeds = value.get("seeds", []) if isinstance(value, Mapping) else None
+    fits = isinstance(seeds, list) and all(type(seed) is int for seed in seeds)
+    words = "a table of what was tried, as python -m nanocl.tune writes it"
+    return "" if fits or value is None else words
 
 
 RULES: dict[str, Callable[[Any], str]] = {

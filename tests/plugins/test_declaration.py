@@ -70,3 +70,14 @@ def test_the_declared_version_is_that_of_the_class(kind):
         cls = catalogue.load(declared)
         inner = getattr(getattr(cls, "optimizer_class", None), "version", 1)
         assert declared.version == getattr(cls, "version", 1) + inner - 1
+
+
+def test_only_options_that_are_numbers_on_a_scale_are_tuned(tmp_path):
+    """A trial of `memory_size = 31.6` would fail."""
+    path = tmp_path / "mine.py"
+    path.write_text(
+        'class Mine(Strategy):\n    search_space = {"size": (1, 9)}\n\n'
+        "    def __init__(self, *, size: int = 3): ...\n"
+    )
+    with pytest.raises(UserError, match="search_space takes options of type float; size is int"):
+        Catalogue([path])

@@ -172,3 +172,16 @@ def test_a_protocol_that_is_no_small_regular_file_is_refused(tmp_path, content):
         specs(stream=str(path))
     with pytest.raises(UserError, match="cannot be read: no file can have the name"):
         specs(stream="a\0b.toml")
+
+
+def test_tuned_options_are_not_reported_on_the_seeds_that_they_were_tuned_on(baseline_file):
+    baseline_file.write_text(RIGHT + "[baseline.tuning]\nseeds = [1000, 1001]\n")
+    asked = {"stream": "split-mnist", "scenario": "task", "strategies": ("ewc",)}
+    assert specs(**asked, seeds=(0, 1002))[0].options_from == "tuned"
+    with pytest.raises(UserError, match="ewc was tuned on seeds 1000, which are not reported"):
+        specs(**asked, seeds=(0, 1000))
+    settings = {"ewc": {"strength": "7"}}
+    assert specs(**asked, seeds=(1000,), settings=settings)[0].options_from == "set"
+    baseline_file.write_text(RIGHT + "[baseline.tuning]\nseeds = 3\n")
+    with pytest.raises(UserError, match=r"baseline\.tuning must be a table"):
+        specs(**asked)
