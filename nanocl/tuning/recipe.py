@@ -74,12 +74,18 @@ def how(recipe: Recipe) -> str:
     text = (
         f"{space.text(winner.setting)} of {recipe.search.words} ({recipe.runs} runs, seeds "
         f"{FIRST_SEED} to {FIRST_SEED + seeds - 1}) by {recipe.score} on {recipe.method.words}: "
-        f"{number(winner.mean)}"
+        f"{number(winner.mean)}{_at_end(recipe)}"
     )
     if runner_up is None:
         return text
     verb = "is separable from it" if recipe.choice.separable else "cannot be told from it"
     return f"{text}; {space.text(runner_up.setting)} reached {number(runner_up.mean)} and {verb}"
+
+
+def _at_end(recipe: Recipe) -> str:
+    """Says that a wider grid might hold a better setting; empty if the best one is inside."""
+    ends = space.edges(recipe.choice.best.setting, recipe.search.axes)
+    return " (the best value is at an end of what was tried)" if ends else ""
 
 
 def write(recipe: Recipe, folder: Path) -> Path:

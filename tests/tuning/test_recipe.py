@@ -77,3 +77,10 @@ def test_a_mistake_in_the_file_that_is_there_is_named(tmp_path):
     path.write_text('[[baseline]]\nscenario = "task"\n')
     with pytest.raises(UserError, match=r"baseline\.tier must be one of"):
         recipe.write(a_recipe(), tmp_path)
+
+
+def test_a_best_value_at_an_end_of_the_grid_is_said():
+    """A grid grows three times at most, so that its best value may still be at an end."""
+    inside, at_end = a_recipe(), a_recipe(scores=(0.95, 0.9, 0.5))
+    words = "(the best value is at an end of what was tried)"
+    assert words in recipe.how(at_end) and words not in recipe.how(inside)
