@@ -8,10 +8,11 @@ t statistic. It controls the error of the whole family.
 
 from __future__ import annotations
 
+import functools
 import math
 import string
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations_with_replacement
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ EXACT_UP_TO = 16  # seeds, from which on flips are drawn
 DRAWN = 100_000
 DRAWN_WITH = 0  # the seed of the generator: the same records must give the same page
 BLOCK = 4096  # flips at a time, to bound the memory
+KEPT_UP_TO = 32  # seeds; the flips of more than these take 25 MB and are made anew
 ROUNDING = 1e-12  # equal statistics differ by this much in the last bits
 
 
@@ -95,8 +97,17 @@ def critical_value(scores: NDArray, level: float) -> float:
     return math.sqrt((n - 1) * bar**2 / max(n - bar**2, ROUNDING))
 
 
-def sign_flips(n: int) -> Iterator[NDArray]:
+def sign_flips(n: int) -> Iterable[NDArray]:
     """Blocks (flips, n) of signs 1 and -1: all whose first sign is 1, or random ones."""
+    return _kept(n) if n <= KEPT_UP_TO else _blocks(n)
+
+
+@functools.lru_cache(maxsize=2)  # a page of claims has hundreds of tests on one number of seeds
+def _kept(n: int) -> tuple[NDArray, ...]:
+    return tuple(_blocks(n))
+
+
+def _blocks(n: int) -> Iterator[NDArray]:
     import numpy as np
 
     generator = np.random.default_rng(DRAWN_WITH)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from nanocl.reporting import pairs
@@ -91,6 +91,11 @@ def sign_flip_p_value(differences: Sequence[float]) -> float:
     # with n = 2 the smallest possible p-value is 1/2
     if n < FEWEST_SEEDS:
         raise ValueError(f"a paired test needs at least {FEWEST_SEEDS} seeds in common, got {n}")
+    return _sign_flip(tuple(differences))
+
+
+@lru_cache(maxsize=4096)  # a page of claims and the page of its study ask for the same ones
+def _sign_flip(differences: tuple[float, ...]) -> float:
     import numpy as np
 
     return float(pairs.step_down(np.array([differences]))[0])
