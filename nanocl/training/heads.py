@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from itertools import chain
 from typing import Any
 
 import torch
@@ -70,8 +71,10 @@ class Network(MultiTaskModule):
             groups[label, list(members)] = True
         self.register_buffer("groups", groups, persistent=False)
         # the columns of each label one after the other, and how many each has
-        self.register_buffer("columns", groups.nonzero()[:, 1], persistent=False)
-        self._widths = groups.sum(1).tolist()
+        own = [sorted(set(members)) for members in classes]
+        columns = torch.tensor([*chain.from_iterable(own)], dtype=torch.int64)
+        self.register_buffer("columns", columns, persistent=False)
+        self._widths = [*map(len, own)] or [0]
         self.register_buffer("seen", torch.zeros(outputs, dtype=torch.bool))
         # follows from `seen`; kept, since every pass reads it
         self.register_buffer("closed", torch.zeros(outputs, dtype=torch.bool), persistent=False)

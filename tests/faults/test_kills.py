@@ -12,6 +12,7 @@ from processes import workers_of
 from small_runs import numbers, spec
 
 from nanocl.records import store
+from nanocl.records.measuring import Measuring
 from nanocl.training import experiment
 from nanocl.training.context import Context
 
@@ -103,7 +104,8 @@ def test_a_call_goes_on_when_its_worker_is_killed_and_the_numbers_are_the_same(t
     _, said = call.communicate(timeout=300)
     assert call.returncode == 0 and "Traceback" not in said
     run = spec("nanoadam", scenario="task", settings={"training": {"epochs": "500"}})
-    store.save(experiment.run_one(run, Context()), tmp_path / "alone" / "results")
+    alone = experiment.run_one(run, Context(measuring=Measuring("seen")))
+    store.save(alone, tmp_path / "alone" / "results")
     assert result_of(tmp_path) == result_of(tmp_path / "alone")
 
 

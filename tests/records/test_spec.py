@@ -18,7 +18,8 @@ def published_digest(spec: dict) -> str:
 
     def part(values: dict) -> dict:
         hashes = [values[name] for name in ("plugin", "weights", "pretrained_on") if values[name]]
-        return {"name": values["name"], "options": values["options"], "source": "+".join(hashes)}
+        content = {"name": values["name"], "options": values["options"], "source": "+".join(hashes)}
+        return content if values["version"] == 1 else {**content, "version": values["version"]}
 
     content = {
         name: value for name, value in spec.items() if name not in ("protocol", "options_from")
