@@ -20,8 +20,12 @@ def together(folder):
     [
         (("--seeds", "5", "--vectorize", "auto"), {seed: 5 for seed in range(5)}),
         (("--seeds", "2", "--vectorize", "on"), {0: 2, 1: 2}),
-        (("--seeds", "5"), {seed: 0 for seed in range(5)}),
-        (("--seeds", "4", "--vectorize", "auto"), {seed: 0 for seed in range(4)}),
+        pytest.param(("--seeds", "5"), {seed: 0 for seed in range(5)}, marks=pytest.mark.slow),
+        pytest.param(
+            ("--seeds", "4", "--vectorize", "auto"),
+            {seed: 0 for seed in range(4)},
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_records_say_what_was_trained_together(tmp_path, arguments, expected):
