@@ -203,6 +203,7 @@ def main() -> None:
 
 def _write(measured: Measured, folder: Path) -> None:
     name = "suite-cpu" if measured.machine["device"] == "cpu" else "suite-gpu"
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.json").write_text(json.dumps(asdict(measured), indent=1) + "\n")
     (folder / f"{name}.md").write_text(page(measured))
     print(page(measured))
