@@ -78,7 +78,7 @@ def how(recipe: Recipe) -> str:
     )
     if runner_up is None:
         return text
-    verb = "is separable from it" if recipe.choice.separable else "cannot be told from it"
+    verb = "is separable from it" if recipe.choice.separable else "is not separable from it"
     return f"{text}; {space.text(runner_up.setting)} reached {number(runner_up.mean)} and {verb}"
 
 

@@ -80,7 +80,7 @@ def _random_bits(key, place):
 
 @triton.jit
 def mix(value):
-    """See `_plain.rounding.mix`; of 32 bits without a sign."""
+    """See `_plain.rounding.mix`. `value` is a uint32."""
     value = ((value ^ (value >> 16)).to(tl.uint64) * 0x85EBCA6B).to(tl.uint32)
     value = ((value ^ (value >> 13)).to(tl.uint64) * 0xC2B2AE35).to(tl.uint32)
     return value ^ (value >> 16)
