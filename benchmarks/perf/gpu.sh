@@ -21,18 +21,22 @@ python3 -c "import nanocl.training.experiment" || exit
 
 failed=0
 part() { # seconds, then a command: one that fails or takes too long does not stop the others
-    local limit=$1
+    local limit=$1 left=$((480 - SECONDS))
     shift
+    if [ "$left" -lt "$limit" ]; then
+        limit=$((left > 1 ? left : 1))
+    fi
     echo "== $* ($SECONDS s)"
     timeout "$limit" "$@" || { failed=1; echo "== failed or cut off after $limit s: $*"; }
 }
 perf=benchmarks/perf
-part 200 python3 $perf/gpu_tests.py "$out" -n 12 --dist load -p no:cacheprovider
-part 100 python3 $perf/optimizers.py --device cuda --seconds 0.3 --shapes 1M 20M 100M --out "$out"
-part 120 python3 $perf/suite.py --device cuda --repeats 3 --permuted digits --lengths 5 20 40 --out "$out"
-part 100 python3 $perf/throughput.py --device cuda --workers 1 4 --out "$out/throughput-gpu.md"
+part 120 python3 $perf/gpu_tests.py "$out" $(grep -rl mark.gpu tests) -n 12 --dist load -p no:cacheprovider
+part 190 python3 $perf/gpu_runs.py --seeds 2 --out "$out"
+part 80 python3 $perf/optimizers.py --device cuda --seconds 0.2 --shapes 1M 20M 100M --out "$out"
+part 110 python3 $perf/suite.py --device cuda --repeats 1 --permuted digits --lengths 5 20 --out "$out"
 if [ -n "${NANOCL_DATA_ROOT:-}" ]; then
-    part 100 python3 $perf/seeds.py --device cuda --strategy adamw --repeats 1 --out "$out"
+    part 60 python3 $perf/seeds.py --device cuda --strategy adamw --repeats 1 --out "$out"
 fi
+part 45 python3 $perf/throughput.py --device cuda --workers 1 4 --seeds 4 --out "$out/throughput-gpu.md"
 echo "== done in $SECONDS s, failures: $failed"
 exit $failed

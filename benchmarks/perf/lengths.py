@@ -59,6 +59,8 @@ def costs(spec: RunSpec, context: Context) -> dict[str, float]:
     `evaluation, all`, which is that of a run that tests all of them after each. `share of seen` is
     that of `evaluation, seen` in all seconds of the run.
     """
+    if context.device == "cuda":  # the first kernels of a process wait until they are loaded
+        Run(permuted("digits", BASE, 2), context, Measuring("seen")).train()
     with tempfile.TemporaryDirectory() as folder:
         run = Run(spec, context, Measuring("seen"), checkpoint=Path(folder) / "checkpoint")
         spent = run.train()

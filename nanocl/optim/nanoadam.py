@@ -95,7 +95,7 @@ class NanoAdam(CompactOptimizer):
 
     A capture is refused before the first step, after loading a state until the next step, and while
     a selection is due. Steps outside of graphs select by themselves, `mask_interval` steps after
-    the last selection. The density is fixed. This has not been run on a GPU yet.
+    the last selection. The density is fixed.
 
     Raises:
         ValueError: An option is out of its range.

@@ -46,7 +46,7 @@ CHOICES = {
     "schedule": ("constant", "step", "cosine"),
     "schedule_at": ("experience", "stream"),
     "norm_statistics": ("update", "freeze", "restore"),
-    "precision": ("fp32", "bf16"),
+    "precision": ("fp32", "tf32", "bf16"),
 }
 
 

@@ -88,8 +88,8 @@ class Training:
             The stream `finetune` has an option of that name too, which holds where this is
             `update`.
         precision: Type in which passes compute, in training and in tests. `fp32`: that of the
-            weights. `bf16`: torch's autocast; weights, loss, optimizer and the Fisher of EWC stay
-            in float32.
+            weights. `tf32`: convolutions and products of matrices on a GPU in TF32. `bf16`: torch's
+            autocast; weights, loss, optimizer and the Fisher of EWC stay in float32.
         compile: Whether `torch.compile` makes the passes of the backbone. It rounds differently.
         experiences: Experiences trained and tested, from the first; 0 for all. For tuning on the
             first ones only.

@@ -67,7 +67,7 @@ def test_the_option_is_recorded_and_another_run(option, value):
 
 
 def test_a_wrong_precision_is_refused_with_what_is_right():
-    with pytest.raises(UserError, match=r"precision must be one of fp32, bf16.*'bf15'"):
+    with pytest.raises(UserError, match=r"precision must be one of fp32, tf32, bf16.*'bf15'"):
         spec(settings={"training": {"precision": "bf15"}})
 
 
@@ -183,6 +183,28 @@ def test_a_gpu_without_bfloat16_is_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "an old GPU")
     with pytest.raises(UserError, match="an old GPU has no bfloat16; use fp32"):
         execution.check(Training(precision="bf16"), "cuda")
+
+
+def test_a_run_lets_a_gpu_round_convolutions_and_products_only_on_request():
+    execution.use_precision(Training(precision="tf32"))
+    assert torch.backends.cudnn.allow_tf32 and torch.backends.cuda.matmul.allow_tf32
+    trained(iterations="1")
+    assert not torch.backends.cudnn.allow_tf32
+    assert not torch.backends.cuda.matmul.allow_tf32
+
+
+def test_tf32_on_a_cpu_is_refused():
+    with pytest.raises(UserError, match="tf32 is for a GPU; use fp32"):
+        execution.check(Training(precision="tf32"), "cpu")
+
+
+@pytest.mark.gpu
+def test_a_convolution_on_a_gpu_in_fp32_is_that_of_the_cpu():
+    execution.use_precision(Training())
+    layer = nn.Conv2d(16, 32, 3)
+    inputs = torch.randn(8, 16, 14, 14, generator=torch.Generator().manual_seed(0))
+    on_gpu = copy.deepcopy(layer).cuda()(inputs.cuda()).cpu()
+    torch.testing.assert_close(on_gpu, layer(inputs), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.gpu
