@@ -15,6 +15,7 @@ def a_recipe(scores=(0.7, 0.9, 0.5), scenario="task", learner="sgd-momentum"):
     ]
     return Recipe(
         "split-digits",
+        "0a1b2c3d",
         "cpu",
         scenario,
         learner,

@@ -12,7 +12,7 @@ from typing import Any
 
 from nanocl.protocols.protocol import folder, read
 from nanocl.protocols.validation import check_baselines
-from nanocl.records import RunSpec
+from nanocl.records import RunSpec, UserError
 
 # names come from records and protocol files too, and must not lead out of the folder
 _FILE_NAME = re.compile(r"\w[\w.+:-]{0,199}", re.ASCII)
@@ -58,6 +58,21 @@ def tuning_seeds(protocol: str, tier: str, scenario: str, composition: str) -> s
     """
     entry = _entry_of(protocol, tier, scenario, composition)
     return {*entry.get("tuning", {}).get("seeds", ())}
+
+
+def check_protocol(spec: RunSpec) -> None:
+    """Refuse tuned options that were found for another form of the protocol.
+
+    Raises:
+        UserError: With both hashes, and what to do.
+    """
+    found = of_run(spec).get("tuning", {}).get("protocol", spec.protocol_hash)
+    if found != spec.protocol_hash:
+        raise UserError(
+            f"the tuned options of {spec.strategy_name} are of protocol {found}, and "
+            f"{spec.protocol}, {spec.tier}, {spec.scenario} is {spec.protocol_hash} now: run "
+            "python -m nanocl.tune again, or remove their [[baseline]]"
+        )
 
 
 def _entry_of(protocol: str, tier: str, scenario: str, composition: str) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from nanocl.plugins.catalogue import Catalogue, UnknownOption, UnknownPlugin, convert
-from nanocl.protocols import backbones
+from nanocl.protocols import backbones, baselines
 from nanocl.protocols.compositions import Compositions, check_scenario
 from nanocl.protocols.protocol import at, protocols, read
 from nanocl.protocols.request import Request, options_for
@@ -99,11 +99,16 @@ def resolve(
     _check_settings(request, compositions.names().values())
     seeds = list(request.seeds) or list(range(protocol["seeds"]))
     shared = (name, request.tier, scenario, stream, model)
-    return [
+    rows = compositions.rows()
+    runs = [
         RunSpec(*shared, parts, training, seed, options_from=options_from)
         for seed in seeds
-        for parts, options_from in compositions.rows()
+        for parts, options_from in rows
     ]
+    for run in runs[: len(rows)]:
+        if run.options_from == "tuned":
+            baselines.check_protocol(run)
+    return runs
 
 
 def find(name: str, catalogue: Catalogue) -> tuple[str, Mapping[str, Any]]:

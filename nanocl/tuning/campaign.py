@@ -157,9 +157,11 @@ class Campaign:
         Raises:
             ValueError: In every setting a run diverged.
         """
-        name, _ = suite.find(self.request.stream, self.catalogue)
+        asked = replace(self._request_for(learner), strategies=(learner.name,), seeds=(0,))
+        (run,) = suite.specs(replace(asked, tuned=False), self.catalogue)
         return Recipe(
-            protocol=name,
+            protocol=run.protocol,
+            protocol_hash=run.protocol_hash,
             tier=self.request.tier,
             scenario=self._protocol()["scenario"],
             learner=learner.name,

@@ -26,6 +26,7 @@ class Recipe:
 
     Attributes:
         protocol, tier, scenario: What it was tuned for.
+        protocol_hash: That of the runs that are to use it, see `RunSpec.protocol_hash`.
         learner: The arm or composition, as the protocol names it.
         composition: Its strategies.
         fixed: The options of the arm and of the caller by part.
@@ -37,6 +38,7 @@ class Recipe:
     """
 
     protocol: str
+    protocol_hash: str
     tier: str
     scenario: str
     learner: str
@@ -115,6 +117,7 @@ def _entry(recipe: Recipe) -> dict[str, Any]:
         "strategy": recipe.composition,
         "options": recipe.options,
         "tuning": {
+            "protocol": recipe.protocol_hash,
             "method": recipe.method.name,
             "score": recipe.score,
             "seeds": list(range(FIRST_SEED, FIRST_SEED + recipe.search.seeds)),

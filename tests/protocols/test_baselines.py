@@ -185,3 +185,14 @@ def test_tuned_options_are_not_reported_on_the_seeds_that_they_were_tuned_on(bas
     baseline_file.write_text(RIGHT + "[baseline.tuning]\nseeds = 3\n")
     with pytest.raises(UserError, match=r"baseline\.tuning must be a table"):
         specs(**asked)
+
+
+def test_options_that_were_tuned_for_another_form_of_the_protocol_are_refused(baseline_file):
+    asked = {"stream": "split-mnist", "scenario": "task", "strategies": ("ewc",)}
+    baseline_file.write_text(RIGHT)
+    now = specs(**asked)[0].protocol_hash
+    baseline_file.write_text(RIGHT + f'[baseline.tuning]\nprotocol = "{now}"\n')
+    assert specs(**asked)[0].options_from == "tuned"
+    baseline_file.write_text(RIGHT + '[baseline.tuning]\nprotocol = "00000000"\n')
+    with pytest.raises(UserError, match=f"of protocol 00000000, and .* is {now} now: run"):
+        specs(**asked)

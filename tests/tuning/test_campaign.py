@@ -4,6 +4,7 @@ import pytest
 from making import a_result
 
 from nanocl.plugins.catalogue import INSTALLED
+from nanocl.protocols import suite
 from nanocl.protocols.request import Request
 from nanocl.records import UserError
 from nanocl.reporting import metrics
@@ -76,6 +77,8 @@ def test_a_finished_learner_becomes_a_recipe_and_a_search_goes_on_from_what_is_m
     assert asked == recipe.runs == 24
     assert recipe.options == {"sgd": {"momentum": 0.9, "lr": 0.01}}
     assert (recipe.protocol, recipe.scenario, recipe.learner) == ("mine", "class", "fast")
+    (run,) = suite.specs(Request(stream=file, strategies=("fast",), seeds=(7,)), INSTALLED)
+    assert recipe.protocol_hash == run.protocol_hash
 
 
 def test_the_score_is_that_of_the_protocol_unless_the_caller_names_another(file, tmp_path):
