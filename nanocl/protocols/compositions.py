@@ -166,7 +166,7 @@ def options_from(
     if any(named_in(request.settings)):
         return "set"
     if any(named_in(tuned)):
-        return "set" if request.changes_protocol else "tuned"
+        return "set" if request.changes_what_was_tuned_for else "tuned"
     if named_in(published) and all(named_in(published)):
         return "set" if request.changes_protocol else "published"
     return "default"

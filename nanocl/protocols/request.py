@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+
+from nanocl.protocols.protocol import protocols
 
 
 @dataclass(frozen=True)
@@ -33,9 +36,21 @@ class Request:
 
     @property
     def changes_protocol(self) -> bool:
-        """Whether options that were tuned or published for the protocol no longer apply."""
-        changed = {"stream", "training", "model"} & set(self.settings)
-        return bool(self.model or changed or self.stream.endswith(".toml"))
+        """Whether options that were published for the protocol no longer apply."""
+        return self._changes_parts or self.stream.endswith(".toml")
+
+    @property
+    def changes_what_was_tuned_for(self) -> bool:
+        """Whether options that were tuned for the protocol no longer apply.
+
+        A user's file is the protocol of its name, unless nanocl has one of that name.
+        """
+        is_file = self.stream.endswith(".toml")
+        return self._changes_parts or (is_file and Path(self.stream).stem in protocols())
+
+    @property
+    def _changes_parts(self) -> bool:
+        return bool(self.model or {"stream", "training", "model"} & set(self.settings))
 
 
 def options_for(options: Mapping[str, Mapping[str, object]], name: str) -> dict[str, object]:

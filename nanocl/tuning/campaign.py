@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from nanocl.plugins.catalogue import Catalogue
 from nanocl.protocols import suite
 from nanocl.protocols.compositions import Compositions
-from nanocl.protocols.protocol import at, protocols
+from nanocl.protocols.protocol import at
 from nanocl.protocols.request import Request, options_for
 from nanocl.protocols.validation import SCORES
 from nanocl.records import RunResult, RunSpec, UserError
@@ -79,10 +78,7 @@ class Campaign:
         """
         if not self.method.is_fair:
             return self.method.name
-        settings = {*NO_STRATEGIES} & {*self.request.settings}
-        is_file = self.request.stream.endswith(".toml")
-        has_its_name = is_file and Path(self.request.stream).stem in protocols()
-        return "changed-protocol" if self.request.model or settings or has_its_name else ""
+        return "changed-protocol" if self.request.changes_what_was_tuned_for else ""
 
     def learners(self) -> list[Learner]:
         """Those that the caller names, else those of the protocol that have something to tune.

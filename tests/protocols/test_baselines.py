@@ -196,3 +196,21 @@ def test_options_that_were_tuned_for_another_form_of_the_protocol_are_refused(ba
     baseline_file.write_text(RIGHT + '[baseline.tuning]\nprotocol = "00000000"\n')
     with pytest.raises(UserError, match=f"of protocol 00000000, and .* is {now} now: run"):
         specs(**asked)
+
+
+def test_learners_of_a_users_protocol_are_tuned_as_long_as_it_stays_as_it_was(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    text = 'strategies = ["sgd"]\n[stream]\nfamily = "split"\ndata = "digits"\n'
+    (tmp_path / "mine.toml").write_text(text)
+    entry = ARMS.format(how="tuned", options="lr = 0.5")
+    path = tmp_path / "baselines" / "mine" / "sgd.toml"
+    path.parent.mkdir(parents=True)
+    (before,) = specs(stream="mine.toml", seeds=(0,))
+    path.write_text(entry + f'[baseline.tuning]\nprotocol = "{before.protocol_hash}"\n')
+    (spec,) = specs(stream="mine.toml", seeds=(0,))
+    assert spec.options_from == "tuned" and spec.strategy[0].options["lr"] == 0.5
+    (tmp_path / "mine.toml").write_text(text + "experiences = 2\n")
+    with pytest.raises(UserError, match=r"run python -m nanocl\.tune again"):
+        specs(stream="mine.toml", seeds=(0,))

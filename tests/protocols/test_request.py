@@ -19,6 +19,13 @@ def test_another_model_stream_or_training_leaves_the_protocol(request_):
     assert request_.changes_protocol
 
 
+def test_a_file_is_what_its_learners_are_tuned_for_unless_nanocl_has_a_protocol_of_its_name():
+    assert not Request("mine.toml").changes_what_was_tuned_for
+    assert Request("somewhere/split-digits.toml").changes_what_was_tuned_for
+    assert Request("mine.toml", model="mlp").changes_what_was_tuned_for
+    assert not Request("split-digits").changes_what_was_tuned_for
+
+
 def test_strategies_seeds_and_their_options_stay_within_the_protocol():
     request_ = Request(strategies=("sgd",), seeds=(7,), settings={"sgd": {"lr": "1"}})
     assert not request_.changes_protocol
