@@ -8,83 +8,28 @@ import shutil
 import sys
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
 
-from nanocl import __version__, studies
-from nanocl.cli import ending, failures
+from nanocl import studies
+from nanocl.boards import commands, foreign, released
+from nanocl.cli import ending, failures, reports
 from nanocl.records import RunResult, Summary, UserError, damage, files, merging, migration, store
 from nanocl.reporting import citation, inert, leaderboard, reproduction, tables
 from nanocl.reporting.summaries import results_of, summarise
 
 MANY = 5  # records skipped for one reason, from which on they share a line
 READ = 2**16  # bytes of a page in which it says that it is generated
-EPILOG = """\
-examples:
-  python -m nanocl.report                            write tables, pages and figures; show tables
-  python -m nanocl.report --format latex > tables.tex
-  python -m nanocl.report --check                    do the files match the records?
-  python -m nanocl.report cite                       BibTeX of the leaderboard and its contents
-  python -m nanocl.report cite nanoadam ewc forgetting mnist
-  python -m nanocl.report migrate                    convert records of an older format
-  python -m nanocl.report merge shard-* --results results    one results folder from several
-
-exit codes: 0 done, 1 --check found a difference or a file is unusable, 2 a mistake in the command
-"""
 Pages = Callable[[Sequence[Summary], Path], Mapping[Path, str]]
 _GENERATED = re.compile(r"Generated (from the (records|probes) )?by `python -m nanocl\.report`")
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"nanocl: {message}; see python -m nanocl.report --help\n")
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Read the records, then write, check or cite; returns the exit code."""
-    arguments = parser().parse_intermixed_args(argv)
+    arguments = reports.parser().parse_intermixed_args(argv)
     try:
+        reports.check(arguments)
         return _report(arguments)
     except (UserError, OSError) as error:
         return failures.exit_code(error)
-
-
-def parser() -> argparse.ArgumentParser:
-    """The parser of the command line."""
-    p = _Parser(
-        "python -m nanocl.report",
-        description="Write tables, leaderboard and pages from the records of a results folder, "
-        "and show the tables.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    p.add_argument(
-        "command",
-        nargs="?",
-        choices=("cite", "migrate", "merge"),
-        help="cite: print BibTeX; migrate: convert records of an older format in place; merge: "
-        "copy the records of other results folders into this one",
-    )
-    p.add_argument(
-        "names",
-        nargs="*",
-        metavar="NAME",
-        help="for merge: results folders; for cite: leaderboard, or strategies, streams, models, "
-        "data sets, metrics; default: the leaderboard and everything in it",
-    )
-    p.add_argument("--results", type=Path, metavar="DIR", help="default: results")
-    p.add_argument(
-        "--format",
-        default="text",
-        choices=("text", *tables.FORMATS),
-        help="format of the shown tables; the files are always written as markdown, csv and latex",
-    )
-    p.add_argument(
-        "--check",
-        action="store_true",
-        help="write nothing; exit with 1 if a file would change or a record cannot be read",
-    )
-    p.add_argument("--version", action="version", version=f"nanocl {__version__}")
-    return p
 
 
 def study_pages(summaries: Sequence[Summary], results_root: Path) -> dict[Path, str]:
@@ -93,7 +38,13 @@ def study_pages(summaries: Sequence[Summary], results_root: Path) -> dict[Path, 
 
 
 # A page is a function from the rows and the results folder to path and text.
-PAGES: tuple[Pages, ...] = (leaderboard.pages, reproduction.pages, tables.pages, study_pages)
+PAGES: tuple[Pages, ...] = (
+    leaderboard.pages,
+    reproduction.pages,
+    tables.pages,
+    study_pages,
+    foreign.pages,
+)
 
 
 def pages(summaries: Sequence[Summary], results_root: Path) -> dict[Path, str]:
@@ -148,6 +99,8 @@ def _report(arguments: argparse.Namespace) -> int:
         )
     if arguments.command == "migrate":
         return _migrate(results_root)
+    if arguments.command in commands.RUN:
+        return commands.RUN[arguments.command](arguments, results_root)
     results, problems = store.load_all(results_root)
     problems += damage.find(results_root)
     for line in skipped(problems):
@@ -166,7 +119,7 @@ def _report(arguments: argparse.Namespace) -> int:
             f"cannot write {str(error.filename or results_root)!r} ({error.strerror}); choose a "
             "writable folder with --results"
         ) from error
-    _show(summaries, arguments.format, results_root)
+    _show(summaries, arguments.format or "text", results_root)
     return 0
 
 
@@ -204,6 +157,12 @@ def _merge(folders: Sequence[Path], results_root: Path) -> int:
 
 
 def _cite(names: Sequence[str], results: Sequence[RunResult], results_root: Path) -> int:
+    boards = [name for name in names if released.is_released(name, results_root)]
+    for name in boards:
+        print(commands.cite(name, results_root), end="")
+    names = [name for name in names if name not in boards]
+    if boards and not names:
+        return 0
     if not names and not results:
         raise UserError(
             f"no records in {results_root / 'runs'} to cite; name what to cite, such as: cite "

@@ -16,7 +16,7 @@ PACKAGE = Path(nanocl.__file__).parent
 REPOSITORY = Path(__file__).parents[1]
 LINES = (  # a module imports from a lower line or from its own room
     {"run", "report", "memory", "tune"},
-    {"testing", "studies", "footprint", "tuning", "measurement"},
+    {"testing", "studies", "footprint", "tuning", "measurement", "boards"},
     {"cli", "training", "reporting", "strategies", "engine"},
     {"protocols", "streams", "libraries"},
     {"data", "models", "plugins"},

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from making import a_result, a_spec
 
-from nanocl import memory, report, tune
+from nanocl import memory, tune
+from nanocl.cli import reports
 from nanocl.cli.commandline import call
 from nanocl.records import store
 
@@ -18,7 +19,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 README = DOCS.parent / "README.md"
 PARSERS = {
     "nanocl.run": call,
-    "nanocl.report": lambda arguments: report.parser().parse_intermixed_args(arguments),
+    "nanocl.report": lambda arguments: reports.parser().parse_intermixed_args(arguments),
     "nanocl.tune": lambda arguments: tune.parser().parse_args(arguments),
     "nanocl.memory": lambda arguments: memory.parser().parse_args(arguments),
 }
@@ -39,7 +40,7 @@ def commands(page, module):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_of_a_page_is_understood(page):
     for arguments in commands(page, "nanocl.report"):
-        report.parser().parse_intermixed_args(arguments)
+        reports.parser().parse_intermixed_args(arguments)
     for arguments in commands(page, "nanocl.run"):
         call(["2/20" if word.startswith("$SLURM") else word for word in arguments])
 

@@ -74,7 +74,20 @@ def load(path: Path, results_root: Path) -> RunResult:
         OtherFormat: It was written by an older or newer version of nanocl.
         ValueError: It is not JSON, does not fit the schema, was edited, or is in the wrong place.
     """
-    record = plain.read(path)
+    result = verified(plain.read(path))
+    right_path = path_of(result.spec, results_root)
+    if right_path.absolute() != Path(path).absolute():
+        raise ValueError(f"it is misplaced: its spec belongs at {right_path}")
+    return result
+
+
+def verified(record: Any) -> RunResult:
+    """The result of a record that is not in a results folder, checked as in `load`.
+
+    Raises:
+        OtherFormat: It was written by an older or newer version of nanocl.
+        ValueError: It does not fit the schema, or was edited.
+    """
     _check_format(record)
     check_record(record)
     if not is_intact(record):
@@ -84,9 +97,6 @@ def load(path: Path, results_root: Path) -> RunResult:
         raise ValueError(
             f"its digest is {record['digest']}, but its spec hashes to {result.spec.digest}"
         )
-    right_path = path_of(result.spec, results_root)
-    if right_path.absolute() != Path(path).absolute():
-        raise ValueError(f"it is misplaced: its spec belongs at {right_path}")
     return result
 
 

@@ -20,12 +20,12 @@ BOARD = "leaderboard"
 def bibtex(key: str) -> str:
     """The entry of a publication."""
     publication = PUBLICATIONS[key]
-    return _entry(publication.kind, key, publication.fields)
+    return entry(publication.kind, key, publication.fields)
 
 
 def board_entry(identity: str, runs: int) -> str:
-    """The entry of a leaderboard: the version of the package and the identity of the records."""
-    return _entry(
+    """The entry of the leaderboard: the version of the package and the identity of the records."""
+    return entry(
         "misc",
         f"nanocl-{identity}",
         {
@@ -53,14 +53,30 @@ def cite(names: Sequence[str], results: Sequence[RunResult], identity: str) -> s
         BOARD,
         *_mentioned(results),
     ]
+    return _joined(wanted, book)
+
+
+def cite_board(board: str, results: Sequence[RunResult]) -> str:
+    """BibTeX of a released board and of everything in it.
+
+    Args:
+        board: The entry of the board.
+        results: Its records.
+    """
+    return _joined([BOARD, *_mentioned(results)], _book() | {BOARD: (board,)})
+
+
+def _joined(wanted: Iterable[str], book: Mapping[str, tuple[str, ...]]) -> str:
+    """The entries of these names, each work once."""
     entries: dict[str, str] = {}
     for name in wanted:
-        for entry in _entries(name, book) or (f"% no citation for {printable(name)}",):
-            entries.setdefault(_work(entry), entry.strip())
+        for text in _entries(name, book) or (f"% no citation for {printable(name)}",):
+            entries.setdefault(_work(text), text.strip())
     return "\n\n".join(_with_own_keys(entries.values())) + "\n"
 
 
-def _entry(kind: str, key: str, fields: Mapping[str, str]) -> str:
+def entry(kind: str, key: str, fields: Mapping[str, str]) -> str:
+    """A BibTeX entry."""
     lines = ",\n".join(f"  {name} = {{{value}}}" for name, value in fields.items())
     return f"@{kind}{{{key},\n{lines}\n}}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -105,19 +105,37 @@ def section(summaries: Sequence[Summary]) -> str:
     """One protocol: what it separates and its ranking, or for a sweep a link to its page."""
     spec = summaries[0].results[0].spec
     stem = tables.file_stem(spec)
-    title = captions.heading(spec)
-    above = captions.above(summaries)
     link = f"all columns, with their definitions: [tables/{stem}.md](tables/{stem}.md)"
     below = (*origins.mixed(summaries), *outdated.rows(summaries), link)
     if is_sweep(summaries):
+        title, above = captions.heading(spec), captions.above(summaries)
         return formats.markdown(Table(title, above, (), (), (_sweep_line(summaries), *below)))
+    return formats.markdown(replace(board(summaries), below=below))
+
+
+def board(summaries: Sequence[Summary]) -> Table:
+    """The ranking of one protocol as a table; it depends on the records alone.
+
+    The best score is bold if the test separates it from the second.
+    """
+    spec = summaries[0].results[0].spec
     ranking = rank(summaries)
     columns = _columns(ranking)
     rows = []
     for place in ranking.places:
         rows.append(tuple(cell(place) for cell in columns.values()))
     names = [*columns].index("seeds")
-    return formats.markdown(Table(title, above, tuple(columns), tuple(rows), below, names))
+    return Table(
+        captions.heading(spec),
+        captions.above(summaries),
+        tuple(columns),
+        tuple(rows),
+        tuple(origins.mixed(summaries)),
+        names,
+        f"board-{spec.protocol_hash}",
+        caption=captions.protocol_lines(summaries)[0],
+        bold=(0, names + 1) if ranking.winner else None,
+    )
 
 
 def _columns(ranking: Ranking) -> dict[str, Callable[[Place], str]]:

@@ -1,0 +1,1 @@
+"""Boards as versioned things: released, verified, compared, cited and exchanged."""

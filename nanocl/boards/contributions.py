@@ -1,0 +1,165 @@
+"""Whether a contributed record may join a board: `python -m nanocl.report check RECORD...`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from nanocl.boards import changes, plausibility
+from nanocl.plugins.catalogue import INSTALLED
+from nanocl.protocols import suite
+from nanocl.protocols.protocol import protocols
+from nanocl.protocols.request import Request
+from nanocl.records import Part, RunResult, RunSpec, UserError, plain, store
+from nanocl.records.ranges import did_you_mean
+from nanocl.reporting.summaries import as_text
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the check of one record found.
+
+    Attributes:
+        path: Its file.
+        faults: What is wrong; none: it may join.
+        result: The record, if it could be read.
+    """
+
+    path: Path
+    faults: tuple[str, ...]
+    result: RunResult | None = None
+
+
+def check(paths: Sequence[Path], results_root: Path) -> list[Finding]:
+    """Check records against the protocols of this version of nanocl and the records at hand.
+
+    Args:
+        paths: Files, or folders in which every JSON file is a record.
+        results_root: The results folder whose rows they would join.
+
+    Raises:
+        UserError: A file does not exist, or a folder has no record.
+    """
+    present, _ = store.load_all(results_root)
+    return [_checked(path, present) for path in _files(paths)]
+
+
+def _files(paths: Sequence[Path]) -> list[Path]:
+    files = []
+    for path in paths:
+        inside = sorted(path.glob("**/*.json")) if path.is_dir() else [path]
+        if not inside or not path.exists():
+            raise UserError(f"{str(path)!r} {'has no record' if path.exists() else 'is missing'}")
+        files += inside
+    return files
+
+
+def _checked(path: Path, present: Sequence[RunResult]) -> Finding:
+    try:
+        result = store.verified(plain.read(path))
+    except (OSError, ValueError) as error:
+        return Finding(path, (store.one_line(error),))
+    faults = [
+        *_protocol(result.spec, present),
+        *plausibility.faults(result),
+        *_collision(result, path, present),
+    ]
+    return Finding(path, tuple(faults), result)
+
+
+def _protocol(spec: RunSpec, present: Sequence[RunResult]) -> Iterator[str]:
+    """What differs from the protocol of its name, tier and scenario."""
+    if spec.protocol not in protocols():
+        yield f"unknown protocol {spec.protocol!r}{did_you_mean(spec.protocol, protocols())}"
+        return
+    try:
+        expected = _expected(spec)
+    except UserError as error:
+        yield f"the protocol {spec.protocol} does not fit: {store.one_line(error)}"
+        return
+    protocol = replace(expected[0], data=spec.data, model=_same_weights(expected[0], spec))
+    lines = changes.differing_keys(protocol.shared_identity(), spec.shared_identity())
+    if lines:
+        yield (
+            f"protocol {spec.protocol_hash} is not that of {spec.protocol} "
+            f"({protocol.protocol_hash}): {'; '.join(lines)} (expected -> given)"
+        )
+        return
+    yield from _data(spec, present)
+    yield from _seed(spec, expected)
+    yield from _options(spec, expected, present)
+
+
+def _expected(spec: RunSpec) -> list[RunSpec]:
+    """Every run of the protocol, and that of the strategy of this record where it has none."""
+    request = Request(spec.protocol, tier=spec.tier, scenario=spec.scenario)
+    runs = suite.specs(request, INSTALLED)
+    if any(run.strategy_name == spec.strategy_name for run in runs) or _has_user_plugin(spec):
+        return runs
+    return [*runs, *suite.specs(replace(request, strategies=(spec.strategy_name,)), INSTALLED)]
+
+
+def _same_weights(expected: RunSpec, spec: RunSpec) -> Part:
+    """The model of the protocol; fingerprints of weights and data are known only with the files."""
+    model = spec.model
+    return replace(expected.model, weights=model.weights, pretrained_on=model.pretrained_on)
+
+
+def _data(spec: RunSpec, present: Sequence[RunResult]) -> Iterator[str]:
+    known = {
+        run.spec.data
+        for run in present
+        if (run.spec.protocol, run.spec.tier, run.spec.scenario)
+        == (spec.protocol, spec.tier, spec.scenario)
+    }
+    if known and spec.data not in known:
+        yield f"data fingerprint {spec.data}, the records of the board have {', '.join(known)}"
+
+
+def _seed(spec: RunSpec, expected: Sequence[RunSpec]) -> Iterator[str]:
+    seeds = sorted({run.seed for run in expected})
+    if spec.seed not in seeds:
+        yield f"seed {spec.seed} is none of the board's, {seeds[0]} to {seeds[-1]}"
+
+
+def _options(
+    spec: RunSpec, expected: Sequence[RunSpec], present: Sequence[RunResult]
+) -> Iterator[str]:
+    """What differs from every row of its strategy."""
+    if _has_user_plugin(spec):
+        return
+    rows = [run.strategy for run in expected if run.strategy_name == spec.strategy_name]
+    rows += [
+        run.spec.strategy
+        for run in present
+        if run.spec.protocol_hash == spec.protocol_hash
+        and run.spec.strategy_name == spec.strategy_name
+    ]
+    differences = [_differing_options(row, spec.strategy) for row in rows]
+    if differences and all(differences):
+        fewest = min(differences, key=len)
+        yield f"options of no row of {spec.strategy_name}: {', '.join(fewest)} (row -> given)"
+
+
+def _differing_options(row: Sequence[Part], given: Sequence[Part]) -> list[str]:
+    lines = []
+    for ours, theirs in zip(row, given, strict=True):
+        if ours.version != theirs.version:
+            lines.append(f"{ours.name} version: {ours.version} -> {theirs.version}")
+        for name in sorted({*ours.options, *theirs.options}):
+            before, after = ours.options.get(name), theirs.options.get(name)
+            if before != after:
+                lines.append(f"{ours.name}.{name}: {as_text(before)} -> {as_text(after)}")
+    return lines
+
+
+def _has_user_plugin(spec: RunSpec) -> bool:
+    return any(part.plugin for part in spec.strategy)
+
+
+def _collision(result: RunResult, path: Path, present: Sequence[RunResult]) -> Iterator[str]:
+    """A record of the same run with other numbers."""
+    for run in present:
+        if run.spec.digest == result.spec.digest and run.evaluation != result.evaluation:
+            yield f"the record of this run in runs/ has other numbers ({path.name})"

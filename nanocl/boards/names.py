@@ -1,0 +1,81 @@
+"""Names of boards: `permuted-mnist-cpu-domain` is a protocol at a tier in a scenario."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from nanocl.records import SCENARIOS, TIERS, RunResult, RunSpec, Summary, UserError, store
+from nanocl.records.ranges import did_you_mean
+from nanocl.reporting.ranking import is_sweep
+from nanocl.reporting.summaries import by_protocol, results_of, summarise
+from nanocl.reporting.tables import file_stem
+
+_NAME = re.compile(rf"(.+)-({'|'.join(TIERS)})-({'|'.join(SCENARIOS)})")
+
+
+def name_of(spec: RunSpec) -> str:
+    """The name of the board of a run, shared by all versions of its protocol."""
+    return file_stem(spec).removesuffix(f"-{spec.protocol_hash}")
+
+
+def short_names(name: str) -> set[str]:
+    """The name, and its shorter forms: the protocol alone, and with the scenario."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return {name}
+    protocol, _, scenario = match.groups()
+    return {name, protocol, f"{protocol}-{scenario}"}
+
+
+def matching(text: str, names: Iterable[str]) -> list[str]:
+    """The names that a text stands for: itself, or those of which it is a short form."""
+    names = sorted(names)
+    if text in names:
+        return [text]
+    return [name for name in names if text in short_names(name)]
+
+
+def rows_of(text: str, results_root: Path) -> list[Summary]:
+    """The rows of the board of a name, computed from the records of a results folder.
+
+    Args:
+        text: Its name or a short form, or the name with the hash of the protocol where a results
+            folder has records of several protocols of one name.
+        results_root: The results folder.
+
+    Raises:
+        UserError: No board or several boards have the name, or a record of its protocol is damaged.
+    """
+    results, problems = store.load_all(results_root)
+    boards = [rows for rows in by_protocol(summarise(results)) if not is_sweep(rows)]
+    rows = _only(text, boards, results_root)
+    folder = store.path_of(results_of(rows)[0].spec, results_root).parents[1]
+    for problem in problems:
+        if folder in problem.path.parents:
+            raise UserError(f"a record of the board is damaged: {problem}; repair or delete it")
+    return rows
+
+
+def _only(text: str, boards: Sequence[list[Summary]], results_root: Path) -> list[Summary]:
+    by_stem = {file_stem(_first(rows).spec): rows for rows in boards}
+    if not by_stem:
+        raise UserError(
+            f"no records of a board in {results_root / 'runs'}; python -m nanocl.run makes some"
+        )
+    if text in by_stem:
+        return by_stem[text]
+    names = {stem: name_of(_first(rows).spec) for stem, rows in by_stem.items()}
+    wanted = matching(text, set(names.values()))
+    stems = [stem for stem, name in names.items() if name in wanted]
+    if not stems:
+        hint = did_you_mean(text, dict.fromkeys(names.values()))
+        raise UserError(f"unknown board {text!r}{hint}")
+    if len(stems) > 1:
+        raise UserError(f"several boards are called {text!r}: {', '.join(stems)}; name one of them")
+    return by_stem[stems[0]]
+
+
+def _first(rows: Sequence[Summary]) -> RunResult:
+    return rows[0].results[0]

@@ -1,0 +1,93 @@
+"""What the numbers of a record cannot be, beyond what its schema and consistency say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from nanocl.records import Cells, RunResult
+
+ROUNDING = 1e-6  # of a count that was divided and multiplied again
+CHANCE_DEVIATIONS = 6.0
+SPREAD = 0.5  # largest standard deviation of an untrained accuracy on one experience
+COUNTED = 1e-3  # relative error of a quotient that is stored beside its parts
+
+
+def faults(result: RunResult) -> Iterator[str]:
+    """A line for everything that cannot be."""
+    if result.measure == "accuracy":
+        yield from _counts(result)
+        yield from _untrained(result)
+    yield from _cost(result)
+
+
+def _counts(result: RunResult) -> Iterator[str]:
+    """An accuracy is a number of hits over the number of test samples."""
+    if not result.experiences or result.spec.training.measured_on != "test":
+        return
+    sizes = [int(experience["test"]) for experience in result.experiences]
+    for place, row in (("initial", result.initial), *_rows(result)):
+        for j, value in enumerate(row):
+            hits = 0.0 if value is None else value * sizes[j]
+            if abs(hits - round(hits)) > ROUNDING * max(1, sizes[j]):
+                yield (
+                    f"{place} has accuracy {value} on experience {j}: {hits:.3f} hits of "
+                    f"{sizes[j]} test samples is no whole number"
+                )
+                return
+
+
+def _rows(result: RunResult) -> Iterator[tuple[str, Cells]]:
+    for i, row in enumerate(result.evaluation):
+        yield f"row {i} of the evaluation", row
+
+
+def _untrained(result: RunResult) -> Iterator[str]:
+    """A model that was never trained has the accuracy of chance, on average over experiences.
+
+    On one experience it may be anything: it often predicts one class. Weights from elsewhere and
+    experiences trained before the run are trained.
+    """
+    spec = result.spec
+    has_start = spec.stream.options.get("start") or spec.model.weights or spec.model.pretrained_on
+    chance = _chance(result)
+    if has_start or result.weights or chance is None:
+        return
+    mean = sum(result.initial) / len(result.initial)
+    bound = chance + CHANCE_DEVIATIONS * SPREAD * chance**0.5 / len(result.initial) ** 0.5
+    if mean > bound:
+        yield (
+            f"the untrained model has a mean accuracy of {mean:.3f}; chance is {chance:.3f}, "
+            f"at most {bound:.3f} is plausible"
+        )
+
+
+def _chance(result: RunResult) -> float | None:
+    """The accuracy of guessing; None where the record does not say the classes."""
+    classes: Sequence[Sequence[int]] = [entry["classes"] for entry in result.experiences]
+    if not classes or not all(classes):
+        return None
+    own = sum(1 / len(labels) for labels in classes) / len(classes)
+    if result.spec.scenario != "class":
+        return own
+    return 1 / len({label for labels in classes for label in labels})
+
+
+def _cost(result: RunResult) -> Iterator[str]:
+    """Quotients that are stored with their parts, and costs of training that took none."""
+    cost = result.cost
+    if result.status != "ok":
+        return
+    if cost.steps <= 0 or cost.train_seconds <= 0:
+        yield f"its cost is {cost.steps} steps in {cost.train_seconds:g} s of training"
+        return
+    pairs = (
+        ("seconds_per_step", cost.seconds_per_step, cost.train_seconds / cost.steps),
+        (
+            "state_bytes_per_parameter",
+            cost.state_bytes_per_parameter,
+            cost.optimizer_state_bytes / max(1, cost.parameters),
+        ),
+    )
+    for name, given, expected in pairs:
+        if abs(given - expected) > COUNTED * abs(expected):
+            yield f"its cost has {name} {given:g}, its other numbers give {expected:g}"

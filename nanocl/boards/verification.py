@@ -1,0 +1,275 @@
+"""Whether a version of a board is what its records say: `python -m nanocl.report verify`.
+
+Everything is recomputed from the records of the version. Its files must be as recomputed, byte for
+byte, and `manifest.json` must have the published identity. The newest version is also compared with
+the records in `runs/`: they are its present state. Records of older versions may have been measured
+again since.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nanocl import __version__
+from nanocl.boards import archive, changes, contents, manifest, parquet, releasing
+from nanocl.boards.released import MANIFEST, Released, versions
+from nanocl.records import RunResult, Summary, UserError, files, hash_of, plain, store
+from nanocl.records.encoding import to_record
+from nanocl.reporting.summaries import summarise
+
+PAGES = ("table.md", "table.tex")  # their layout may change with a version of nanocl
+Manifest = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the verification of a version found.
+
+    Attributes:
+        differences: A line for each difference, with what was expected; none: it is verified.
+        notes: What a reader should know that is no difference.
+    """
+
+    differences: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def verify(released: Released, results_root: Path) -> Verdict:
+    """Recompute a version of a board from its records."""
+    try:
+        given = released.manifest()
+        results = _records(released, given)
+        check = _Check(released, given, summarise(results))
+        differences = [*check.manifest(), *check.files()]
+        notes = [*check.notes()]
+        siblings = versions(released.name, results_root)
+        differences += _chain(given, siblings, released)
+    except _Damaged as error:
+        return Verdict(tuple(error.lines), ())
+    except (UserError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return Verdict((f"{MANIFEST}: {store.one_line(error)}",), ())
+    if not (results_root / "runs").is_dir():
+        notes.append(f"no {results_root / 'runs'}: verified by {archive.FILE} alone")
+        return Verdict(tuple(differences), tuple(notes))
+    replaced = [*_replaced(results, results_root)]
+    if released == siblings[-1]:
+        differences += replaced
+    elif replaced:
+        notes.append(
+            f"{len(replaced)} of its records are no longer in runs/, {archive.FILE} has them"
+        )
+    return Verdict(tuple(differences), tuple(notes))
+
+
+class _Damaged(Exception):
+    """The records of a version are not those of its manifest."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        super().__init__()
+        self.lines = lines
+
+
+def _records(released: Released, given: Manifest) -> list[RunResult]:
+    """The records of the version, if they are those of its manifest."""
+    try:
+        written = archive.read(released.folder)
+    except (OSError, ValueError) as error:
+        raise _Damaged([f"{archive.FILE}: {store.one_line(error)}"]) from error
+    results = []
+    lines = []
+    for number, record in enumerate(written, 1):
+        try:
+            results.append(store.verified(record))
+        except ValueError as error:
+            lines.append(f"{archive.FILE}, line {number}: {store.one_line(error)}")
+    wanted = {entry["path"]: entry["checksum"] for entry in given["records"]}
+    lines += _compared(wanted, results)
+    if lines:
+        raise _Damaged(lines)
+    return results
+
+
+def _compared(wanted: Mapping[str, str], results: Sequence[RunResult]) -> Iterator[str]:
+    """What differs between the records of the manifest and those of the version."""
+    sums = {manifest.path_of(run): _checksum(run) for run in results}
+    counts = Counter(map(manifest.path_of, results))
+    for path in sorted({*wanted, *sums}):
+        if path not in sums:
+            yield f"{archive.FILE}: {path} is missing or damaged, expected by the manifest"
+        elif path not in wanted:
+            yield f"{archive.FILE}: {path} is not in the manifest"
+        elif sums[path] != wanted[path]:
+            yield f"{archive.FILE}: {path} has checksum {sums[path]}, expected {wanted[path]}"
+        elif counts[path] > 1:
+            yield f"{archive.FILE}: {path} is there {counts[path]} times, expected once"
+
+
+@dataclass(frozen=True)
+class _Check:
+    """One version, and the rows that its records give."""
+
+    released: Released
+    given: Manifest
+    rows: Sequence[Summary]
+
+    def manifest(self) -> Iterator[str]:
+        """What the manifest says otherwise than the records."""
+        recipes = self._recipes()
+        sums = {learner: hash_of(recipe, 64) for learner, recipe in recipes.items()}
+        if sums != self.given["tuning"]:
+            yield f"{releasing.TUNING}: its recipes have not the hashes of the manifest"
+        made = self._made()
+        for key in sorted({*made, *self.given}):
+            if key in ("tables", "nanocl") and self.is_older:
+                continue
+            for line in changes.differing_keys(made.get(key), self.given.get(key), key):
+                yield f"{MANIFEST}: {line} (expected -> given)"
+        if self.given["board"] != self.released.name:
+            yield f"{MANIFEST}: it is of the board {self.given['board']!r}"
+        if self.given["version"] != str(self.released.version):
+            yield f"{MANIFEST}: it is of version {self.given['version']}"
+
+    def files(self) -> Iterator[str]:
+        """Which files are not as recomputed."""
+        publication = self._publication()
+        identity = manifest.identity_of(self.given)
+        given = publication.get("identity", "none")
+        if given != identity:
+            yield f"{releasing.RELEASE}: identity {given}, expected {identity}"
+        wanted = releasing.texts(self.given, self.rows, publication, self._recipes())
+        for name, text in wanted.items():
+            yield from self._file(name, text)
+        yield from self._parquet(wanted["table.csv"])
+
+    @property
+    def is_older(self) -> bool:
+        """Whether another version of nanocl made it, whose layout may differ."""
+        return bool(self.given["nanocl"] != __version__)
+
+    def notes(self) -> Iterator[str]:
+        """What could not be verified here."""
+        if self.is_older:
+            yield (
+                f"released by nanocl {self.given['nanocl']}, this is {__version__}: its numbers "
+                f"were recomputed, {', '.join(PAGES)} have the hashes of the manifest"
+            )
+        if (self.released.folder / parquet.FILE).exists() and not parquet.is_installed():
+            yield f"{parquet.FILE} was not compared: {parquet.MISSING}"
+
+    def _file(self, name: str, expected: str) -> Iterator[str]:
+        try:
+            content = files.read(self.released.folder / name, plain.READ_LIMIT)
+        except (OSError, ValueError) as error:
+            yield f"{name}: {getattr(error, 'strerror', None) or error}"
+            return
+        if self.is_older and name in self.given["tables"]:
+            yield from self._older_table(name, content, expected)
+        elif self.is_older and name == "CHANGELOG.md":
+            return
+        elif content != expected.encode():
+            yield f"{name}: {_first_difference(content, expected)}"
+
+    def _older_table(self, name: str, content: bytes, expected: str) -> Iterator[str]:
+        """A table of another version of nanocl: the numbers must be those of the records."""
+        wanted = self.given["tables"][name]
+        if manifest.sha256(content) != wanted:
+            yield f"{name}: sha256 {manifest.sha256(content)}, expected {wanted}"
+        elif name not in PAGES:
+            lines = set(expected.splitlines())
+            for line in content.decode(errors="replace").splitlines():
+                if line not in lines:
+                    yield f"{name}: the records do not give the line {line[:120]!r}"
+
+    def _parquet(self, table: str) -> Iterator[str]:
+        path = self.released.folder / parquet.FILE
+        is_compared = path.exists() and parquet.is_installed() and not self.is_older
+        if is_compared and not parquet.is_table(path, table):
+            yield f"{parquet.FILE}: its rows are not those of table.csv"
+
+    def _made(self) -> dict[str, Any]:
+        """The manifest as the records give it, with the past and the notes as they are given."""
+        given = self.given
+        changed, before, notes = given["changes"], given["previous"], given["notes"]
+        version = self.released.version
+        return manifest.make(self.rows, version, self._recipes(), changed, before, notes)
+
+    def _recipes(self) -> contents.Recipes:
+        try:
+            recipes = plain.read(self.released.folder / releasing.TUNING)
+        except (OSError, ValueError):
+            return {}
+        return recipes if isinstance(recipes, dict) else {}
+
+    def _publication(self) -> dict[str, str]:
+        try:
+            return releasing.publication_of(self.released)
+        except (OSError, ValueError):
+            return {"date": "", "url": ""}
+
+
+def _chain(given: Manifest, siblings: Sequence[Released], released: Released) -> Iterator[str]:
+    """What a version says of the one before, if that is still there."""
+    previous = given["previous"]
+    before = [one for one in siblings if one.version < released.version][-1:]
+    if not before and released.version != siblings[0].version:
+        return
+    old = before[0].manifest() if before else None
+    if old and previous:
+        identity = manifest.identity_of(old)
+        expected = {"version": old["version"], "identity": identity}
+        if previous != expected:
+            yield (
+                f"{MANIFEST}: previous is v{previous['version']} with sha256 "
+                f"{previous['identity']}, expected v{expected['version']} with {identity}"
+            )
+    if bool(old) == bool(previous) and changes.between(old, given) != given["changes"]:
+        yield f"{MANIFEST}: `changes` are not those since the version before"
+
+
+def _replaced(results: Iterable[RunResult], results_root: Path) -> Iterator[str]:
+    """Records that `runs/` does not have, or has with another content."""
+    for run in results:
+        path = store.path_of(run.spec, results_root)
+        if not path.exists():
+            yield f"{path} is missing, expected checksum {_checksum(run)}"
+            continue
+        try:
+            now = store.load(path, results_root)
+        except (OSError, ValueError) as error:
+            yield f"{path}: {store.one_line(error)}; expected checksum {_checksum(run)}"
+            continue
+        if now != run:
+            ours, theirs = to_record(run), to_record(now)
+            keys = sorted({*ours, *theirs} - {"checksum"})
+            differ = ", ".join(key for key in keys if ours.get(key) != theirs.get(key))
+            yield (
+                f"{path} was measured again: it differs in {differ}, expected checksum "
+                f"{_checksum(run)}; a release makes a new version, this record is in {archive.FILE}"
+            )
+
+
+def _checksum(run: RunResult) -> str:
+    return str(to_record(run)["checksum"])
+
+
+def _first_difference(content: bytes, expected: str) -> str:
+    """The first line that differs, as it is and as it should be."""
+    given, wanted = content.decode(errors="replace").splitlines(), expected.splitlines()
+    for number, (one, other) in enumerate(zip(given, wanted, strict=False), 1):
+        if one != other:
+            start = max(0, _common(one, other) - 20)
+            return (
+                f"line {number} has {plain.printable(one[start : start + 80])!r}, expected "
+                f"{other[start : start + 80]!r}"
+            )
+    return f"it has {len(given)} lines and {len(content)} bytes, expected {len(wanted)} lines"
+
+
+def _common(one: str, other: str) -> int:
+    """The number of equal characters that both begin with."""
+    pairs = zip(one, other, strict=False)
+    return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
