@@ -55,14 +55,15 @@ def verify(arguments: argparse.Namespace, results_root: Path) -> int:
     chosen = [one for text in arguments.names for one in released.find(text, results_root)]
     bad = 0
     for version in dict.fromkeys(chosen):
-        verdict = verification.verify(version, results_root)
+        verdict = verification.verify(version, results_root, arguments.identity or "")
         for line in verdict.differences:
             print(plain.printable(f"{version}: {line}"), file=sys.stderr)
         for line in verdict.notes:
             print(plain.printable(f"{version}: note: {line}"), file=sys.stderr)
         if verdict.differences:
             bad += 1
-            print(f"{version} differs in {len(verdict.differences)} places")
+            count = len(verdict.differences)
+            print(f"{version} has {count} difference{'' if count == 1 else 's'}")
         else:
             print(f"{version} verified: sha256 {manifest.identity_of(version.manifest())}")
     return 1 if bad else 0

@@ -11,12 +11,14 @@ import io
 import json
 import math
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from nanocl import __version__
 from nanocl.boards import contents, names
 from nanocl.records import RunResult, RunSpec, Summary, hash_of
+from nanocl.records.consistency import LARGEST
 from nanocl.reporting import metrics, statistics
 from nanocl.reporting.columns import Column
 from nanocl.reporting.ranking import score_of
@@ -169,7 +171,7 @@ def _eee_row(row: Summary) -> dict[str, Any]:
     return {
         "schema_version": EEE_VERSION,
         "evaluation_id": f"{board}/nanocl/{_safe(learner)}/{hash_of(digests)}",
-        "retrieved_timestamp": "0",  # no time is part of a record; the same records, the same file
+        "retrieved_timestamp": str(int(time.time())),  # of the export: a record has no time
         "source_metadata": {
             "source_name": f"nanocl board {board}",
             "source_type": "evaluation_run",
@@ -210,13 +212,14 @@ def _eee_results(row: Summary, board: str) -> Iterator[dict[str, Any]]:
 
 def _metric_config(column: Column, measure: str) -> dict[str, Any]:
     low, high = column.bounds(measure)
-    config: dict[str, Any] = {
+    return {
         "evaluation_description": f"{_metric_name(column, measure)}: {column.definition}",
         "lower_is_better": _is_lower_better(column, measure),
+        "score_type": "continuous",
+        # the format wants two numbers: those that a record may have, where there is no bound
+        "min_score": max(low, -LARGEST),
+        "max_score": min(high, LARGEST),
     }
-    if math.isfinite(low) and math.isfinite(high):  # the schema wants both for `continuous`
-        config |= {"score_type": "continuous", "min_score": low, "max_score": high}
-    return config
 
 
 def _uncertainty(values: Sequence[float], bounds: tuple[float, float]) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def take(path: Path, results_root: Path, name: str = "", measure: str = "") -> t
     Raises:
         UserError: The file cannot be read or is neither, or another result has the name.
     """
-    entry, words = _entry(path, name, measure or "accuracy")
+    entry, words = _entry(path, name, measure)
     stored = results_root / "foreign" / f"{_safe(entry['name'])}.json"
     text = to_text(sealed({"schema": SCHEMA, "digest": "", **entry}))
     if stored.exists() and stored.read_bytes() != text.encode():
@@ -91,12 +91,18 @@ def _entry(path: Path, name: str, measure: str) -> tuple[dict[str, Any], str]:
     try:
         if isinstance(value, dict) and "train_info" in value:
             return _peft(value, name or path.stem)
-        return _matrix(value, name or path.stem, measure)
+        return _matrix(value, name or path.stem, measure or _measure(value))
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UserError(
             f"{str(path)!r} is neither a result of PEFT's method comparison nor an evaluation "
             f"matrix: {store.one_line(error)}"
         ) from error
+
+
+def _measure(value: Any) -> str:
+    """What a matrix says of itself, as the records of nanocl do; else accuracy."""
+    is_loss = isinstance(value, dict) and value.get("measure") == "loss"
+    return "loss" if is_loss else "accuracy"
 
 
 def _cells(text: str) -> list[list[float | None]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nanocl.records import SCENARIOS, TIERS, RunResult, RunSpec, Summary, UserError, store
 from nanocl.records.ranges import did_you_mean
+from nanocl.records.store import Problem
 from nanocl.reporting.ranking import is_sweep
 from nanocl.reporting.summaries import by_protocol, results_of, summarise
 from nanocl.reporting.tables import file_stem
@@ -48,7 +49,7 @@ def rows_of(text: str, results_root: Path) -> list[Summary]:
     Raises:
         UserError: No board or several boards have the name, or a record of its protocol is damaged.
     """
-    results, problems = store.load_all(results_root)
+    results, problems = _records(text, results_root)
     boards = [rows for rows in by_protocol(summarise(results)) if not is_sweep(rows)]
     rows = _only(text, boards, results_root)
     folder = store.path_of(results_of(rows)[0].spec, results_root).parents[1]
@@ -56,6 +57,19 @@ def rows_of(text: str, results_root: Path) -> list[Summary]:
         if folder in problem.path.parents:
             raise UserError(f"a record of the board is damaged: {problem}; repair or delete it")
     return rows
+
+
+def _records(text: str, results_root: Path) -> tuple[list[RunResult], list[Problem]]:
+    """The records of the protocols that the name may begin with; without such, all."""
+    folders = [
+        folder
+        for folder in sorted((results_root / "runs").glob("*"))
+        if text == folder.name or text.startswith(f"{folder.name}-")
+    ]
+    if not folders:
+        return store.load_all(results_root)
+    loaded = [store.load_folder(folder, results_root) for folder in folders]
+    return [run for runs, _ in loaded for run in runs], [one for _, bad in loaded for one in bad]
 
 
 def _only(text: str, boards: Sequence[list[Summary]], results_root: Path) -> list[Summary]:

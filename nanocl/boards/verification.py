@@ -8,17 +8,15 @@ again since.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nanocl import __version__
-from nanocl.boards import archive, changes, contents, manifest, parquet, releasing
+from nanocl.boards import agreement, archive, changes, contents, manifest, parquet, releasing
 from nanocl.boards.released import MANIFEST, Released, versions
 from nanocl.records import RunResult, Summary, UserError, files, hash_of, plain, store
-from nanocl.records.encoding import to_record
 from nanocl.reporting.summaries import summarise
 
 PAGES = ("table.md", "table.tex")  # their layout may change with a version of nanocl
@@ -38,16 +36,22 @@ class Verdict:
     notes: tuple[str, ...]
 
 
-def verify(released: Released, results_root: Path) -> Verdict:
-    """Recompute a version of a board from its records."""
+def verify(released: Released, results_root: Path, identity: str = "") -> Verdict:
+    """Recompute a version of a board from its records.
+
+    Args:
+        released: The version.
+        results_root: The results folder that it is in.
+        identity: The identity by which it was cited, if known.
+    """
     try:
         given = released.manifest()
         results = _records(released, given)
         check = _Check(released, given, summarise(results))
-        differences = [*check.manifest(), *check.files()]
-        notes = [*check.notes()]
         siblings = versions(released.name, results_root)
-        differences += _chain(given, siblings, released)
+        differences = [*check.manifest(), *check.files(), *_chain(given, siblings, released)]
+        differences += check.identity(identity)
+        notes = [*check.notes(), *_missing_past(given, siblings)]
     except _Damaged as error:
         return Verdict(tuple(error.lines), ())
     except (UserError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -55,7 +59,10 @@ def verify(released: Released, results_root: Path) -> Verdict:
     if not (results_root / "runs").is_dir():
         notes.append(f"no {results_root / 'runs'}: verified by {archive.FILE} alone")
         return Verdict(tuple(differences), tuple(notes))
-    replaced = [*_replaced(results, results_root)]
+    replaced = [
+        *agreement.replaced(results, results_root),
+        *agreement.doubled(results, results_root),
+    ]
     if released == siblings[-1]:
         differences += replaced
     elif replaced:
@@ -87,25 +94,10 @@ def _records(released: Released, given: Manifest) -> list[RunResult]:
         except ValueError as error:
             lines.append(f"{archive.FILE}, line {number}: {store.one_line(error)}")
     wanted = {entry["path"]: entry["checksum"] for entry in given["records"]}
-    lines += _compared(wanted, results)
+    lines += agreement.with_manifest(wanted, results)
     if lines:
         raise _Damaged(lines)
     return results
-
-
-def _compared(wanted: Mapping[str, str], results: Sequence[RunResult]) -> Iterator[str]:
-    """What differs between the records of the manifest and those of the version."""
-    sums = {manifest.path_of(run): _checksum(run) for run in results}
-    counts = Counter(map(manifest.path_of, results))
-    for path in sorted({*wanted, *sums}):
-        if path not in sums:
-            yield f"{archive.FILE}: {path} is missing or damaged, expected by the manifest"
-        elif path not in wanted:
-            yield f"{archive.FILE}: {path} is not in the manifest"
-        elif sums[path] != wanted[path]:
-            yield f"{archive.FILE}: {path} has checksum {sums[path]}, expected {wanted[path]}"
-        elif counts[path] > 1:
-            yield f"{archive.FILE}: {path} is there {counts[path]} times, expected once"
 
 
 @dataclass(frozen=True)
@@ -144,6 +136,15 @@ class _Check:
         for name, text in wanted.items():
             yield from self._file(name, text)
         yield from self._parquet(wanted["table.csv"])
+        for path in sorted(self.released.folder.iterdir()):
+            if path.name not in {*wanted, archive.FILE, parquet.FILE}:
+                yield f"{path.name}: no file of a version"
+
+    def identity(self, cited: str) -> Iterator[str]:
+        """Whether it is the version that was cited."""
+        identity = manifest.identity_of(self.given)
+        if cited and identity != cited:
+            yield f"{MANIFEST}: sha256 {identity}, expected {cited} as cited"
 
     @property
     def is_older(self) -> bool:
@@ -214,46 +215,26 @@ class _Check:
 def _chain(given: Manifest, siblings: Sequence[Released], released: Released) -> Iterator[str]:
     """What a version says of the one before, if that is still there."""
     previous = given["previous"]
-    before = [one for one in siblings if one.version < released.version][-1:]
-    if not before and released.version != siblings[0].version:
+    if not previous:
+        if siblings[0].version < released.version:
+            yield f"{MANIFEST}: `previous` is missing, expected v{siblings[0].version} or newer"
+        elif changes.between(None, given) != given["changes"]:
+            yield f"{MANIFEST}: `changes` are not those of a first version"
         return
-    old = before[0].manifest() if before else None
-    if old and previous:
-        identity = manifest.identity_of(old)
-        expected = {"version": old["version"], "identity": identity}
-        if previous != expected:
-            yield (
-                f"{MANIFEST}: previous is v{previous['version']} with sha256 "
-                f"{previous['identity']}, expected v{expected['version']} with {identity}"
-            )
-    if bool(old) == bool(previous) and changes.between(old, given) != given["changes"]:
-        yield f"{MANIFEST}: `changes` are not those since the version before"
+    for before in siblings:
+        if str(before.version) == previous["version"]:
+            old = before.manifest()
+            identity = manifest.identity_of(old)
+            if previous["identity"] != identity:
+                yield f"{MANIFEST}: previous has sha256 {previous['identity']}, expected {identity}"
+            if changes.between(old, given) != given["changes"]:
+                yield f"{MANIFEST}: `changes` are not those since {before}"
 
 
-def _replaced(results: Iterable[RunResult], results_root: Path) -> Iterator[str]:
-    """Records that `runs/` does not have, or has with another content."""
-    for run in results:
-        path = store.path_of(run.spec, results_root)
-        if not path.exists():
-            yield f"{path} is missing, expected checksum {_checksum(run)}"
-            continue
-        try:
-            now = store.load(path, results_root)
-        except (OSError, ValueError) as error:
-            yield f"{path}: {store.one_line(error)}; expected checksum {_checksum(run)}"
-            continue
-        if now != run:
-            ours, theirs = to_record(run), to_record(now)
-            keys = sorted({*ours, *theirs} - {"checksum"})
-            differ = ", ".join(key for key in keys if ours.get(key) != theirs.get(key))
-            yield (
-                f"{path} was measured again: it differs in {differ}, expected checksum "
-                f"{_checksum(run)}; a release makes a new version, this record is in {archive.FILE}"
-            )
-
-
-def _checksum(run: RunResult) -> str:
-    return str(to_record(run)["checksum"])
+def _missing_past(given: Manifest, siblings: Sequence[Released]) -> Iterator[str]:
+    previous = given["previous"]
+    if previous and previous["version"] not in {str(one.version) for one in siblings}:
+        yield f"v{previous['version']} is not here, so the changes since then were not compared"
 
 
 def _first_difference(content: bytes, expected: str) -> str:

@@ -52,6 +52,7 @@ _TAKEN_BY = {
     "notes": ("release",),
     "date": ("release",),
     "url": ("release",),
+    "identity": ("verify",),
     "rerun": ("check",),
     "output": ("export",),
     "name": ("import",),
@@ -132,6 +133,9 @@ def _add_options_of_boards(p: argparse.ArgumentParser) -> None:
         "--date", metavar="YYYY-MM-DD", help="release: day of publication, for citations"
     )
     group.add_argument("--url", help="release: where it is published, for citations")
+    group.add_argument(
+        "--identity", metavar="SHA256", help="verify: the hash by which the version was cited"
+    )
     group.add_argument(
         "--rerun", action="store_true", help="check: measure the cheapest record again here"
     )

@@ -57,9 +57,14 @@ def save(result: RunResult, results_root: Path) -> Path:
 
 def load_all(results_root: Path) -> tuple[list[RunResult], list[Problem]]:
     """All records of a results folder in the order of their paths, and those that were skipped."""
+    return load_folder(Path(results_root) / "runs", results_root)
+
+
+def load_folder(folder: Path, results_root: Path) -> tuple[list[RunResult], list[Problem]]:
+    """As `load_all`, for a folder within the results folder."""
     results = []
     problems = []
-    for path in sorted((Path(results_root) / "runs").glob("**/*.json")):
+    for path in sorted(folder.glob("**/*.json")):
         try:
             results.append(load(path, results_root))
         except (ValueError, OSError) as error:

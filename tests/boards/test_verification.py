@@ -1,0 +1,237 @@
+"""`verify` must fail on every way in which a version can differ from its records."""
+
+import json
+import lzma
+from pathlib import Path
+
+import made_boards
+import pytest
+from making import a_result, a_spec, shifted
+
+from nanocl import report
+from nanocl.boards import archive, manifest, releasing, verification
+from nanocl.boards.released import boards, find
+from nanocl.records import store
+from nanocl.records.encoding import sealed, to_record
+
+RESULTS = Path(__file__).resolve().parents[2] / "results"
+
+
+@pytest.fixture
+def root(version):
+    return version.folder.parents[2]
+
+
+def differences(version, root, **values):
+    return verification.verify(version, root, **values).differences
+
+
+def test_what_was_just_released_verifies(version, root):
+    assert verification.verify(version, root) == verification.Verdict((), ())
+
+
+def test_one_changed_digit_in_a_record_is_found(version, root):
+    path = made_boards.record(root)
+    path.write_text(path.read_text().replace("0.65", "0.66", 1))
+    (line,) = differences(version, root)
+    assert str(path) in line and "checksum" in line and "expected" in line
+
+
+def test_a_removed_record_is_found(version, root):
+    path = made_boards.record(root)
+    path.unlink()
+    (line,) = differences(version, root)
+    assert f"{path} is missing, expected checksum" in line
+
+
+def test_other_numbers_under_the_same_digest_are_found_though_their_checksum_is_right(
+    version, root
+):
+    path = made_boards.record(root)
+    values = json.loads(path.read_text())["evaluation"]
+    values[-1][0] += 0.01
+    made_boards.change(path, evaluation=values)
+    (line,) = differences(version, root)
+    assert f"{path} was measured again: it differs in evaluation" in line
+    assert archive.FILE in line
+
+
+def test_a_second_record_of_the_same_run_is_found_wherever_it_lies(version, root):
+    path = made_boards.record(root)
+    other = path.parent.parent / "sgd" / "copy.json"
+    other.write_bytes(path.read_bytes())
+    made_boards.change(other, initial=[0.5, 0.5, 0.5])
+    (line,) = differences(version, root)
+    assert f"{other} is another record of the run of {path}" in line
+
+
+@pytest.mark.parametrize(
+    "name", ["table.md", "table.tex", "table.csv", "CHANGELOG.md", "CITATION.cff", "croissant.json"]
+)
+def test_a_hand_edited_file_is_found_with_its_line(version, root, name):
+    path = version.folder / name
+    lines = path.read_text().splitlines(keepends=True)
+    lines[5 % len(lines)] = lines[5 % len(lines)].rstrip("\n") + "x\n"
+    path.write_text("".join(lines))
+    (line,) = differences(version, root)
+    assert line.startswith(f"{name}: line {1 + 5 % len(lines)} has") and "expected" in line
+
+
+@pytest.mark.parametrize("name", ["table.md", "tuning.json", ".zenodo.json", archive.FILE])
+def test_a_removed_file_is_found(version, root, name):
+    (version.folder / name).unlink()
+    assert any(line.startswith(f"{name}: ") for line in differences(version, root))
+
+
+def test_a_file_that_is_no_part_of_a_version_is_found(version, root):
+    (version.folder / "more.md").write_text("see also")
+    assert differences(version, root) == ("more.md: no file of a version",)
+
+
+def edit(version, /, **values):
+    """Edit the manifest, and the identity with it, as a forger would."""
+    edited = {**version.manifest(), **values}
+    (version.folder / "manifest.json").write_text(manifest.text_of(edited))
+    path = version.folder / releasing.RELEASE
+    identity = {**json.loads(path.read_text()), "identity": manifest.identity_of(edited)}
+    path.write_text(json.dumps(identity, indent=1, sort_keys=True) + "\n")
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"version": "1.1"}, "version: 1.0 -> 1.1"),
+        ({"board": "split-mnist-cpu-task"}, "board: split-digits-cpu-class -> split-mnist"),
+        ({"learners": ["adam"]}, "learners: ['adam', 'adamw', 'sgd'] -> ['adam']"),
+        ({"environments": []}, "environments:"),
+        ({"measure": "loss"}, "measure: accuracy -> loss"),
+        ({"tuning": {"adam": "0" * 64}}, "tuning.adam: none -> 000"),
+        ({"extra": 1}, "extra: none -> 1"),
+        ({"records": []}, "is not in the manifest"),
+        ({"tables": {}}, "tables.table.md:"),
+        ({"previous": {"version": "0.9", "identity": ""}}, "CHANGELOG.md:"),
+        ({"changes": {"protocol": []}}, "manifest.json:"),
+        ({"schema": "nanocl-board/2"}, "is not a manifest of the format nanocl-board/1"),
+    ],
+)
+def test_a_hand_edited_manifest_is_found_though_its_identity_fits(version, root, values, words):
+    edit(version, **values)
+    lines = differences(version, root)
+    assert any(words in line for line in lines), lines
+
+
+def test_an_edited_setting_of_the_statistics_is_found(version, root):
+    edit(version, statistics={**version.manifest()["statistics"], "confidence": 0.9})
+    assert "manifest.json: statistics.confidence: 0.95 -> 0.9 (expected -> given)" in differences(
+        version, root
+    )
+
+
+def test_an_edited_protocol_is_found(version, root):
+    edit(version, protocol={**version.manifest()["protocol"], "tier": "paper"})
+    assert any("protocol.tier: cpu -> paper" in line for line in differences(version, root))
+
+
+def test_a_wrong_identity_is_found(version, root):
+    path = version.folder / releasing.RELEASE
+    right = json.loads(path.read_text())["identity"]
+    path.write_text(path.read_text().replace(right, "0" * 64))
+    lines = differences(version, root)
+    assert f"release.json: identity {'0' * 64}, expected {right}" in lines
+
+
+def test_a_manifest_that_is_written_otherwise_is_found(version, root):
+    path = version.folder / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text())))
+    assert any(line.startswith("manifest.json: line 1") for line in differences(version, root))
+
+
+def test_another_version_than_the_cited_one_is_found(version, root):
+    identity = manifest.identity_of(version.manifest())
+    assert differences(version, root, identity=identity) == ()
+    (line,) = differences(version, root, identity="f" * 64)
+    assert f"sha256 {identity}, expected {'f' * 64} as cited" in line
+
+
+def repack(version, change):
+    """Replace the version's own records by those that `change` returns."""
+    records = [to_record(run) for run in archive.results(version.folder)]
+    text = "".join(json.dumps(record) + "\n" for record in change(records))
+    (version.folder / archive.FILE).write_bytes(lzma.compress(text.encode()))
+
+
+def other_numbers(records):
+    first, *others = records
+    return [sealed({**first, "initial": [0.3, 0.3, 0.3]}), *others]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda records: records[1:], "is missing or damaged, expected by the manifest"),
+        (lambda records: [*records, records[0]], "is there 2 times"),
+        (lambda records: [{**records[0], "initial": [1, 1, 1]}, *records[1:]], "line 1:"),
+        (other_numbers, "has checksum"),
+        (lambda records: ["{", *records], "line 1:"),
+    ],
+)
+def test_changed_records_of_the_version_itself_are_found(version, root, change, words):
+    repack(version, change)
+    lines = differences(version, root)
+    assert any(words in line for line in lines), lines
+
+
+def test_later_records_do_not_touch_a_version(version, root, lwf):
+    store.save(lwf, root)
+    store.save(a_result(a_spec("sgd", 9), shifted(-0.05)), root)
+    assert differences(version, root) == ()
+
+
+def test_an_older_version_verifies_after_its_records_were_measured_again(version, root):
+    for learner in made_boards.LEARNERS:
+        store.save(a_result(a_spec(learner, 0), shifted(-0.07)), root)
+    assert len(differences(version, root)) == 3
+    newer = made_boards.released(root)
+    assert str(newer.version) == "1.1"
+    verdict = verification.verify(version, root)
+    assert (
+        verdict.differences == () and "3 of its records are no longer in runs/" in verdict.notes[0]
+    )
+    assert differences(newer, root) == ()
+
+
+def test_an_edited_older_version_breaks_the_chain_of_the_newer_one(version, root, lwf):
+    store.save(lwf, root)
+    newer = made_boards.released(root)
+    edit(version, notes="the best board")
+    assert any("previous has sha256" in line for line in differences(newer, root))
+
+
+def test_a_version_alone_is_verified_from_its_own_records(version, tmp_path, root):
+    alone = tmp_path / "download"
+    (alone / "boards").mkdir(parents=True)
+    (root / "boards" / version.name).rename(alone / "boards" / version.name)
+    (there,) = find("all", alone)
+    verdict = verification.verify(there, alone)
+    assert verdict.differences == () and "records.jsonl.xz alone" in verdict.notes[0]
+    repack(there, other_numbers)
+    assert differences(there, alone)
+
+
+def test_another_version_of_nanocl_verifies_numbers_and_hashes(version, root, monkeypatch):
+    monkeypatch.setattr(verification, "__version__", "9.9")
+    monkeypatch.setattr(manifest, "__version__", "9.9")
+    verdict = verification.verify(version, root)
+    assert verdict.differences == () and "released by nanocl 0.1.0, this is 9.9" in verdict.notes[0]
+    for name, words in (("table.csv", "expected"), ("table.md", "sha256")):
+        path = version.folder / name
+        content = path.read_text()
+        path.write_text(content.replace("9", "8", 1))
+        assert any(words in line and name in line for line in differences(version, root))
+        path.write_text(content)
+
+
+@pytest.mark.skipif(not boards(RESULTS), reason="no board was released yet")
+def test_every_committed_version_verifies(capsys):
+    code = report.main(["verify", "all", "--results", str(RESULTS)])
+    assert code == 0, capsys.readouterr().err
