@@ -172,6 +172,8 @@ def check(arguments: argparse.Namespace) -> None:
     _check_names(command, len(arguments.names))
     if arguments.date and not _is_date(arguments.date):
         raise UserError(f"--date must be a day as YYYY-MM-DD, got {arguments.date!r}")
+    if arguments.identity and not re.fullmatch(r"[0-9a-f]{64}", arguments.identity):
+        raise UserError(f"--identity must be 64 hex digits, got {arguments.identity!r}")
 
 
 def _check_names(command: str, count: int) -> None:
