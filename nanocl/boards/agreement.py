@@ -6,20 +6,20 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from nanocl.boards import archive, manifest
+from nanocl.boards import archive
 from nanocl.records import RunResult, plain, store
 from nanocl.records.encoding import to_record
 
 
-def with_manifest(wanted: Mapping[str, str], results: Sequence[RunResult]) -> Iterator[str]:
+def with_manifest(wanted: Mapping[str, str], given: Sequence[tuple[str, str]]) -> Iterator[str]:
     """What differs between the records of the manifest and those of the version.
 
     Args:
         wanted: Path to checksum, by the manifest.
-        results: The records of the version.
+        given: Path and checksum of each record of the version.
     """
-    sums = {manifest.path_of(run): _checksum(run) for run in results}
-    counts = Counter(map(manifest.path_of, results))
+    sums = dict(given)
+    counts = Counter(path for path, _ in given)
     for path in sorted({*wanted, *sums}):
         if path not in sums:
             yield f"{archive.FILE}: {path} is missing or damaged, expected by the manifest"

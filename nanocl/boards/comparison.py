@@ -158,7 +158,8 @@ def _line(first: Summary, second: Summary, column: Column) -> tuple[str, ...]:
     if not seeds:
         return ()
     unit, measure = column.unit, measure_of(first)
-    means = [statistics.mean([values[seed] for seed in seeds]) for values in (ours, theirs)]
+    first_mean = statistics.mean([ours[seed] for seed in seeds])
+    second_mean = statistics.mean([theirs[seed] for seed in seeds])
     differences = statistics.paired(ours, theirs)
     low, high = column.bounds(measure)
     p = "-"
@@ -166,7 +167,8 @@ def _line(first: Summary, second: Summary, column: Column) -> tuple[str, ...]:
         p = f"{statistics.sign_flip_p_value(differences):.3g}"
     total = len({*ours, *theirs})
     return (
-        *(formats.number(mean, unit, measure) for mean in means),
+        formats.number(first_mean, unit, measure),
+        formats.number(second_mean, unit, measure),
         formats.mean_and_interval(differences, unit, measure, (low - high, high - low)),
         p,
         f"{len(seeds)} paired" + (f" of {total}" if total > len(seeds) else ""),

@@ -71,12 +71,14 @@ def pages(summaries: Sequence[Summary], results_root: Path) -> dict[Path, str]:
         UserError: A stored result is damaged.
     """
     entries = [_read(path) for path in sorted((results_root / "foreign").glob("*.json"))]
-    matrices = [entry for entry in entries if entry["kind"] == "matrix"]
+    by_kind: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for entry in entries:
+        by_kind.setdefault((entry["kind"], entry["measure"]), []).append(entry)
     tables = [
-        _matrix_table(measure, [entry for entry in matrices if entry["measure"] == measure])
-        for measure in ("accuracy", "loss")
+        _matrix_table("accuracy", by_kind.get(("matrix", "accuracy"), [])),
+        _matrix_table("loss", by_kind.get(("matrix", "loss"), [])),
+        _peft_table(by_kind.get(("peft", "accuracy"), [])),
     ]
-    tables.append(_peft_table([entry for entry in entries if entry["kind"] == "peft"]))
     shown = [formats.markdown(table) for table in tables if table.rows]
     return {results_root / PAGE: "\n".join([INTRODUCTION, *shown])} if shown else {}
 
@@ -131,7 +133,7 @@ def _matrix(value: Any, name: str, measure: str) -> tuple[dict[str, Any], str]:
     count = len(rows)
     if not 1 <= count <= MOST_EXPERIENCES or any(len(row) != count for row in rows):
         raise ValueError(f"a matrix has as many columns as rows, 1 to {MOST_EXPERIENCES}")
-    cells = [[_number(cell) for cell in row] for row in rows]
+    cells = [list(map(_number, row)) for row in rows]
     for i, row in enumerate(cells):
         if None in row[: i + 1] and (i == count - 1 or row[i] is None):
             raise ValueError(f"row {i} must have a number on its diagonal, the last row everywhere")

@@ -32,6 +32,7 @@ def content_of(rows: Sequence[Summary]) -> dict[str, Any]:
 
 def make(
     rows: Sequence[Summary],
+    content: Mapping[str, Any],
     version: Version,
     recipes: contents.Recipes,
     changes: Mapping[str, Any],
@@ -42,6 +43,7 @@ def make(
 
     Args:
         rows: The rows of the board.
+        content: Their `content_of`.
         version: Its version.
         recipes: Learner to the baseline that it was tuned by.
         changes: What is new, see `nanocl.boards.changes`.
@@ -56,7 +58,7 @@ def make(
         "version": str(version),
         "previous": previous,
         "nanocl": __version__,
-        **content_of(rows),
+        **content,
         "measure": rows[0].results[0].measure,
         "learners": [contents.label(row) for row in rows],
         "tuning": {learner: hash_of(recipe, 64) for learner, recipe in recipes.items()},

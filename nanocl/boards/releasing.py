@@ -61,7 +61,7 @@ def release(
     previous = {"version": old["version"], "identity": manifest.identity_of(old)} if old else None
     version = changes.next_version(old, new)
     recipes = contents.recipes_of(rows)
-    made = manifest.make(rows, version, recipes, changes.between(old, new), previous, notes)
+    made = manifest.make(rows, new, version, recipes, changes.between(old, new), previous, notes)
     released = Released(name, version, folder_of(name, version, results_root))
     wanted = texts(made, rows, {"date": date, "url": url}, recipes)
     _write(released, wanted, rows, results_root)

@@ -88,13 +88,15 @@ def _records(released: Released, given: Manifest) -> list[RunResult]:
         raise _Damaged([f"{archive.FILE}: {store.one_line(error)}"]) from error
     results = []
     lines = []
+    sums: list[tuple[str, str]] = []
     for number, record in enumerate(written, 1):
         try:
             results.append(store.verified(record))
+            sums.append((manifest.path_of(results[-1]), record["checksum"]))
         except ValueError as error:
             lines.append(f"{archive.FILE}, line {number}: {store.one_line(error)}")
     wanted = {entry["path"]: entry["checksum"] for entry in given["records"]}
-    lines += agreement.with_manifest(wanted, results)
+    lines += agreement.with_manifest(wanted, sums)
     if lines:
         raise _Damaged(lines)
     return results
@@ -195,8 +197,8 @@ class _Check:
         """The manifest as the records give it, with the past and the notes as they are given."""
         given = self.given
         changed, before, notes = given["changes"], given["previous"], given["notes"]
-        version = self.released.version
-        return manifest.make(self.rows, version, self._recipes(), changed, before, notes)
+        content, version = manifest.content_of(self.rows), self.released.version
+        return manifest.make(self.rows, content, version, self._recipes(), changed, before, notes)
 
     def _recipes(self) -> contents.Recipes:
         try:

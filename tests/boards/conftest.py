@@ -15,9 +15,13 @@ def filled(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def published(filled, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("published") / "results"
-    shutil.copytree(filled, folder)
+def few(tmp_path_factory):
+    return made_boards.fill(tmp_path_factory.mktemp("few"), seeds=range(2))
+
+
+@pytest.fixture(scope="session")
+def published(few, tmp_path_factory):
+    folder = shutil.copytree(few, tmp_path_factory.mktemp("published") / "results")
     made_boards.released(folder, date="2026-11-27")
     return folder
 
@@ -26,6 +30,12 @@ def published(filled, tmp_path_factory):
 def root(filled, tmp_path):
     """Records without a release."""
     return shutil.copytree(filled, tmp_path / "results")
+
+
+@pytest.fixture
+def small_root(few, tmp_path):
+    """As `root`, with two seeds."""
+    return shutil.copytree(few, tmp_path / "few")
 
 
 @pytest.fixture

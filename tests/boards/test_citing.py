@@ -49,4 +49,4 @@ def test_the_zenodo_file_has_what_a_deposit_of_a_data_set_requires(publication):
 
 def test_the_abstract_counts_what_is_in_the_board(publication):
     assert publication.abstract.startswith("3 learners of the protocol split-digits")
-    assert "6 seeds: 18 records" in publication.abstract
+    assert "2 seeds: 6 records" in publication.abstract

@@ -46,4 +46,4 @@ def test_mlcroissant_reads_the_records(version):
     mlcroissant = pytest.importorskip("mlcroissant", reason="mlcroissant is not installed")
     records = mlcroissant.Dataset(version.folder / "croissant.json").records("metrics")
     first = next(iter(records))
-    assert first["metrics/protocol"] == b"split-digits" and first["metrics/n"] == 6
+    assert first["metrics/protocol"] == b"split-digits" and first["metrics/n"] == 2

@@ -11,11 +11,10 @@ from nanocl.reporting.summaries import summarise
 
 
 def made(rows):
-    return manifest.make(rows, Version(1, 0), {}, {}, None)
+    return manifest.make(rows, manifest.content_of(rows), Version(1, 0), {}, {}, None)
 
 
-def test_the_identity_is_the_sum_of_the_file_as_any_tool_computes_it(root):
-    version = made_boards.released(root)
+def test_the_identity_is_the_sum_of_the_file_as_any_tool_computes_it(version):
     content = (version.folder / "manifest.json").read_bytes()
     assert manifest.identity_of(version.manifest()) == hashlib.sha256(content).hexdigest()
 
