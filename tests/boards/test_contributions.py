@@ -60,6 +60,14 @@ def test_a_record_that_is_none_is_found(path, tmp_path):
     assert "not JSON" in faults(path, tmp_path)[0]
 
 
+def test_impossible_numbers_are_found_though_the_checksum_is_right(path, tmp_path):
+    values = json.loads(path.read_text())["evaluation"]
+    values[-1][0] = 0.123456
+    made_boards.change(path, evaluation=values)
+    (line,) = faults(path, tmp_path)
+    assert "is no whole number" in line
+
+
 def test_an_unknown_protocol_is_answered_by_the_nearest(path, tmp_path):
     resent(path, protocol="split-digit")
     assert "did you mean 'split-digits'" in faults(path, tmp_path)[0]

@@ -2,6 +2,7 @@
 
 import json
 import lzma
+import shutil
 from pathlib import Path
 
 import made_boards
@@ -9,10 +10,11 @@ import pytest
 from making import a_result, a_spec, shifted
 
 from nanocl import report
-from nanocl.boards import archive, manifest, releasing, verification
+from nanocl.boards import archive, manifest, parquet, releasing, verification
 from nanocl.boards.released import boards, find
 from nanocl.records import store
 from nanocl.records.encoding import sealed, to_record
+from nanocl.reporting.summaries import summarise
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
 
@@ -207,6 +209,64 @@ def test_an_edited_older_version_breaks_the_chain_of_the_newer_one(version, root
     assert any("previous has sha256" in line for line in differences(newer, root))
 
 
+def forge(version, **values):
+    """Edit the manifest with everything that is computed from it."""
+    edit(version, **values)
+    given = version.manifest()
+    rows = summarise(archive.results(version.folder))
+    publication = releasing.publication_of(version)
+    for name, text in releasing.texts(given, rows, publication, {}).items():
+        (version.folder / name).write_text(text)
+
+
+def test_a_forged_history_is_found_in_each_version(version, root, lwf):
+    store.save(lwf, root)
+    newer = made_boards.released(root)
+    changes = newer.manifest()["changes"]
+    forge(newer, changes={**changes, "learners_added": []})
+    assert differences(newer, root) == (
+        "manifest.json: `changes` are not those since split-digits-cpu-class@v1.0",
+    )
+    forge(newer, changes=changes, previous=None)
+    assert differences(newer, root) == (
+        "manifest.json: `previous` is missing, expected v1.0 or newer",
+    )
+    forge(version, changes={**changes, "learners_added": ["sgd"]})
+    assert differences(version, root) == (
+        "manifest.json: `changes` are not those of a first version",
+    )
+
+
+def test_without_the_version_before_the_changes_are_not_compared_and_that_is_said(
+    version, root, lwf
+):
+    store.save(lwf, root)
+    newer = made_boards.released(root)
+    shutil.rmtree(version.folder)
+    verdict = verification.verify(newer, root)
+    assert verdict.differences == () and "v1.0 is not here" in verdict.notes[0]
+
+
+def test_a_version_in_the_folder_of_another_board_is_found(version, root):
+    folder = root / "boards" / "split-mnist-cpu-task"
+    version.folder.parent.rename(folder)
+    (moved,) = find("split-mnist-cpu-task", root)
+    assert differences(moved, root) == (
+        "manifest.json: it is of the board 'split-digits-cpu-class'",
+    )
+
+
+def test_a_parquet_file_with_other_rows_is_found(version, root, monkeypatch):
+    (version.folder / parquet.FILE).write_bytes(b"PAR1")
+    monkeypatch.setattr(parquet, "is_installed", lambda: True)
+    monkeypatch.setattr(parquet, "is_table", lambda path, text: path.read_bytes() == b"PAR1")
+    assert differences(version, root) == ()
+    (version.folder / parquet.FILE).write_bytes(b"PAR2")
+    assert differences(version, root) == ("table.parquet: its rows are not those of table.csv",)
+    monkeypatch.setattr(parquet, "is_installed", lambda: False)
+    assert "was not compared" in verification.verify(version, root).notes[0]
+
+
 def test_a_version_alone_is_verified_from_its_own_records(version, tmp_path, root):
     alone = tmp_path / "download"
     (alone / "boards").mkdir(parents=True)
@@ -229,6 +289,13 @@ def test_another_version_of_nanocl_verifies_numbers_and_hashes(version, root, mo
         path.write_text(content.replace("9", "8", 1))
         assert any(words in line and name in line for line in differences(version, root))
         path.write_text(content)
+    # a table that was edited together with its hash
+    path = version.folder / "table.csv"
+    path.write_text(content := path.read_text().replace("0.7", "0.8", 1))
+    tables = {**version.manifest()["tables"], "table.csv": manifest.sha256(content.encode())}
+    edit(version, tables=tables)
+    lines = differences(version, root)
+    assert any("table.csv: the records do not give the line" in line for line in lines)
 
 
 @pytest.mark.skipif(not boards(RESULTS), reason="no board was released yet")
