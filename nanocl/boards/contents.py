@@ -18,6 +18,7 @@ from nanocl.reporting import (
     pairs,
     statistics,
 )
+from nanocl.reporting.formats import Table
 from nanocl.reporting.ranking import rank
 from nanocl.reporting.summaries import results_of
 
@@ -38,8 +39,37 @@ def tables(rows: Sequence[Summary], recipes: Recipes) -> dict[str, str]:
     return {
         "table.md": inert.page(page),
         "table.csv": comma_separated.write(rows, metrics.KINDS, ()),
-        "table.tex": formats.latex(replace(table, title="Leaderboard")),
+        "table.tex": formats.latex(_for_print(table)),
     }
+
+
+def _for_print(table: Table) -> Table:
+    """The table for a page of paper: options become numbered notes, outcomes of tests go."""
+    strategy = table.header.index("strategy")
+    options = table.header.index("options") if "options" in table.header else None
+    marks: dict[str, str] = {}
+    rows = []
+    for row in table.rows:
+        cells = list(row)
+        if options is not None and row[options]:
+            mark = marks.setdefault(row[options], f"[{len(marks) + 1}]")
+            cells[strategy] = f"{row[strategy]} {mark}"
+        rows.append(cells)
+    kept = [i for i, name in enumerate(table.header) if name not in ("options", "note")]
+    bold = (table.bold[0], kept.index(table.bold[1])) if table.bold else None
+    return replace(
+        table,
+        title="Leaderboard",
+        header=tuple(table.header[i] for i in kept),
+        rows=tuple(_chosen(cells, kept) for cells in rows),
+        below=(*(f"{mark} {text}" for text, mark in marks.items()), *table.below),
+        names=table.names - (options is not None),
+        bold=bold,
+    )
+
+
+def _chosen(cells: Sequence[str], kept: Sequence[int]) -> tuple[str, ...]:
+    return tuple(cells[i] for i in kept)
 
 
 def board_statistics(rows: Sequence[Summary]) -> dict[str, Any]:

@@ -87,6 +87,13 @@ def test_the_latex_table_has_balanced_environments_and_escaped_text():
     assert {len(re.findall(r"(?<!\\)&", line)) for line in lines} == {columns - 1}
 
 
+def test_options_are_numbered_notes_in_print():
+    rows = summarise([a_result(a_spec(name, 0, lr=0.5)) for name in ("sgd", "lwf")])
+    text = contents.tables(rows, {})["table.tex"]
+    assert "sgd [1] &" in text and "lwf [1] &" in text and text.count("[1] lr=0.5") == 1
+    assert " options &" not in text and " note " not in text
+
+
 @pytest.mark.skipif(
     not (shutil.which("pdflatex") or shutil.which("tectonic")),
     reason="needs pdflatex or tectonic",
