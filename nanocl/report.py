@@ -157,7 +157,7 @@ def _merge(folders: Sequence[Path], results_root: Path) -> int:
 
 
 def _cite(names: Sequence[str], results: Sequence[RunResult], results_root: Path) -> int:
-    boards = [name for name in names if released.is_released(name, results_root)]
+    boards = [name for name in names if released.is_board(name, results_root)]
     for name in boards:
         print(commands.cite(name, results_root), end="")
     names = [name for name in names if name not in boards]

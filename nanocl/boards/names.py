@@ -30,6 +30,11 @@ def short_names(name: str) -> set[str]:
     return {name, protocol, f"{protocol}-{scenario}"}
 
 
+def is_full(text: str) -> bool:
+    """Whether a text has the form of a whole name."""
+    return _NAME.fullmatch(text) is not None
+
+
 def matching(text: str, names: Iterable[str]) -> list[str]:
     """The names that a text stands for: itself, or those of which it is a short form."""
     names = sorted(names)

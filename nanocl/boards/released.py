@@ -115,9 +115,10 @@ def latest(text: str, results_root: Path) -> Released:
     return find(text, results_root)[-1]
 
 
-def is_released(text: str, results_root: Path) -> bool:
-    """Whether `NAME[@VERSION]` names a released board."""
-    return bool(names.matching(text.partition("@")[0], boards(results_root)))
+def is_board(text: str, results_root: Path) -> bool:
+    """Whether `NAME[@VERSION]` names a released board, or has the form of one."""
+    is_known = bool(names.matching(text.partition("@")[0], boards(results_root)))
+    return is_known or "@" in text or names.is_full(text)
 
 
 def _board(text: str, results_root: Path) -> str:

@@ -116,6 +116,8 @@ def test_parquet_without_pyarrow_is_one_line(call, root, monkeypatch):
         (["check", "no.json"], "'no.json' is missing"),
         (["compare", f"{NAME}:adam", f"{NAME}:nanodam"], "did you mean 'adam'"),
         (["cite", "split-digits@v9.9"], "no version"),
+        (["cite", "split-digit-cpu-class"], "did you mean 'split-digits-cpu-class'"),
+        (["cite", "split-digit@v1.0"], "did you mean 'split-digits-cpu-class'"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(call, published_root, argv, words):
