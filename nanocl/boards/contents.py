@@ -23,6 +23,8 @@ from nanocl.reporting.ranking import rank
 from nanocl.reporting.summaries import results_of
 
 DIGITS = 6  # of computed statistics: the last bits differ between builds of numpy and scipy
+# columns that a table on paper does not have; its notes and table.csv say the rest
+LEFT_OUT = ("options", "seeds", "vs best", "CPU s", "note")
 Recipes = Mapping[str, Mapping[str, Any]]
 
 
@@ -44,27 +46,27 @@ def tables(rows: Sequence[Summary], recipes: Recipes) -> dict[str, str]:
 
 
 def _for_print(table: Table) -> Table:
-    """The table for a page of paper: options become numbered notes, outcomes of tests go."""
+    """The table for a page of paper: few columns; options and reasons become notes."""
     strategy = table.header.index("strategy")
-    options = table.header.index("options") if "options" in table.header else None
-    marks: dict[str, str] = {}
+    cells = [dict(zip(table.header, row, strict=True)) for row in table.rows]
+    options = list(dict.fromkeys(filter(None, (row.get("options", "") for row in cells))))
+    marks = {text: f"[{number}]" for number, text in enumerate(options, 1)}
+    notes = [f"{mark} {text}" for text, mark in marks.items()]
     rows = []
-    for row in table.rows:
-        cells = list(row)
-        if options is not None and row[options]:
-            mark = marks.setdefault(row[options], f"[{len(marks) + 1}]")
-            cells[strategy] = f"{row[strategy]} {mark}"
-        rows.append(cells)
-    kept = [i for i, name in enumerate(table.header) if name not in ("options", "note")]
-    bold = (table.bold[0], kept.index(table.bold[1])) if table.bold else None
+    for row, values in zip(table.rows, cells, strict=True):
+        name = f"{row[strategy]} {marks.get(values.get('options', ''), '')}".strip()
+        rows.append((*row[:strategy], name, *row[strategy + 1 :]))
+        if "not ranked" in values["note"]:
+            notes.append(f"{name}: {values['note']}")
+    kept = [i for i, name in enumerate(table.header) if not name.startswith(LEFT_OUT)]
     return replace(
         table,
         title="Leaderboard",
-        header=tuple(table.header[i] for i in kept),
-        rows=tuple(_chosen(cells, kept) for cells in rows),
-        below=(*(f"{mark} {text}" for text, mark in marks.items()), *table.below),
-        names=table.names - (options is not None),
-        bold=bold,
+        header=_chosen(table.header, kept),
+        rows=tuple(_chosen(row, kept) for row in rows),
+        below=(*notes, *table.below),
+        names=strategy + 1,
+        bold=(table.bold[0], kept.index(table.bold[1])) if table.bold else None,
     )
 
 

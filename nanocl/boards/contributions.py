@@ -87,8 +87,9 @@ def _protocol(spec: RunSpec, present: Sequence[RunResult]) -> Iterator[str]:
         )
         return
     yield from _data(spec, present)
-    yield from _seed(spec, expected)
-    yield from _options(spec, expected, present)
+    on_board = [run.spec for run in present if run.spec.protocol_hash == spec.protocol_hash]
+    yield from _seed(spec, [*expected, *on_board])
+    yield from _options(spec, [*expected, *on_board])
 
 
 def _expected(spec: RunSpec) -> list[RunSpec]:
@@ -117,25 +118,18 @@ def _data(spec: RunSpec, present: Sequence[RunResult]) -> Iterator[str]:
         yield f"data fingerprint {spec.data}, the records of the board have {', '.join(known)}"
 
 
-def _seed(spec: RunSpec, expected: Sequence[RunSpec]) -> Iterator[str]:
-    seeds = sorted({run.seed for run in expected})
+def _seed(spec: RunSpec, runs: Sequence[RunSpec]) -> Iterator[str]:
+    """Tuning seeds, for example, are never reported."""
+    seeds = sorted({run.seed for run in runs})
     if spec.seed not in seeds:
         yield f"seed {spec.seed} is none of the board's, {seeds[0]} to {seeds[-1]}"
 
 
-def _options(
-    spec: RunSpec, expected: Sequence[RunSpec], present: Sequence[RunResult]
-) -> Iterator[str]:
+def _options(spec: RunSpec, runs: Sequence[RunSpec]) -> Iterator[str]:
     """What differs from every row of its strategy."""
     if _has_user_plugin(spec):
         return
-    rows = [run.strategy for run in expected if run.strategy_name == spec.strategy_name]
-    rows += [
-        run.spec.strategy
-        for run in present
-        if run.spec.protocol_hash == spec.protocol_hash
-        and run.spec.strategy_name == spec.strategy_name
-    ]
+    rows = [run.strategy for run in runs if run.strategy_name == spec.strategy_name]
     differences = [_differing_options(row, spec.strategy) for row in rows]
     if differences and all(differences):
         fewest = min(differences, key=len)

@@ -94,6 +94,12 @@ def test_options_are_numbered_notes_in_print():
     assert " options &" not in text and " note " not in text
 
 
+def test_the_reason_why_a_row_is_not_ranked_is_a_note_in_print():
+    runs = [a_result(a_spec(name, seed)) for name in ("sgd", "joint") for seed in range(2)]
+    text = contents.tables(summarise(runs), {})["table.tex"]
+    assert r"joint: upper bound, not ranked\par" in text
+
+
 @pytest.mark.skipif(
     not (shutil.which("pdflatex") or shutil.which("tectonic")),
     reason="needs pdflatex or tectonic",

@@ -1,13 +1,14 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import made_boards
 import pytest
 
 from nanocl.boards import contributions
-from nanocl.records import RunSpec, UserError
+from nanocl.records import RunSpec, UserError, plain, store
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
 
@@ -84,6 +85,14 @@ def test_another_protocol_under_the_same_name_is_found_key_by_key(path, tmp_path
 def test_a_seed_that_is_not_reported_is_found(path, tmp_path):
     resent(path, seed=1000)
     assert "seed 1000 is none of the board's, 0 to" in faults(path, tmp_path)[0]
+
+
+def test_a_seed_that_the_board_has_beyond_its_protocol_may_join(path, tmp_path):
+    spec = RunSpec.from_dict(spec_of(path))
+    others = replace(store.verified(plain.read(path)), spec=replace(spec, seed=7))
+    store.save(others, tmp_path / "results")
+    resent(path, seed=7)
+    assert faults(path, tmp_path / "results") == ()
 
 
 def test_options_of_no_row_are_found_with_those_of_the_nearest(path, tmp_path):
