@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import lzma
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from making import a_result, a_spec, shifted
 
-from nanocl.boards import releasing
+from nanocl.boards import archive, manifest, releasing
 from nanocl.boards.released import Released
 from nanocl.records import store
-from nanocl.records.encoding import sealed, to_text
+from nanocl.records.encoding import sealed, to_record, to_text
+from nanocl.reporting.summaries import summarise
 
 NAME = "split-digits-cpu-class"
 LEARNERS = {"sgd": 0.0, "adam": 0.04, "adamw": 0.08}
@@ -40,3 +43,35 @@ def record(root: Path, learner: str = "adam", seed: int = 0) -> Path:
 def change(path: Path, **values: Any) -> None:
     """Change keys of a record and seal it again, as a forger would."""
     path.write_text(to_text(sealed({**json.loads(path.read_text()), **values})))
+
+
+def edit(version: Released, /, **values: Any) -> None:
+    """Edit the manifest, and the identity with it, as a forger would."""
+    edited = {**version.manifest(), **values}
+    (version.folder / "manifest.json").write_text(manifest.text_of(edited))
+    path = version.folder / releasing.RELEASE
+    identity = {**json.loads(path.read_text()), "identity": manifest.identity_of(edited)}
+    path.write_text(json.dumps(identity, indent=1, sort_keys=True) + "\n")
+
+
+def repack(version: Released, change: Callable[[list[Any]], list[Any]]) -> None:
+    """Replace the version's own records by those that `change` returns."""
+    records = [to_record(run) for run in archive.results(version.folder)]
+    text = "".join(json.dumps(record) + "\n" for record in change(records))
+    (version.folder / archive.FILE).write_bytes(lzma.compress(text.encode()))
+
+
+def other_numbers(records: list[Any]) -> list[Any]:
+    """The first record has other numbers and the right checksum."""
+    first, *others = records
+    return [sealed({**first, "initial": [0.3, 0.3, 0.3]}), *others]
+
+
+def forge(version: Released, /, **values: Any) -> None:
+    """Edit the manifest with everything that is computed from it."""
+    edit(version, **values)
+    given = version.manifest()
+    rows = summarise(archive.results(version.folder))
+    publication = releasing.publication_of(version)
+    for name, text in releasing.texts(given, rows, publication, {}).items():
+        (version.folder / name).write_text(text)

@@ -48,9 +48,9 @@ class Released:
         try:
             values = plain.read(path)
         except (OSError, ValueError) as error:
-            raise UserError(f"{self}: {path} cannot be read: {store.one_line(error)}") from error
+            raise UserError(f"{self}: {MANIFEST}: {store.one_line(error)}") from error
         if not isinstance(values, dict) or values.get("schema") != SCHEMA:
-            raise UserError(f"{self}: {path} is not a manifest of the format {SCHEMA}")
+            raise UserError(f"{self}: {MANIFEST} does not have the format {SCHEMA}")
         return values
 
 

@@ -1,8 +1,6 @@
 """`verify` must fail on every way in which a version can differ from its records."""
 
 import json
-import lzma
-import shutil
 from pathlib import Path
 
 import made_boards
@@ -13,8 +11,6 @@ from nanocl import report
 from nanocl.boards import archive, manifest, parquet, releasing, verification
 from nanocl.boards.released import boards, find
 from nanocl.records import store
-from nanocl.records.encoding import sealed, to_record
-from nanocl.reporting.summaries import summarise
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
 
@@ -90,50 +86,6 @@ def test_a_file_that_is_no_part_of_a_version_is_found(version, root):
     assert differences(version, root) == ("more.md: no file of a version",)
 
 
-def edit(version, /, **values):
-    """Edit the manifest, and the identity with it, as a forger would."""
-    edited = {**version.manifest(), **values}
-    (version.folder / "manifest.json").write_text(manifest.text_of(edited))
-    path = version.folder / releasing.RELEASE
-    identity = {**json.loads(path.read_text()), "identity": manifest.identity_of(edited)}
-    path.write_text(json.dumps(identity, indent=1, sort_keys=True) + "\n")
-
-
-@pytest.mark.parametrize(
-    ("values", "words"),
-    [
-        ({"version": "1.1"}, "version: 1.0 -> 1.1"),
-        ({"board": "split-mnist-cpu-task"}, "board: split-digits-cpu-class -> split-mnist"),
-        ({"learners": ["adam"]}, "learners: ['adam', 'adamw', 'sgd'] -> ['adam']"),
-        ({"environments": []}, "environments:"),
-        ({"measure": "loss"}, "measure: accuracy -> loss"),
-        ({"tuning": {"adam": "0" * 64}}, "tuning.adam: none -> 000"),
-        ({"extra": 1}, "extra: none -> 1"),
-        ({"records": []}, "is not in the manifest"),
-        ({"tables": {}}, "tables.table.md:"),
-        ({"previous": {"version": "0.9", "identity": ""}}, "CHANGELOG.md:"),
-        ({"changes": {"protocol": []}}, "manifest.json:"),
-        ({"schema": "nanocl-board/2"}, "is not a manifest of the format nanocl-board/1"),
-    ],
-)
-def test_a_hand_edited_manifest_is_found_though_its_identity_fits(version, root, values, words):
-    edit(version, **values)
-    lines = differences(version, root)
-    assert any(words in line for line in lines), lines
-
-
-def test_an_edited_setting_of_the_statistics_is_found(version, root):
-    edit(version, statistics={**version.manifest()["statistics"], "confidence": 0.9})
-    assert "manifest.json: statistics.confidence: 0.95 -> 0.9 (expected -> given)" in differences(
-        version, root
-    )
-
-
-def test_an_edited_protocol_is_found(version, root):
-    edit(version, protocol={**version.manifest()["protocol"], "tier": "paper"})
-    assert any("protocol.tier: cpu -> paper" in line for line in differences(version, root))
-
-
 def test_a_wrong_identity_is_found(version, root):
     path = version.folder / releasing.RELEASE
     right = json.loads(path.read_text())["identity"]
@@ -153,34 +105,6 @@ def test_another_version_than_the_cited_one_is_found(version, root):
     assert differences(version, root, identity=identity) == ()
     (line,) = differences(version, root, identity="f" * 64)
     assert f"sha256 {identity}, expected {'f' * 64} as cited" in line
-
-
-def repack(version, change):
-    """Replace the version's own records by those that `change` returns."""
-    records = [to_record(run) for run in archive.results(version.folder)]
-    text = "".join(json.dumps(record) + "\n" for record in change(records))
-    (version.folder / archive.FILE).write_bytes(lzma.compress(text.encode()))
-
-
-def other_numbers(records):
-    first, *others = records
-    return [sealed({**first, "initial": [0.3, 0.3, 0.3]}), *others]
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        (lambda records: records[1:], "is missing or damaged, expected by the manifest"),
-        (lambda records: [*records, records[0]], "is there 2 times"),
-        (lambda records: [{**records[0], "initial": [1, 1, 1]}, *records[1:]], "line 1:"),
-        (other_numbers, "has checksum"),
-        (lambda records: ["{", *records], "line 1:"),
-    ],
-)
-def test_changed_records_of_the_version_itself_are_found(version, root, change, words):
-    repack(version, change)
-    lines = differences(version, root)
-    assert any(words in line for line in lines), lines
 
 
 def test_later_records_do_not_touch_a_version(version, root, lwf):
@@ -205,46 +129,8 @@ def test_an_older_version_verifies_after_its_records_were_measured_again(version
 def test_an_edited_older_version_breaks_the_chain_of_the_newer_one(version, root, lwf):
     store.save(lwf, root)
     newer = made_boards.released(root)
-    edit(version, notes="the best board")
+    made_boards.edit(version, notes="the best board")
     assert any("previous has sha256" in line for line in differences(newer, root))
-
-
-def forge(version, **values):
-    """Edit the manifest with everything that is computed from it."""
-    edit(version, **values)
-    given = version.manifest()
-    rows = summarise(archive.results(version.folder))
-    publication = releasing.publication_of(version)
-    for name, text in releasing.texts(given, rows, publication, {}).items():
-        (version.folder / name).write_text(text)
-
-
-def test_a_forged_history_is_found_in_each_version(version, root, lwf):
-    store.save(lwf, root)
-    newer = made_boards.released(root)
-    changes = newer.manifest()["changes"]
-    forge(newer, changes={**changes, "learners_added": []})
-    assert differences(newer, root) == (
-        "manifest.json: `changes` are not those since split-digits-cpu-class@v1.0",
-    )
-    forge(newer, changes=changes, previous=None)
-    assert differences(newer, root) == (
-        "manifest.json: `previous` is missing, expected v1.0 or newer",
-    )
-    forge(version, changes={**changes, "learners_added": ["sgd"]})
-    assert differences(version, root) == (
-        "manifest.json: `changes` are not those of a first version",
-    )
-
-
-def test_without_the_version_before_the_changes_are_not_compared_and_that_is_said(
-    version, root, lwf
-):
-    store.save(lwf, root)
-    newer = made_boards.released(root)
-    shutil.rmtree(version.folder)
-    verdict = verification.verify(newer, root)
-    assert verdict.differences == () and "v1.0 is not here" in verdict.notes[0]
 
 
 def test_a_version_in_the_folder_of_another_board_is_found(version, root):
@@ -274,7 +160,7 @@ def test_a_version_alone_is_verified_from_its_own_records(version, tmp_path, roo
     (there,) = find("all", alone)
     verdict = verification.verify(there, alone)
     assert verdict.differences == () and "records.jsonl.xz alone" in verdict.notes[0]
-    repack(there, other_numbers)
+    made_boards.repack(there, made_boards.other_numbers)
     assert differences(there, alone)
 
 
@@ -293,7 +179,7 @@ def test_another_version_of_nanocl_verifies_numbers_and_hashes(version, root, mo
     path = version.folder / "table.csv"
     path.write_text(content := path.read_text().replace("0.7", "0.8", 1))
     tables = {**version.manifest()["tables"], "table.csv": manifest.sha256(content.encode())}
-    edit(version, tables=tables)
+    made_boards.edit(version, tables=tables)
     lines = differences(version, root)
     assert any("table.csv: the records do not give the line" in line for line in lines)
 
