@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from nanocl.boards import (
     archive,
@@ -43,11 +44,24 @@ def release(arguments: argparse.Namespace, results_root: Path) -> int:
         return 0
     print(f"released {done.released} in {done.released.folder}")
     print(f"sha256 {done.identity}")
+    untold = without_recipe(done.released.manifest())
+    if untold:
+        print(f"nanocl: no recipe in baselines/ fits {', '.join(untold)}", file=sys.stderr)
     if not parquet.is_installed():
         print(f"nanocl: no {parquet.FILE}: {parquet.MISSING}", file=sys.stderr)
     if not arguments.date:
         print("nanocl: without --date the citation has no year", file=sys.stderr)
     return 0
+
+
+def without_recipe(given: Mapping[str, Any]) -> list[str]:
+    """The tuned learners of a manifest whose recipe was not found."""
+    learners = {
+        entry["learner"]
+        for entry in given["records"]
+        if entry["options_from"] == "tuned" and entry["learner"] not in given["tuning"]
+    }
+    return sorted(learners)
 
 
 def verify(arguments: argparse.Namespace, results_root: Path) -> int:

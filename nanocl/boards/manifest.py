@@ -58,6 +58,7 @@ def make(
         "version": str(version),
         "previous": previous,
         "nanocl": __version__,
+        "layout": contents.LAYOUT,
         **content,
         "measure": rows[0].results[0].measure,
         "learners": [contents.label(row) for row in rows],

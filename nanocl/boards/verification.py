@@ -19,7 +19,9 @@ from nanocl.boards.released import MANIFEST, Released, versions
 from nanocl.records import RunResult, Summary, UserError, files, plain, store
 from nanocl.reporting.summaries import summarise
 
-PAGES = ("table.md", "table.tex")  # their layout may change with a version of nanocl
+# what looks different with another layout: pages, and metadata that contain the identity
+PAGES = ("table.md", "table.tex", "CHANGELOG.md")
+METADATA = ("CITATION.cff", ".zenodo.json", "croissant.json")
 Manifest = Mapping[str, Any]
 
 
@@ -114,10 +116,12 @@ class _Check:
         """What the manifest says otherwise than the records."""
         made = self._made()
         for key in sorted({*made, *self.given}):
-            if key in ("tables", "nanocl") and self.is_older:
+            if key in ("tables", "nanocl", "layout") and self.has_other_layout:
                 continue
             for line in changes.differing_keys(made.get(key), self.given.get(key), key):
-                yield f"{MANIFEST}: {line} (expected -> given)"
+                is_new = line.endswith(" -> none")  # in the manifests of this version
+                if not (is_new and self.has_other_layout):
+                    yield f"{MANIFEST}: {line} (expected -> given)"
         if self.given["board"] != self.released.name:
             yield f"{MANIFEST}: it is of the board {self.given['board']!r}"
 
@@ -143,16 +147,18 @@ class _Check:
             yield f"{MANIFEST}: sha256 {identity}, expected {cited} as cited"
 
     @property
-    def is_older(self) -> bool:
-        """Whether another version of nanocl made it, whose layout may differ."""
-        return bool(self.given["nanocl"] != __version__)
+    def has_other_layout(self) -> bool:
+        """Whether nanocl makes other pages of the same records now."""
+        made_by = self.given["nanocl"], self.given.get("layout")
+        return made_by != (__version__, contents.LAYOUT)
 
     def notes(self) -> Iterator[str]:
         """What could not be verified here."""
-        if self.is_older:
+        if self.has_other_layout:
             yield (
-                f"released by nanocl {self.given['nanocl']}, this is {__version__}: its numbers "
-                f"were recomputed, {', '.join(PAGES)} have the hashes of the manifest"
+                f"released by nanocl {self.given['nanocl']} with layout {self.given.get('layout')},"
+                f" this is {__version__} with layout {contents.LAYOUT}: every number was "
+                "recomputed, the pages have the hashes of the manifest"
             )
         if (self.released.folder / parquet.FILE).exists() and not parquet.is_installed():
             yield f"{parquet.FILE} was not compared: {parquet.MISSING}"
@@ -163,15 +169,18 @@ class _Check:
         except (OSError, ValueError) as error:
             yield f"{name}: {getattr(error, 'strerror', None) or error}"
             return
-        if self.is_older and name in self.given["tables"]:
-            yield from self._older_table(name, content, expected)
-        elif self.is_older and name == "CHANGELOG.md":
+        if self.has_other_layout and name in self.given["tables"]:
+            yield from self._other_table(name, content, expected)
+        elif self.has_other_layout and name in METADATA:
+            if manifest.identity_of(self.given).encode() not in content:
+                yield f"{name}: it does not contain the identity"
+        elif self.has_other_layout and name in PAGES:
             return
         elif content != expected.encode():
             yield f"{name}: {_first_difference(content, expected)}"
 
-    def _older_table(self, name: str, content: bytes, expected: str) -> Iterator[str]:
-        """A table of another version of nanocl: the numbers must be those of the records."""
+    def _other_table(self, name: str, content: bytes, expected: str) -> Iterator[str]:
+        """A table of another layout: the numbers must be those of the records."""
         wanted = self.given["tables"][name]
         if manifest.sha256(content) != wanted:
             yield f"{name}: sha256 {manifest.sha256(content)}, expected {wanted}"
@@ -183,7 +192,7 @@ class _Check:
 
     def _parquet(self, table: str) -> Iterator[str]:
         path = self.released.folder / parquet.FILE
-        is_compared = path.exists() and parquet.is_installed() and not self.is_older
+        is_compared = path.exists() and parquet.is_installed() and not self.has_other_layout
         if is_compared and not parquet.is_table(path, table):
             yield f"{parquet.FILE}: its rows are not those of table.csv"
 

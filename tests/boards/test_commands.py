@@ -2,9 +2,11 @@
 
 import made_boards
 import pytest
+from making import a_result, a_spec
 
 from nanocl import report
 from nanocl.boards import parquet
+from nanocl.records import store
 
 NAME = made_boards.NAME
 
@@ -40,6 +42,12 @@ def test_release_prints_the_folder_and_the_identity_and_then_that_nothing_change
     assert "without --date the citation has no year" in err
     code, out, _ = call("release", "split-digits", root=root)
     assert code == 0 and out == f"{NAME}@v1.0 is unchanged: no new version; {second}\n"
+
+
+def test_a_tuned_learner_without_a_recipe_is_named(call, root):
+    store.save(a_result(a_spec("lwf", 0, options_from="tuned")), root)
+    code, _, err = call("release", NAME, root=root)
+    assert code == 0 and "no recipe in baselines/ fits lwf\n" in err
 
 
 def test_verify_prints_the_identity_or_a_line_for_each_difference(call, published_root):
@@ -135,7 +143,6 @@ def test_a_place_that_cannot_be_written_is_one_line(call, root, tmp_path):
 
 def test_rerun_measures_the_cheapest_good_record_again(call, root, monkeypatch, tmp_path):
     from nanocl.boards import contributions, rerun
-    from nanocl.records import store
 
     results, _ = store.load_all(root)
     findings = [contributions.Finding(tmp_path / "a.json", (), run) for run in results[:2]]

@@ -8,9 +8,10 @@ import pytest
 from making import a_result, a_spec, shifted
 
 from nanocl import report
-from nanocl.boards import archive, manifest, parquet, releasing, verification
+from nanocl.boards import archive, citing, contents, manifest, parquet, releasing, verification
 from nanocl.boards.released import boards, find
 from nanocl.records import store
+from nanocl.reporting import leaderboard
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
 
@@ -164,15 +165,32 @@ def test_a_version_alone_is_verified_from_its_own_records(version, tmp_path, roo
     assert differences(there, alone)
 
 
-def test_another_version_of_nanocl_verifies_numbers_and_hashes(version, root, monkeypatch):
+def a_later_version(monkeypatch):
     monkeypatch.setattr(verification, "__version__", "9.9")
     monkeypatch.setattr(manifest, "__version__", "9.9")
+
+
+def a_later_layout(monkeypatch):
+    """Another sentence in the pages, another key in the manifest, other metadata."""
+    monkeypatch.setattr(contents, "LAYOUT", 9)
+    monkeypatch.setattr(leaderboard, "RULE", "Best first.\n")
+    made = contents.board_statistics
+    monkeypatch.setattr(contents, "board_statistics", lambda rows: made(rows) | {"new": 1})
+    monkeypatch.setattr(citing, "KEYWORDS", ("boards",))
+
+
+@pytest.mark.parametrize("later", [a_later_version, a_later_layout])
+def test_a_later_nanocl_verifies_numbers_and_hashes(version, root, monkeypatch, later):
+    later(monkeypatch)
     verdict = verification.verify(version, root)
-    assert verdict.differences == () and "released by nanocl 0.1.0, this is 9.9" in verdict.notes[0]
-    for name, words in (("table.csv", "expected"), ("table.md", "sha256")):
+    assert verdict.differences == () and "every number was recomputed" in verdict.notes[0]
+    places = (("table.csv", "expected"), ("table.md", "sha256"), ("CITATION.cff", "identity"))
+    for name, words in places:
         path = version.folder / name
         content = path.read_text()
-        path.write_text(content.replace("9", "8", 1))
+        given = version.manifest()
+        digit = manifest.identity_of(given) if name == "CITATION.cff" else "9"
+        path.write_text(content.replace(digit, "8", 1))
         assert any(words in line and name in line for line in differences(version, root))
         path.write_text(content)
     # a table that was edited together with its hash
@@ -187,4 +205,4 @@ def test_another_version_of_nanocl_verifies_numbers_and_hashes(version, root, mo
 @pytest.mark.skipif(not boards(RESULTS), reason="no board was released yet")
 def test_every_committed_version_verifies(capsys):
     code = report.main(["verify", "all", "--results", str(RESULTS)])
-    assert code == 0, capsys.readouterr().err
+    assert code == 0, f"{capsys.readouterr().err}changed how pages look? see contents.LAYOUT"

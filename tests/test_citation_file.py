@@ -1,0 +1,16 @@
+"""CITATION.cff says what the package is."""
+
+from pathlib import Path
+
+import pytest
+
+from nanocl import __version__
+
+yaml = pytest.importorskip("yaml", reason="PyYAML reads the CITATION.cff")
+FILE = Path(__file__).parents[1] / "CITATION.cff"
+
+
+def test_the_citation_file_has_what_the_format_requires_and_the_version_of_the_package():
+    values = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    assert {"cff-version", "message", "title", "authors", "abstract", "license"} <= set(values)
+    assert values["version"] == __version__ and values["type"] == "software"
