@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from nanocl.boards import changes, plausibility
-from nanocl.plugins.catalogue import INSTALLED
-from nanocl.protocols import suite
+from nanocl.boards import changes, defined, plausibility
 from nanocl.protocols.protocol import protocols
-from nanocl.protocols.request import Request
 from nanocl.records import Part, RunResult, RunSpec, UserError, plain, store
 from nanocl.records.ranges import did_you_mean
 from nanocl.reporting.summaries import as_text
@@ -78,7 +75,7 @@ def _protocol(spec: RunSpec, present: Sequence[RunResult]) -> Iterator[str]:
     except UserError as error:
         yield f"the protocol {spec.protocol} does not fit: {store.one_line(error)}"
         return
-    protocol = replace(expected[0], data=spec.data, model=_same_weights(expected[0], spec))
+    protocol = defined.like(expected[0], spec)
     lines = changes.differing_keys(protocol.shared_identity(), spec.shared_identity())
     if lines:
         yield (
@@ -94,17 +91,10 @@ def _protocol(spec: RunSpec, present: Sequence[RunResult]) -> Iterator[str]:
 
 def _expected(spec: RunSpec) -> list[RunSpec]:
     """Every run of the protocol, and that of the strategy of this record where it has none."""
-    request = Request(spec.protocol, tier=spec.tier, scenario=spec.scenario)
-    runs = suite.specs(request, INSTALLED)
+    runs = defined.runs(spec)
     if any(run.strategy_name == spec.strategy_name for run in runs) or _has_user_plugin(spec):
         return runs
-    return [*runs, *suite.specs(replace(request, strategies=(spec.strategy_name,)), INSTALLED)]
-
-
-def _same_weights(expected: RunSpec, spec: RunSpec) -> Part:
-    """The model of the protocol; fingerprints of weights and data are known only with the files."""
-    model = spec.model
-    return replace(expected.model, weights=model.weights, pretrained_on=model.pretrained_on)
+    return [*runs, *defined.runs(spec, (spec.strategy_name,))]
 
 
 def _data(spec: RunSpec, present: Sequence[RunResult]) -> Iterator[str]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from nanocl.boards import defined
 from nanocl.records import SCENARIOS, TIERS, RunResult, RunSpec, Summary, UserError, store
 from nanocl.records.ranges import did_you_mean
 from nanocl.records.store import Problem
@@ -47,16 +48,20 @@ def rows_of(text: str, results_root: Path) -> list[Summary]:
     """The rows of the board of a name, computed from the records of a results folder.
 
     Args:
-        text: Its name or a short form, or the name with the hash of the protocol where a results
-            folder has records of several protocols of one name.
+        text: Its name or a short form. Where there are records of several protocols of the name,
+            it stands for the present one; the name with the hash of a protocol stands for any.
         results_root: The results folder.
 
     Raises:
         UserError: No board or several boards have the name, or a record of its protocol is damaged.
     """
     results, problems = _records(text, results_root)
-    boards = [rows for rows in by_protocol(summarise(results)) if not is_sweep(rows)]
-    rows = _only(text, boards, results_root)
+    rows = _only(text, by_protocol(summarise(results)), results_root)
+    if is_sweep(rows):
+        raise UserError(
+            f"{name_of(_first(rows).spec)} is a sweep, whose best point would be chosen on test "
+            "data: it is not ranked and no board"
+        )
     folder = store.path_of(results_of(rows)[0].spec, results_root).parents[1]
     for problem in problems:
         if folder in problem.path.parents:
@@ -91,6 +96,8 @@ def _only(text: str, boards: Sequence[list[Summary]], results_root: Path) -> lis
     if not stems:
         hint = did_you_mean(text, dict.fromkeys(names.values()))
         raise UserError(f"unknown board {text!r}{hint}")
+    if len(wanted) == 1 and len(stems) > 1:  # of several protocols of one name the present one
+        stems = [stem for stem in stems if defined.is_current(_first(by_stem[stem]).spec)] or stems
     if len(stems) > 1:
         raise UserError(f"several boards are called {text!r}: {', '.join(stems)}; name one of them")
     return by_stem[stems[0]]

@@ -1,8 +1,12 @@
+from dataclasses import replace
+
 import made_boards
 import pytest
+import small_runs
 from making import a_result, a_spec
 
 from nanocl.boards import names
+from nanocl.protocols.pinning import pin
 from nanocl.records import UserError, store
 from nanocl.reporting.tables import file_stem
 
@@ -34,6 +38,17 @@ def test_a_name_of_several_protocols_is_refused_with_all_of_them(root):
     assert len(names.rows_of(file_stem(other), root)) == 1
 
 
+def test_of_several_protocols_of_one_name_the_present_one_is_meant(tmp_path):
+    (spec,) = pin([small_runs.spec("sgd")], None)
+    other = replace(spec, training=replace(spec.training, epochs=9))
+    for run in (spec, other):
+        store.save(a_result(run), tmp_path)
+    (row,) = names.rows_of("split-digits", tmp_path)
+    assert row.protocol_hash == spec.protocol_hash
+    (row,) = names.rows_of(file_stem(other), tmp_path)
+    assert row.protocol_hash == other.protocol_hash
+
+
 def test_a_board_with_a_damaged_record_is_refused_with_its_path(root):
     path = made_boards.record(root)
     path.write_text(path.read_text().replace("0.7", "0.8", 1))
@@ -48,5 +63,5 @@ def test_without_records_the_error_says_what_makes_some(tmp_path):
 
 def test_a_sweep_is_no_board(tmp_path):
     store.save(a_result(a_spec(options_from="sweep")), tmp_path)
-    with pytest.raises(UserError, match="no records of a board"):
+    with pytest.raises(UserError, match="split-digits-cpu-class is a sweep"):
         names.rows_of("split-digits", tmp_path)
