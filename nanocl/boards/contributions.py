@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from nanocl.boards import changes, defined, plausibility
@@ -38,8 +39,42 @@ def check(paths: Sequence[Path], results_root: Path) -> list[Finding]:
     Raises:
         UserError: A file does not exist, or a folder has no record.
     """
-    present, _ = store.load_all(results_root)
-    return [_checked(path, present) for path in _files(paths)]
+    boards = _Boards(store.load_all(results_root)[0])
+    return [_checked(path, boards) for path in _files(paths)]
+
+
+@dataclass
+class _Boards:
+    """What records are compared with.
+
+    Attributes:
+        present: The records at hand.
+        defined: Protocol, tier, scenario and strategy to the runs that the protocol defines.
+    """
+
+    present: Sequence[RunResult]
+    defined: dict[tuple[str, ...], list[RunSpec]] = field(default_factory=dict)
+
+    @cached_property
+    def by_digest(self) -> dict[str, RunResult]:
+        """The records at hand by their digest."""
+        return {run.spec.digest: run for run in self.present}
+
+    def expected(self, spec: RunSpec) -> list[RunSpec]:
+        """Every run of the protocol, and that of the strategy of a record where it has none."""
+        key = (spec.protocol, spec.tier, spec.scenario, spec.strategy_name)
+        if key not in self.defined:
+            self.defined[key] = self._defined(spec)
+        return self.defined[key]
+
+    def _defined(self, spec: RunSpec) -> list[RunSpec]:
+        place = (spec.protocol, spec.tier, spec.scenario)
+        if place not in self.defined:
+            self.defined[place] = defined.runs(spec)
+        runs = self.defined[place]
+        if any(run.strategy_name == spec.strategy_name for run in runs) or _has_user_plugin(spec):
+            return runs
+        return [*runs, *defined.runs(spec, (spec.strategy_name,))]
 
 
 def _files(paths: Sequence[Path]) -> list[Path]:
@@ -52,26 +87,26 @@ def _files(paths: Sequence[Path]) -> list[Path]:
     return files
 
 
-def _checked(path: Path, present: Sequence[RunResult]) -> Finding:
+def _checked(path: Path, boards: _Boards) -> Finding:
     try:
         result = store.verified(plain.read(path))
     except (OSError, ValueError) as error:
         return Finding(path, (store.one_line(error),))
     faults = [
-        *_protocol(result.spec, present),
+        *_protocol(result.spec, boards),
         *plausibility.faults(result),
-        *_collision(result, path, present),
+        *_collision(result, path, boards),
     ]
     return Finding(path, tuple(faults), result)
 
 
-def _protocol(spec: RunSpec, present: Sequence[RunResult]) -> Iterator[str]:
+def _protocol(spec: RunSpec, boards: _Boards) -> Iterator[str]:
     """What differs from the protocol of its name, tier and scenario."""
     if spec.protocol not in protocols():
         yield f"unknown protocol {spec.protocol!r}{did_you_mean(spec.protocol, protocols())}"
         return
     try:
-        expected = _expected(spec)
+        expected = boards.expected(spec)
     except UserError as error:
         yield f"the protocol {spec.protocol} does not fit: {store.one_line(error)}"
         return
@@ -83,18 +118,10 @@ def _protocol(spec: RunSpec, present: Sequence[RunResult]) -> Iterator[str]:
             f"({protocol.protocol_hash}): {'; '.join(lines)} (expected -> given)"
         )
         return
-    yield from _data(spec, present)
-    on_board = [run.spec for run in present if run.spec.protocol_hash == spec.protocol_hash]
+    yield from _data(spec, boards.present)
+    on_board = [run.spec for run in boards.present if run.spec.protocol_hash == spec.protocol_hash]
     yield from _seed(spec, [*expected, *on_board])
     yield from _options(spec, [*expected, *on_board])
-
-
-def _expected(spec: RunSpec) -> list[RunSpec]:
-    """Every run of the protocol, and that of the strategy of this record where it has none."""
-    runs = defined.runs(spec)
-    if any(run.strategy_name == spec.strategy_name for run in runs) or _has_user_plugin(spec):
-        return runs
-    return [*runs, *defined.runs(spec, (spec.strategy_name,))]
 
 
 def _data(spec: RunSpec, present: Sequence[RunResult]) -> Iterator[str]:
@@ -142,8 +169,8 @@ def _has_user_plugin(spec: RunSpec) -> bool:
     return any(part.plugin for part in spec.strategy)
 
 
-def _collision(result: RunResult, path: Path, present: Sequence[RunResult]) -> Iterator[str]:
+def _collision(result: RunResult, path: Path, boards: _Boards) -> Iterator[str]:
     """A record of the same run with other numbers."""
-    for run in present:
-        if run.spec.digest == result.spec.digest and run.evaluation != result.evaluation:
-            yield f"the record of this run in runs/ has other numbers ({path.name})"
+    run = boards.by_digest.get(result.spec.digest)
+    if run is not None and run.evaluation != result.evaluation:
+        yield f"the record of this run in runs/ has other numbers ({path.name})"
