@@ -2,33 +2,42 @@
 
 import json
 
-from nanocl.studies.training_cost.time import time_claim
+from nanocl.studies.training_cost.time import time_claims
+
+ROWS = {
+    "NanoAdam 10 %": 0.5,
+    "NanoAdam 10 %, plain PyTorch": 4.0,
+    "MicroAdam 1 %": 2.0,
+    "NanoAdam 1 %": None,
+}
 
 
-def test_time_is_judged_from_the_timings_of_optimizers(tmp_path):
-    def row(optimizer, amortised):
-        return {"shapes": "1M", "optimizer": optimizer, "amortised": amortised}
-
-    path = tmp_path / "perf" / "optimizers-cpu.json"
-    path.parent.mkdir()
-    path.write_text(
-        json.dumps(
-            {
-                "machine": {"processor": "a processor", "threads": 2},
-                "rows": [
-                    row("NanoAdam 10 %", 0.5),
-                    row("NanoAdam 10 %, plain PyTorch", 4.0),
-                    row("MicroAdam 1 %", 2.0),
-                    row("NanoAdam 1 %", None),
-                ],
-            }
-        )
-    )
-    claim = time_claim(tmp_path)
-    assert {setting: [f.effect for f in found] for setting, found in claim.findings.items()} == {
-        "1M parameters, CPU, NanoAdam 10 %": [0.5, 0.25],
-        "1M parameters, CPU, NanoAdam 10 %, plain PyTorch": [4.0, 2.0],
-    }
-    assert "a processor, 2 threads" in claim.ran and claim.verdict.startswith("depends")
+def claims(folder, kind):
+    """The claims that rest on the timings of one kind of device."""
+    path = folder / "perf" / f"optimizers-{kind}.json"
+    path.parent.mkdir(exist_ok=True)
+    rows = [{"shapes": "1M", "optimizer": name, "amortised": ms} for name, ms in ROWS.items()]
+    machine = {"processor": "a processor", "threads": 2}
+    path.write_text(json.dumps({"machine": machine, "rows": rows}))
+    made = time_claims(folder)
     path.write_text("{}")
-    assert time_claim(tmp_path).verdict == "not measured"
+    return made
+
+
+def effects(claim):
+    return {setting: one.effect for setting, (one,) in claim.findings.items()}
+
+
+def test_time_is_judged_from_the_timings_of_optimizers_that_have_a_kernel(tmp_path):
+    adamw, microadam = claims(tmp_path, "cpu")
+    assert effects(adamw) == {"1M parameters, CPU, NanoAdam 10 %": 0.5}
+    assert effects(microadam) == {"1M parameters, CPU, NanoAdam 10 %": 0.25}
+    assert "a processor, 2 threads" in adamw.ran and adamw.verdict == "holds"
+    assert {claim.verdict for claim in time_claims(tmp_path)} == {"not measured"}
+
+
+def test_on_a_gpu_where_microadam_has_no_kernel_it_is_compared_without_those_of_nanoadam(tmp_path):
+    adamw, microadam = claims(tmp_path, "gpu")
+    assert effects(adamw) == {"1M parameters, GPU, NanoAdam 10 %": 0.5}
+    assert effects(microadam) == {"1M parameters, GPU, NanoAdam 10 %, plain PyTorch": 2.0}
+    assert microadam.verdict == "does not hold"
