@@ -27,6 +27,7 @@ __all__ = ["FORMATS", "by_protocol", "document", "render", "summarise", "table",
 FORMATS = {"markdown": "md", "csv": "csv", "latex": "tex"}
 GENERATED_NAME = re.compile(r".*-[0-9a-f]{8}\.(md|csv|tex)")  # a protocol's file, see `file_stem`
 _TITLES = {"accuracy": "Accuracy and forgetting", "drift": "Parameter drift", "cost": "Cost"}
+_WRITERS = {"markdown": formats.markdown, "latex": formats.latex}
 _BAND = "band: rows that share a letter are not separable by the test of all pairs"
 
 
@@ -34,9 +35,12 @@ def pages(summaries: Sequence[Summary], results_root: Path) -> dict[Path, str]:
     """The tables of each protocol in every format, in `tables/`."""
     written = {}
     for rows in by_protocol(summaries):
-        stem = file_stem(rows[0].results[0].spec)
+        path = results_root / "tables" / file_stem(rows[0].results[0].spec)
+        made = [table(rows, kind) for kind in metrics.KINDS]
         for format, end in FORMATS.items():
-            written[results_root / "tables" / f"{stem}.{end}"] = document(rows, format)
+            is_csv = format == "csv"
+            text = _csv(rows, metrics.KINDS) if is_csv else _document(rows, made, format)
+            written[path.parent / f"{path.name}.{end}"] = text
     return written
 
 
@@ -61,20 +65,24 @@ def render(
     tables = [table(rows, kind, brief=format == "text") for rows in by_protocol(summaries)]
     if format == "text":
         return "\n".join(formats.text(one, width) for one in tables)
-    write = formats.markdown if format == "markdown" else formats.latex
-    return "\n".join(map(write, tables))
+    return "\n".join(map(_WRITERS[format], tables))
 
 
 def document(summaries: Sequence[Summary], format: str) -> str:
     """The three tables of each protocol in one text: `markdown`, `csv` or `latex`."""
     if format == "csv":
         return _csv(summaries, metrics.KINDS)
-    parts = []
-    for rows in by_protocol(summaries):
-        if format == "markdown":
-            parts.append(f"# {inert.markdown(captions.heading(rows[0].results[0].spec))}\n")
-        parts += [render(rows, kind, format) for kind in metrics.KINDS]
-    return "\n".join(parts)
+    return "\n".join(
+        _document(rows, [table(rows, kind) for kind in metrics.KINDS], format)
+        for rows in by_protocol(summaries)
+    )
+
+
+def _document(rows: Sequence[Summary], made: Sequence[Table], format: str) -> str:
+    """The tables of one protocol, under its name in Markdown."""
+    heading = f"# {inert.markdown(captions.heading(rows[0].results[0].spec))}\n"
+    parts = [heading] if format == "markdown" else []
+    return "\n".join([*parts, *map(_WRITERS[format], made)])
 
 
 def text(summaries: Sequence[Summary], width: int = 100) -> str:
