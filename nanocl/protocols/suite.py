@@ -47,6 +47,7 @@ CHOICES = {
     "schedule_at": ("experience", "stream"),
     "norm_statistics": ("update", "freeze", "restore"),
     "precision": ("fp32", "tf32", "bf16"),
+    "until": ("end", "mastered"),
 }
 
 

@@ -11,7 +11,14 @@ from nanocl.records.ranges import did_you_mean
 
 MOST_SEEDS = 1000
 PLAIN = (bool, int, float, str)
-SCORES = ("average_accuracy", "average_incremental_accuracy", "online_accuracy")  # of a board
+SCORES = (  # of a board
+    "average_accuracy",
+    "average_incremental_accuracy",
+    "online_accuracy",
+    "retention",
+)
+PUBLISHED = ("ACC", "retention", "final_retention", "relearning_ratio")  # columns
+SPREADS = ("standard deviation", "standard error")
 SECTIONS = ("tier", "for", "published", "study")  # a study checks its own table
 
 
@@ -104,18 +111,21 @@ def _tables(
 
 def _published(blocks: Any, file: str) -> None:
     right = (
-        "[[published]] with source, tier, scenario and "
-        "ACC = { strategy = [mean, standard deviation] } in percent"
+        "[[published]] with source, tier, scenario, spread (standard deviation or standard error) "
+        f"and one or more of {', '.join(PUBLISHED)} = {{ strategy = [mean, spread] }}"
     )
     if not isinstance(blocks, list) or not all(isinstance(block, Mapping) for block in blocks):
         raise UserError(f"{file}: published must be {right}, got {blocks!r}")
     for block in blocks:
+        scores = [block[name] for name in PUBLISHED if name in block]
         if (
-            not _are_scores(block.get("ACC"))
+            not scores
+            or not all(map(_are_scores, scores))
             or not isinstance(block.get("source"), str)
             or block.get("tier") not in TIERS
             or block.get("scenario") not in SCENARIOS
-            or len(block) != 4
+            or block.get("spread", SPREADS[0]) not in SPREADS
+            or not set(block) <= {"source", "tier", "scenario", "spread", *PUBLISHED}
         ):
             raise UserError(f"{file}: published must be {right}, got {dict(block)!r}")
 

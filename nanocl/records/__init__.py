@@ -45,6 +45,7 @@ LATER_FIELDS: Mapping[str, Any] = {
     "together": 0,
     "evaluate": "all",
     "tracking": {},
+    "mastery": [],
 }
 Row = tuple[float, ...]
 Matrix = tuple[Row, ...]
@@ -162,6 +163,8 @@ class RunResult:
         evaluate: Which experiences were tested, see `nanocl.records.measuring.Measuring`.
         tracking: `every` and `points` of the tests within experiences (see
             `nanocl.training.tracking.Tracker`); empty where none were made.
+        mastery: With `training.until=mastered`, of each trained experience `steps` (mini-batches
+            trained) and `mastered`; else empty.
     """
 
     spec: RunSpec
@@ -178,6 +181,7 @@ class RunResult:
     weights: str = ""
     evaluate: str = "all"
     tracking: Mapping[str, Any] = field(default_factory=dict)
+    mastery: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -122,6 +122,9 @@ def _check_shapes(record: dict[str, Any]) -> None:
         raise ValueError(
             f"it has {len(record['drift'])} entries of drift for {rows} trained experiences"
         )
+    mastery = len(record.get("mastery", ()))
+    if mastery not in (0, rows):
+        raise ValueError(f"it says of {mastery} of {rows} trained experiences how they ended")
     described = len(record.get("experiences", ()))
     if described not in (0, count):
         raise ValueError(f"it describes {described} of {count} experiences")

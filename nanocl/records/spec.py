@@ -13,7 +13,15 @@ SCENARIOS = ("class", "task", "domain")
 TIERS = ("smoke", "cpu", "paper")
 
 # fields of Training that records of earlier versions do not have
-LATER = ("schedule", "schedule_at", "norm_statistics", "precision", "compile", "experiences")
+LATER = (
+    "schedule",
+    "schedule_at",
+    "norm_statistics",
+    "precision",
+    "compile",
+    "experiences",
+    "until",
+)
 
 Option = bool | int | float | str | None
 
@@ -93,6 +101,8 @@ class Training:
         compile: Whether `torch.compile` makes the passes of the backbone. It rounds differently.
         experiences: Experiences trained and tested, from the first; 0 for all. For tuning on the
             first ones only.
+        until: When an experience ends. `end`: after its epochs or iterations. `mastered`: as soon
+            as it is mastered, at the latest after those (see `nanocl.training.mastery`).
     """
 
     epochs: int = 1
@@ -109,6 +119,7 @@ class Training:
     precision: str = "fp32"
     compile: bool = False
     experiences: int = 0
+    until: str = "end"
 
     def identity(self) -> dict[str, Any]:
         """What digest and record hold: a field of `LATER` only if it is not the default."""

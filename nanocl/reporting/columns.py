@@ -32,6 +32,8 @@ class Evaluation(NamedTuple):
         untrained: Number of rows of R, from the first, that were measured before any training.
         own_heads: Whether each experience has an output layer of its own.
         tracking: Points of the tests within experiences, see `RunResult.tracking`.
+        mastery: How each experience ended, see `RunResult.mastery`.
+        classes: Class labels of each experience, empty if they were not recorded.
     """
 
     initial: Row
@@ -42,6 +44,8 @@ class Evaluation(NamedTuple):
     untrained: int = 0
     own_heads: bool = False
     tracking: Sequence[Mapping[str, Any]] = ()
+    mastery: Sequence[Mapping[str, Any]] = ()
+    classes: Sequence[Sequence[int]] = ()
 
     @property
     def sign(self) -> int:

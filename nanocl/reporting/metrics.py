@@ -1,7 +1,7 @@
 """The columns of the tables: each metric is a function of a run's measurements, with its source.
 
 A function decorated with `@metric` is a column; adding one needs no other edit. Those of tests
-within an experience are in `within`, those of the cost in `costs`.
+within an experience are in `within`, those of mastery in `mastery`, those of the cost in `costs`.
 Accuracies are fractions. Where R holds losses, every difference changes sign, so that positive
 forgetting is bad and positive transfer is good for both measures. `i` is trained-on, `j` tested-on,
 T the number of experiences.
@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 
 from nanocl.records import Drift, Matrix
-from nanocl.reporting import costs, within
+from nanocl.reporting import costs, mastery, within
 from nanocl.reporting.columns import Column, Evaluation, Undefined, metric
 
 KINDS = ("accuracy", "drift", "cost")
@@ -21,8 +22,12 @@ GROUPS = ("backbone", "head", "all", "buffers")
 
 
 def columns(kind: str) -> Iterator[Column]:
-    """The columns of one table, in the order of this file, then of the other two."""
-    values = (*globals().values(), *vars(within).values(), *vars(costs).values())
+    """The columns of one table, in the order of this file, then of the other three."""
+    modules = (within, mastery, costs)
+    values = (
+        *globals().values(),
+        *chain.from_iterable(vars(module).values() for module in modules),
+    )
     return (column for column in values if isinstance(column, Column) and column.kind == kind)
 
 

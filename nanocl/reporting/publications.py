@@ -94,6 +94,13 @@ PUBLICATIONS = {
         arxiv="2205.13452",
         booktitle="International Conference on Learning Representations",
     ),
+    "ashley2021": _paper(
+        "Ashley, Ghiassian and Sutton",
+        "Does the {Adam} Optimizer Exacerbate Catastrophic Forgetting?",
+        "Ashley, Dylan R. and Ghiassian, Sina and Sutton, Richard S.",
+        2021,
+        arxiv="2102.07686",
+    ),
     "vandeven2019": _paper(
         "van de Ven and Tolias",
         "Three scenarios for continual learning",

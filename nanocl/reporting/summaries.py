@@ -78,7 +78,7 @@ def references(results: Iterable[RunResult]) -> dict[int, Evaluation]:
             row[0].spec.options_from == "default",
         ),
     )
-    return {run.spec.seed: _evaluation(run) for run in chosen}
+    return {run.spec.seed: evaluation_of(run) for run in chosen}
 
 
 def compute(
@@ -105,7 +105,7 @@ def compute(
     if is_upper_bound(run):
         joint = {}
     reference = joint.get(run.spec.seed)
-    return column.compute(_evaluation(run)._replace(joint=reference, masked=_task_view(run)))
+    return column.compute(evaluation_of(run)._replace(joint=reference, masked=_task_view(run)))
 
 
 def column_name(column: Column, group: str) -> str:
@@ -118,7 +118,7 @@ def measure_of(row: Summary) -> str:
     return row.results[0].measure
 
 
-def _evaluation(run: RunResult) -> Evaluation:
+def evaluation_of(run: RunResult) -> Evaluation:
     """The rows of a run, without a reference and a task-incremental view."""
     evaluation = Evaluation(run.initial, with_nan(run.evaluation), run.measure)
     tracking = run.tracking.get("points", ())
@@ -126,6 +126,8 @@ def _evaluation(run: RunResult) -> Evaluation:
         untrained=_untrained_rows(run),
         own_heads=_has_own_heads(run),
         tracking=tracking,
+        mastery=run.mastery,
+        classes=tuple(entry["classes"] for entry in run.experiences),
     )
 
 

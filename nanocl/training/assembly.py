@@ -82,6 +82,11 @@ def build(
     )
     if norm_statistics == "restore":
         learner.keep_statistics()
+    if learner.mastery and (scenario.start or scenario.measure != "accuracy"):
+        raise ValueError(
+            "training.until=mastered needs a classification stream whose experiences are all "
+            "trained, got stream.start or regression"
+        )
     if spec.training.optimizer_state == "reset-step":
         check_restart(learner.optimizer)
     return learner, scenario

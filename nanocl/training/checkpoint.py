@@ -155,6 +155,7 @@ def _state_of(learner: Learner, meter: Meter) -> dict[str, Any]:
         "clock": clock,
         "meter": meter.state_dict(),
         "tracking": learner.tracker.state_dict() if learner.tracker else {},
+        "mastery": learner.mastery.state_dict() if learner.mastery else {},
     }
 
 
@@ -168,12 +169,16 @@ def _put_back(state: Mapping[str, Any], learner: Learner, meter: Meter) -> None:
     meter.load_state_dict(state["meter"])
     if learner.tracker:
         learner.tracker.load_state_dict(state["tracking"])
+    if learner.mastery:
+        learner.mastery.load_state_dict(state["mastery"])
 
 
 def _put_back_within(state: Mapping[str, Any], learner: Learner, meter: Meter) -> None:
     try:
         _put_back(state, learner, meter)
         learner.largest = state["largest"]
+        if learner.mastery and learner.mastery.is_reached:  # interrupted after its last mini-batch
+            learner.stop_training()
     except Exception as error:
         raise Unusable(f"it does not fit the learner: {error}") from error
 

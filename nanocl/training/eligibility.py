@@ -36,6 +36,8 @@ def obstacle(learner: Learner, scenario: Scenario, context: Context) -> str:
         return f"{optimizer.__name__} amplifies differences in rounding"
     if context.probes or context.tracks:
         return "the learner is probed or tested within experiences"
+    if learner.mastery:
+        return "each seed ends its experiences at a step of its own"
     if tensor_parts(scenario.train_stream[0].dataset) is None:
         return "its data are not tensors in memory"
     return _obstacle_in(learner.model, scenario)

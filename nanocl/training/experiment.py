@@ -248,6 +248,7 @@ def _result(
         experiences=_experiences(scenario)[: spec.training.experiences or None],
         evaluate=learner.measuring.evaluate,
         tracking=_tracking(learner),
+        mastery=tuple(outcome.mastery),
     )
 
 

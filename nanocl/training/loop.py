@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
 from avalanche.models.dynamic_optimizers import update_optimizer
-from avalanche.training.plugins import EvaluationPlugin, SupervisedPlugin
+from avalanche.training.plugins import SupervisedPlugin
 from torch import Tensor, nn
 
 from nanocl.data.resident import Resident
@@ -18,11 +17,12 @@ from nanocl.records.measuring import Measuring
 from nanocl.streams import Scenario
 from nanocl.training.drift import DriftMeter
 from nanocl.training.heads import Network
+from nanocl.training.mastery import Mastery
 from nanocl.training.measure import Meter
 from nanocl.training.minibatches import MiniBatchTemplate
 from nanocl.training.moments import restart_bias_correction
 from nanocl.training.normalisation import RunningStatistics
-from nanocl.training.observers import Diverged, Scores, Ticker
+from nanocl.training.observers import Diverged, Scores, Ticker, no_evaluator
 from nanocl.training.outcome import Cells, Outcome, rows_of
 from nanocl.training.schedule import Schedule
 from nanocl.training.tracking import Tracker
@@ -38,6 +38,7 @@ class Learner(MiniBatchTemplate):
         seed: Source of the data order, which is the same for every strategy.
         measuring: Which experiences are tested, and when.
         tracker: Tests within experiences, or None.
+        mastery: Ends experiences that are mastered, or None.
         largest: On a GPU, the largest magnitude of the loss in this epoch; NaN if it was NaN once.
     """
 
@@ -66,7 +67,7 @@ class Learner(MiniBatchTemplate):
             train_mb_size=training.batch_size,
             train_epochs=1 if training.iterations else training.epochs,
             eval_mb_size=training.evaluation_batch_size,
-            evaluator=_no_evaluator(),
+            evaluator=no_evaluator(),
         )
         self.plugins.remove(self.evaluator)  # it does nothing, but at every hook of a mini-batch
         self.training = training
@@ -76,6 +77,7 @@ class Learner(MiniBatchTemplate):
         self.statistics: RunningStatistics | None = None
         self.measuring = Measuring()
         self.tracker: Tracker | None = None
+        self.mastery = Mastery() if training.until == "mastered" else None
 
     def check_model_and_optimizer(self, **kwargs: Any) -> None:
         """Adapt the model to the experience; keep or reset the optimizer's state."""
@@ -261,6 +263,7 @@ def experiences(
         scores,
         Ticker(meter, tell),
         *([learner.tracker.begin(tests, scores)] if learner.tracker else []),
+        *([learner.mastery] if learner.mastery else []),
         *([] if training.schedule == "constant" else [schedule]),
     ]
     if not outcome.initial:
@@ -289,12 +292,7 @@ def experiences(
         outcome.evaluation.append(row)
         outcome.masked.append(masked)
         outcome.drift.append(drift.measure(learner.model))
+        if learner.mastery:
+            outcome.mastery.append(learner.mastery.entry())
         if after_experience:
             after_experience(outcome)
-
-
-def _no_evaluator() -> EvaluationPlugin:
-    """An evaluation plugin without metrics, and without its warning that it logs none."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return EvaluationPlugin()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import torch
-from avalanche.training.plugins import SupervisedPlugin
+from avalanche.training.plugins import EvaluationPlugin, SupervisedPlugin
 
 from nanocl.training.measure import Meter
 
@@ -91,3 +92,10 @@ class Ticker(SupervisedPlugin):
 
     def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         self.meter.look_at(strategy.strategies)  # before they clear what they need in training only
+
+
+def no_evaluator() -> EvaluationPlugin:
+    """An evaluation plugin without metrics, and without its warning that it logs none."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return EvaluationPlugin()

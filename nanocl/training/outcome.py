@@ -23,6 +23,7 @@ class Outcome:
         initial, masked_initial: The untrained model on each experience.
         evaluation, masked: One row per experience trained; None where an experience was not tested.
         drift: One entry per experience trained.
+        mastery: How each experience ended, see `RunResult.mastery`.
     """
 
     status: str = "ok"
@@ -31,6 +32,7 @@ class Outcome:
     evaluation: list[Cells] = field(default_factory=list)
     masked: list[Cells] = field(default_factory=list)
     drift: list[Drift] = field(default_factory=list)
+    mastery: list[dict[str, Any]] = field(default_factory=list)
 
 
 def rows_of(

@@ -8,11 +8,13 @@ from typing import Any
 
 import torch
 from avalanche.training.plugins import SupervisedPlugin
+from torch import Tensor
 from torch.nn import functional
 
 from nanocl.records.measuring import TRACKED_SAMPLES
 from nanocl.training.measure import Meter
 from nanocl.training.observers import Scores
+from nanocl.training.predictions import Predictions
 
 
 class Tracker(SupervisedPlugin):
@@ -39,8 +41,7 @@ class Tracker(SupervisedPlugin):
         self._meter = meter
         self._samples = 0  # since the last point
         self._sum = torch.zeros((), dtype=torch.float64)
-        self._left = 0  # samples of the experience that this epoch has not drawn yet
-        self._is_counted = False
+        self._predictions = Predictions()
 
     def begin(self, tests: Sequence[Any], scores: Scores) -> Tracker:
         """Use these test experiences; `scores` collects their results."""
@@ -54,27 +55,26 @@ class Tracker(SupervisedPlugin):
             "points": self.points,
             "samples": self._samples,
             "sum": float(self._sum),
-            "left": self._left,
+            "left": self._predictions.left,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state_dict` returned."""
         self.points = [dict(point) for point in state["points"]]
         self._samples = state["samples"]
-        self._left = state["left"]
+        self._predictions.left = state["left"]
         self._sum = torch.tensor(state["sum"], dtype=torch.float64)
 
     def before_training_epoch(self, strategy: Any, **kwargs: Any) -> None:
-        self._left = len(strategy.adapted_dataset)
+        self._predictions.begin_epoch(strategy)
 
     def after_forward(self, strategy: Any, **kwargs: Any) -> None:
-        # a closure repeats the pass, at other weights: only the first one counts
-        if not self._is_counted:
-            self._is_counted = True
-            self._count(strategy)
+        new = self._predictions.of(strategy)
+        if new is not None:
+            self._count(*new)
 
     def before_training_iteration(self, strategy: Any, **kwargs: Any) -> None:
-        self._is_counted = False
+        self._predictions.begin_iteration()
 
     def after_training_iteration(self, strategy: Any, **kwargs: Any) -> None:
         iteration = strategy.clock.train_exp_iterations + 1
@@ -85,19 +85,14 @@ class Tracker(SupervisedPlugin):
         if self._samples:
             self._test(strategy, strategy.clock.train_exp_iterations)
 
-    def _count(self, strategy: Any) -> None:
-        """Hits or squared errors of the new samples; a strategy appends those it replays."""
-        size = min(strategy.train_mb_size, len(strategy.adapted_dataset), len(strategy.mb_y))
-        # a fixed number of mini-batches are all of full size; of an epoch the last may be smaller
-        new = size if strategy.training.iterations else min(size, self._left or size)
-        self._left = max(0, self._left - new)
-        output, target = strategy.mb_output.detach()[:new], strategy.mb_y[:new]
+    def _count(self, output: Tensor, target: Tensor) -> None:
+        """Hits or squared errors of the new samples."""
         if self._scores.measure == "loss":
             right = functional.mse_loss(output, target, reduction="none").mean(1).sum()
         else:
             right = (output.argmax(1) == target).sum()
         self._sum = self._sum.to(right.device, torch.float64) + right
-        self._samples += new
+        self._samples += len(target)
 
     def _test(self, strategy: Any, iteration: int) -> None:
         experience = strategy.experience.current_experience

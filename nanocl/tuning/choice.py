@@ -16,7 +16,8 @@ class Trial:
 
     Attributes:
         setting: Its options.
-        scores: Tuning seed to score, higher is better; None for a run that diverged.
+        scores: Tuning seed to score, higher is better; None for a run that diverged or left an
+            experience unmastered.
         learning: Tuning seed to the result on each experience right after training on it.
         cpu_seconds: What its runs took of the processor.
     """
@@ -65,11 +66,11 @@ def choose(trials: Sequence[Trial]) -> Choice:
     noise.
 
     Raises:
-        ValueError: In every setting a run diverged.
+        ValueError: In every setting a run diverged or left an experience unmastered.
     """
     usable = [trial for trial in trials if trial.mean > -math.inf]
     if not usable:
-        raise ValueError("in every setting a run diverged")
+        raise ValueError("in every setting a run diverged or left an experience unmastered")
     most_seeds = max(len(trial.scores) for trial in usable)
     usable = [trial for trial in usable if len(trial.scores) == most_seeds]
     best = max(usable, key=lambda trial: (trial.mean, trial.mean_learning))

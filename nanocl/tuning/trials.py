@@ -23,6 +23,7 @@ MEASURING = {
     "average_accuracy": Measuring("last"),
     "average_incremental_accuracy": Measuring("seen"),
     "online_accuracy": Measuring("last", track_every=ONCE),
+    "retention": Measuring("seen"),
 }
 Settings = Mapping[str, Mapping[str, str]]
 
@@ -105,8 +106,12 @@ def spec(
 
 
 def score(result: RunResult, column: Column, plasticity: Column) -> Score:
-    """What a run reached; losses count as negative, so that higher is better."""
-    if result.status != "ok":
+    """What a run reached; losses count as negative, so that higher is better.
+
+    A run that left an experience unmastered counts as one that diverged: it would keep the most
+    by learning nothing.
+    """
+    if result.status != "ok" or not all(entry["mastered"] for entry in result.mastery):
         return Score(None, None, result.cost.cpu_seconds)
     sign = 1 if result.measure == "accuracy" else -1
     return Score(

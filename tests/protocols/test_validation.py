@@ -76,10 +76,16 @@ from nanocl.records import UserError
         (
             'title = "Mine"',
             'score = "accuracy"',
-            "score must be one of average_accuracy, .*online_accuracy, got 'accuracy'",
+            "score must be one of average_accuracy, .*retention, got 'accuracy'",
         ),
         ('title = "Mine"', "published = 3", r"published must be \[\[published\]\]"),
         ('title = "Mine"', '[[published]]\nsource = "x"', r"published must be \[\[published\]\]"),
+        (
+            'title = "Mine"',
+            '[[published]]\nsource = "x"\ntier = "cpu"\nscenario = "task"\nspread = "range"\n'
+            "ACC = { sgd = [50.0, 0.1] }",
+            r"spread \(standard deviation or standard error\)",
+        ),
         ('title = "Mine"', "title", "is not valid TOML"),
     ],
 )

@@ -9,6 +9,7 @@ from nanocl.plugins.catalogue import Catalogue
 from nanocl.testing import check_model, check_optimizer, check_strategy, check_stream
 
 STREAMS = {
+    "two-digits": {"data": "digits"},
     "split": {"data": "digits", "samples": 200, "test_samples": 100},
     "permuted": {"data": "digits", "experiences": 3, "samples": 200, "test_samples": 100},
     "finetune": {"datasets": "digits[0-4],digits[5-9]", "image_size": 0, "samples": 200},

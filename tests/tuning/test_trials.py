@@ -73,6 +73,15 @@ def test_the_score_is_the_column_of_the_run_and_none_where_it_diverged():
     assert trials.score(diverged, *columns) == Score(None, None, 3.0)
 
 
+def test_a_run_that_left_an_experience_unmastered_loses_whatever_it_retains():
+    ends = [{"steps": 10, "mastered": True}, {"steps": 9, "mastered": True}]
+    result = replace(a_result(), mastery=tuple(ends))
+    columns = metrics.mastery.retention, metrics.learning_accuracy
+    assert trials.score(result, *columns).score == MATRIX[1][0]
+    failed = replace(result, mastery=(ends[0], {"steps": 99, "mastered": False}))
+    assert trials.score(failed, *columns).score is None
+
+
 def test_losses_count_as_negative_so_that_higher_is_better():
     result = replace(a_result(measure="loss"), masked=None)
     scored = trials.score(result, metrics.average_accuracy, metrics.learning_accuracy)
@@ -89,7 +98,8 @@ def test_a_column_that_the_runs_do_not_have_is_named():
 def test_each_score_of_a_board_is_measured_and_agrees_with_a_run_that_measures_all(name):
     column = next(entry for entry in metrics.columns("accuracy") if entry.name == name)
     columns = column, metrics.learning_accuracy
-    run = spec("first-experiences:2")
+    stream = "two-digit-retention" if name == "retention" else "split-digits"
+    run = spec("first-experiences:2", Request(stream, tier="smoke"))
     few = trials.score(run_one(run, Context(measuring=trials.MEASURING[name])), *columns)
     whole = trials.score(run_one(run, Context(measuring=Measuring("all", 1))), *columns)
     assert few.score == pytest.approx(whole.score, abs=1e-12)
