@@ -50,7 +50,7 @@ def test_it_writes_a_baseline_trials_and_a_figure_and_says_what_was_chosen(first
     assert not problems and len(tried) == entry["tuning"]["runs"]
     assert {run.spec.seed for run in tried} == {1000, 1001, 1002, 1003}
     assert {run.spec.training.measured_on for run in tried} == {"validation"}
-    assert list((folder / "results" / "tuning" / "figures").rglob("sgd-class.svg"))
+    assert list((folder / "results" / "tuning" / "figures").rglob("sgd-domain.svg"))
 
 
 def test_the_winner_has_the_best_mean_of_the_records_or_learns_better_within_its_error(first):

@@ -26,6 +26,13 @@ def test_the_grid_is_strategies_times_seeds_without_repeats():
     ]
 
 
+def test_the_main_job_is_36_runs_in_a_scenario_where_learners_without_replay_differ():
+    runs = specs()
+    assert len(runs) == 36 and {run.scenario for run in runs} == {"domain"}
+    replay = {run.strategy_name for run in specs(scenario="class")}
+    assert replay == {"er", "derpp", "a-gem", "joint"}
+
+
 def test_a_digest_covers_everything_but_the_origin_of_the_options():
     run = specs(strategies=("adamw",), seeds=(0,))[0]
     assert replace(run, options_from="tuned").digest == run.digest

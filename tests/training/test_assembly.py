@@ -27,7 +27,10 @@ def test_every_strategy_starts_from_the_same_weights_and_data():
     ("values", "message"),
     [
         ({"settings": {"adamw": {"lr": "-1"}}}, "-1"),
-        ({"settings": {"training": {"head": "own"}}}, "head must be one of auto, seen, all"),
+        (
+            {"scenario": "class", "settings": {"training": {"head": "own"}}},
+            "head must be one of auto, seen, all",
+        ),
         ({"settings": {"stream": {"experiences": "99"}}}, "99"),
         ({"settings": {"model": {"width": "0"}}}, "width"),
     ],
@@ -90,6 +93,6 @@ def test_a_frozen_backbone_with_frozen_statistics_forgets_exactly_nothing_on_any
 def test_statistics_of_each_task_need_its_label_and_one_place_decides():
     settings = {"training": {"norm_statistics": "restore"}}
     with pytest.raises(UserError, match="needs the task label in the test, got the class-incr"):
-        assembly.build(spec(settings=settings), Context())
+        assembly.build(spec(scenario="class", settings=settings), Context())
     learner, _ = assembly.build(spec(scenario="task", settings=settings), Context())
     assert learner.statistics is not None

@@ -37,7 +37,7 @@ def test_one_worker_and_two_give_the_same_numbers():
 
 
 def test_the_matrix_has_an_untrained_row_and_one_row_per_experience():
-    result = experiment.run_one(spec(), Context())
+    result = experiment.run_one(spec(scenario="class"), Context())
     assert len(result.initial) == 5 and [len(row) for row in result.evaluation] == [5] * 5
     assert all(0 <= value <= 1 for row in result.evaluation for value in row)
     assert all(row[j] == 0 for i, row in enumerate(result.evaluation) for j in range(i + 1, 5)), (
@@ -135,7 +135,8 @@ def test_the_record_says_which_classes_each_experience_had(scenario):
 @pytest.mark.parametrize("head", ["seen", "all"])
 def test_the_masked_matrix_is_the_argmax_over_own_classes_of_recomputed_logits(head):
     # RaptorMai#10, agem#1, GMvandeVen#26: logits of classes of the future must not leak
-    run = spec("adamw", settings={"training": {"head": head, "epochs": "3"}})
+    settings = {"training": {"head": head, "epochs": "3"}}
+    run = spec("adamw", scenario="class", settings=settings)
     learner, scenario = assembly.build(run, Context())
     expected = []
 
