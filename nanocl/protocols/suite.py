@@ -35,7 +35,7 @@ from nanocl.protocols.protocol import at, protocols, read
 from nanocl.protocols.request import Request, options_for
 from nanocl.protocols.validation import MOST_SEEDS, check_protocol
 from nanocl.records import TIERS, Part, RunSpec, Training, UserError
-from nanocl.records.measuring import Measuring
+from nanocl.records.measuring import ONCE, Measuring
 from nanocl.records.ranges import at_least, did_you_mean, one_of
 
 # the fields of Training that have a list of values
@@ -72,12 +72,15 @@ def specs(request: Request, catalogue: Catalogue) -> list[RunSpec]:
 def measuring(request: Request, catalogue: Catalogue) -> Measuring:
     """Which experiences are tested, and when: as the caller asks, else as the protocol says.
 
+    A board by online accuracy is tracked, at least once an experience.
+
     Raises:
         UserError: A value that is not possible.
     """
     protocol = at(find(request.stream, catalogue)[1], request.tier, request.scenario)
+    track_every = request.track_every or (ONCE if protocol["score"] == "online_accuracy" else 0)
     try:
-        return Measuring(request.evaluate or protocol["evaluate"], request.track_every)
+        return Measuring(request.evaluate or protocol["evaluate"], track_every)
     except ValueError as error:
         raise UserError("--" + str(error).replace("_", "-", 1)) from error
 

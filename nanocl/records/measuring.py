@@ -11,6 +11,7 @@ from nanocl.records import UserError
 from nanocl.records.ranges import did_you_mean
 
 MODES = ("all", "seen", "last", "every:K")
+ONCE = 1_000_000  # mini-batches between tests within an experience: only the one at its end
 TRACKED_SAMPLES = 1000  # of each experience's test set, as in De Lange et al., 2023
 
 

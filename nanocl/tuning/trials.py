@@ -9,7 +9,7 @@ from nanocl.plugins.catalogue import Catalogue
 from nanocl.protocols import suite
 from nanocl.protocols.request import Request
 from nanocl.records import RunResult, RunSpec, UserError
-from nanocl.records.measuring import Measuring
+from nanocl.records.measuring import ONCE, Measuring
 from nanocl.records.ranges import did_you_mean
 from nanocl.reporting.columns import Column, Undefined
 from nanocl.reporting.summaries import compute
@@ -17,7 +17,6 @@ from nanocl.tuning.search import Score
 from nanocl.tuning.space import Setting
 
 HELD_OUT = "0.1"  # share of each experience's training data
-ONCE = 1_000_000  # mini-batches between tests within an experience: only the one at its end
 # the fewest tests that give a score, and accuracy right after training on each experience
 MEASURING = {
     "average_accuracy": Measuring("last"),

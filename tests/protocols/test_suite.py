@@ -9,6 +9,7 @@ from nanocl.plugins.catalogue import Catalogue
 from nanocl.protocols import protocol, suite
 from nanocl.protocols.request import Request
 from nanocl.records import RunSpec, UserError, store
+from nanocl.records.measuring import ONCE, Measuring
 from nanocl.reporting import outdated
 
 
@@ -31,6 +32,34 @@ def test_the_main_job_is_36_runs_in_a_scenario_where_learners_without_replay_dif
     assert len(runs) == 36 and {run.scenario for run in runs} == {"domain"}
     replay = {run.strategy_name for run in specs(scenario="class")}
     assert replay == {"er", "derpp", "a-gem", "joint"}
+
+
+BOARDS = (
+    ("rotated-mnist", "domain"),
+    ("split-cifar100", "task"),
+    ("split-cifar100-20", "task"),
+    ("replay-fmnist", "class"),
+    ("input-permuted", "domain"),
+    ("two-digit-retention", "domain"),
+)
+
+
+@pytest.mark.parametrize(("name", "scenario"), BOARDS)
+def test_a_board_has_ten_seeds_or_more_of_each_learner_and_says_what_was_cut(name, scenario):
+    runs = specs(stream=name, scenario=scenario)
+    learners = {repr(run.strategy) for run in runs}
+    seeds = {run.seed for run in runs}
+    assert len(seeds) >= 10 and len(runs) == len(learners) * len(seeds)
+    assert len(learners) >= 10
+    text = (protocol.folder("benchmarks") / f"{name}.toml").read_text()
+    assert "# The board" in text and ("Cut to fit 2 cores" in text or name == "two-digit-retention")
+
+
+def test_a_board_by_online_accuracy_is_tracked_once_an_experience_or_as_the_caller_says():
+    asked = Request(stream="input-permuted")
+    assert suite.measuring(asked, Catalogue()) == Measuring("last", ONCE)
+    assert suite.measuring(replace(asked, track_every=50), Catalogue()).track_every == 50
+    assert suite.measuring(Request(stream="split-mnist"), Catalogue()).track_every == 0
 
 
 def test_a_digest_covers_everything_but_the_origin_of_the_options():
