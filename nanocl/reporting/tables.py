@@ -36,7 +36,7 @@ def pages(summaries: Sequence[Summary], results_root: Path) -> dict[Path, str]:
     written = {}
     for rows in by_protocol(summaries):
         path = results_root / "tables" / file_stem(rows[0].results[0].spec)
-        made = [table(rows, kind) for kind in metrics.KINDS]
+        made = _all(rows)
         for format, end in FORMATS.items():
             is_csv = format == "csv"
             text = _csv(rows, metrics.KINDS) if is_csv else _document(rows, made, format)
@@ -72,10 +72,12 @@ def document(summaries: Sequence[Summary], format: str) -> str:
     """The three tables of each protocol in one text: `markdown`, `csv` or `latex`."""
     if format == "csv":
         return _csv(summaries, metrics.KINDS)
-    return "\n".join(
-        _document(rows, [table(rows, kind) for kind in metrics.KINDS], format)
-        for rows in by_protocol(summaries)
-    )
+    return "\n".join(_document(rows, _all(rows), format) for rows in by_protocol(summaries))
+
+
+def _all(rows: Sequence[Summary]) -> list[Table]:
+    """The three tables of one protocol."""
+    return [table(rows, kind) for kind in metrics.KINDS]
 
 
 def _document(rows: Sequence[Summary], made: Sequence[Table], format: str) -> str:
