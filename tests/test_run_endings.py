@@ -11,6 +11,8 @@ import pytest
 from commands import command, started
 from processes import members_of
 
+# signal and whether the whole group gets it, beside those of the default tests
+REST_OF_SIGNALS = [("SIGINT", False), ("SIGTERM", True), ("SIGHUP", False)]
 LONG = ("--tier", "smoke", "--strategy", "adamw,sgd", "--set", "training.epochs=2000")
 
 
@@ -39,8 +41,15 @@ def test_an_interrupt_while_the_workers_are_warming_up_shows_no_traceback(tmp_pa
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
-@pytest.mark.parametrize("to_all", [False, True], ids=["the command", "its whole group"])
+@pytest.mark.parametrize(
+    ("name", "to_all"),
+    [
+        ("SIGINT", True),  # Ctrl-C reaches the whole group
+        ("SIGTERM", False),
+        ("SIGHUP", True),
+        *(pytest.param(*rest, marks=pytest.mark.slow) for rest in REST_OF_SIGNALS),
+    ],
+)
 def test_a_signal_ends_the_command_and_its_workers(tmp_path, name, to_all):
     number = getattr(signal, name)
     call = started(*LONG, cwd=tmp_path)

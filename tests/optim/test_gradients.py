@@ -20,10 +20,11 @@ from nanocl import optim
 
 param = nn.Parameter(TwoTensor(torch.ones(64), torch.ones(64)))
 param.grad = TwoTensor(torch.ones(64), torch.ones(64))
-try:
-    getattr(optim, sys.argv[1])([param], lr=0.1).step()
-except RuntimeError as error:
-    print(error)
+for name in sys.argv[1:]:
+    try:
+        getattr(optim, name)([param], lr=0.1).step()
+    except RuntimeError as error:
+        print(error, flush=True)
 """
 
 
@@ -60,11 +61,13 @@ def test_the_published_example():
     assert param[0].item() == pytest.approx(1.01)
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
-def test_a_wrapper_of_other_tensors_is_refused_in_one_line(name):
+def test_a_wrapper_of_other_tensors_is_refused_in_one_line():
     """In a process of its own: a kernel that read address 0 would end it."""
     ended = subprocess.run(
-        [sys.executable, "-c", WRAPPED, name], capture_output=True, text=True, check=False
+        [sys.executable, "-c", WRAPPED, *OPTIMIZERS], capture_output=True, text=True, check=False
     )
+    refused = [
+        f"{name} takes plain tensors, got a parameter of type TwoTensor" for name in OPTIMIZERS
+    ]
+    assert ended.stdout.splitlines() == refused, ended.stderr
     assert ended.returncode == 0, ended.stderr
-    assert ended.stdout == f"{name} takes plain tensors, got a parameter of type TwoTensor\n"
