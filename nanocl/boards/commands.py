@@ -142,7 +142,8 @@ def take(arguments: argparse.Namespace, results_root: Path) -> int:
     path, words = foreign.take(
         Path(arguments.names[0]), results_root, arguments.name or "", arguments.measure or ""
     )
-    print(f"imported {words}, as {path}; python -m nanocl.report shows it in {foreign.PAGE}")
+    words = plain.printable(f"imported {words}, as {path}")
+    print(f"{words}; python -m nanocl.report shows it in {foreign.PAGE}")
     return 0
 
 

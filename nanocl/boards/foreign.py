@@ -85,19 +85,22 @@ def pages(summaries: Sequence[Summary], results_root: Path) -> dict[Path, str]:
 
 def _entry(path: Path, name: str, measure: str) -> tuple[dict[str, Any], str]:
     try:
-        text = files.read(path, plain.READ_LIMIT).decode()
+        text = files.read(path, plain.READ_LIMIT).decode("utf-8-sig")  # spreadsheets write a mark
         value = plain.parse(text) if path.suffix.lower() == ".json" else _cells(text)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or store.one_line(error)
         raise UserError(f"{str(path)!r} cannot be imported: {reason}") from error
     try:
         if isinstance(value, dict) and "train_info" in value:
+            if measure:
+                raise ValueError("--measure is for a matrix; PEFT's results are accuracies")
             return _peft(value, name or path.stem)
         return _matrix(value, name or path.stem, measure or _measure(value))
     except (KeyError, TypeError, AttributeError, ValueError) as error:
+        reason = f"no {error}" if isinstance(error, KeyError) else store.one_line(error)
         raise UserError(
             f"{str(path)!r} is neither a result of PEFT's method comparison nor an evaluation "
-            f"matrix: {store.one_line(error)}"
+            f"matrix: {reason}"
         ) from error
 
 
@@ -149,7 +152,7 @@ def _number(cell: Any) -> float | None:
     if cell is None:
         return None
     if isinstance(cell, bool) or not isinstance(cell, int | float) or not abs(cell) < 1e100:
-        raise ValueError(f"a cell of a matrix must be a number or empty, got {cell!r}")
+        raise ValueError(f"each value must be a number or empty, got {str(cell)[:40]!r}")
     return float(cell)
 
 
@@ -171,6 +174,9 @@ def _peft(value: Mapping[str, Any], name: str) -> tuple[dict[str, Any], str]:
     info, run = value["train_info"], value["run_info"]
     tests = [entry for entry in info["metrics"] if "test accuracy" in entry]
     tested = tests[-1] if tests else {}
+    accuracy = _number(tested.get("test accuracy"))
+    if accuracy is not None and not 0 <= accuracy <= 1:
+        raise ValueError(f"test accuracy must be a fraction from 0 to 1, got {accuracy}")
     entry = {
         "name": name,
         "kind": "peft",
@@ -178,13 +184,21 @@ def _peft(value: Mapping[str, Any], name: str) -> tuple[dict[str, Any], str]:
         "experiment": str(run["experiment_name"]),
         "model": str(run["train_config"]["model_id"]),
         "status": str(info["status"]),
-        "test_accuracy": _number(tested.get("test accuracy")),
+        "test_accuracy": accuracy,
         "cross_entropy_forgetting": _number(tested.get("forgetting")),
-        "trainable_parameters": int(info["num_trainable_params"]),
-        "memory_bytes": int(info.get("accelerator_memory_max", info.get("cuda_memory_max", 0))),
-        "train_seconds": _number(info["train_time"]),
+        "trainable_parameters": _cost(info["num_trainable_params"]),
+        "memory_bytes": _cost(info.get("accelerator_memory_max", info.get("cuda_memory_max"))),
+        "train_seconds": _cost(info["train_time"]),
     }
     return entry, f"PEFT experiment {entry['experiment']}"
+
+
+def _cost(value: Any) -> float | None:
+    """A count, bytes or seconds; None where they were not measured."""
+    number = _number(value)
+    if number is not None and number < 0:
+        raise ValueError(f"costs must be at least 0, got {value}")
+    return number
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -234,21 +248,24 @@ def _peft_table(entries: Sequence[Mapping[str, Any]]) -> Table:
     )
     rows = []
     for entry in entries:
-        accuracy, forgetting = entry["test_accuracy"], entry["cross_entropy_forgetting"]
         rows.append(
             (
                 entry["name"],
                 entry["experiment"],
                 entry["model"],
-                "-" if accuracy is None else formats.number(accuracy, "score"),
-                "-" if forgetting is None else formats.number(forgetting, "number"),
-                str(entry["trainable_parameters"]),
-                formats.number(entry["memory_bytes"], "bytes"),
-                formats.number(entry["train_seconds"], "seconds"),
+                _shown(entry["test_accuracy"], "score"),
+                _shown(entry["cross_entropy_forgetting"], "number"),
+                _shown(entry["trainable_parameters"], "count"),
+                _shown(entry["memory_bytes"], "bytes"),
+                _shown(entry["train_seconds"], "seconds"),
             )
         )
     note = "cross-entropy forgetting: rise of the cross-entropy on other texts during the training"
     return Table("PEFT method comparison", (), header, tuple(rows), (note,), 3)
+
+
+def _shown(value: float | None, unit: str) -> str:
+    return "-" if value is None else formats.number(value, unit)
 
 
 def _safe(name: str) -> str:

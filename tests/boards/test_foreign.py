@@ -26,6 +26,12 @@ PEFT = {
 }
 
 
+def peft(**info):
+    """A result of PEFT with other values, as JSON; infinity is a number that is too large."""
+    text = json.dumps({**PEFT, "train_info": {**PEFT["train_info"], **info}})
+    return text.replace("Infinity", "1e999")
+
+
 def take(tmp_path, content, name="sent.csv", **values):
     path = tmp_path / name
     path.write_text(content)
@@ -57,6 +63,7 @@ def test_a_matrix_in_percent_has_the_metrics_of_its_definitions(tmp_path):
         ("sent.json", "[[0.9, null, null], [0.7, 0.8, null], [0.5, 0.6, 0.7]]"),
         ("sent.json", '{"accuracy": [[0.9, 0, 0], [0.7, 0.8, 0], [0.5, 0.6, 0.7]]}'),
         ("sent.csv", "0.9,0,0\n0.7,0.8,0\n0.5,0.6,0.7\n"),
+        ("sent.csv", "\ufeff0.9,0,0\r\n0.7,0.8,0\r\n0.5,0.6,0.7\r\n"),  # of a spreadsheet
     ],
 )
 def test_a_matrix_is_read_in_each_form(tmp_path, name, content):
@@ -78,6 +85,25 @@ def test_a_result_of_peft_keeps_cross_entropy_in_a_column_of_its_own(tmp_path):
     text = page(tmp_path)
     assert cells(text, "peft")[3:6] == ["39.35", "0.00470", "9175040"]
     assert "cross-entropy forgetting" in text and " F |" not in text
+
+
+def test_costs_that_were_not_measured_are_a_dash_on_the_page(tmp_path):
+    take(tmp_path, peft(train_time=None, accelerator_memory_max=None), "peft.json")
+    assert cells(page(tmp_path), "peft")[5:] == ["9175040", "-", "-"]
+
+
+def test_a_measure_is_refused_for_a_result_that_has_its_own(tmp_path):
+    with pytest.raises(UserError, match="--measure is for a matrix"):
+        take(tmp_path, peft(), "peft.json", measure="loss")
+
+
+def test_what_import_prints_has_no_control_characters(tmp_path, capsys):
+    path = tmp_path / "peft.json"
+    run = {**PEFT["run_info"], "experiment_name": "a\x1b[2J\nb"}
+    path.write_text(json.dumps({**PEFT, "run_info": run}))
+    (tmp_path / "results").mkdir()
+    assert report.main(["import", str(path), "--results", str(tmp_path / "results")]) == 0
+    assert r"a\x1b[2J\nb" in capsys.readouterr().out
 
 
 def test_it_is_on_no_board_and_not_ranked(tmp_path, capsys):
@@ -134,6 +160,10 @@ def test_a_name_cannot_leave_the_folder_or_break_the_table(tmp_path):
         ("m.json", '[[true, 1], ["x", 1]]', "must be a number"),
         ("m.json", '{"train_info": {}}', "neither a result of PEFT"),
         ("m.json", "[1, 2]", "neither a result"),
+        ("m.csv", '"' + "1" * 200_000 + '"', "field larger"),
+        ("m.json", peft(num_trainable_params=float("1e999")), "must be a number"),
+        ("m.json", peft(train_time=-1), "costs must be at least 0"),
+        ("m.json", peft(metrics=[{"test accuracy": -7}]), "test accuracy must be a fraction"),
     ],
 )
 def test_a_file_that_is_neither_is_one_line(tmp_path, name, content, words):
