@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from nanocl.reporting.columns import Evaluation, Undefined, metric
 
 
@@ -15,9 +17,10 @@ from nanocl.reporting.columns import Evaluation, Undefined, metric
 def retention(run: Evaluation) -> float:
     """What is left of the first experience when the second one is mastered."""
     is_mastered = all_mastered(run)
-    if len(run.rows()) < 2:
+    rows = run.rows()
+    if len(rows) < 2:
         raise Undefined("retention needs 2 experiences, the stream has 1")
-    return run.rows()[1][0] if is_mastered else 0.0
+    return _if_mastered(is_mastered, rows[1][0])
 
 
 @metric(
@@ -30,7 +33,7 @@ def retention(run: Evaluation) -> float:
 def final_retention(run: Evaluation) -> float:
     """What is left of the first experience at the end of the stream."""
     is_mastered = all_mastered(run)
-    return run.rows()[-1][0] if is_mastered else 0.0
+    return _if_mastered(is_mastered, run.rows()[-1][0])
 
 
 @metric(
@@ -67,8 +70,14 @@ def all_mastered(run: Evaluation) -> bool:
     """Whether every experience was mastered.
 
     Raises:
-        Undefined: The run was not trained until mastery.
+        Undefined: The run was not trained until mastery, or not on each experience.
     """
     if not run.mastery:
         raise Undefined("experiences ended after a fixed number of steps (training.until=end)")
+    run.trained_rows()
     return all(entry["mastered"] for entry in run.mastery)
+
+
+def _if_mastered(is_mastered: bool, value: float) -> float:
+    """The value, or 0; NaN where it was not tested, in runs of either kind."""
+    return value if is_mastered or math.isnan(value) else 0.0

@@ -1,5 +1,7 @@
 """Columns of streams trained until mastered, computed by hand."""
 
+import math
+
 import pytest
 
 from nanocl.reporting import mastery
@@ -29,6 +31,24 @@ def test_a_run_that_left_an_experience_unmastered_retains_nothing_and_has_no_rat
     assert mastery.mastered(failed) == 0
     with pytest.raises(Undefined, match="not mastered"):
         mastery.relearning_ratio(failed)
+
+
+@pytest.mark.parametrize("is_mastered", [True, False])
+def test_what_was_not_tested_is_undefined_whether_mastered_or_not(is_mastered):
+    untested = tuple((math.nan, *row[1:]) for row in MATRIX[:3])
+    run = RUN._replace(
+        matrix=(*untested, MATRIX[3]), mastery=entries(120, 50, 40, 10, mastered=is_mastered)
+    )
+    with pytest.raises(Undefined, match="--evaluate all"):
+        mastery.retention(run)
+    assert mastery.final_retention(run) == pytest.approx(0.6 * is_mastered)
+
+
+def test_a_run_that_trains_only_at_the_end_has_none_of_the_columns():
+    late = RUN._replace(untrained=3, mastery=entries(0, 0, 0, 90, mastered=False))
+    for column in (mastery.retention, mastery.final_retention, mastery.mastered):
+        with pytest.raises(Undefined, match="not trained before experience 4"):
+            column(late)
 
 
 def test_relearning_needs_the_first_classes_again():
