@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nanocl.reporting import citation
+from nanocl.reporting import citation, inert
 
 AUTHORS = "The nanocl authors"
 LICENSE = "MIT"
@@ -52,7 +52,7 @@ def bibtex(publication: Publication) -> str:
     """The BibTeX entry: version, hash, year and URL, as far as they are known."""
     made = publication.manifest
     fields = {
-        "title": "{nanocl} board " + publication.title.removeprefix("nanocl board "),
+        "title": "{nanocl} " + inert.latex(publication.title.removeprefix("nanocl ")),
         "author": f"{{{AUTHORS}}}",
         "year": publication.date[:4],
         "version": made["version"],

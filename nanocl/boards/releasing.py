@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -136,6 +137,8 @@ def _write(
             files.write(temporary / parquet.FILE, parquet.content(wanted["table.csv"]))
         os.rename(temporary, released.folder)
     except OSError as error:
+        if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
+            raise UserError(f"another call made {released} meanwhile; call again") from error
         raise UserError(
             f"cannot write {str(error.filename or root_of(results_root))!r} ({error.strerror}); "
             "choose a writable folder with --results"

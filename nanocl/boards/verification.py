@@ -8,6 +8,7 @@ again since.
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from nanocl import __version__
 from nanocl.boards import agreement, archive, changes, contents, manifest, parquet, releasing
 from nanocl.boards.released import MANIFEST, Released, versions
 from nanocl.records import RunResult, Summary, UserError, files, plain, store
+from nanocl.reporting import comma_separated
 from nanocl.reporting.summaries import summarise
 
 # what looks different with another layout: pages, and metadata that contain the identity
@@ -99,8 +101,8 @@ def _records(released: Released, given: Manifest) -> list[RunResult]:
             lines.append(f"{archive.FILE}, line {number}: {store.one_line(error)}")
     wanted = {entry["path"]: entry["checksum"] for entry in given["records"]}
     lines += agreement.with_manifest(wanted, sums)
-    if lines:
-        raise _Damaged(lines)
+    if lines or not results:
+        raise _Damaged(lines or [f"{archive.FILE}: it has no record"])
     return results
 
 
@@ -157,8 +159,9 @@ class _Check:
         if self.has_other_layout:
             yield (
                 f"released by nanocl {self.given['nanocl']} with layout {self.given.get('layout')},"
-                f" this is {__version__} with layout {contents.LAYOUT}: every number was "
-                "recomputed, the pages have the hashes of the manifest"
+                f" this is {__version__} with layout {contents.LAYOUT}: every number of table.csv "
+                "was recomputed, the pages only have the hashes of the manifest; --identity "
+                "compares that with a citation"
             )
         if (self.released.folder / parquet.FILE).exists() and not parquet.is_installed():
             yield f"{parquet.FILE} was not compared: {parquet.MISSING}"
@@ -185,10 +188,7 @@ class _Check:
         if manifest.sha256(content) != wanted:
             yield f"{name}: sha256 {manifest.sha256(content)}, expected {wanted}"
         elif name not in PAGES:
-            lines = set(expected.splitlines())
-            for line in content.decode(errors="replace").splitlines():
-                if line not in lines:
-                    yield f"{name}: the records do not give the line {line[:120]!r}"
+            yield from _other_lines(name, content.decode(errors="replace"), expected)
 
     def _parquet(self, table: str) -> Iterator[str]:
         path = self.released.folder / parquet.FILE
@@ -242,8 +242,27 @@ def _missing_past(given: Manifest, siblings: Sequence[Released]) -> Iterator[str
         yield f"v{previous['version']} is not here, so the changes since then were not compared"
 
 
+def _other_lines(name: str, content: str, expected: str) -> Iterator[str]:
+    """What a table of another layout has otherwise; it may lack metrics, but no row of one."""
+    given, wanted = content.splitlines(), expected.splitlines()
+    unknown = sorted({*given} - {*wanted})
+    for line in unknown:
+        yield f"{name}: the records do not give the line {line[:120]!r}"
+    metrics = {_metric(line) for line in given}
+    whole = [line for line in wanted if _metric(line) in metrics]
+    if given != whole and not unknown:
+        yield f"{name}: it has {len(given)} lines in its order, its metrics have {len(whole)}"
+
+
+def _metric(line: str) -> tuple[str, ...]:
+    cells = dict(zip(comma_separated.HEADER, next(csv.reader([line])), strict=False))
+    return cells.get("kind", ""), cells.get("metric", "")
+
+
 def _first_difference(content: bytes, expected: str) -> str:
     """The first line that differs, as it is and as it should be."""
+    if content.replace(b"\r\n", b"\n") == expected.encode():
+        return "its lines end with \\r\\n, expected \\n: git or an editor converted it"
     given, wanted = content.decode(errors="replace").splitlines(), expected.splitlines()
     for number, (one, other) in enumerate(zip(given, wanted, strict=False), 1):
         if one != other:

@@ -79,6 +79,7 @@ _EXAMPLES = {
     "migrate": "migrate --results DIR",
     "": "python -m nanocl.report",
 }
+_URL = re.compile(r"https?://[^\s{}\\<>\"]+")  # nothing that ends a BibTeX field
 
 
 class _Parser(argparse.ArgumentParser):
@@ -172,6 +173,10 @@ def check(arguments: argparse.Namespace) -> None:
     _check_names(command, len(arguments.names))
     if arguments.date and not _is_date(arguments.date):
         raise UserError(f"--date must be a day as YYYY-MM-DD, got {arguments.date!r}")
+    if arguments.url and not _URL.fullmatch(arguments.url):
+        raise UserError(
+            f"--url must be an address such as https://example.org/boards, got {arguments.url!r}"
+        )
     if arguments.identity and not re.fullmatch(r"[0-9a-f]{64}", arguments.identity):
         raise UserError(f"--identity must be 64 hex digits, got {arguments.identity!r}")
 

@@ -24,6 +24,13 @@ def test_bibtex_has_version_hash_year_and_url(publication):
     assert publication.identity in text and text.count("{") == text.count("}")
 
 
+def test_a_name_with_letters_that_latex_reads_is_escaped_in_the_title(publication):
+    named = {**publication.manifest, "board": "my_own-cpu-class"}
+    text = citing.bibtex(Publication(named, publication.identity))
+    assert r"title = {{nanocl} board my\_own-cpu-class, version 1.0}" in text
+    assert text.startswith("@misc{my_own-cpu-class-v1.0,")
+
+
 def test_what_is_not_known_is_left_out(publication):
     bare = Publication(publication.manifest, publication.identity)
     assert not re.search(r"^  (year|url) ", citing.bibtex(bare), re.MULTILINE)

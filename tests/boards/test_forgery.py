@@ -5,7 +5,7 @@ import shutil
 import made_boards
 import pytest
 
-from nanocl.boards import verification
+from nanocl.boards import manifest, verification
 from nanocl.records import store
 
 
@@ -67,6 +67,36 @@ def test_changed_records_of_the_version_itself_are_found(version, root, change, 
     made_boards.repack(version, change)
     lines = differences(version, root)
     assert any(words in line for line in lines), lines
+
+
+def test_a_version_without_any_record_is_a_difference(version, root):
+    made_boards.repack(version, lambda records: [])
+    made_boards.edit(version, records=[])
+    assert differences(version, root) == ("records.jsonl.xz: it has no record",)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda lines: [line for line in lines if ",adamw," not in line],
+        lambda lines: [lines[0], *reversed(lines[1:])],
+    ],
+)
+def test_rows_cut_from_or_moved_in_a_table_of_an_earlier_layout_are_found(version, root, change):
+    path = version.folder / "table.csv"
+    path.write_text("".join(change(path.read_text().splitlines(keepends=True))))
+    tables = {**version.manifest()["tables"], "table.csv": manifest.sha256(path.read_bytes())}
+    made_boards.edit(version, tables=tables, layout=0)
+    assert any(line.startswith("table.csv: it has") for line in differences(version, root))
+
+
+def test_a_table_of_an_earlier_layout_may_lack_metrics(version, root):
+    path = version.folder / "table.csv"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if ",average_accuracy," not in line))
+    tables = {**version.manifest()["tables"], "table.csv": manifest.sha256(path.read_bytes())}
+    made_boards.edit(version, tables=tables, layout=0)
+    assert not any(line.startswith("table.csv") for line in differences(version, root))
 
 
 def test_a_forged_history_is_found_in_each_version(version, root, lwf):

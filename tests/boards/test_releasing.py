@@ -107,6 +107,6 @@ def test_two_calls_at_once_do_not_mix_their_files(root, monkeypatch):
     rows = names.rows_of(made_boards.NAME, root)
     first = made_boards.released(root)
     before = contents(first)
-    with pytest.raises(UserError, match="cannot write"):
+    with pytest.raises(UserError, match=r"another call made split-digits-cpu-class@v1\.0"):
         releasing._write(first, {"table.csv": "of another call\n"}, rows, root)
     assert contents(first) == before and len([*first.folder.parent.iterdir()]) == 1

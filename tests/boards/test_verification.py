@@ -82,6 +82,14 @@ def test_a_removed_file_is_found(version, root, name):
     assert any(line.startswith(f"{name}: ") for line in differences(version, root))
 
 
+def test_line_ends_of_windows_are_named_and_git_does_not_make_them(version, root):
+    path = version.folder / "table.csv"
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    (line,) = differences(version, root)
+    assert line.startswith("table.csv: its lines end with")
+    assert "results/** -text" in (RESULTS.parent / ".gitattributes").read_text().splitlines()
+
+
 def test_a_file_that_is_no_part_of_a_version_is_found(version, root):
     (version.folder / "more.md").write_text("see also")
     assert differences(version, root) == ("more.md: no file of a version",)
@@ -183,7 +191,9 @@ def a_later_layout(monkeypatch):
 def test_a_later_nanocl_verifies_numbers_and_hashes(version, root, monkeypatch, later):
     later(monkeypatch)
     verdict = verification.verify(version, root)
-    assert verdict.differences == () and "every number was recomputed" in verdict.notes[0]
+    assert (
+        verdict.differences == () and "every number of table.csv was recomputed" in verdict.notes[0]
+    )
     places = (("table.csv", "expected"), ("table.md", "sha256"), ("CITATION.cff", "identity"))
     for name, words in places:
         path = version.folder / name

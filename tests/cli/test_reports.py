@@ -44,6 +44,8 @@ def test_every_command_takes_its_options(argv):
         (["release", "b", "--date", "today"], "a day as YYYY-MM-DD, got 'today'"),
         (["release", "b", "--date", "2026-02-30"], "got '2026-02-30'"),
         (["release", "b", "--date", "20260228"], "got '20260228'"),
+        (["release", "b", "--url", "https://e.org/a}, note = {b"], "--url must be an address"),
+        (["release", "b", "--url", "example"], "--url must be an address"),
         (["migrate", "now"], "migrate takes 0 names"),
         (["verify", "all", "--identity", "f00d"], "64 hex digits"),
     ],
