@@ -18,6 +18,7 @@ def faults(result: RunResult) -> Iterator[str]:
         yield from _counts(result)
         yield from _untrained(result)
     yield from _cost(result)
+    yield from _mastery(result)
 
 
 def _counts(result: RunResult) -> Iterator[str]:
@@ -91,3 +92,15 @@ def _cost(result: RunResult) -> Iterator[str]:
     for name, given, expected in pairs:
         if abs(given - expected) > COUNTED * abs(expected):
             yield f"its cost has {name} {given:g}, its other numbers give {expected:g}"
+
+
+def _mastery(result: RunResult) -> Iterator[str]:
+    """Steps of experiences that were trained until mastered, which are those of the run."""
+    if result.status != "ok" or not result.mastery:
+        return
+    limit = result.spec.training.iterations
+    steps = [int(entry["steps"]) for entry in result.mastery]
+    if sum(steps) != result.cost.steps:
+        yield f"its experiences took {sum(steps)} steps, its cost has {result.cost.steps}"
+    elif limit and max(steps) > limit:
+        yield f"an experience took {max(steps)} steps, the limit is {limit}"

@@ -123,8 +123,12 @@ def _check_shapes(record: dict[str, Any]) -> None:
             f"it has {len(record['drift'])} entries of drift for {rows} trained experiences"
         )
     mastery = len(record.get("mastery", ()))
-    if mastery not in (0, rows):
-        raise ValueError(f"it says of {mastery} of {rows} trained experiences how they ended")
+    until = record["spec"]["training"].get("until", "end")
+    if mastery != (rows if until == "mastered" else 0):
+        raise ValueError(
+            f"it says of {mastery} of {rows} trained experiences how they ended, with "
+            f"training.until={until}"
+        )
     described = len(record.get("experiences", ()))
     if described not in (0, count):
         raise ValueError(f"it describes {described} of {count} experiences")

@@ -19,7 +19,9 @@ def test_a_measured_record_is_plausible():
     assert [*plausibility.faults(a_plausible(experiences=EXPERIENCES))] == []
 
 
-@pytest.mark.parametrize("stream", ["split-digits", "split-mnist", "split-fmnist"])
+@pytest.mark.parametrize(
+    "stream", ["split-digits", "split-mnist", "split-fmnist", "two-digit-retention"]
+)
 def test_the_committed_records_are_plausible(stream):
     for path in sorted((RUNS / stream).glob("*/*.json"))[::7]:
         result = store.load(path, RUNS.parent)
@@ -58,6 +60,18 @@ def test_a_pretrained_model_may_know_its_classes():
 )
 def test_a_cost_that_contradicts_itself_is_found(cost, words):
     (line,) = plausibility.faults(replace(a_result(a_spec()), cost=cost))
+    assert words in line
+
+
+@pytest.mark.parametrize(
+    ("steps", "words"),
+    [((400, 300, 100), "took 800 steps, its cost has 1000"), ((600, 300, 100), "took 600 steps")],
+)
+def test_steps_until_mastery_that_cannot_be_are_found(steps, words):
+    mastery = tuple({"steps": count, "mastered": True} for count in steps)
+    result = a_plausible(mastery=mastery)
+    training = replace(result.spec.training, iterations=500, until="mastered")
+    (line,) = plausibility.faults(replace(result, spec=replace(result.spec, training=training)))
     assert words in line
 
 

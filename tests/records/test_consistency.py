@@ -64,6 +64,8 @@ def assert_named_and_skipped(root, capsys, words):
             {"mastery": [{"steps": 3, "mastered": True}]},
             "of 1 of 3 trained experiences how they ended",
         ),
+        ({"mastery": [{"steps": 3, "mastered": True}] * 3}, "with training.until=end"),
+        ({"spec/training/until": "mastered"}, "with training.until=mastered"),
         ({"drift/0/deciles": [0.1] * 9}, "10 numbers or none, got 9"),
         ({"drift/0/average_tensor": 1e308}, "to 1e+100, got"),
         ({"drift/0/start/backbone/l2": -1e308}, "to 1e+100, got"),
