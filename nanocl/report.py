@@ -12,6 +12,7 @@ from pathlib import Path
 from nanocl import studies
 from nanocl.boards import commands, foreign, released
 from nanocl.cli import ending, failures, reports
+from nanocl.plugins.catalogue import Catalogue
 from nanocl.records import RunResult, Summary, UserError, damage, files, merging, migration, store
 from nanocl.reporting import citation, inert, leaderboard, reproduction, tables
 from nanocl.reporting.summaries import results_of, summarise
@@ -106,7 +107,7 @@ def _report(arguments: argparse.Namespace) -> int:
     for line in skipped(problems):
         print(f"nanocl: {line}", file=sys.stderr)
     if arguments.command == "cite":
-        return _cite(arguments.names, results, results_root)
+        return _cite(arguments, results, results_root)
     summaries = summarise(results)
     wanted = pages(summaries, results_root)
     if arguments.check:
@@ -156,10 +157,11 @@ def _merge(folders: Sequence[Path], results_root: Path) -> int:
     return 1 if done.refused else 0
 
 
-def _cite(names: Sequence[str], results: Sequence[RunResult], results_root: Path) -> int:
+def _cite(arguments: argparse.Namespace, results: Sequence[RunResult], results_root: Path) -> int:
+    names, catalogue = arguments.names, Catalogue(arguments.plugin)
     boards = [name for name in names if released.is_board(name, results_root)]
     for name in boards:
-        print(commands.cite(name, results_root), end="")
+        print(commands.cite(name, results_root, catalogue), end="")
     names = [name for name in names if name not in boards]
     if boards and not names:
         return 0
@@ -168,7 +170,7 @@ def _cite(names: Sequence[str], results: Sequence[RunResult], results_root: Path
             f"no records in {results_root / 'runs'} to cite; name what to cite, such as: cite "
             "nanoadam"
         )
-    print(citation.cite(names, results, leaderboard.identity(results)), end="")
+    print(citation.cite(names, results, leaderboard.identity(results), catalogue), end="")
     return 0
 
 

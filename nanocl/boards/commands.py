@@ -25,6 +25,7 @@ from nanocl.boards import (
     verification,
 )
 from nanocl.boards.released import Released
+from nanocl.plugins.catalogue import Catalogue
 from nanocl.records import Summary, UserError, files, plain, store
 from nanocl.reporting import citation, formats
 from nanocl.reporting.summaries import summarise
@@ -147,7 +148,7 @@ def take(arguments: argparse.Namespace, results_root: Path) -> int:
     return 0
 
 
-def cite(text: str, results_root: Path) -> str:
+def cite(text: str, results_root: Path, catalogue: Catalogue | None = None) -> str:
     """BibTeX of a version of a board and of everything in it.
 
     Raises:
@@ -164,7 +165,7 @@ def cite(text: str, results_root: Path) -> str:
     entry = citing.bibtex(
         citing.Publication(given, identity, publication["date"], publication["url"])
     )
-    return citation.cite_board(entry, results)
+    return citation.cite_board(entry, results, catalogue)
 
 
 RUN: Mapping[str, Callable[[argparse.Namespace, Path], int]] = {

@@ -53,6 +53,7 @@ _TAKEN_BY = {
     "date": ("release",),
     "url": ("release",),
     "identity": ("verify",),
+    "plugin": ("cite",),
     "rerun": ("check",),
     "output": ("export",),
     "name": ("import",),
@@ -136,6 +137,14 @@ def _add_options_of_boards(p: argparse.ArgumentParser) -> None:
     group.add_argument("--url", help="release: where it is published, for citations")
     group.add_argument(
         "--identity", metavar="SHA256", help="verify: the hash by which the version was cited"
+    )
+    group.add_argument(
+        "--plugin",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="cite: a file with your own strategy, stream or model; can be repeated",
     )
     group.add_argument(
         "--rerun", action="store_true", help="check: measure the cheapest record again here"

@@ -7,7 +7,7 @@ import string
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from nanocl import __version__
-from nanocl.plugins.catalogue import INSTALLED
+from nanocl.plugins.catalogue import INSTALLED, Catalogue
 from nanocl.records import RunResult, UserError
 from nanocl.records.plain import printable
 from nanocl.records.ranges import nearest
@@ -36,7 +36,12 @@ def board_entry(identity: str, runs: int) -> str:
     )
 
 
-def cite(names: Sequence[str], results: Sequence[RunResult], identity: str) -> str:
+def cite(
+    names: Sequence[str],
+    results: Sequence[RunResult],
+    identity: str,
+    catalogue: Catalogue | None = None,
+) -> str:
     """BibTeX of the names; without names, of the leaderboard and everything in it.
 
     Args:
@@ -44,11 +49,12 @@ def cite(names: Sequence[str], results: Sequence[RunResult], identity: str) -> s
             and metrics.
         results: The records of the leaderboard.
         identity: Its identity.
+        catalogue: Plugins that can be cited; default: those that are installed.
 
     Raises:
         UserError: An unknown name.
     """
-    book = _book() | {BOARD: (board_entry(identity, len(results)),)}
+    book = _book(catalogue) | {BOARD: (board_entry(identity, len(results)),)}
     wanted = [part for name in names for part in _parts(name, book)] or [
         BOARD,
         *_mentioned(results),
@@ -56,14 +62,15 @@ def cite(names: Sequence[str], results: Sequence[RunResult], identity: str) -> s
     return _joined(wanted, book)
 
 
-def cite_board(board: str, results: Sequence[RunResult]) -> str:
+def cite_board(board: str, results: Sequence[RunResult], catalogue: Catalogue | None = None) -> str:
     """BibTeX of a released board and of everything in it.
 
     Args:
         board: The entry of the board.
         results: Its records.
+        catalogue: Plugins that can be cited; default: those that are installed.
     """
-    return _joined([BOARD, *_mentioned(results)], _book() | {BOARD: (board,)})
+    return _joined([BOARD, *_mentioned(results)], _book(catalogue) | {BOARD: (board,)})
 
 
 def _joined(wanted: Iterable[str], book: Mapping[str, tuple[str, ...]]) -> str:
@@ -81,7 +88,7 @@ def entry(kind: str, key: str, fields: Mapping[str, str]) -> str:
     return f"@{kind}{{{key},\n{lines}\n}}"
 
 
-def _book() -> dict[str, tuple[str, ...]]:
+def _book(catalogue: Catalogue | None = None) -> dict[str, tuple[str, ...]]:
     """Name to BibTeX entries of everything that can be cited."""
     book: dict[str, tuple[str, ...]] = {"avalanche": (bibtex("lomonaco2021"),)}
     for kind in metrics.KINDS:
@@ -91,7 +98,7 @@ def _book() -> dict[str, tuple[str, ...]]:
     for name, keys in DATA_SETS.items():
         book[name] = tuple(map(bibtex, keys))
     for kind in ("models", "streams", "strategies"):
-        for plugin in INSTALLED.plugins(kind).values():
+        for plugin in (catalogue or INSTALLED).plugins(kind).values():
             name = plugin.name.lower()
             book[name] = (*book.get(name, ()), *_split(plugin.citation))
             book |= {

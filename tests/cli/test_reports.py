@@ -23,6 +23,7 @@ def parsed(*argv):
         ["compare", "b:x", "b:y"],
         ["merge", "one", "two"],
         ["cite"],
+        ["cite", "b", "--plugin", "mine.py"],
     ],
 )
 def test_every_command_takes_its_options(argv):
@@ -37,6 +38,7 @@ def test_every_command_takes_its_options(argv):
         (["compare", "a"], "compare takes 2 names, got 1"),
         (["verify"], "verify takes at least 1 names"),
         (["verify", "all", "--notes", "n"], "--notes is an option of release, not of verify"),
+        (["verify", "all", "--plugin", "m.py"], "--plugin is an option of cite, not of verify"),
         (["--rerun"], "--rerun is an option of check, not of this call"),
         (["cite", "--format", "csv"], "--format is an option of"),
         (["export", "b", "--format", "latex"], "must be one of csv, parquet, eee, peft"),

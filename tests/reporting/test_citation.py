@@ -5,6 +5,7 @@ import pytest
 from making import a_result, a_spec
 
 from nanocl import __version__
+from nanocl.plugins.catalogue import Catalogue
 from nanocl.records import UserError
 from nanocl.reporting import citation
 from nanocl.reporting.publications import PUBLICATIONS
@@ -45,6 +46,19 @@ def test_a_composition_cites_its_parts_once(monkeypatch):
         SimpleNamespace(plugins=lambda kind: {p.name: p for p in installed.get(kind, [])}),
     )
     assert entries(citation.cite(["one+two"], [], "0")) == [("misc", "a"), ("misc", "b")]
+
+
+def test_a_plugin_of_the_user_is_cited_with_its_file(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from nanocl.strategies import Strategy\n\n\nclass Mine(Strategy):\n"
+        '    """Mine."""\n\n    citation = "@misc{me,\\n  title = {Me}\\n}"\n'
+    )
+    results = [a_result(a_spec("mine", 0))]
+    assert "% no citation for mine" in citation.cite([], results, "0")
+    assert ("misc", "me") in entries(citation.cite([], results, "0", Catalogue([path])))
+    board = "@misc{board,\n  title = {Board}\n}"
+    assert ("misc", "me") in entries(citation.cite_board(board, results, Catalogue([path])))
 
 
 def test_a_data_set_cites_its_publication_and_its_package():
