@@ -96,7 +96,7 @@ def check(arguments: argparse.Namespace, results_root: Path) -> int:
         differences, how = rerun.rerun(chosen)
         for line in differences:
             print(plain.printable(f"{manifest.path_of(chosen)}: {line}"))
-        said = "differs" if differences else "was repeated with equal numbers"
+        said = "differs" if differences else "agrees"
         print(
             f"rerun of {chosen.spec.strategy_name} seed {chosen.spec.seed}, compared {how}: {said}"
         )

@@ -38,10 +38,12 @@ def rerun(result: RunResult) -> tuple[list[str], str]:
     from nanocl.training.experiment import run_one
 
     again = run_one(spec, Context(measuring=measuring.of(result)))
-    changed = _changed(result.environment, again.environment)
-    if not changed:
+    reasons = _changed(result.environment, again.environment)
+    if result.cost.together:
+        reasons.append(f"{result.cost.together} seeds were trained as one model")
+    if not reasons:
         return [*_different(_numbers(result), _numbers(again), 0.0)], "bit for bit"
-    how = f"within {TOLERANCE:g}, because {', '.join(changed)}"
+    how = f"within {TOLERANCE:g}, because {', '.join(reasons)}"
     return [*_different(_numbers(result), _numbers(again), TOLERANCE)], how
 
 

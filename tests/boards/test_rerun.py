@@ -45,6 +45,14 @@ def test_on_another_cpu_numbers_are_compared_within_a_tolerance_that_is_said(mea
     assert "numbers of evaluation differ" in lines[0]
 
 
+def test_a_run_that_was_trained_as_one_model_with_others_is_equal_to_rounding(measured):
+    cost = dataclasses.replace(measured.cost, together=3)
+    rounded = dataclasses.replace(measured, cost=cost)
+    value = measured.evaluation[0][0]
+    lines, how = rerun.rerun(with_first(rounded, value * (1 - 1e-9)))
+    assert lines == [] and how.endswith("because 3 seeds were trained as one model")
+
+
 def test_the_cheapest_run_is_repeated(measured):
     cost = dataclasses.replace(measured.cost, train_seconds=measured.cost.train_seconds * 2)
     slow = dataclasses.replace(measured, cost=cost)
