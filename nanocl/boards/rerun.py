@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from nanocl.protocols.pinning import pin
-from nanocl.records import Environment, RunResult, UserError, measuring
+from nanocl.records import Environment, RunResult, RunSpec, UserError, measuring
 
 TOLERANCE = 0.05  # of an accuracy, or relative of a loss, on another type of CPU or version
 # what decides whether numbers repeat bit for bit
@@ -15,8 +15,10 @@ FACTS = ("torch", "numpy", "avalanche", "processor", "device", "threads", "libra
 
 
 def cheapest(results: Sequence[RunResult]) -> RunResult:
-    """The record whose training was shortest."""
-    return min(results, key=lambda run: (run.cost.train_seconds, run.spec.digest))
+    """The record whose training was shortest, of those that can be repeated if there are any."""
+    return min(
+        results, key=lambda run: (_has_plugin(run.spec), run.cost.train_seconds, run.spec.digest)
+    )
 
 
 def rerun(result: RunResult) -> tuple[list[str], str]:
@@ -29,7 +31,7 @@ def rerun(result: RunResult) -> tuple[list[str], str]:
         UserError: It cannot be run here: other data, or a user's plugin.
     """
     spec = result.spec
-    if any(part.plugin for part in (*spec.strategy, spec.stream, spec.model)):
+    if _has_plugin(spec):
         raise UserError("a run with a user's plugin cannot be repeated without its file")
     pinned = pin([spec], None)[0]
     if pinned.digest != spec.digest:
@@ -45,6 +47,10 @@ def rerun(result: RunResult) -> tuple[list[str], str]:
         return [*_different(_numbers(result), _numbers(again), 0.0)], "bit for bit"
     how = f"within {TOLERANCE:g}, because {', '.join(reasons)}"
     return [*_different(_numbers(result), _numbers(again), TOLERANCE)], how
+
+
+def _has_plugin(spec: RunSpec) -> bool:
+    return any(part.plugin for part in (*spec.strategy, spec.stream, spec.model))
 
 
 def _changed(theirs: Environment, ours: Environment) -> list[str]:

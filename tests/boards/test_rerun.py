@@ -59,6 +59,14 @@ def test_the_cheapest_run_is_repeated(measured):
     assert rerun.cheapest([slow, measured]) is measured
 
 
+def test_a_run_with_a_users_plugin_is_not_chosen_where_another_can_be_repeated(measured):
+    (part,) = measured.spec.strategy
+    user = dataclasses.replace(measured.spec, strategy=(dataclasses.replace(part, plugin="abc"),))
+    cost = dataclasses.replace(measured.cost, train_seconds=0.0)
+    fast = dataclasses.replace(measured, spec=user, cost=cost)
+    assert rerun.cheapest([fast, measured]) is measured and rerun.cheapest([fast]) is fast
+
+
 def test_a_user_plugin_and_other_data_cannot_be_repeated(measured):
     (part,) = measured.spec.strategy
     user = dataclasses.replace(measured.spec, strategy=(dataclasses.replace(part, plugin="abc"),))
