@@ -231,3 +231,25 @@ def test_the_memory_of_a_run_is_that_of_a_process_of_its_own(perf):
     ours = torch.ones(1 << 28)  # 1 GiB in this process
     costs = lengths.alone(lengths.permuted("digits", "adamw", 2), Context())
     assert costs["peak MiB"] < ours.nbytes / 2**20 + 400 and costs["training"] > 0
+
+
+@pytest.mark.parametrize(
+    ("code", "failures", "ends_with"), [(0, [], 0), (1, [], 1), (0, ["er seed 0 failed"], 1)]
+)
+def test_the_runs_on_a_gpu_end_with_1_if_one_failed(
+    monkeypatch, tmp_path, code, failures, ends_with
+):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks" / "perf")
+    import gpu_runs
+
+    found = {"exit code": code, "seconds": 1.0, "failures": failures, "matrices": {}}
+    monkeypatch.setattr(gpu_runs, "called", lambda *arguments: {**found, "accuracies": {}})
+    monkeypatch.setattr(gpu_runs, "page", lambda ways, stream: "")
+    out = tmp_path / "perf"
+    monkeypatch.setattr(sys, "argv", ["gpu_runs.py", "--ways", "cpu", "--out", str(out)])
+    assert gpu_runs.main() == ends_with
+    monkeypatch.setattr(sys, "argv", ["gpu_runs.py", "--ways", "cuda", "--out", str(tmp_path)])
+    with pytest.raises(SystemExit) as refusal:
+        gpu_runs.main()
+    assert refusal.value.code == 2
+    sys.modules.pop("gpu_runs")

@@ -6,7 +6,7 @@
 The command is called once for each way of running. A way is right where no run fails and where the
 average accuracy agrees with that of the CPU: a GPU adds in another order, so that the numbers of a
 seed may differ by rounding, which training makes larger. Writes `runs-gpu.json` and a page;
-`--ways` adds to what is in the file.
+`--ways` adds to what is in the file. The exit code is 1 if a run failed.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def page(ways: Mapping[str, Mapping[str, Any]], stream: str) -> str:
     )
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--stream", default="split-digits")
     parser.add_argument("--seeds", type=int, default=3)
@@ -136,7 +136,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("results/perf"))
     arguments = parser.parse_args()
     path = arguments.out / "runs-gpu.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
     ways = json.loads(path.read_text()) if path.is_file() and arguments.ways else {}
+    if arguments.ways and "cpu" not in (*ways, arguments.ways[0]):
+        parser.error(f"{path} has no runs on the CPU to compare with; begin with --ways cpu")
     with tempfile.TemporaryDirectory() as folder:
         for place, way in enumerate(arguments.ways or WAYS):
             root = Path(folder) / str(place)
@@ -145,7 +148,8 @@ def main() -> None:
             print(way, found, flush=True)
             path.write_text(json.dumps(ways, indent=1) + "\n")
             path.with_suffix(".md").write_text(page(ways, arguments.stream))
+    return int(any(found["exit code"] or found["failures"] for found in ways.values()))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
