@@ -28,7 +28,6 @@ from nanocl.boards.released import Released
 from nanocl.plugins.catalogue import Catalogue
 from nanocl.records import Summary, UserError, files, plain, store
 from nanocl.reporting import citation, formats
-from nanocl.reporting.summaries import summarise
 
 
 def release(arguments: argparse.Namespace, results_root: Path) -> int:
@@ -116,7 +115,7 @@ def compare(arguments: argparse.Namespace, results_root: Path) -> int:
 def export(arguments: argparse.Namespace, results_root: Path) -> int:
     """Write a board in a format of others; 0."""
     format = arguments.format or "csv"
-    rows = _rows(arguments.names[0], results_root)
+    rows = released.rows_of(arguments.names[0], results_root)
     name = names.name_of(rows[0].results[0].spec)
     default = results_root / "exports" / name
     contents = _exported(rows, format, name)
@@ -161,7 +160,7 @@ def cite(text: str, results_root: Path, catalogue: Catalogue | None = None) -> s
     try:
         results = archive.results(version.folder)
     except (OSError, ValueError) as error:
-        raise _damaged(version, store.one_line(error)) from error
+        raise released.damaged(version, store.one_line(error)) from error
     entry = citing.bibtex(
         citing.Publication(given, identity, publication["date"], publication["url"])
     )
@@ -176,17 +175,6 @@ RUN: Mapping[str, Callable[[argparse.Namespace, Path], int]] = {
     "export": export,
     "import": take,
 }
-
-
-def _rows(text: str, results_root: Path) -> Sequence[Summary]:
-    """The rows of a released version, or of the present records of a board without `@`."""
-    if "@" not in text:
-        return names.rows_of(text, results_root)
-    version = released.latest(text, results_root)
-    try:
-        return summarise(archive.results(version.folder))
-    except (OSError, ValueError) as error:
-        raise _damaged(version, store.one_line(error)) from error
 
 
 def _exported(rows: Sequence[Summary], format: str, name: str) -> dict[str, str | bytes]:
@@ -205,13 +193,7 @@ def _publication(version: Released, identity: str) -> dict[str, str]:
     try:
         publication = releasing.publication_of(version)
     except (OSError, ValueError) as error:
-        raise _damaged(version, store.one_line(error)) from error
+        raise released.damaged(version, store.one_line(error)) from error
     if publication["identity"] != identity:
-        raise _damaged(version, "its manifest does not have its identity")
+        raise released.damaged(version, "its manifest does not have its identity")
     return publication
-
-
-def _damaged(version: Released, reason: str) -> UserError:
-    return UserError(
-        f"{version} is damaged: {reason}; python -m nanocl.report verify {version} says more"
-    )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nanocl.boards import archive, changes, contents, names, released
+from nanocl.boards import changes, contents, names, released
 from nanocl.records import Summary, UserError, plain, store
 from nanocl.records.ranges import did_you_mean
 from nanocl.reporting import formats, metrics, statistics
@@ -71,20 +71,10 @@ def _side(text: str, results_root: Path) -> Side:
         boards = [rows for rows in by_protocol(summarise(results)) if not is_sweep(rows)]
         return Side(text, boards)
     board, colon, learner = text.partition(":")
-    rows = _rows(board, results_root)
+    rows = released.rows_of(board, results_root)
     if colon:
         return Side(text, [[_learner(learner, rows, board)]], True)
     return Side(text, [rows])
-
-
-def _rows(board: str, results_root: Path) -> list[Summary]:
-    if "@" not in board:
-        return names.rows_of(board, results_root)
-    version = released.latest(board, results_root)
-    try:
-        return summarise(archive.results(version.folder))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{version} is damaged: {store.one_line(error)}") from error
 
 
 def _learner(text: str, rows: Sequence[Summary], board: str) -> Summary:

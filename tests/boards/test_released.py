@@ -51,3 +51,16 @@ def test_a_damaged_manifest_is_one_line(three, content):
         (one.folder / "manifest.json").write_text(content)
     with pytest.raises(UserError, match=r"@v2\.0: .*manifest\.json"):
         one.manifest()
+
+
+def test_the_rows_of_a_version_are_its_own_and_without_one_those_of_the_records(version):
+    root = version.folder.parents[2]
+    made_boards.record(root, "sgd", 0).unlink()
+    counts = [
+        [len(row.results) for row in released.rows_of(text, root)]
+        for text in (made_boards.NAME, f"{made_boards.NAME}@v1.0")
+    ]
+    assert counts == [[2, 2, 1], [2, 2, 2]]
+    (version.folder / "records.jsonl.xz").write_bytes(b"no archive")
+    with pytest.raises(UserError, match=r"@v1\.0 is damaged: .*verify .*@v1\.0 says more"):
+        released.rows_of(f"{made_boards.NAME}@v1.0", root)
