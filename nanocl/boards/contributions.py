@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from nanocl.boards import changes, defined, plausibility
 from nanocl.protocols.protocol import protocols
-from nanocl.records import Part, RunResult, RunSpec, UserError, plain, store
+from nanocl.records import Part, RunResult, RunSpec, UserError, measuring, plain, store
 from nanocl.records.ranges import did_you_mean
 from nanocl.reporting.summaries import as_text
 
@@ -94,6 +94,7 @@ def _checked(path: Path, boards: _Boards) -> Finding:
         return Finding(path, (store.one_line(error),))
     faults = [
         *_protocol(result.spec, boards),
+        *_tests(result),
         *plausibility.faults(result),
         *_collision(result, path, boards),
     ]
@@ -122,6 +123,21 @@ def _protocol(spec: RunSpec, boards: _Boards) -> Iterator[str]:
     on_board = [run.spec for run in boards.present if run.spec.protocol_hash == spec.protocol_hash]
     yield from _seed(spec, [*expected, *on_board])
     yield from _options(spec, [*expected, *on_board])
+
+
+def _tests(result: RunResult) -> Iterator[str]:
+    """Tests that the run of the protocol makes and the record lacks."""
+    if result.spec.protocol not in protocols():
+        return
+    try:
+        wanted = defined.measured(result.spec)
+    except UserError:
+        return  # the protocol does not fit, which is said
+    given = measuring.of(result)
+    if not given.covers(replace(wanted, track_every=0), len(result.initial)):
+        yield f"tested with --evaluate {given.evaluate}, the board needs {wanted.evaluate}"
+    if wanted.track_every and not given.track_every:
+        yield "not tested within experiences, which the score of the board needs (--track-every)"
 
 
 def _data(spec: RunSpec, present: Sequence[RunResult]) -> Iterator[str]:

@@ -10,6 +10,7 @@ from nanocl.protocols import suite
 from nanocl.protocols.protocol import protocols
 from nanocl.protocols.request import Request
 from nanocl.records import RunSpec, UserError
+from nanocl.records.measuring import Measuring
 
 CHEAP = ("sgd",)  # needs no optional library; what rows share does not depend on the strategy
 
@@ -26,6 +27,16 @@ def runs(spec: RunSpec, strategies: Sequence[str] = ()) -> list[RunSpec]:
     """
     request = Request(spec.protocol, tuple(strategies), tier=spec.tier, scenario=spec.scenario)
     return suite.specs(request, INSTALLED)
+
+
+def measured(spec: RunSpec) -> Measuring:
+    """Which experiences a run of the protocol tests, and when, if its caller asks for no other.
+
+    Raises:
+        UserError: The protocol has no such tier or scenario.
+    """
+    request = Request(spec.protocol, tier=spec.tier, scenario=spec.scenario)
+    return suite.measuring(request, INSTALLED)
 
 
 def like(defined: RunSpec, spec: RunSpec) -> RunSpec:

@@ -74,6 +74,17 @@ def test_an_unknown_protocol_is_answered_by_the_nearest(path, tmp_path):
     assert "did you mean 'split-digits'" in faults(path, tmp_path)[0]
 
 
+def test_tests_that_the_board_needs_and_the_record_lacks_are_found(path, tmp_path):
+    cells = json.loads(path.read_text())["evaluation"]
+    last = [[None] * i + [row[i]] + [None] * (len(row) - i - 1) for i, row in enumerate(cells)]
+    made_boards.change(path, evaluation=[*last[:-1], cells[-1]], evaluate="last")
+    assert "tested with --evaluate last, the board needs seen" in faults(path, tmp_path)
+    run = replace(store.verified(plain.read(path)), evaluate="all")
+    online = replace(run, spec=replace(run.spec, protocol="input-permuted", scenario="domain"))
+    (line,) = contributions._tests(online)
+    assert line.startswith("not tested within experiences")
+
+
 def test_another_protocol_under_the_same_name_is_found_key_by_key(path, tmp_path):
     training = spec_of(path)["training"]
     resent(path, training={**training, "epochs": training["epochs"] + 1})
