@@ -90,6 +90,14 @@ def test_rows_cut_from_or_moved_in_a_table_of_an_earlier_layout_are_found(versio
     assert any(line.startswith("table.csv: it has") for line in differences(version, root))
 
 
+def test_a_line_of_a_table_that_is_too_long_for_csv_is_a_difference(version, root):
+    path = version.folder / "table.csv"
+    path.write_text(path.read_text() + "x" * 200_000 + "\n")
+    tables = {**version.manifest()["tables"], "table.csv": manifest.sha256(path.read_bytes())}
+    made_boards.edit(version, tables=tables, layout=0)
+    assert any("do not give the line 'xxx" in line for line in differences(version, root))
+
+
 def test_a_table_of_an_earlier_layout_may_lack_metrics(version, root):
     path = version.folder / "table.csv"
     lines = path.read_text().splitlines(keepends=True)
