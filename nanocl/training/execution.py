@@ -21,6 +21,7 @@ def prepare(network: Network, training: Training) -> None:
     Raises:
         UserError: Its weights are not in float32, which `bf16` needs.
     """
+    use_precision(training)
     if training.precision == "bf16":
         if network.precision != torch.float32:
             raise UserError(

@@ -172,7 +172,6 @@ def _started(
 def _prepared(spec: RunSpec, context: Context) -> tuple[loop.Learner, Scenario]:
     """Build the learner and its scenario, with the optimizer's kernels compiled."""
     torch.set_num_threads(spec.training.threads)
-    execution.use_precision(spec.training)
     learner, scenario = build(spec, context)
     if hasattr(learner.optimizer, "compile_ahead"):
         # takes seconds once on a machine, which are no part of what a step costs
