@@ -1,6 +1,5 @@
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -165,7 +164,7 @@ def test_cite_prints_bibtex_and_writes_nothing(root, capsys):
     assert generated(root) == {}
 
 
-def test_the_whole_command_works_without_torch_and_the_help_answers_at_once(root):
+def test_the_whole_command_works_without_torch_and_the_help_without_numpy_too(root):
     code = (
         "import sys; from nanocl import report; code = report.main(sys.argv[1:]); "
         "bad = {'torch', 'avalanche', 'torchvision'} & set(sys.modules); sys.exit(code or len(bad))"
@@ -173,11 +172,6 @@ def test_the_whole_command_works_without_torch_and_the_help_answers_at_once(root
     subprocess.run(
         [sys.executable, "-c", code, "--results", str(root)], check=True, capture_output=True
     )
-    start = time.perf_counter()
-    subprocess.run(
-        [sys.executable, "-m", "nanocl.report", "--help"], check=True, capture_output=True
-    )
-    assert time.perf_counter() - start < 1.5  # 0.1 s on an idle machine
     heavy = (
         "import sys, nanocl.report; "
         "print({'numpy', 'scipy', 'pandas', 'jsonschema', 'matplotlib'} & set(sys.modules))"
