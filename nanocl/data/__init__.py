@@ -1,6 +1,6 @@
 """Data sets as numpy arrays, found on disk by name, decoded once and cached.
 
-Loads no torch. Pixels are uint8 arrays of shape (N, C, H, W).
+Loads no torch. Pixels are uint8 arrays of shape (N, C, H, W); tokens of texts int32 (N, length).
 """
 
 from __future__ import annotations
@@ -18,12 +18,15 @@ from nanocl.data.images import resized
 from nanocl.data.missing import DataMissing, data_missing
 from nanocl.data.sources import STANDARD, Source, find
 from nanocl.data.subsets import parse_names
+from nanocl.data.text import as_bytes
+from nanocl.data.tokens import Tokenizer
 from nanocl.records import UserError
 
 __all__ = [
     "STANDARD",
     "DataMissing",
     "DataSet",
+    "Tokenizer",
     "default_root",
     "find_file",
     "fingerprint",
@@ -50,18 +53,21 @@ def load(
     data_root: Path | None = None,
     *,
     image_size: int = 0,
+    tokenizer: Tokenizer | None = None,
     download: bool = True,
 ) -> DataSet:
     """Load the data set `name` from the data root.
 
     Args:
         name: A standard data set (`digits`, `mnist`, `fashion-mnist`, `cifar10`, `cifar100`,
-            `flowers102`), or the name of an image folder (see `nanocl.data.folder`) or of a zip of
-            one. A standard data set is searched in torchvision's layout first.
+            `flowers102`), or the name of an image folder (see `nanocl.data.folder`), of a zip of
+            one, or of a folder with texts (see `nanocl.data.text`). A standard data set is searched
+            in torchvision's layout first.
         data_root: Folder that holds the data sets; None for `default_root()`. Decoded copies are
             kept in its subfolder `.nanocl` if that is writable, else in the user's cache folder.
         image_size: Side of the squares that images are centre-cropped and resized to; 0 keeps
             their size.
+        tokenizer: Turns texts into tokens; without one they are UTF-8 bytes. Unused for images.
         download: Whether to download a missing standard data set to torchvision's place for it.
 
     Raises:
@@ -69,12 +75,12 @@ def load(
         UserError: A file is damaged or has the wrong layout; nothing is cached in that case.
     """
     with _system_errors_named(name):
-        source, places, identity = _locate(name, data_root, image_size, download)
+        source, places, identity = _locate(name, data_root, image_size, tokenizer, download)
         for place in places:
             copy = cache.read(place, identity)
             if copy is not None:
                 return copy
-        data = _decode(name, source, image_size)
+        data = _decode(name, source, image_size, tokenizer)
         written = cache.write(places, data, identity)
         return (cache.read(written, identity) if written else None) or data
 
@@ -92,6 +98,7 @@ def fingerprint(
     data_root: Path | None = None,
     *,
     image_size: int = 0,
+    tokenizer: Tokenizer | None = None,
     download: bool = True,
 ) -> str:
     """The fingerprint of the data set that `load` returns; reads no pixels if a copy is cached.
@@ -100,12 +107,14 @@ def fingerprint(
         DataMissing, UserError: As `load` does.
     """
     with _system_errors_named(name):
-        _, places, identity = _locate(name, data_root, image_size, download)
+        _, places, identity = _locate(name, data_root, image_size, tokenizer, download)
         for place in places:
             facts = cache.facts(place, identity)
             if facts is not None:
                 return facts["fingerprint"]
-    return load(name, data_root, image_size=image_size, download=download).fingerprint
+    return load(
+        name, data_root, image_size=image_size, tokenizer=tokenizer, download=download
+    ).fingerprint
 
 
 def _folder(data_root: Path | None) -> Path:
@@ -118,6 +127,7 @@ def _locate(
     name: str,
     data_root: Path | None,
     image_size: int,
+    tokenizer: Tokenizer | None,
     download: bool,
 ) -> tuple[Source, tuple[Path, Path], str]:
     """The source of a data set, the places of its decoded copy, and the source's identity."""
@@ -133,10 +143,19 @@ def _locate(
             source = find(name, folder)
         if source is None:
             raise data_missing(name, folder, reason)
-    return source, cache.locations(name, folder, image_size), source.identity()
+    variant = str(image_size or "")
+    identity = source.identity()
+    if source.texts is not None:
+        variant = tokenizer.identity() if tokenizer else "bytes"
+        identity = f"{identity} {variant}"
+    return source, cache.locations(name, folder, variant), identity
 
 
-def _decode(name: str, source: Source, image_size: int) -> DataSet:
+def _decode(name: str, source: Source, image_size: int, tokenizer: Tokenizer | None) -> DataSet:
+    if source.texts is not None:
+        texts = source.texts()
+        splits = tokenizer.tokenised(texts) if tokenizer else as_bytes(texts)
+        return DataSet(**vars(splits), name=name, fingerprint=fingerprint_of(splits))
     splits = source.read(image_size)
     official = splits.official or fingerprint_of(splits) == OFFICIAL_FINGERPRINTS.get(name)
     splits = resized(splits, image_size)

@@ -14,6 +14,8 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import Dataset
 
+from nanocl.data.augmentation import crop_flip
+from nanocl.data.buckets import bucketed
 from nanocl.data.transfer import moved
 
 
@@ -29,6 +31,7 @@ class Preparation:
             int64; -1 reads zero. Shape (N, H * W): an order for each input of the mini-batch.
         scale, shift: Per-channel factors: `x * scale + shift` maps stored values to model inputs,
             shape (C,).
+        floats: Whether model inputs are float32; else they keep their type, as tokens do.
         reads_zero: Whether `order` may have a -1; None looks. With False it must have none.
     """
 
@@ -37,6 +40,7 @@ class Preparation:
     order: Tensor | None = None
     scale: Tensor | None = None
     shift: Tensor | None = None
+    floats: bool = True
     reads_zero: bool | None = None
 
     def __post_init__(self) -> None:
@@ -46,7 +50,7 @@ class Preparation:
             object.__setattr__(self, "reads_zero", looked)
 
     def __call__(self, stored: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Return model inputs as float32; augment only if there is a generator."""
+        """Return model inputs; augment only if there is a generator."""
         # pixels move while they are still stored bytes: a quarter of the memory traffic of float32
         if generator is not None and self.augment == "crop-flip":
             stored = crop_flip(stored, generator)
@@ -54,6 +58,8 @@ class Preparation:
             stored = functional.pad(stored, (self.pad,) * 4)
         if self.order is not None:
             stored = reorder(stored, self.order, reads_zero=bool(self.reads_zero))
+        if not self.floats:
+            return stored
         values = stored.to(torch.float32)
         # in place only if the conversion made a copy: stored floats must stay as they are
         if self.scale is not None:
@@ -71,6 +77,7 @@ def reorder(images: Tensor, order: Tensor, *, reads_zero: bool) -> Tensor:
     Args:
         images: Shape (N, C, H, W).
         order: Shape (H * W,), or (N, H * W) with a row for each image.
+        floats: Whether model inputs are float32; else they keep their type, as tokens do.
         reads_zero: Whether -1 may occur in `order`; it reads zero.
     """
     pixels = images.flatten(2)
@@ -84,42 +91,20 @@ def reorder(images: Tensor, order: Tensor, *, reads_zero: bool) -> Tensor:
     return pixels.gather(2, order).view_as(images)
 
 
-def crop_flip(images: Tensor, generator: torch.Generator, padding: int = 4) -> Tensor:
-    """Shift each image by up to `padding` pixels, with zeros moving in, and mirror half of them.
-
-    Args:
-        images: Shape (N, C, H, W).
-        generator: Source of the shifts and of the choice of mirrored images, on the CPU, so that
-            they are the same on every device.
-        padding: Largest shift in each direction.
-    """
-    count, channels, height, width = images.shape
-    shifts = torch.randint(0, 2 * padding + 1, (2, count, 1), generator=generator)
-    mirrored = torch.rand(count, 1, generator=generator) < 0.5
-    device = images.device
-    shifts = moved(shifts, device)
-    # column and row of the padded image that each output pixel is read from, per image
-    columns = torch.arange(width, device=device).expand(count, width)
-    columns = torch.where(moved(mirrored, device), width - 1 - columns, columns) + shifts[0]
-    rows = torch.arange(height, device=device).expand(count, height) + shifts[1]
-    # their number in the flattened padded image, and one gather for the whole mini-batch
-    pixels = rows[:, :, None] * (width + 2 * padding) + columns[:, None, :]
-    padded = functional.pad(images, (padding,) * 4).flatten(2)
-    return padded.gather(2, pixels.view(count, 1, -1).expand(-1, channels, -1)).view_as(images)
-
-
 class TensorDataset(Dataset):
     """Rows of tensors in memory, with targets and a task label: the data of one experience.
 
     Attributes:
-        inputs: Stored inputs of the whole data set, shape (N, ...), uint8 or float32; shared
-            between experiences.
+        inputs: Stored inputs of the whole data set, shape (N, ...), uint8, int32 or float32;
+            shared between experiences.
         rows: Row numbers of this experience, shape (n,), int64.
         targets: Targets of these rows, shape (n,) int64 class labels, or (n, k) float32 for
             regression.
         task_label: The experience's task label.
         prepare: Turns stored values into model inputs.
         train: Whether random augmentation applies.
+        lengths: Lengths of these rows, shape (n,), on the CPU: mini-batches of samples of similar
+            length are formed; None: of any samples.
     """
 
     def __init__(
@@ -131,6 +116,7 @@ class TensorDataset(Dataset):
         task_label: int = 0,
         prepare: Preparation | None = None,
         train: bool = False,
+        lengths: Tensor | None = None,
     ) -> None:
         if len(rows) != len(targets):
             raise ValueError(
@@ -142,6 +128,7 @@ class TensorDataset(Dataset):
         self.task_label = task_label
         self.prepare = prepare or Preparation()
         self.train = train
+        self.lengths = lengths
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -204,8 +191,8 @@ class MiniBatches:
     Attributes:
         parts: Tensor data sets with their rows in use.
         batch_size: Samples per mini-batch.
-        generator: Source of the order and of augmentation; None for evaluation (in order, no
-            augmentation).
+        generator: Source of the order and of augmentation; None for evaluation (in order, or by
+            length where the data sets have lengths, no augmentation).
         iterations: Mini-batches per pass, all of full size; 0 for one epoch, whose last mini-batch
             may be smaller.
     """
@@ -225,6 +212,7 @@ class MiniBatches:
         self.generator = generator
         self.iterations = iterations
         self._starts = torch.tensor([0, *(len(rows) for _, rows in parts)]).cumsum(0)
+        self._lengths = _lengths(self.parts)
         if iterations and not self.samples:
             raise ValueError(f"{iterations} mini-batches need at least 1 sample, got 0")
 
@@ -258,8 +246,13 @@ class MiniBatches:
 
     def _order(self) -> Tensor:
         if self.generator is None:
+            if self._lengths is not None:
+                return self._lengths.argsort(stable=True)
             return torch.arange(self.samples)
-        return torch.randperm(self.samples, generator=self.generator)
+        order = torch.randperm(self.samples, generator=self.generator)
+        if self._lengths is None:
+            return order
+        return bucketed(order, self._lengths, self.batch_size, self.generator)
 
     def _gather(self, chunk: Tensor) -> list[Tensor]:
         if len(self.parts) == 1:
@@ -279,6 +272,12 @@ class MiniBatches:
             torch.cat([moved(piece, device) for piece in targets]),
             torch.cat(labels),
         ]
+
+
+def _lengths(parts: Parts) -> Tensor | None:
+    """Lengths of all samples in order; None unless every data set has some."""
+    lengths = [d.lengths[rows.cpu()] for d, rows in parts if d.lengths is not None]
+    return torch.cat(lengths) if lengths and len(lengths) == len(parts) else None
 
 
 def _transforms(flat: object) -> bool:

@@ -1,7 +1,7 @@
 """The cache of decoded data sets.
 
-One safetensors file per data set and image size, with the facts about the data in its header. A
-copy is used only if it has its checksums; a damaged one is named and made again.
+One safetensors file per data set and image size or tokenizer, with the facts about the data in its
+header. A copy is used only if it has its checksums; a damaged one is named and made again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from nanocl.records import hash_of, tensors
 
 SCHEMA = "nanocl-data/2"
 ARRAYS = ("train_inputs", "train_labels", "test_inputs", "test_labels")
-DTYPES = {"U8": np.uint8, "I64": np.int64}
+DTYPES = {"U8": np.uint8, "I32": np.int32, "I64": np.int64}
 
 
 def user_folder() -> Path:
@@ -29,12 +29,13 @@ def user_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nanocl"
 
 
-def locations(name: str, data_root: Path, image_size: int) -> tuple[Path, Path]:
+def locations(name: str, data_root: Path, variant: str) -> tuple[Path, Path]:
     """The two places of a decoded copy, in order: in the data root, in the user's cache folder.
 
     The second is for a data root that is not writable; its name depends on the data root's path.
+    `variant` tells copies of a data set apart, such as those of each image size.
     """
-    size = f"-{image_size}" if image_size else ""
+    size = f"-{variant}" if variant else ""
     elsewhere = f"{name}{size}-{hash_of(str(data_root.absolute()), 8)}.safetensors"
     beside = data_root / ".nanocl" / f"{name}{size}.safetensors"
     return beside, user_folder() / "decoded" / elsewhere

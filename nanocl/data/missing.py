@@ -28,6 +28,7 @@ def data_missing(name: str, data_root: Path, reason: str) -> DataMissing:
     images = [
         f"  {data_root / name}/{{train,test}}/<class>/*.{{png,jpg,jpeg,webp}}",
         f"  {data_root / name}.zip, a zip of such a folder",
+        f"  {data_root / name}/{{train,test}}.{{csv,tsv,jsonl,json}}, texts with their labels",
     ]
     if name in STANDARD:
         places = official_places(name, data_root)

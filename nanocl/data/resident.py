@@ -70,6 +70,7 @@ class Resident:
             task_label=dataset.task_label,
             prepare=prepared_on(self.device, dataset.prepare),
             train=dataset.train,
+            lengths=dataset.lengths,
         )
 
     def _placed(self, inputs: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from nanocl.data.archives import ARCHIVES
 from nanocl.data.cifar import LAYOUTS, read_cifar
 from nanocl.data.dataset import Splits
 from nanocl.data.flowers import IDS, LABELS, TAR, read_flowers
+from nanocl.data.text import Texts, collected, files_in, read_text
 from nanocl.records import UserError, hash_of
 
 STANDARD = ("digits", *ARCHIVES)
@@ -40,6 +41,7 @@ class Source:
 
     Attributes:
         read: Decodes them; its argument is the image size.
+        texts: Reads them if they hold texts, else None; `read` is not called then.
         paths: Files and folders read; a cached copy is valid while their names, sizes and times
             stay the same.
         release: Identity of a source that is not a file.
@@ -48,6 +50,7 @@ class Source:
     read: Callable[[int], Splits]
     paths: tuple[Path, ...] = ()
     release: str = ""
+    texts: Callable[[], Texts] | None = None
 
     def identity(self) -> str:
         """A hash that changes when a file of the source changes."""
@@ -58,7 +61,7 @@ class Source:
 def find(name: str, data_root: Path) -> Source | None:
     """The first source of the data set that exists; None if none does.
 
-    Official files come first, then an image folder of its name, then a zip of one.
+    Official files come first, then an image folder of its name, then a zip of one, then texts.
 
     Raises:
         UserError: The name is empty, hidden or a path.
@@ -74,7 +77,8 @@ def find(name: str, data_root: Path) -> Source | None:
             release=f"scikit-learn {version('scikit-learn')}",
         )
     candidates = (_official(name, place) for place in official_places(name, data_root))
-    return next((source for source in candidates if source), None) or _images(name, data_root)
+    official = next((source for source in candidates if source), None)
+    return official or _of_user(name, data_root)
 
 
 def official_places(name: str, data_root: Path) -> list[Path]:
@@ -127,6 +131,22 @@ def _cifar(name: str, place: Path) -> Source | None:
     if archive.is_file():
         return Source(lambda image_size: read_cifar(archive, layout), (archive,))
     return None
+
+
+def _of_user(name: str, data_root: Path) -> Source | None:
+    """An image folder, a zip of one, or texts; a folder with `train/` or `test/` holds images."""
+    directory = data_root / name
+    has_split = any((directory / split).is_dir() for split in folder.SPLITS)
+    texts = () if has_split else files_in(directory)
+    images = None if texts else _images(name, data_root)
+    if images:
+        return images
+    texts = texts or collected(name, data_root)
+    return Source(_no_images, texts, texts=partial(read_text, texts)) if texts else None
+
+
+def _no_images(image_size: int) -> Splits:
+    raise ValueError(f"texts have no images, got image_size={image_size}")
 
 
 def _images(name: str, data_root: Path) -> Source | None:

@@ -94,7 +94,7 @@ class Catalogue:
 
         Text after a colon in the name fills the plugin's first option. A plugin that stands for a
         whole library has a class method `options_of(text)` that returns further options, in the
-        form of `Plugin.options`.
+        form of `Plugin.options`. Of `Plugin.later_options`, defaults are left out.
 
         Raises:
             UnknownPlugin, UnknownOption: With the nearest name, or the right type.
@@ -119,6 +119,9 @@ class Catalogue:
             else default
             for option, (types, default) in options.items()
         }
+        for option in plugin.later_options:
+            if completed[option] == options[option][1]:
+                del completed[option]
         file_hash = plugin.file.hash if plugin.file else ""
         return Part(name, completed, plugin.version, file_hash)
 

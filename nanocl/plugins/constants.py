@@ -55,6 +55,7 @@ CONSTANTS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
         f"a tuple of some of {', '.join(map(repr, SCENARIOS))}, written out in the class",
     ),
     "hidden_options": (_is_names, "a tuple of names, written out in the class"),
+    "later_options": (_is_names, "a tuple of names, written out in the class"),
     "search_space": (
         _is_space,
         'options with (lowest, highest) above 0, such as {"lr": (1e-4, 1e-1)}, written out in the '

@@ -56,6 +56,8 @@ class Plugin:
         brings_optimizer: Whether it has a method `make_optimizer`.
         optimizer: Its `optimizer_class` as it is written there, such as `optim.NanoAdam`.
         is_library: Whether it has a class method `options_of`, see `Catalogue.complete`.
+        later_options: Options that a part has only where they differ from their default, so that
+            specs from before they were added stay the same runs.
     """
 
     kind: str
@@ -74,6 +76,7 @@ class Plugin:
     brings_optimizer: bool = False
     optimizer: str = ""
     is_library: bool = False
+    later_options: tuple[str, ...] = ()
 
 
 def parse(
@@ -145,6 +148,7 @@ def parse(
         brings_optimizer="make_optimizer" in methods,
         optimizer=name_of(node),
         is_library="options_of" in methods,
+        later_options=constants.get("later_options", ()),
     )
 
 

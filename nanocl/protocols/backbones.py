@@ -6,8 +6,10 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+from nanocl.models._encoders import folder_of, hash_of_encoder
 from nanocl.plugins.catalogue import Catalogue, convert
 from nanocl.records import Option, Part, UserError
 
@@ -15,6 +17,11 @@ PRETRAINING: Mapping[str, int | float] = {
     "pretrain_epochs": 10,
     "pretrain_lr": 0.1,
     "pretrain_batch_size": 128,
+}
+TEXT_PRETRAINING: Mapping[str, int | float] = {
+    "pretrain_epochs": 1,
+    "pretrain_lr": 3e-4,
+    "pretrain_batch_size": 32,
 }
 PUBLIC = {
     "cifar10_resnets": (
@@ -43,16 +50,28 @@ def complete(name: str, values: Mapping[str, Any], catalogue: Catalogue) -> Part
             "model.pretrain needs a model that can start from weights, with none given; got "
             f"{name} with weights={part.options.get('weights', 'no such option')}"
         )
-    schedule = _schedule(pretraining)
+    defaults = TEXT_PRETRAINING if tokenizer_of(part) else PRETRAINING
+    schedule = _schedule(pretraining, defaults)
     pretrain = {"pretrain": str(pretraining["pretrain"])}
     return replace(part, options={**part.options, **pretrain, **schedule})
+
+
+def tokenizer_of(part: Part) -> str:
+    """The encoder whose tokenizer a model for texts needs; empty for any other model."""
+    is_encoder = part.name.split(":")[0] == "transformers" and not part.plugin
+    return str(part.options["architecture"]) if is_encoder else ""
+
+
+def portable(encoder: str, data_root: Path | None) -> str:
+    """The name of an encoder on any machine: one in the data root is named relative to it."""
+    return _relative(Path(encoder).expanduser(), data_root) or encoder
 
 
 def pinned(
     part: Part,
     data_root: Path | None,
     *,
-    image_size: int = 0,
+    reading: Mapping[str, Any] = MappingProxyType({}),
     download: bool = True,
 ) -> Part:
     """The part with the hash of its file of weights, or the fingerprint of its pretraining data.
@@ -60,17 +79,32 @@ def pinned(
     A file in the data root is named relative to it, so that the run is the same wherever the data
     is.
 
+    Args:
+        part: The part of the model.
+        data_root: The data root.
+        reading: Keyword arguments of `nanocl.data.fingerprint` that say how the stream reads data.
+        download: Whether missing data and encoders are downloaded.
+
     Raises:
         UserError: The data set or the file of weights is missing.
     """
     from nanocl import data  # here, because it loads numpy
 
+    encoder = tokenizer_of(part)
+    if encoder:
+        folder = folder_of(encoder, data_root or data.default_root(), download=download)
+        architecture = portable(encoder, data_root)
+        part = replace(
+            part,
+            name=part.name.replace(encoder, architecture),
+            options={**part.options, "architecture": architecture},
+            weights=hash_of_encoder(folder),
+        )
     if "pretrain" in part.options:
         parsed = data.parse_names(str(part.options["pretrain"]))
         names = dict.fromkeys(name for name, _ in parsed)
         fingerprints = [
-            data.fingerprint(name, data_root, image_size=image_size, download=download)
-            for name in names
+            data.fingerprint(name, data_root, download=download, **reading) for name in names
         ]
         return replace(part, pretrained_on="+".join(fingerprints))
     if part.options.get("pretrained") and part.name == "torchvision" and not part.plugin:
@@ -84,18 +118,20 @@ def pinned(
         if weights and not part.plugin:  # a user's plugin may mean something else by `weights`
             raise UserError(_missing(weights, folder))
         return part
-    if path.absolute().is_relative_to(folder.absolute()):
-        relative = path.absolute().relative_to(folder.absolute()).as_posix()
+    relative = _relative(path, data_root)
+    if relative:
         part = replace(part, options={**part.options, "weights": relative})
     return _hashed(part, path)
 
 
-def _schedule(pretraining: Mapping[str, Any]) -> dict[str, Option]:
+def _schedule(
+    pretraining: Mapping[str, Any], defaults: Mapping[str, int | float]
+) -> dict[str, Option]:
     schedule: dict[str, Any] = {
         option: convert(
             f"model.{option}", pretraining.get(option, default), (type(default).__name__,)
         )
-        for option, default in PRETRAINING.items()
+        for option, default in defaults.items()
     }
     if min(schedule.values()) <= 0:
         raise UserError(f"{', '.join(PRETRAINING)} must be above 0, got {schedule}")
@@ -109,6 +145,15 @@ def _missing(weights: str, folder: Path) -> str:
         f"no file of weights {weights}, neither at that path nor at {folder / weights}; "
         f"{get}put it there, or name another with --set model.weights=FILE"
     )
+
+
+def _relative(path: Path, data_root: Path | None) -> str:
+    """A path relative to the data root; empty if it is elsewhere."""
+    from nanocl import data  # here, because it loads numpy
+
+    folder = (data_root or data.default_root()).expanduser().absolute()
+    path = path.absolute()
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else ""
 
 
 def _hashed(part: Part, path: Path) -> Part:

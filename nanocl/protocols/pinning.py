@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from nanocl.models._encoders import folder_of
 from nanocl.protocols import backbones
-from nanocl.records import Option, Part, RunSpec, UserError
+from nanocl.records import Part, RunSpec, UserError
 
 
 def pin(
@@ -21,23 +23,27 @@ def pin(
     Raises:
         UserError: The data is missing or corrupted.
     """
-    fingerprints: dict[tuple[str, int], str] = {}
-    models: dict[tuple[str, int], Part] = {}
+    fingerprints: dict[tuple[str, str], str] = {}
+    streams: dict[str, Part] = {}
+    models: dict[tuple[str, str], Part] = {}
+    readings: dict[str, dict[str, Any]] = {}
     pinned = []
     for spec in specs:
-        image_size = _image_size(spec.stream)
-        named = (data_sets(spec), image_size)
+        stream = repr(spec.stream)
+        if stream not in readings:
+            readings[stream] = _reading(spec.stream, data_root, download)
+            streams[stream] = _portable(spec.stream, data_root)
+        named = (data_sets(spec), stream)
         if named not in fingerprints:
-            fingerprints[named] = _fingerprint(*named, data_root, download)
-        model = (repr(spec.model), image_size)
+            fingerprints[named] = _fingerprint(named[0], readings[stream], data_root, download)
+        model = (repr(spec.model), stream)
         if model not in models:
             models[model] = backbones.pinned(
-                spec.model,
-                data_root,
-                image_size=image_size,
-                download=download,
+                spec.model, data_root, reading=readings[stream], download=download
             )
-        pinned.append(replace(spec, model=models[model], data=fingerprints[named]))
+        pinned.append(
+            replace(spec, model=models[model], stream=streams[stream], data=fingerprints[named])
+        )
     return pinned
 
 
@@ -57,21 +63,38 @@ def data_sets(spec: RunSpec) -> str:
     return str(options.get("data", ""))
 
 
-def _image_size(stream: Part) -> int:
-    size: Option = stream.options.get("image_size")
-    return int(size or 0)
+def _reading(stream: Part, data_root: Path | None, download: bool) -> dict[str, Any]:
+    """Keyword arguments of `nanocl.data.load` that say how a stream reads data sets."""
+    from nanocl import data
+
+    options: Mapping[str, Any] = stream.options
+    reading: dict[str, Any] = {"image_size": int(options.get("image_size") or 0)}
+    if options.get("tokenizer"):
+        root = data_root or data.default_root()
+        folder = folder_of(str(options["tokenizer"]), root, download=download)
+        longest = {name: options[name] for name in ("max_length",) if name in options}
+        reading["tokenizer"] = data.Tokenizer(folder, **longest)
+    return reading
+
+
+def _portable(stream: Part, data_root: Path | None) -> Part:
+    """The stream with its tokenizer named as on any machine."""
+    if not stream.options.get("tokenizer"):
+        return stream
+    name = backbones.portable(str(stream.options["tokenizer"]), data_root)
+    return replace(stream, options={**stream.options, "tokenizer": name})
 
 
 def _fingerprint(
     names: str,
-    image_size: int,
+    reading: Mapping[str, Any],
     data_root: Path | None,
     download: bool,
 ) -> str:
     from nanocl import data
 
     return "+".join(
-        data.fingerprint(name, data_root, image_size=image_size, download=download)
+        data.fingerprint(name, data_root, download=download, **reading)
         for name in names.split(",")
         if name
     )

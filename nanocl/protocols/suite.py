@@ -94,9 +94,9 @@ def resolve(
     """As `specs`, for a protocol that was read already."""
     protocol = at(protocol, request.tier, request.scenario)
     scenario = protocol["scenario"]
-    stream = _stream(protocol, request, catalogue)
-    check_scenario(catalogue, "streams", stream.name, scenario)
     model = _model(request.model or protocol["model"], protocol, request, catalogue)
+    stream = _stream(protocol, request, model, catalogue)
+    check_scenario(catalogue, "streams", stream.name, scenario)
     training = _training(protocol["training"], request.settings.get("training", {}))
     _check_experiences(training, stream)
     compositions = Compositions(name, protocol, request, catalogue)
@@ -151,9 +151,19 @@ def _blame_file(
         raise type(error)(f"{request.stream}: {error}") from error
 
 
-def _stream(protocol: Mapping[str, Any], request: Request, catalogue: Catalogue) -> Part:
+def _stream(
+    protocol: Mapping[str, Any], request: Request, model: Part, catalogue: Catalogue
+) -> Part:
+    """The stream; texts are turned into tokens by the tokenizer of the model."""
     values = {**protocol["stream"], **request.settings.get("stream", {})}
     family = values.pop("family")
+    own = backbones.tokenizer_of(model)
+    if own and "tokenizer" in catalogue.plugin("streams", family).options:
+        values.setdefault("tokenizer", own)
+    if own and values.get("tokenizer", own) != own:
+        raise UserError(
+            f"stream.tokenizer must be that of the model, {own}, got {values['tokenizer']}"
+        )
     return catalogue.complete("streams", family, values)
 
 

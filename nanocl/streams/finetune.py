@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+from torch.nn import functional
 
 from nanocl.data import parse_names
 from nanocl.data.batches import TensorDataset
+from nanocl.data.tokens import MISSING
 from nanocl.records import UserError
 from nanocl.records.ranges import at_least, one_of
 from nanocl.streams import Scenario, Stream, make_scenario
@@ -32,7 +34,8 @@ class Finetune(Stream):
             all.
         validation: Share of each class's training samples held out, in [0, 1).
         image_size: Side to which images are resized.
-        normalise, augment: See `nanocl.streams._images.Selection`.
+        normalise, augment, max_length, bucket: See `nanocl.streams._images.Selection`.
+        tokenizer: See there; that of the model if it has one. Data sets are images, or all texts.
         norm_statistics: Running statistics of normalisation layers. `update`: they follow the
             training data. `freeze`: they never change, and training uses them too. `restore`: each
             experience is tested with its statistics at the end of its training.
@@ -52,6 +55,7 @@ class Finetune(Stream):
   eprint = {2506.21374},
   archiveprefix = {arXiv}
 }"""
+    later_options: ClassVar[tuple[str, ...]] = ("tokenizer", "max_length", "bucket")
 
     def __init__(
         self,
@@ -66,6 +70,9 @@ class Finetune(Stream):
         augment: str = "none",
         norm_statistics: str = "update",
         precision: str = "fp32",
+        tokenizer: str = "",
+        max_length: int = 64,
+        bucket: bool = True,
     ) -> None:
         self.datasets = parse_names(datasets)
         self.start = at_least("start", start, 0)
@@ -86,13 +93,16 @@ class Finetune(Stream):
             normalise=normalise,
             augment=augment,
             image_size=image_size,
+            tokenizer=tokenizer,
+            max_length=max_length,
+            bucket=bucket,
         )
 
     def build(self, *, scenario: str, seed: int, data_root: Path | None) -> Scenario:
         heads = list(dict.fromkeys(self.datasets))
         images = {head: self._read(*head, seed, data_root) for head in heads}
         shape = max(entry.shape for entry in images.values())
-        images = {head: _with_channels(entry, shape, head[0]) for head, entry in images.items()}
+        images = {head: _with_shape(entry, shape, head[0]) for head, entry in images.items()}
         targets = _targets(images)
 
         def experiences(part: str) -> list[TensorDataset]:
@@ -161,8 +171,20 @@ def _targets(images: Mapping[Head, Images]) -> dict[Head, dict[int, int]]:
     return targets
 
 
-def _with_channels(images: Images, shape: tuple[int, ...], name: str) -> Images:
-    """Grayscale images with as many channels as `shape`; the image size must agree."""
+def _with_shape(images: Images, shape: tuple[int, ...], name: str) -> Images:
+    """Texts as long as `shape`; grayscale images with as many channels, whose size must agree."""
+    if len(images.shape) != len(shape):
+        raise UserError(
+            f"the data sets must be all images or all texts, got {name} with inputs of shape "
+            f"{images.shape} and another with {shape}"
+        )
+    if images.is_text:
+        missing = shape[0] - images.shape[0]
+        longer = {
+            part: functional.pad(stored, (0, missing), value=MISSING)
+            for part, stored in images.inputs.items()
+        }
+        return replace(images, inputs=longer)
     if images.shape[1:] != shape[1:]:
         raise UserError(
             f"the data sets differ in image size, {images.shape[1:]} of {name} and {shape[1:]}: "

@@ -1,4 +1,4 @@
-"""The classes of an image data set, a few at a time."""
+"""The classes of a data set of images or texts, a few at a time."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ class Split(Stream):
         data: Name of the data set.
         experiences: Number of experiences, at most the number of classes.
         class_order: `seed`: a random permutation that depends on the seed. `natural`: 0, 1, 2, ...
-        validation, samples, test_samples, normalise, pad, augment, image_size: See
-            `nanocl.streams._images.Selection`.
+        validation, samples, test_samples, normalise, pad, augment, image_size, max_length, bucket:
+            See `nanocl.streams._images.Selection`.
+        tokenizer: See there; that of the model if it has one.
 
     Source: Zenke, Poole and Ganguli, 2017, arXiv:1703.04200, section 5 (Split-MNIST); the three
         scenarios are those of van de Ven and Tolias, 2019, arXiv:1904.07734.
@@ -38,6 +39,7 @@ class Split(Stream):
   eprint = {1703.04200},
   archiveprefix = {arXiv}
 }"""
+    later_options: ClassVar[tuple[str, ...]] = ("tokenizer", "max_length", "bucket")
 
     def __init__(
         self,
@@ -52,6 +54,9 @@ class Split(Stream):
         pad: int = 0,
         augment: str = "none",
         image_size: int = 0,
+        tokenizer: str = "",
+        max_length: int = 64,
+        bucket: bool = True,
     ) -> None:
         self.experiences = at_least("experiences", experiences, 1)
         self.class_order = one_of("class_order", class_order, ("seed", "natural"))
@@ -64,6 +69,9 @@ class Split(Stream):
             pad=pad,
             augment=augment,
             image_size=image_size,
+            tokenizer=tokenizer,
+            max_length=max_length,
+            bucket=bucket,
         )
 
     def build(self, *, scenario: str, seed: int, data_root: Path | None) -> Scenario:

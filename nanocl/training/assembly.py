@@ -13,8 +13,9 @@ import numpy
 import torch
 
 from nanocl import data
+from nanocl.models._encoders import folder_of, hash_of_encoder
 from nanocl.models._weights import output_layer
-from nanocl.protocols.backbones import hash_of_file
+from nanocl.protocols.backbones import hash_of_file, tokenizer_of
 from nanocl.records import Part, RunSpec, UserError
 from nanocl.streams import Scenario
 from nanocl.training import eligibility, execution, pretraining
@@ -167,7 +168,7 @@ def _with_weights(spec: RunSpec, context: Context, device: str) -> Part:
         if name != "pretrain" and not name.startswith("pretrain_")
     }
     if "pretrain" in model.options:
-        plain = replace(model, options=own)
+        plain = _with_encoder(replace(model, options=own), context.data_root)
         make_backbone = partial(context.catalogue.make, "models", plain)
         path = pretraining.weights_of(
             model,
@@ -177,13 +178,26 @@ def _with_weights(spec: RunSpec, context: Context, device: str) -> Part:
             device,
             minutes=context.checkpoint_minutes if context.checkpoints else 0.0,
         )
-        return replace(model, options={**own, "weights": str(path)})
+        return replace(plain, options={**plain.options, "weights": str(path)})
+    if tokenizer_of(model):
+        model = _with_encoder(model, context.data_root)
+        own = dict(model.options)
     weights = own.get("weights")
     weights_file = data.find_file(str(weights), context.data_root) if weights else None
     if weights_file:
-        _check_weights(model, weights_file)
+        _check_hash(model, weights_file, hash_of_file(weights_file))
         return replace(model, options={**own, "weights": str(weights_file)})
     return model
+
+
+def _with_encoder(model: Part, data_root: Path | None) -> Part:
+    """A model for texts with the folder of its encoder; any other model as it is."""
+    encoder = tokenizer_of(model)
+    if not encoder:
+        return model
+    folder = folder_of(encoder, data_root or data.default_root(), download=False)
+    _check_hash(model, folder, hash_of_encoder(folder))
+    return replace(model, options={**model.options, "architecture": str(folder)})
 
 
 def _check_data(spec: RunSpec, scenario: Scenario) -> None:
@@ -197,12 +211,11 @@ def _check_data(spec: RunSpec, scenario: Scenario) -> None:
         )
 
 
-def _check_weights(model: Part, path: Path) -> None:
+def _check_hash(model: Part, path: Path, found: str) -> None:
     """Refuse weights other than those that the digest of the run stands for."""
-    found = hash_of_file(path)
     if model.weights and found != model.weights:
         raise UserError(
-            f"the file of weights {path} changed during the call: its SHA-256 began with "
+            f"the weights {path} changed during the call: its SHA-256 began with "
             f"{model.weights} when the call began, and now begins with {found}; call again"
         )
 

@@ -117,7 +117,7 @@ class Network(MultiTaskModule):
 
     def features(self, inputs: Tensor) -> Tensor:
         """Output of the backbone, shape (N, F), in the type it computes in."""
-        if self.precision == torch.bfloat16:
+        if self.precision == torch.bfloat16 and inputs.is_floating_point():
             inputs = inputs.to(self.precision)
         with self._autocasting():
             if self.compiled is None:

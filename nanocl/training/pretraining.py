@@ -30,6 +30,8 @@ SCHEMA = "nanocl-pretraining/1"
 MOMENTUM = 0.9
 WEIGHT_DECAY = 5e-4
 SEED = 0
+# options of a stream that decide how it reads its data
+READING = ("image_size", "normalise", "tokenizer", "max_length", "bucket")
 THREADS = 1
 VERSION = 1  # rises when the training below changes; files of older versions are then not used
 
@@ -46,8 +48,10 @@ def weights_of(
     """The file of weights of a pretrained model; it is trained now if there is no intact file yet.
 
     Training is SGD with Nesterov momentum 0.9, weight decay 5e-4, one cycle of the learning rate
-    (Smith and Topin, 2019, arXiv:1708.07120), random crops and flips, seed 0. Images are prepared
-    as the stream prepares them. Processes that need the same file wait for the first of them.
+    (Smith and Topin, 2019, arXiv:1708.07120), random crops and flips, seed 0. A backbone whose
+    class says `pretraining = "adamw"` trains with AdamW instead, weight decay 0.01, on texts as
+    they are. Data are prepared as the stream prepares them. Processes that need the same file
+    wait for the first of them.
 
     Args:
         model: A part with the options `pretrain`, `pretrain_epochs`, `pretrain_lr` and
@@ -62,8 +66,8 @@ def weights_of(
     Raises:
         UserError: The file cannot be written.
     """
-    images = {name: stream[name] for name in ("image_size", "normalise") if name in stream}
-    key = hash_of([VERSION, model.identity(), images], 16)
+    reading = {name: stream[name] for name in READING if name in stream}
+    key = hash_of([VERSION, model.identity(), reading], 16)
     folder = data.default_root() if data_root is None else Path(data_root).expanduser()
     places = (
         folder / ".nanocl" / f"pretrained-{key}.safetensors",
@@ -78,7 +82,7 @@ def weights_of(
             return place
         identity = {"schema": SCHEMA, "key": key, **verified.versions(device)}
         progress = Progress(writable.with_suffix(".part.pt"), identity, minutes)
-        network = _pretrained(model, images, make_backbone, folder, device, progress)
+        network = _pretrained(model, reading, make_backbone, folder, device, progress)
         written = _write(network, places)
         progress.path.unlink(missing_ok=True)
     return written
@@ -141,13 +145,7 @@ def train(
     """Train a network on all classes at once, as described in `weights_of`."""
     parts = Resident(device).parts(parts)
     batches = MiniBatches(parts, batch_size, generator=torch.Generator().manual_seed(SEED))
-    optimizer = torch.optim.SGD(
-        network.parameters(),
-        lr=lr,
-        momentum=MOMENTUM,
-        nesterov=True,
-        weight_decay=WEIGHT_DECAY,
-    )
+    optimizer = _optimizer(network, lr)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=epochs * len(batches))
     states = {"network": network, "optimizer": optimizer, "schedule": schedule}
     saved = progress.load() if progress else None
@@ -169,6 +167,18 @@ def train(
         schedule.step()
         if progress:
             progress.save_if_due(states, step)
+
+
+def _optimizer(network: Network, lr: float) -> torch.optim.Optimizer:
+    if getattr(network.backbone, "pretraining", "") == "adamw":
+        return torch.optim.AdamW(network.parameters(), lr, fused=True)
+    return torch.optim.SGD(
+        network.parameters(),
+        lr=lr,
+        momentum=MOMENTUM,
+        nesterov=True,
+        weight_decay=WEIGHT_DECAY,
+    )
 
 
 def _intact(places: Iterable[Path]) -> Path | None:
@@ -207,14 +217,15 @@ def _alone(places: Iterable[Path]) -> Iterator[Path]:
 
 def _pretrained(
     model: Part,
-    images: Mapping[str, Any],
+    reading: Mapping[str, Any],
     make_backbone: Callable[[tuple[int, ...]], nn.Module],
     data_root: Path,
     device: str,
     progress: Progress,
 ) -> Network:
     options: Mapping[str, Any] = model.options
-    stream = Finetune(datasets=str(options["pretrain"]), augment="crop-flip", **images)
+    augment = "none" if reading.get("tokenizer") else "crop-flip"
+    stream = Finetune(datasets=str(options["pretrain"]), augment=augment, **reading)
     scenario = stream.build(scenario="task", seed=SEED, data_root=data_root)
     parts = tensor_parts(scenario.train_stream[0].dataset)
     assert parts is not None

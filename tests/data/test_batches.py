@@ -11,7 +11,6 @@ from nanocl.data.batches import (
     MiniBatches,
     Preparation,
     TensorDataset,
-    crop_flip,
     reorder,
     tensor_parts,
 )
@@ -101,36 +100,6 @@ def test_each_pixel_is_read_from_its_place_in_the_order():
         moved = reorder(stored, places, reads_zero=False).flatten(2)
         for image, result, place in zip(stored, moved, places.expand(len(stored), -1), strict=True):
             assert torch.equal(result, image.flatten(1)[:, place])
-
-
-def test_crop_flip_gives_each_image_one_of_its_shifted_and_mirrored_forms():
-    stored = images(400, side=12)
-    moved = crop_flip(stored, torch.Generator().manual_seed(1))
-    counts = Counter()
-    for image, result in zip(stored, moved, strict=True):
-        wide = torch.zeros(3, 20, 20, dtype=torch.uint8)
-        wide[:, 4:16, 4:16] = image
-        forms = [
-            (down, right, mirror)
-            for mirror in (False, True)
-            for down in range(9)
-            for right in range(9)
-            if torch.equal(
-                result, (wide.flip(2) if mirror else wide)[:, down : down + 12, right : right + 12]
-            )
-        ]
-        assert len(forms) == 1
-        counts.update([("down", forms[0][0]), ("right", forms[0][1]), ("mirror", forms[0][2])])
-    assert all(counts["down", shift] > 15 and counts["right", shift] > 15 for shift in range(9))
-    assert 150 < counts["mirror", True] < 250
-
-
-def test_crop_flip_moves_floats_as_it_moves_bytes():
-    moved = [
-        crop_flip(stored, torch.Generator().manual_seed(7))
-        for stored in (images(), images().float())
-    ]
-    assert torch.equal(moved[0].float(), moved[1])
 
 
 def test_only_training_data_is_augmented_and_only_with_a_generator():

@@ -76,6 +76,6 @@ def test_missing_weights_are_named_with_the_places_that_were_searched(tmp_path):
 
 def test_pretraining_has_the_fingerprint_of_its_data_in_a_field_of_its_own(tmp_path):
     model = backbones.complete("resnet32", {"pretrain": "digits"}, Catalogue())
-    pinned = backbones.pinned(model, tmp_path, image_size=8)
+    pinned = backbones.pinned(model, tmp_path, reading={"image_size": 8})
     assert pinned.pretrained_on == data.fingerprint("digits", tmp_path, image_size=8)
     assert pinned.weights == pinned.plugin == ""
