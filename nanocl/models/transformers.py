@@ -76,10 +76,16 @@ class Transformers(nn.Module):
                 "transformers: encoders need the package transformers; install it with: "
                 "pip install 'nanocl[transformers]'"
             )
-        self.network = _build(folder_of(architecture), dropout, with_weights=not weights)
+        # on the meta device only shapes matter: nothing is read, and no text can pass
+        is_meta = torch.get_default_device().type == "meta"
+        folder = folder_of(architecture)
+        self.network = _build(folder, dropout, with_weights=not weights and not is_meta)
         load_weights(self.network, weights)
         self.padding = self.network.config.pad_token_id or 0
-        self.features = features_of(self, inputs, f"transformers:{architecture}")
+        if is_meta:
+            self.features = int(self.network.config.hidden_size)
+        else:
+            self.features = features_of(self, inputs, f"transformers:{architecture}")
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Features, (N, features), of token numbers, (N, tokens)."""

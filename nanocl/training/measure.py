@@ -23,7 +23,7 @@ from nanocl.plugins.state import held_by, unsaved
 from nanocl.records import Cost, Environment
 
 # extras that decide what a run computes
-LIBRARIES = ("bitsandbytes", "pytorch-optimizer", "timm", "torchao")
+LIBRARIES = ("bitsandbytes", "pytorch-optimizer", "timm", "torchao", "transformers")
 COUNTS = ("seconds", "cpu_seconds", "steps", "samples", "strategy_bytes", "together")
 _STATUS = Path("/proc/self/status")
 _RESET = Path("/proc/self/clear_refs")

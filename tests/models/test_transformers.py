@@ -98,6 +98,15 @@ def test_an_option_out_of_range_is_named(folder, options, message):
     assert "\n" not in str(caught.value)
 
 
+def test_an_encoder_without_memory_has_the_same_shapes(folder):
+    with torch.device("meta"):
+        bare = make(folder)
+    assert all(p.is_meta for p in bare.parameters())
+    whole = make(folder)
+    assert bare.features == whole.features
+    assert [p.shape for p in bare.parameters()] == [p.shape for p in whole.parameters()]
+
+
 def test_images_are_refused(folder):
     from nanocl.models.transformers import Transformers
 
