@@ -10,7 +10,7 @@ Classes are numbered as those of image folders. Samples keep the order of the fi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
@@ -78,11 +78,18 @@ def read_text(files: Sequence[Path]) -> Texts:
     _check_classes(names, str(files[0].parent))
     classes = class_order(names["train"])
     number = {label: index for index, label in enumerate(classes)}
-    columns = []
-    for split in SPLITS:
-        texts, labels = zip(*samples[split], strict=True)
-        columns += [texts, np.array([number[label] for label in labels], np.int64)]
-    return Texts(*columns, classes, is_official(files))
+    return Texts(
+        [text for text, _ in samples["train"]],
+        _numbers(samples["train"], number),
+        [text for text, _ in samples["test"]],
+        _numbers(samples["test"], number),
+        classes,
+        is_official(files),
+    )
+
+
+def _numbers(samples: Iterable[tuple[str, str]], number: Mapping[str, int]) -> np.ndarray:
+    return np.array([number[label] for _, label in samples], np.int64)
 
 
 def as_bytes(texts: Texts) -> Splits:

@@ -164,3 +164,22 @@ def test_every_plugin_of_ours_says_what_it_is_and_where_it_comes_from():
         for plugin in Catalogue().plugins(kind).values():
             assert plugin.summary, f"{plugin.path} has no summary"
             assert plugin.citation.lstrip().startswith("@"), f"{plugin.path} has no BibTeX"
+
+
+def test_options_added_later_are_part_of_a_spec_only_where_they_are_set(tmp_path):
+    def identity(text, values):
+        (tmp_path / "made.py").write_text(text)
+        part = Catalogue([tmp_path / "made.py"]).complete("streams", "made", values)
+        return {**part.identity(), "source": ""}, part
+
+    first = (
+        "from nanocl.streams import Stream\n\n\nclass Made(Stream):\n"
+        "    def __init__(self, *, size: int = 3) -> None: ...\n"
+    )
+    later = first.replace("size: int = 3", "size: int = 3, depth: int = 7").replace(
+        "    def", "    later_options = ('depth',)\n\n    def"
+    )
+    before, _ = identity(first, {"size": 4})
+    assert identity(later, {"size": 4})[0] == before == identity(later, {"size": 4, "depth": 7})[0]
+    changed, part = identity(later, {"size": 4, "depth": "8"})
+    assert changed != before and part.options == {"size": 4, "depth": 8}
