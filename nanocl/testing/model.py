@@ -17,6 +17,7 @@ def check_model(
     options: Mapping[str, Any] | None = None,
     *,
     inputs: tuple[int, ...] = (3, 32, 32),
+    samples: Tensor | None = None,
 ) -> None:
     """Check that a model keeps the plugin contract.
 
@@ -36,6 +37,8 @@ def check_model(
         cls: The model's class, derived from `torch.nn.Module`.
         options: Its options; a small network makes the check fast.
         inputs: Shape of one input, without the batch dimension.
+        samples: A mini-batch for a model that does not take real numbers, such as token numbers of
+            shape (N, tokens); by default 6 inputs from the standard normal distribution.
 
     Raises:
         NotConforming: The model breaks a rule; the message states the first broken one.
@@ -49,10 +52,11 @@ def check_model(
     with silence(cls):
         model, same, other = (_make(cls, options, inputs, seed) for seed in (1, 1, 2))
         _instances_agree(model, same, name)
-        images = torch.randn(6, *inputs, generator=torch.Generator().manual_seed(0))
-        _outputs_are_right(model, images, name)
-        _gradients_arrive(model, images, name)
-        _state_is_complete(model, other, images, name)
+        if samples is None:
+            samples = torch.randn(6, *inputs, generator=torch.Generator().manual_seed(0))
+        _outputs_are_right(model, samples, name)
+        _gradients_arrive(model, samples, name)
+        _state_is_complete(model, other, samples, name)
 
 
 def _instances_agree(model: nn.Module, same: nn.Module, name: str) -> None:
@@ -71,13 +75,13 @@ def _instances_agree(model: nn.Module, same: nn.Module, name: str) -> None:
 def _state_is_complete(
     model: nn.Module,
     other: nn.Module,
-    images: Tensor,
+    samples: Tensor,
     name: str,
 ) -> None:
     copied = copy.deepcopy(other)
     copied.load_state_dict(model.state_dict())
     claim(
-        same_values(_outputs(copied, images), _outputs(model, images)),
+        same_values(_outputs(copied, samples), _outputs(model, samples)),
         f"{name}: a copy that loads the model's state_dict must give the same outputs",
     )
 
@@ -92,28 +96,28 @@ def _make(
         return cls(inputs, **(options or {}))
 
 
-def _outputs(model: nn.Module, images: Tensor) -> Tensor:
+def _outputs(model: nn.Module, samples: Tensor) -> Tensor:
     with torch.no_grad():
-        return model.eval()(images)
+        return model.eval()(samples)
 
 
-def _outputs_are_right(model: nn.Module, images: Tensor, name: str) -> None:
-    together = _outputs(model, images)
+def _outputs_are_right(model: nn.Module, samples: Tensor, name: str) -> None:
+    together = _outputs(model, samples)
     claim(
-        tuple(together.shape) == (len(images), model.features),
-        f"{name}: {len(images)} inputs must give the shape ({len(images)}, {model.features}), "
+        tuple(together.shape) == (len(samples), model.features),
+        f"{name}: {len(samples)} inputs must give the shape ({len(samples)}, {model.features}), "
         f"got {tuple(together.shape)}",
     )
-    alone = torch.cat([_outputs(model, image[None]) for image in images])
+    alone = torch.cat([_outputs(model, sample[None]) for sample in samples])
     claim(
         torch.allclose(alone, together, rtol=1e-3, atol=1e-4 * float(together.abs().max())),
         f"{name}: in eval mode a sample must give the same output alone and in a mini-batch",
     )
 
 
-def _gradients_arrive(model: nn.Module, images: Tensor, name: str) -> None:
+def _gradients_arrive(model: nn.Module, samples: Tensor, name: str) -> None:
     with global_seed(1):
-        model.train()(images).square().sum().backward()
+        model.train()(samples).square().sum().backward()
     missing = [label for label, p in model.named_parameters() if p.requires_grad and p.grad is None]
     claim(
         not missing,
