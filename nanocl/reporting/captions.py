@@ -83,7 +83,20 @@ def protocol_lines(summaries: Sequence[Summary]) -> tuple[str, ...]:
         f"{training.threads}, evaluation batch size {training.evaluation_batch_size}, measured on "
         f"the {training.measured_on} data{_later(training)}",
         f"data: {data_line(first)}",
-        f"seeds: {', '.join(map(str, seeds))}",
+        f"seeds: {_listed(seeds)}",
+    )
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    """Numbers in ascending order; three or more in succession as `0 to 9`."""
+    parts: list[list[int]] = []
+    for number in numbers:
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1].append(number)
+        else:
+            parts.append([number])
+    return ", ".join(
+        f"{part[0]} to {part[-1]}" if len(part) > 2 else ", ".join(map(str, part)) for part in parts
     )
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from making import a_result, a_spec, shifted
 
 from nanocl.records import Part
@@ -58,3 +59,18 @@ def test_a_model_says_where_its_weights_come_from():
     assert pretrained == "model: resnet32 (pretrained here on cifar10[0-4])" + options
     plugin = model_line(plugin="0123456789abcdef")
     assert plugin == "model: resnet32 (user plugin (hash 01234567))" + options
+
+
+@pytest.mark.parametrize(
+    ("seeds", "line"),
+    [
+        (range(10), "0 to 9"),
+        ((0, 1), "0, 1"),
+        ((0, 2, 3, 4, 7), "0, 2 to 4, 7"),
+        ((5,), "5"),
+    ],
+)
+def test_seeds_in_succession_are_a_range(seeds, line):
+    spec = a_spec()
+    rows = summarise([a_result(replace(spec, seed=seed)) for seed in seeds])
+    assert f"seeds: {line}" in captions.protocol_lines(rows)

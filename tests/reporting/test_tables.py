@@ -32,7 +32,7 @@ def test_above_each_table_stand_the_protocol_and_its_hash(kind, format):
         "epochs 1, batch size 32",
         "0123456789abcdef",
         "(official)",
-        "seeds: 0, 1, 2",
+        "seeds: 0 to 2",
     ):
         assert words in shown, words
 
