@@ -43,27 +43,27 @@ def _rows(result: RunResult) -> Iterator[tuple[str, Cells]]:
 
 
 def _untrained(result: RunResult) -> Iterator[str]:
-    """A model that was never trained has the accuracy of chance, on average over experiences.
+    """An untrained model that is better than guessing, on average over experiences.
 
-    On one experience it may be anything: it often predicts one class. Weights from elsewhere and
-    experiences trained before the run are trained.
+    On one experience its accuracy may be anything, because it often predicts one class. A model
+    with weights from elsewhere, or trained before the run, is not checked.
     """
     spec = result.spec
     has_start = spec.stream.options.get("start") or spec.model.weights or spec.model.pretrained_on
-    chance = _chance(result)
-    if has_start or result.weights or chance is None:
+    guessing = _accuracy_of_guessing(result)
+    if has_start or result.weights or guessing is None:
         return
     mean = sum(result.initial) / len(result.initial)
-    bound = chance + CHANCE_DEVIATIONS * SPREAD * chance**0.5 / len(result.initial) ** 0.5
+    bound = guessing + CHANCE_DEVIATIONS * SPREAD * guessing**0.5 / len(result.initial) ** 0.5
     if mean > bound:
         yield (
-            f"the untrained model has a mean accuracy of {mean:.3f}; chance is {chance:.3f}, "
-            f"at most {bound:.3f} is plausible"
+            f"the untrained model has a mean accuracy of {mean:.3f}; guessing gives "
+            f"{guessing:.3f}, at most {bound:.3f} is plausible"
         )
 
 
-def _chance(result: RunResult) -> float | None:
-    """The accuracy of guessing; None where the record does not say the classes."""
+def _accuracy_of_guessing(result: RunResult) -> float | None:
+    """The expected accuracy of a random guess; None where the record does not say the classes."""
     classes: Sequence[Sequence[int]] = [entry["classes"] for entry in result.experiences]
     if not classes or not all(classes):
         return None

@@ -38,7 +38,7 @@ def test_an_accuracy_that_no_number_of_hits_gives_is_found():
 
 def test_an_untrained_model_that_knows_its_classes_is_found():
     (line,) = plausibility.faults(a_plausible(experiences=EXPERIENCES, initial=(0.9, 0.9, 0.9)))
-    assert "untrained model has a mean accuracy of 0.900; chance is 0.167" in line
+    assert "untrained model has a mean accuracy of 0.900; guessing gives 0.167" in line
 
 
 def test_one_class_predicted_everywhere_is_chance():
