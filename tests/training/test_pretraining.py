@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from killed import ALWAYS, killed_after
 from safetensors.torch import load_file
 from small_runs import spec
 from torch import nn
@@ -40,29 +41,13 @@ class Flat(nn.Module):
         return self.layer(inputs.flatten(1)).relu()
 
 
-ALWAYS = 1e-9  # minutes
-
-
 def weights(tmp_path, model=MODEL, make=Flat, minutes=0.0):
     return pretraining.weights_of(model, {}, make, tmp_path, minutes=minutes)
 
 
-class Killed(Exception):
-    pass
-
-
 def killed(monkeypatch, tmp_path, steps):
     """Kill pretraining after this number of steps and checkpoints."""
-    write, written = verified.write, []
-
-    def write_then_die(*arguments):
-        write(*arguments)
-        written.append(1)
-        if len(written) == steps:
-            raise Killed
-
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(verified, "write", write_then_die)
+    with killed_after(monkeypatch, verified, "write", steps):
         weights(tmp_path, TWO_EPOCHS, minutes=ALWAYS)
 
 
