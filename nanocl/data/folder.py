@@ -27,8 +27,8 @@ from nanocl.records import UserError
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp")
 SPLITS = ("train", "test")
-# what zipfile raises for damaged files; RuntimeError for an encrypted member, and its subclass
-# NotImplementedError for an unknown version or compression
+# what zipfile raises for damaged files; a RuntimeError also for an encrypted member, and for an
+# unknown version or compression
 DAMAGES = (
     zipfile.BadZipFile,
     zlib.error,
