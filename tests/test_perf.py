@@ -1,5 +1,6 @@
 """The benchmark of optimizers in benchmarks/perf: what it counts, and its committed pages."""
 
+import itertools
 import json
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from nanocl.training import assembly
 from nanocl.training.context import Context
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -16,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 @pytest.fixture
 def perf(monkeypatch):
     """The modules of the benchmark, imported as when it runs as a program."""
-    names = ("shapes", "rivals", "timing", "drawing", "paths", "lengths", "suite")
+    names = ("shapes", "rivals", "timing", "drawing", "paths", "lengths", "penalties", "suite")
     monkeypatch.syspath_prepend(ROOT / "benchmarks" / "perf")
     yield {name: __import__(name) for name in names}
     for name in names:
@@ -253,3 +255,19 @@ def test_the_runs_on_a_gpu_end_with_1_if_one_failed(
         gpu_runs.main()
     assert refusal.value.code == 2
     sys.modules.pop("gpu_runs")
+
+
+def test_the_cost_of_a_penalty_is_its_loops_its_importances_and_the_rest(perf, monkeypatch):
+    penalties, ticks = perf["penalties"], itertools.count()
+    monkeypatch.setattr(penalties, "clock", lambda device: next(ticks))  # each interval takes 1
+    settings = {"training": {"epochs": "1"}}
+    costs = penalties.ratios("split-digits", settings, Context(), repeats=1)
+    spec = perf["lengths"].spec_of("split-digits", "adamw", settings)
+    _, scenario = assembly.build(spec, Context())
+    sizes = [len(experience.dataset) for experience in scenario.train_stream]
+    steps = sum(-(-size // spec.training.batch_size) for size in sizes[1:])
+    for name, loops in (("ewc+adamw", 1), ("si+adamw", 3)):
+        assert costs[name]["loops"] == loops * steps / 4  # adamw takes 1 in each of 4 experiences
+        assert costs[name]["importances"] == 1
+        assert costs[name]["rest"] == costs[name]["loops"] + 2  # between the intervals
+    assert perf["penalties"].Rows.run.__name__ == "run"

@@ -5,9 +5,10 @@
 
 It measures runs on several streams (a bare loop with fused AdamW, nanocl, Avalanche with whole
 mini-batches, Avalanche as documented; all test on every experience after each), what an experience
-costs as streams get longer, what a step of replay costs early and late in a stream, and on the CPU
-the start of the command. It writes suite-cpu.json or suite-gpu.json, and a page. Avalanche's
-documented loader reads sample by sample, without augmentation.
+costs as streams get longer, what a step of replay costs early and late in a stream, what the
+penalties of EWC and SI cost, and on the CPU the start of the command. It writes suite-cpu.json or
+suite-gpu.json, and a page. Avalanche's documented loader reads sample by sample, without
+augmentation.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from statistics import median
 from typing import Any
 
 import lengths
+import penalties
 import torch
 from lengths import Settings, spec_of
 from paths import PATHS, Spent
@@ -47,6 +49,7 @@ STREAMS: dict[str, tuple[str, Settings]] = {
         },
     ),
 }
+PENALISED = ("split-digits, MLP", "split-mnist, MLP 2x400")
 LENGTHS = (5, 20, 40, 100)
 
 
@@ -60,6 +63,7 @@ class Measured:
             the training and of the whole run to the bare loop).
         lengths: Stream and learner to length of the stream to the parts of `lengths.costs`.
         steps: Stream and learner to what `lengths.steps` returns.
+        penalties: Stream to penalty to what `penalties.ratios` returns.
         start: Name of a command to (seconds, ratio to `import torch`).
         peak: Peak memory of the process in MiB.
         left_out: What was not measured, and why.
@@ -69,6 +73,7 @@ class Measured:
     paths: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     lengths: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
     steps: dict[str, dict[str, float]] = field(default_factory=dict)
+    penalties: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
     start: dict[str, list[float]] = field(default_factory=dict)
     peak: float = 0.0
     left_out: list[str] = field(default_factory=list)
@@ -137,6 +142,9 @@ def page(measured: Measured) -> str:
     if measured.steps:
         table = _named("learner", measured.steps)
         sections.append(f"## Training on an experience, in times of adamw\n\n{table}\n")
+    for stream, ratios in measured.penalties.items():
+        table = _named("learner", ratios)
+        sections.append(f"## Penalties, in times of the training of adamw: {stream}\n\n{table}\n")
     if measured.start:
         sections.append(f"## Start\n\n{pipe_table(_STARTS, _cells(measured.start, 2))}\n")
     if measured.left_out:
@@ -195,6 +203,10 @@ def main() -> None:
     for learner in lengths.REPLAY:
         steps = partial(lengths.steps, data, learner, context, arguments.repeats)
         part(f"permuted {data}, {learner}", measured.steps, steps)
+    for name in PENALISED:
+        stream, settings = STREAMS[name]
+        ratios = partial(penalties.ratios, stream, settings, context, arguments.repeats)
+        part(name, measured.penalties, ratios, "penalties, ")
     if arguments.device == "cpu":
         measured.start = starts(arguments.repeats)
     measured.peak = round(measure.peak_memory() / 2**20, 1)

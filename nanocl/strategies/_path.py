@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nanocl.strategies._compiled import Rows, are_dense, fits
 
@@ -20,6 +20,18 @@ class PathSteps:
     def __init__(self) -> None:
         self._rows: dict[str, Rows] = {}
         self._steps = 0
+        self._model: nn.Module | None = None
+        self._named: dict[str, nn.Parameter] = {}
+
+    def begin(self) -> None:
+        """Start an experience: the model may have other parameters."""
+        self._model = None
+
+    def named(self, model: nn.Module) -> dict[str, nn.Parameter]:
+        """Name to parameter of the model, looked up once in an experience."""
+        if self._model is not model:
+            self._model, self._named = model, dict(model.named_parameters())
+        return self._named
 
     def state_dict(self) -> dict[str, Any]:
         """Nothing: all of it follows from the arguments of the next step."""

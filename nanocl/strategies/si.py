@@ -55,6 +55,7 @@ class SI(Strategy):
         self.steps = PathSteps()
 
     def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
+        self.steps.begin()
         self.anchor = snapshot(strategy.model)
         self.path = zeros(strategy.model)
         self.gradient = zeros(strategy.model)
@@ -70,14 +71,12 @@ class SI(Strategy):
             strategy.loss = strategy.loss + penalty
 
     def before_update(self, strategy: Any, **kwargs: Any) -> None:
-        used = {
-            name: p
-            for name, p in strategy.model.named_parameters()
-            if p.grad is not None and name in self.path
-        }
-        self.updated = list(used)
-        gradients = [p.grad for p in used.values()]
-        weights = [p.detach() for p in used.values()]
+        self.updated, gradients, weights = [], [], []
+        for name, parameter in self.steps.named(strategy.model).items():
+            if parameter.grad is not None and name in self.path:
+                self.updated.append(name)
+                gradients.append(parameter.grad)
+                weights.append(parameter.detach())
         # copies, because an optimizer may overwrite the gradient and changes weights in place
         copies = self._of(self.gradient), self._of(self.weight)
         if self.omega and self.strength:
@@ -89,7 +88,7 @@ class SI(Strategy):
             torch._foreach_copy_(copies[1], weights)
 
     def after_update(self, strategy: Any, **kwargs: Any) -> None:
-        named = dict(strategy.model.named_parameters())
+        named = self.steps.named(strategy.model)
         after = [named[name].detach() for name in self.updated]
         path = self._of(self.path)
         self.steps.add_to_path(after, self._of(self.weight), self._of(self.gradient), path)
