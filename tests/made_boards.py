@@ -10,7 +10,7 @@ from typing import Any
 
 from making import a_result, a_spec, shifted
 
-from nanocl.boards import archive, manifest, releasing
+from nanocl.boards import archive, manifest, reading, releasing
 from nanocl.boards.released import Released
 from nanocl.records import store
 from nanocl.records.encoding import sealed, to_record, to_text
@@ -49,7 +49,7 @@ def edit(version: Released, /, **values: Any) -> None:
     """Edit the manifest, and the identity with it, as a forger would."""
     edited = {**version.manifest(), **values}
     (version.folder / "manifest.json").write_text(manifest.text_of(edited))
-    path = version.folder / releasing.RELEASE
+    path = version.folder / reading.RELEASE
     identity = {**json.loads(path.read_text()), "identity": manifest.identity_of(edited)}
     path.write_text(json.dumps(identity, indent=1, sort_keys=True) + "\n")
 
@@ -72,6 +72,6 @@ def forge(version: Released, /, **values: Any) -> None:
     edit(version, **values)
     given = version.manifest()
     rows = summarise(archive.results(version.folder))
-    publication = releasing.publication_of(version)
+    publication = reading.written_publication(version)
     for name, text in releasing.texts(given, rows, publication, {}).items():
         (version.folder / name).write_text(text)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from nanocl.boards import (
-    archive,
     citing,
     comparison,
     contributions,
@@ -19,14 +18,14 @@ from nanocl.boards import (
     manifest,
     names,
     parquet,
+    reading,
     released,
     releasing,
     rerun,
     verification,
 )
-from nanocl.boards.released import Released
 from nanocl.plugins.catalogue import Catalogue
-from nanocl.records import Summary, UserError, files, plain, store
+from nanocl.records import Summary, UserError, files, plain
 from nanocl.reporting import citation, formats
 
 
@@ -115,7 +114,7 @@ def compare(arguments: argparse.Namespace, results_root: Path) -> int:
 def export(arguments: argparse.Namespace, results_root: Path) -> int:
     """Write a board in a format of others; 0."""
     format = arguments.format or "csv"
-    rows = released.rows_of(arguments.names[0], results_root)
+    rows = reading.rows_of(arguments.names[0], results_root)
     name = names.name_of(rows[0].results[0].spec)
     default = results_root / "exports" / name
     contents = _exported(rows, format, name)
@@ -156,11 +155,8 @@ def cite(text: str, results_root: Path, catalogue: Catalogue | None = None) -> s
     version = released.latest(text, results_root)
     given = version.manifest()
     identity = manifest.identity_of(given)
-    publication = _publication(version, identity)
-    try:
-        results = archive.results(version.folder)
-    except (OSError, ValueError) as error:
-        raise released.damaged(version, store.one_line(error)) from error
+    publication = reading.publication(version, identity)
+    results = reading.results_of(version)
     entry = citing.bibtex(
         citing.Publication(given, identity, publication["date"], publication["url"])
     )
@@ -187,13 +183,3 @@ def _exported(rows: Sequence[Summary], format: str, name: str) -> dict[str, str 
     if format == "parquet":
         return {f"{name}.parquet": parquet.content(table)}
     return {f"{name}.csv": table}
-
-
-def _publication(version: Released, identity: str) -> dict[str, str]:
-    try:
-        publication = releasing.publication_of(version)
-    except (OSError, ValueError) as error:
-        raise released.damaged(version, store.one_line(error)) from error
-    if publication["identity"] != identity:
-        raise released.damaged(version, "its manifest does not have its identity")
-    return publication

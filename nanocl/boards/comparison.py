@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nanocl.boards import changes, contents, names, released
+from nanocl.boards import changes, contents, names, reading
 from nanocl.records import Summary, UserError, plain, store
 from nanocl.records.ranges import did_you_mean
 from nanocl.reporting import formats, metrics, statistics
@@ -71,7 +71,7 @@ def _side(text: str, results_root: Path) -> Side:
         boards = [rows for rows in by_protocol(summarise(results)) if not is_sweep(rows)]
         return Side(text, boards)
     board, colon, learner = text.partition(":")
-    rows = released.rows_of(board, results_root)
+    rows = reading.rows_of(board, results_root)
     if colon:
         return Side(text, [[_learner(learner, rows, board)]], True)
     return Side(text, [rows])

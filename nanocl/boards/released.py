@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nanocl.boards import archive, names
-from nanocl.records import Summary, UserError, plain, store
+from nanocl.boards import names
+from nanocl.records import UserError, plain, store
 from nanocl.records.ranges import did_you_mean
-from nanocl.reporting.summaries import summarise
 
 MANIFEST = "manifest.json"
 _FOLDER = re.compile(r"v(\d{1,6})\.(\d{1,6})")
@@ -69,11 +68,11 @@ def folder_of(name: str, version: Version, results_root: Path) -> Path:
 
 
 def versions(name: str, results_root: Path) -> list[Released]:
-    """The versions of a board, oldest first."""
+    """The versions of a board, oldest first; an empty folder is none."""
     found = []
     for folder in (root_of(results_root) / name).glob("v*"):
         match = _FOLDER.fullmatch(folder.name)
-        if match and folder.is_dir():
+        if match and folder.is_dir() and any(folder.iterdir()):
             version = Version(int(match[1]), int(match[2]))
             found.append(Released(name, version, folder))
     return sorted(found, key=lambda released: released.version)
@@ -114,28 +113,6 @@ def latest(text: str, results_root: Path) -> Released:
         UserError: There is no such board or version.
     """
     return find(text, results_root)[-1]
-
-
-def rows_of(text: str, results_root: Path) -> list[Summary]:
-    """The rows of a released version, or without `@` those of a board's present records.
-
-    Raises:
-        UserError: There is no such board or version, or it is damaged.
-    """
-    if "@" not in text:
-        return names.rows_of(text, results_root)
-    version = latest(text, results_root)
-    try:
-        return summarise(archive.results(version.folder))
-    except (OSError, ValueError) as error:
-        raise damaged(version, store.one_line(error)) from error
-
-
-def damaged(version: Released, reason: str) -> UserError:
-    """The error for a version that cannot be read."""
-    return UserError(
-        f"{version} is damaged: {reason}; python -m nanocl.report verify {version} says more"
-    )
 
 
 def is_board(text: str, results_root: Path) -> bool:

@@ -12,11 +12,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nanocl.boards import archive, changes, citing, contents, croissant, manifest, names, parquet
+from nanocl.boards import (
+    archive,
+    changes,
+    citing,
+    contents,
+    croissant,
+    manifest,
+    names,
+    parquet,
+    reading,
+)
 from nanocl.boards.released import MANIFEST, Released, folder_of, root_of, versions
-from nanocl.records import Summary, UserError, files, plain
+from nanocl.records import Summary, UserError, files
 
-RELEASE = "release.json"  # what is no part of the identity
 TUNING = "tuning.json"
 
 
@@ -88,7 +97,7 @@ def texts(
     tables = contents.tables(rows, recipes)
     return {
         MANIFEST: manifest.text_of(made),
-        RELEASE: _json({"identity": identity, **publication}),
+        reading.RELEASE: _json({"identity": identity, **publication}),
         TUNING: _json(recipes),
         **tables,
         "CHANGELOG.md": changes.page(made),
@@ -98,24 +107,9 @@ def texts(
     }
 
 
-def publication_of(released: Released) -> dict[str, str]:
-    """`identity` of the release, and its `date` and `url` as they were given.
-
-    Raises:
-        ValueError, OSError: The file is missing or damaged.
-    """
-    values = plain.read(released.folder / RELEASE)
-    keys = {"identity", "date", "url"}
-    if not isinstance(values, dict) or set(values) != keys:
-        raise ValueError(f"{RELEASE} must have the keys {', '.join(sorted(keys))}")
-    if not all(isinstance(value, str) for value in values.values()):
-        raise ValueError(f"the values of {RELEASE} must be texts")
-    return values
-
-
 def _identity_on_disk(released: Released) -> str:
     try:
-        return publication_of(released)["identity"]
+        return reading.written_publication(released)["identity"]
     except (OSError, ValueError):
         return ""
 

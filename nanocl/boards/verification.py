@@ -15,9 +15,18 @@ from pathlib import Path
 from typing import Any
 
 from nanocl import __version__
-from nanocl.boards import agreement, archive, changes, contents, manifest, parquet, releasing
+from nanocl.boards import (
+    agreement,
+    archive,
+    changes,
+    contents,
+    manifest,
+    parquet,
+    reading,
+    releasing,
+)
 from nanocl.boards.released import MANIFEST, Released, versions
-from nanocl.records import RunResult, Summary, UserError, files, plain, store
+from nanocl.records import Summary, UserError, files, plain, store
 from nanocl.reporting import comma_separated
 from nanocl.reporting.summaries import summarise
 
@@ -50,13 +59,13 @@ def verify(released: Released, results_root: Path, identity: str = "") -> Verdic
     """
     try:
         given = released.manifest()
-        results = _records(released, given)
+        results = reading.records(released, given)
         check = _Check(released, given, summarise(results))
         siblings = versions(released.name, results_root)
         differences = [*check.manifest(), *check.files(), *_chain(given, siblings, released)]
         differences += check.identity(identity)
         notes = [*check.notes(), *_missing_past(given, siblings)]
-    except _Damaged as error:
+    except reading.Damaged as error:
         return Verdict(tuple(error.lines), ())
     except (UserError, ValueError, KeyError, TypeError, AttributeError) as error:
         return Verdict((f"{MANIFEST}: {store.one_line(error)}",), ())
@@ -74,36 +83,6 @@ def verify(released: Released, results_root: Path, identity: str = "") -> Verdic
             f"{len(replaced)} of its records are no longer in runs/, {archive.FILE} has them"
         )
     return Verdict(tuple(differences), tuple(notes))
-
-
-class _Damaged(Exception):
-    """The records of a version are not those of its manifest."""
-
-    def __init__(self, lines: Sequence[str]) -> None:
-        super().__init__()
-        self.lines = lines
-
-
-def _records(released: Released, given: Manifest) -> list[RunResult]:
-    """The records of the version, if they are those of its manifest."""
-    try:
-        written = archive.read(released.folder)
-    except (OSError, ValueError) as error:
-        raise _Damaged([f"{archive.FILE}: {store.one_line(error)}"]) from error
-    results = []
-    lines = []
-    sums: list[tuple[str, str]] = []
-    for number, record in enumerate(written, 1):
-        try:
-            results.append(store.verified(record))
-            sums.append((manifest.path_of(results[-1]), record["checksum"]))
-        except ValueError as error:
-            lines.append(f"{archive.FILE}, line {number}: {store.one_line(error)}")
-    wanted = {entry["path"]: entry["checksum"] for entry in given["records"]}
-    lines += agreement.with_manifest(wanted, sums)
-    if lines or not results:
-        raise _Damaged(lines or [f"{archive.FILE}: it has no record"])
-    return results
 
 
 @dataclass(frozen=True)
@@ -133,7 +112,7 @@ class _Check:
         identity = manifest.identity_of(self.given)
         given = publication.get("identity", "none")
         if given != identity:
-            yield f"{releasing.RELEASE}: identity {given}, expected {identity}"
+            yield f"{reading.RELEASE}: identity {given}, expected {identity}"
         wanted = releasing.texts(self.given, self.rows, publication, self._recipes())
         for name, text in wanted.items():
             yield from self._file(name, text)
@@ -212,7 +191,7 @@ class _Check:
 
     def _publication(self) -> dict[str, str]:
         try:
-            return releasing.publication_of(self.released)
+            return reading.written_publication(self.released)
         except (OSError, ValueError):
             return {"date": "", "url": ""}
 

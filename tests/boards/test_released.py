@@ -9,7 +9,9 @@ from nanocl.records import UserError
 @pytest.fixture
 def three(tmp_path):
     for version in ("v1.2", "v1.10", "v2.0", "notes", "v3"):
-        (tmp_path / "boards" / made_boards.NAME / version).mkdir(parents=True)
+        folder = tmp_path / "boards" / made_boards.NAME / version
+        folder.mkdir(parents=True)
+        (folder / "table.md").touch()
     return tmp_path
 
 
@@ -53,14 +55,6 @@ def test_a_damaged_manifest_is_one_line(three, content):
         one.manifest()
 
 
-def test_the_rows_of_a_version_are_its_own_and_without_one_those_of_the_records(version):
-    root = version.folder.parents[2]
-    made_boards.record(root, "sgd", 0).unlink()
-    counts = [
-        [len(row.results) for row in released.rows_of(text, root)]
-        for text in (made_boards.NAME, f"{made_boards.NAME}@v1.0")
-    ]
-    assert counts == [[2, 2, 1], [2, 2, 2]]
-    (version.folder / "records.jsonl.xz").write_bytes(b"no archive")
-    with pytest.raises(UserError, match=r"@v1\.0 is damaged: .*verify .*@v1\.0 says more"):
-        released.rows_of(f"{made_boards.NAME}@v1.0", root)
+def test_an_empty_folder_is_no_version(three):
+    (three / "boards" / made_boards.NAME / "v3.0").mkdir()
+    assert str(released.latest("split-digits", three).version) == "2.0"

@@ -5,7 +5,7 @@ import stat
 import made_boards
 import pytest
 
-from nanocl.boards import names, parquet, releasing
+from nanocl.boards import names, parquet, reading, releasing
 from nanocl.boards.released import versions
 from nanocl.records import UserError, store
 
@@ -93,7 +93,7 @@ def test_a_damaged_newest_version_is_refused(version):
 def test_a_damaged_release_file_is_an_error(version, values):
     (version.folder / "release.json").write_text(values)
     with pytest.raises(ValueError, match=re.escape("release.json")):
-        releasing.publication_of(version)
+        reading.written_publication(version)
 
 
 def test_a_place_that_cannot_be_written_is_one_line_and_leaves_nothing(root):

@@ -8,7 +8,7 @@ import pytest
 from making import a_result, a_spec, shifted
 
 from nanocl import report
-from nanocl.boards import archive, citing, contents, manifest, parquet, releasing, verification
+from nanocl.boards import archive, citing, contents, manifest, parquet, reading, verification
 from nanocl.boards.released import boards, find
 from nanocl.records import store
 from nanocl.reporting import leaderboard
@@ -96,7 +96,7 @@ def test_a_file_that_is_no_part_of_a_version_is_found(version, root):
 
 
 def test_a_wrong_identity_is_found(version, root):
-    path = version.folder / releasing.RELEASE
+    path = version.folder / reading.RELEASE
     right = json.loads(path.read_text())["identity"]
     path.write_text(path.read_text().replace(right, "0" * 64))
     lines = differences(version, root)
