@@ -103,7 +103,7 @@ def _report(arguments: argparse.Namespace) -> int:
     if arguments.command in commands.RUN:
         return commands.RUN[arguments.command](arguments, results_root)
     results, problems = store.load_all(results_root)
-    problems += damage.find(results_root)
+    problems += [*damage.find(results_root), *foreign.load(results_root)[1]]
     for line in skipped(problems):
         print(f"nanocl: {line}", file=sys.stderr)
     if arguments.command == "cite":

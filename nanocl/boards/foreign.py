@@ -65,22 +65,22 @@ def take(path: Path, results_root: Path, name: str = "", measure: str = "") -> t
 
 
 def pages(summaries: Sequence[Summary], results_root: Path) -> dict[Path, str]:
-    """`FOREIGN.md`; nothing without results of others.
-
-    Raises:
-        UserError: A stored result is damaged.
-    """
-    entries = [_read(path) for path in sorted((results_root / "foreign").glob("*.json"))]
-    by_kind: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for entry in entries:
-        by_kind.setdefault((entry["kind"], entry["measure"]), []).append(entry)
-    tables = [
-        _matrix_table("accuracy", by_kind.get(("matrix", "accuracy"), [])),
-        _matrix_table("loss", by_kind.get(("matrix", "loss"), [])),
-        _peft_table(by_kind.get(("peft", "accuracy"), [])),
-    ]
-    shown = [formats.markdown(table) for table in tables if table.rows]
+    """`FOREIGN.md`; nothing without results of others. Damaged ones (see `load`) are left out."""
+    entries, _ = load(results_root)
+    shown = [formats.markdown(table) for table in _tables(entries)]
     return {results_root / PAGE: "\n".join([INTRODUCTION, *shown])} if shown else {}
+
+
+def load(results_root: Path) -> tuple[list[dict[str, Any]], list[store.Problem]]:
+    """The stored results, and those that were skipped because they were edited or damaged."""
+    entries = []
+    problems = []
+    for path in sorted((results_root / "foreign").glob("*.json")):
+        try:
+            entries.append(_read(path))
+        except (OSError, ValueError) as error:
+            problems.append(store.Problem(path, store.one_line(error)))
+    return entries, problems
 
 
 def _entry(path: Path, name: str, measure: str) -> tuple[dict[str, Any], str]:
@@ -202,13 +202,30 @@ def _cost(value: Any) -> float | None:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    """A stored result that its table can show."""
+    entry = plain.read(path)
     try:
-        entry = plain.read(path)
-        if not isinstance(entry, dict) or entry.get("schema") != SCHEMA or not is_intact(entry):
-            raise ValueError("it was edited or damaged; import it again")
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"{path}: {store.one_line(error)}") from error
+        is_whole = entry["schema"] == SCHEMA and is_intact(entry) and len(_tables([entry])) == 1
+        if entry["kind"] == "matrix":
+            _matrix(entry, entry["name"], entry["measure"])
+    except (KeyError, TypeError, AttributeError, ValueError):
+        is_whole = False
+    if not is_whole:
+        raise ValueError("it was edited or damaged; import it again")
     return entry
+
+
+def _tables(entries: Sequence[Mapping[str, Any]]) -> list[Table]:
+    """A table for each kind of number."""
+    by_kind: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for entry in entries:
+        by_kind.setdefault((entry["kind"], entry["measure"]), []).append(entry)
+    tables = (
+        _matrix_table("accuracy", by_kind.get(("matrix", "accuracy"), [])),
+        _matrix_table("loss", by_kind.get(("matrix", "loss"), [])),
+        _peft_table(by_kind.get(("peft", "accuracy"), [])),
+    )
+    return [table for table in tables if table.rows]
 
 
 def _matrix_table(measure: str, entries: Sequence[Mapping[str, Any]]) -> Table:

@@ -1,10 +1,12 @@
 import json
+import re
 
 import pytest
 
 from nanocl import report
 from nanocl.boards import foreign
 from nanocl.records import UserError
+from nanocl.records.encoding import sealed
 
 CSV = "90,,\n70,80,\n50,60,70\n"
 PEFT = {
@@ -123,11 +125,26 @@ def test_it_is_on_no_board_and_not_ranked(tmp_path, capsys):
     assert "FOREIGN.md is stale" in capsys.readouterr().err
 
 
-def test_an_edited_result_of_others_is_named(tmp_path):
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda entry: {**entry, "evaluation": [[0.6]]},  # with the checksum of before
+        lambda entry: sealed({**entry, "evaluation": [[0.5, None]]}),
+        lambda entry: sealed({**entry, "kind": "another"}),
+        lambda entry: sealed({key: value for key, value in entry.items() if key != "measure"}),
+        lambda entry: [entry],
+    ],
+)
+def test_a_damaged_result_of_others_is_named_and_stops_no_other(tmp_path, capsys, change):
     stored, _ = take(tmp_path, CSV)
-    stored.write_text(stored.read_text().replace("0.5", "0.6", 1))
-    with pytest.raises(UserError, match=r"sent\.json: it was edited"):
-        page(tmp_path)
+    take(tmp_path, CSV, name="whole.csv")
+    stored.write_text(json.dumps(change(json.loads(stored.read_text()))))
+    root = stored.parents[1]
+    assert report.main(["--results", str(root)]) == 0
+    assert re.search(r"skipped .*sent\.json: it was edited or damaged", capsys.readouterr().err)
+    shown = (root / "FOREIGN.md").read_text()
+    assert "| whole " in shown and "| sent " not in shown
+    assert report.main(["--check", "--results", str(root)]) == 1
 
 
 def test_another_result_of_the_same_name_is_refused(tmp_path):
