@@ -10,7 +10,7 @@ from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from nanocl import studies
-from nanocl.boards import commands, foreign, released
+from nanocl.boards import commands, foreign, listing, released
 from nanocl.cli import ending, failures, reports
 from nanocl.plugins.catalogue import Catalogue
 from nanocl.records import RunResult, Summary, UserError, damage, files, merging, migration, store
@@ -45,6 +45,7 @@ PAGES: tuple[Pages, ...] = (
     tables.pages,
     study_pages,
     foreign.pages,
+    listing.pages,
 )
 
 
@@ -78,9 +79,10 @@ def _generated(results_root: Path) -> list[Path]:
     for path in sorted(results_root.glob("tables/*")):
         if tables.GENERATED_NAME.fullmatch(path.name) and path.is_file():
             generated.append(path)
-    for path in (*sorted(results_root.glob("*.md")), *sorted(results_root.glob("studies/*/*.md"))):
-        if path.is_file() and _GENERATED.search(_beginning(path)):
-            generated.append(path)
+    for place in ("*.md", "studies/*/*.md"):
+        for path in sorted(results_root.glob(place)):
+            if path.is_file() and _GENERATED.search(_beginning(path)):
+                generated.append(path)
     return generated
 
 

@@ -26,7 +26,8 @@ _LATEX = {
 # Markdown of our own texts that is harmless with any content: code, line ends in cells, and links
 # to pages beside this one
 _OWN = re.compile(
-    r"(?<![`\\])`[^`]+`(?!`)|<br>|\[((?:tables|studies)/[\w.+-]+)\]\(\1(?:/README\.md)?\)"
+    r"(?<![`\\])`[^`]+`(?!`)|<br>|"
+    r"\[((?:tables|studies|boards/[\w.+-]+)/[\w.+-]+)\]\(\1(?:/README\.md|/table\.md)?\)"
 )
 _TAG = re.compile(r"<(?=[A-Za-z/!?])")
 _ACTIVE = re.compile(rf"[\\`]|{_TAG.pattern}|&(?=#?\w+;)|(?<=\])(?=\()")
