@@ -14,26 +14,35 @@ from torch.nn import functional
 
 from nanocl.data.transfer import moved
 from nanocl.plugins.state import INNER
-from nanocl.records.ranges import number
+from nanocl.records.ranges import number, one_of
 from nanocl.strategies import Strategy
 
+OUTPUTS = ("active", "old")
 TEACHER = f"teacher{INNER}"  # kept as `loaded` until there is a model to load it into
+EVERY = slice(None)
+Columns = Tensor | slice
 
 
 class LwF(Strategy):
     """Learning without forgetting: keep the old model's predictions for old classes on new inputs.
 
     The penalty is `strength` times the divergence between the softened predictions of the model and
-    of its copy from the end of the previous experience. It covers old classes only; with a head for
-    each task label it is summed over the old heads.
+    of its copy from the end of the previous experience. With a head for each task label it is
+    summed over the old heads.
 
     Args:
         strength: At least 0 (lambda_o in the paper).
         temperature: Above 0; the scores of both models are divided by it before the softmax.
+        outputs: Over which classes of one output layer the softmax goes (class-incremental).
+            `active`: over all that compete; a class that was not active in the copy has its
+            probability 0, so that new classes must not take over old predictions. `old`: over
+            classes of earlier experiences only, which leaves the scores of new classes free.
 
-    Source: Li and Hoiem, 2017, arXiv:1606.09282, equations 1 to 3. Departures: the Kullback-Leibler
-        divergence instead of the cross-entropy, which has the same gradient and is 0 at agreement;
-        no warm-up of the new head; for regression the mean squared difference.
+    Source: Li and Hoiem, 2017, arXiv:1606.09282, equations 1 to 3; for one output layer the code of
+        van de Ven, Tuytelaars and Tolias, 2022, doi:10.1038/s42256-022-00568-3, whose loss for LwF
+        is the sum of both terms, not multiplied by the squared temperature. Departures: the
+        Kullback-Leibler divergence instead of the cross-entropy, which has the same gradient and is
+        0 at agreement; no warm-up of the new head; for regression the mean squared difference.
     """
 
     citation: ClassVar[str] = """@article{li2017learning,
@@ -48,10 +57,14 @@ class LwF(Strategy):
   archiveprefix = {arXiv}
 }"""
 
+    version = 2  # with one output layer over all active outputs since 2
     search_space = {"strength": (0.1, 100)}
 
-    def __init__(self, *, strength: float = 1.0, temperature: float = 2.0) -> None:
+    def __init__(
+        self, *, strength: float = 1.0, temperature: float = 2.0, outputs: str = "active"
+    ) -> None:
         super().__init__()
+        self.outputs = one_of("outputs", outputs, OUTPUTS)
         self.strength = number("strength", strength, 0)
         self.temperature = number("temperature", temperature, 0, above=True)
         self.classes: dict[int, list[int]] = {}  # of each task label met so far
@@ -79,8 +92,8 @@ class LwF(Strategy):
         if self.teacher is None or not self.strength:
             return
         distances = [
-            self._distance(now, before, strategy.mb_y.is_floating_point())
-            for now, before in self._answers(strategy, self.teacher)
+            self._distance(*answer, strategy.mb_y.is_floating_point())
+            for answer in self._answers(strategy, self.teacher)
         ]
         # the paper's objective L_new + lambda_o L_old, with L_old summed over the old heads
         strategy.loss = strategy.loss + self.strength * torch.stack(distances).sum()
@@ -107,8 +120,11 @@ class LwF(Strategy):
     def _keep(self, features: Tensor) -> None:
         self.features = features
 
-    def _answers(self, strategy: Any, teacher: Any) -> Iterator[tuple[Tensor, Tensor]]:
-        """Scores of the model and of its earlier copy on old classes; one pair a head."""
+    def _answers(self, strategy: Any, teacher: Any) -> Iterator[tuple[Tensor, Tensor, Columns]]:
+        """Scores of the model and of its earlier copy, one entry a head.
+
+        The third value are the columns of the model's scores that those of the copy belong to.
+        """
         if _has_heads(strategy.model):
             before = teacher.features(strategy.mb_x)
             for label in sorted(self.classes):
@@ -116,6 +132,7 @@ class LwF(Strategy):
                 yield (
                     strategy.model.answer(self.features, label)[:, own],
                     teacher.answer(before, label)[:, own],
+                    EVERY,
                 )
             return
         # a model of Avalanche with several heads
@@ -123,21 +140,26 @@ class LwF(Strategy):
             for label, classes in sorted(self.classes.items()):
                 # not a tensor of labels, with which the scores of a head get zeros as more classes
                 now = strategy.model(strategy.mb_x, label)
-                yield now[:, classes], teacher(strategy.mb_x, label)[:, classes]
+                yield now[:, classes], teacher(strategy.mb_x, label)[:, classes], EVERY
             return
-        classes = sorted(set(chain.from_iterable(self.classes.values())))
-        # a list as index would be copied to a GPU with a wait
-        columns = moved(torch.tensor(classes), strategy.mb_x.device) if classes else slice(None)
         before = avalanche_forward(teacher, strategy.mb_x, strategy.mb_task_id)
-        yield strategy.mb_output[:, columns], before[:, columns]
+        scores: Tensor = strategy.mb_output
+        old = sorted(set(chain.from_iterable(self.classes.values())))
+        if self.outputs == "old" and old:
+            # a list as index would be copied to a GPU with a wait
+            columns = moved(torch.tensor(old), scores.device)
+            yield scores[:, columns], before[:, columns], EVERY
+        else:
+            # of a layer that has grown since, the copy gives new classes no probability
+            yield scores, before, slice(before.shape[1])
 
-    def _distance(self, now: Tensor, before: Tensor, regression: bool) -> Tensor:
+    def _distance(self, now: Tensor, before: Tensor, columns: Columns, regression: bool) -> Tensor:
         if regression:
             return functional.mse_loss(now, before)
         # equations 2 and 3: -sum y'_o log y'^_o with y' = softmax(scores / T), minus the entropy of
         # y'_o, which does not depend on the model
         return functional.kl_div(
-            (now / self.temperature).log_softmax(1),
+            (now / self.temperature).log_softmax(1)[:, columns],
             (before / self.temperature).log_softmax(1),
             reduction="batchmean",
             log_target=True,
