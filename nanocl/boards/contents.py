@@ -24,7 +24,7 @@ from nanocl.reporting.summaries import results_of
 
 # Raise it when a page of a board or its metadata looks different for the same records: released
 # versions with another number are verified by their numbers and hashes.
-LAYOUT = 1
+LAYOUT = 2
 DIGITS = 6  # of computed statistics: the last bits differ between builds of numpy and scipy
 # columns that a table on paper does not have; its notes and table.csv say the rest
 LEFT_OUT = ("options", "seeds", "vs best", "CPU s", "note")

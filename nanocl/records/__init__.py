@@ -46,6 +46,7 @@ LATER_FIELDS: Mapping[str, Any] = {
     "evaluate": "all",
     "tracking": {},
     "mastery": [],
+    "function": [],
 }
 Row = tuple[float, ...]
 Matrix = tuple[Row, ...]
@@ -165,6 +166,9 @@ class RunResult:
             `nanocl.training.tracking.Tracker`); empty where none were made.
         mastery: With `training.until=mastered`, of each trained experience `steps` (mini-batches
             trained) and `mastered`; else empty.
+        function: Of each trained experience, `representation` (1 - linear CKA of the features of
+            earlier experiences) and `kl` (nats, of its outputs from before it to after), None where
+            undefined; see `nanocl.training.function_drift`. Empty in records of earlier versions.
     """
 
     spec: RunSpec
@@ -182,6 +186,7 @@ class RunResult:
     evaluate: str = "all"
     tracking: Mapping[str, Any] = field(default_factory=dict)
     mastery: tuple[Mapping[str, Any], ...] = ()
+    function: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)

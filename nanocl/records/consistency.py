@@ -129,6 +129,11 @@ def _check_shapes(record: dict[str, Any]) -> None:
             f"it says of {mastery} of {rows} trained experiences how they ended, with "
             f"training.until={until}"
         )
+    compared = len(record.get("function", ()))
+    if compared not in (0, rows):
+        raise ValueError(
+            f"it has {compared} entries of how the function moved for {rows} trained experiences"
+        )
     described = len(record.get("experiences", ()))
     if described not in (0, count):
         raise ValueError(f"it describes {described} of {count} experiences")

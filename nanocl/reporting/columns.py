@@ -33,6 +33,7 @@ class Evaluation(NamedTuple):
         own_heads: Whether each experience has an output layer of its own.
         tracking: Points of the tests within experiences, see `RunResult.tracking`.
         mastery: How each experience ended, see `RunResult.mastery`.
+        function: How far the function moved, see `RunResult.function`.
         classes: Class labels of each experience, empty if they were not recorded.
     """
 
@@ -45,6 +46,7 @@ class Evaluation(NamedTuple):
     own_heads: bool = False
     tracking: Sequence[Mapping[str, Any]] = ()
     mastery: Sequence[Mapping[str, Any]] = ()
+    function: Sequence[Mapping[str, Any]] = ()
     classes: Sequence[Sequence[int]] = ()
 
     @property

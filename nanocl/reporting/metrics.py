@@ -1,7 +1,8 @@
 """The columns of the tables: each metric is a function of a run's measurements, with its source.
 
 A function decorated with `@metric` is a column; adding one needs no other edit. Those of tests
-within an experience are in `within`, those of mastery in `mastery`, those of the cost in `costs`.
+within an experience are in `within`, those of mastery in `mastery`, those of features and outputs
+in `function`, those of the cost in `costs`.
 Accuracies are fractions. Where R holds losses, every difference changes sign, so that positive
 forgetting is bad and positive transfer is good for both measures. `i` is trained-on, `j` tested-on,
 T the number of experiences.
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 
 from nanocl.records import Drift, Matrix
-from nanocl.reporting import costs, mastery, within
+from nanocl.reporting import costs, function, mastery, within
 from nanocl.reporting.columns import Column, Evaluation, Undefined, metric
 
 KINDS = ("accuracy", "drift", "cost")
@@ -23,7 +24,7 @@ GROUPS = ("backbone", "head", "all", "buffers")
 
 def columns(kind: str) -> Iterator[Column]:
     """The columns of one table, in the order of this file, then of the other three."""
-    modules = (within, mastery, costs)
+    modules = (within, mastery, function, costs)
     values = (
         *globals().values(),
         *chain.from_iterable(vars(module).values() for module in modules),

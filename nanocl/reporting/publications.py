@@ -58,6 +58,21 @@ PUBLICATIONS = {
         arxiv="1611.07725",
         booktitle="IEEE Conference on Computer Vision and Pattern Recognition",
     ),
+    "kornblith2019": _paper(
+        "Kornblith et al.",
+        "Similarity of Neural Network Representations Revisited",
+        "Kornblith, Simon and Norouzi, Mohammad and Lee, Honglak and Hinton, Geoffrey",
+        2019,
+        arxiv="1905.00414",
+        booktitle="Proceedings of the 36th International Conference on Machine Learning",
+    ),
+    "shenfeld2025": _paper(
+        "Shenfeld et al.",
+        "{RL}'s Razor: Why Online Reinforcement Learning Forgets Less",
+        "Shenfeld, Idan and Pari, Jyothish and Agrawal, Pulkit",
+        2025,
+        arxiv="2509.04259",
+    ),
     "masana2020": _paper(
         "Masana et al.",
         "Class-incremental learning: survey and performance evaluation on image classification",

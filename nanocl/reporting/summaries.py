@@ -127,6 +127,7 @@ def evaluation_of(run: RunResult) -> Evaluation:
         own_heads=_has_own_heads(run),
         tracking=tracking,
         mastery=run.mastery,
+        function=run.function,
         classes=tuple(entry["classes"] for entry in run.experiences),
     )
 

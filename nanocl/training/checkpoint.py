@@ -28,7 +28,7 @@ from nanocl.training.measure import Meter
 from nanocl.training.outcome import Outcome
 from nanocl.training.verified import Unsavable, Unusable
 
-SCHEMA = "nanocl-checkpoint/1"
+SCHEMA = "nanocl-checkpoint/2"
 
 
 def save(
@@ -50,6 +50,7 @@ def save(
         "drift": drift.state_dict(),
         # not `asdict`: its deep copy of all experiences so far would take longer after each
         "outcome": {**vars(outcome), "drift": [vars(entry) for entry in outcome.drift]},
+        "function": learner.function.state_dict(),
         "statistics": learner.statistics.kept if learner.statistics else {},
         "random": randomness.state(),
     }
@@ -78,6 +79,7 @@ def load(
     learner.make_optimizer(reset_optimizer_state=True)
     _put_back(state, learner, meter)
     drift.load_state_dict({name: _on_cpu(tensors) for name, tensors in state["drift"].items()})
+    learner.function.load_state_dict(state["function"])
     if learner.statistics:
         learner.statistics.kept = state["statistics"]
     randomness.restore(state["random"])

@@ -248,6 +248,7 @@ def _result(
         evaluate=learner.measuring.evaluate,
         tracking=_tracking(learner),
         mastery=tuple(outcome.mastery),
+        function=tuple(outcome.function),
     )
 
 

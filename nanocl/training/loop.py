@@ -16,6 +16,7 @@ from nanocl.records import Training
 from nanocl.records.measuring import Measuring
 from nanocl.streams import Scenario
 from nanocl.training.drift import DriftMeter
+from nanocl.training.function_drift import FunctionMeter
 from nanocl.training.heads import Network
 from nanocl.training.mastery import Mastery
 from nanocl.training.measure import Meter
@@ -39,6 +40,7 @@ class Learner(MiniBatchTemplate):
         measuring: Which experiences are tested, and when.
         tracker: Tests within experiences, or None.
         mastery: Ends experiences that are mastered, or None.
+        function: Measures how far features and outputs moved.
         largest: On a GPU, the largest magnitude of the loss in this epoch; NaN if it was NaN once.
     """
 
@@ -78,6 +80,7 @@ class Learner(MiniBatchTemplate):
         self.measuring = Measuring()
         self.tracker: Tracker | None = None
         self.mastery = Mastery() if training.until == "mastered" else None
+        self.function = FunctionMeter()
 
     def check_model_and_optimizer(self, **kwargs: Any) -> None:
         """Adapt the model to the experience; keep or reset the optimizer's state."""
@@ -261,6 +264,7 @@ def experiences(
     schedule = Schedule(training.schedule, training.schedule_at, scenario.start)
     learner.plugins[:0] = [
         scores,
+        learner.function.begin(tests),
         Ticker(meter, tell),
         *([learner.tracker.begin(tests, scores)] if learner.tracker else []),
         *([learner.mastery] if learner.mastery else []),
@@ -274,6 +278,7 @@ def experiences(
         number = experience.current_experience
         is_trained = number < scenario.start
         learner.train_epochs = 0 if is_trained else epochs
+        learner.function.before(learner, number, is_trained)
         yield experience
         if outcome.status == "diverged":
             return
@@ -292,6 +297,7 @@ def experiences(
         outcome.evaluation.append(row)
         outcome.masked.append(masked)
         outcome.drift.append(drift.measure(learner.model))
+        outcome.function.append(learner.function.after(learner, number))
         if learner.mastery:
             outcome.mastery.append(learner.mastery.entry())
         if after_experience:

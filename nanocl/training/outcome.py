@@ -24,6 +24,7 @@ class Outcome:
         evaluation, masked: One row per experience trained; None where an experience was not tested.
         drift: One entry per experience trained.
         mastery: How each experience ended, see `RunResult.mastery`.
+        function: How far the function moved in each experience, see `RunResult.function`.
     """
 
     status: str = "ok"
@@ -33,6 +34,7 @@ class Outcome:
     masked: list[Cells] = field(default_factory=list)
     drift: list[Drift] = field(default_factory=list)
     mastery: list[dict[str, Any]] = field(default_factory=list)
+    function: list[dict[str, Any]] = field(default_factory=list)
 
 
 def rows_of(

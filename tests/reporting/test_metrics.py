@@ -4,7 +4,7 @@ from hypothesis import strategies as some
 from making import INITIAL, MATRIX, a_cost, a_drift
 
 from nanocl.records.measuring import Measuring
-from nanocl.reporting import mastery, metrics, within
+from nanocl.reporting import function, mastery, metrics, within
 from nanocl.reporting.columns import Column, with_nan
 from nanocl.reporting.metrics import Evaluation, Undefined
 
@@ -24,7 +24,7 @@ BY_HAND = {
 JOINT = Evaluation(INITIAL, ((0.96, 0.0, 0.0), (0.97, 0.92, 0.0), (0.95, 0.9, 0.85)))
 RUN = Evaluation(INITIAL, MATRIX, joint=JOINT, masked=(MATRIX[0], MATRIX[1], (0.9, 0.9, 0.96)))
 accuracy = {column.name: column for column in metrics.columns("accuracy")}
-OWN_FILES = {**vars(within), **vars(mastery)}  # which have tests of their own
+OWN_FILES = {**vars(within), **vars(mastery), **vars(function)}  # which have tests of their own
 TRACKED = {column.name for column in OWN_FILES.values() if isinstance(column, Column)}
 matrices = some.integers(2, 5).flatmap(
     lambda count: some.lists(
@@ -202,7 +202,7 @@ def test_cost_columns_read_the_cost_and_an_unused_device_is_undefined():
 
 def test_column_names_are_unique_over_all_kinds():
     names = [column.name for kind in metrics.KINDS for column in metrics.columns(kind)]
-    assert len(names) == len(set(names)) == 11 + 4 + 4 + 8 + 11
+    assert len(names) == len(set(names)) == 11 + 4 + 4 + 2 + 8 + 11
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,131 @@
+"""CKA of earlier features and KL of new outputs are those of plain formulas on kept models."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from nanocl.data.batches import MiniBatches, tensor_parts
+from nanocl.strategies.lwf import LwF
+from nanocl.strategies.sgd import SGD
+from nanocl.testing import run, small_learner, small_stream
+from nanocl.training import function_drift
+
+
+def plain():
+    backbone = nn.Sequential(nn.Flatten(), nn.Linear(16, 12), nn.ReLU())
+    backbone.features = 12
+    return backbone
+
+
+def inputs_of(experience, count=function_drift.PROBED):
+    return next(iter(MiniBatches(tensor_parts(experience.dataset), count)))[0]
+
+
+def cka(x, y):
+    """Linear CKA in feature space."""
+    x, y = (features.double() - features.double().mean(0) for features in (x, y))
+    cross = (x.t() @ y).square().sum()
+    return (cross / ((x.t() @ x).norm() * (y.t() @ y).norm())).item()
+
+
+def trained(kind, head="", **values):
+    """The outcome, and copies of the model before the stream and after each experience."""
+    scenario = small_stream(kind, **values)
+    learner = small_learner(scenario, [SGD(lr=0.1)], epochs=4, backbone=plain(), head=head)
+    models = [copy.deepcopy(learner.model).eval()]
+    outcome = run(
+        learner,
+        scenario,
+        after_experience=lambda _: models.append(copy.deepcopy(learner.model).eval()),
+    )
+    return scenario, outcome, models
+
+
+@pytest.mark.parametrize("count", [256, 7])
+@pytest.mark.parametrize("kind", ["class", "task", "domain"])
+def test_representation_drift_is_one_minus_cka_of_the_first_test_samples(kind, count, monkeypatch):
+    monkeypatch.setattr(function_drift, "PROBED", count)
+    scenario, outcome, models = trained(kind)
+    assert outcome.function[0]["representation"] is None
+    for i in range(1, 3):
+        moved = []
+        for j in range(i):
+            inputs = inputs_of(scenario.test_stream[j], count)
+            then, now = (
+                model.backbone(inputs).detach() for model in (models[j + 1], models[i + 1])
+            )
+            moved.append(1 - cka(then, now))
+        expected = sum(moved) / i
+        assert outcome.function[i]["representation"] == pytest.approx(expected, rel=1e-4, abs=1e-6)
+        assert expected > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("kind", "head"),
+    [("class", "seen"), ("class", "all"), ("task", "own"), ("task", "masked"), ("domain", "")],
+)
+def test_kl_is_from_the_outputs_before_an_experience_to_those_after(kind, head):
+    scenario, outcome, models = trained(kind, head)
+    assert outcome.function[0]["kl"] is None
+    for i in range(1, 3):
+        inputs = inputs_of(scenario.test_stream[i])
+        divergences = []
+        for label in range(i) if kind == "task" else [0]:
+            columns = {
+                "seen": range(2 * i),
+                "own": range(2 * label, 2 * label + 2),
+                "masked": range(2 * label, 2 * label + 2),
+            }.get(head, range(scenario.outputs))
+            before, after = (
+                model(inputs, label)[:, list(columns)].detach().double().softmax(1)
+                for model in models[i : i + 2]
+            )
+            divergences.append((before * (before / after).log()).sum(1).mean().item())
+        expected = sum(divergences) / len(divergences)
+        assert outcome.function[i]["kl"] == pytest.approx(expected, rel=1e-4) and expected > 1e-4
+
+
+def test_of_regression_only_features_are_compared():
+    _, outcome, _ = trained("domain", measure="loss")
+    assert [entry["kl"] for entry in outcome.function] == [None] * 3
+    assert outcome.function[2]["representation"] > 0
+
+
+def test_what_was_not_tested_is_not_compared():
+    scenario = small_stream()
+    learner = small_learner(scenario, [SGD(lr=0.1)])
+    learner.measuring = type(learner.measuring)("last")
+    outcome = run(learner, scenario)
+    whole = run(small_learner(scenario, [SGD(lr=0.1)]), scenario).function
+    assert outcome.function[1] == {"kl": whole[1]["kl"], "representation": None}
+    assert outcome.function[2] == whole[2] and whole[1]["representation"] > 0
+
+
+def test_a_model_that_does_not_move_has_no_drift():
+    scenario = small_stream("domain")
+    learner = small_learner(scenario, [SGD(lr=1e-30)], backbone=plain())
+    for entry in run(learner, scenario).function[1:]:
+        assert entry["kl"] == 0 and entry["representation"] == pytest.approx(0, abs=1e-12)
+
+
+def test_measuring_leaves_training_as_it_is(monkeypatch):
+    outcomes = []
+    for measured in (True, False):
+        if not measured:
+            monkeypatch.setattr(function_drift.FunctionMeter, "before", lambda *given: None)
+            monkeypatch.setattr(function_drift.FunctionMeter, "after", lambda *given: {})
+        scenario = small_stream("task")
+        learner = small_learner(scenario, [LwF(), SGD(lr=0.1)])
+        outcomes.append((run(learner, scenario).evaluation, learner.model.state_dict()))
+    (matrix, model), (same, other) = outcomes
+    assert matrix == same and all(torch.equal(value, other[name]) for name, value in model.items())
+
+
+def test_a_run_that_diverges_has_an_entry_for_each_row():
+    scenario = small_stream()
+    learner = small_learner(scenario, [SGD(lr=1e30)])
+    outcome = run(learner, scenario)
+    assert outcome.status == "diverged"
+    assert len(outcome.function) == len(outcome.evaluation)
