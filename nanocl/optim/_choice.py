@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from nanocl.optim._backend import function_for
+from nanocl.optim._gradients import gradient_of
 from nanocl.optim._plain.rounding import SELECTION_KEY, stream_key
 from nanocl.optim._plain.selection import even_starts
 from nanocl.optim._plain.selector import reselect_in_place
+
+SMALLEST = ("small", "static-small")  # rules that select the smallest magnitudes
+BY_GRADIENT = ("gradient", "gallop")  # rules that need the gradient of the step
 
 
 def choose(param: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
@@ -39,9 +44,18 @@ def _offsets(
         key = stream_key(state["key"], state["step"], SELECTION_KEY)
         select_random = function_for(param, fused, "selector", "select_random")
         return select_random(key, param.numel(), density, chunk, param.device)
-    values = param.grad if rule == "gradient" else param
     select = function_for(param, fused, "selector", "select")
-    return select(values, density, chunk, largest=rule in ("large", "gradient"))
+    return select(_values(param, rule), density, chunk, largest=rule not in SMALLEST)
+
+
+def _values(param: Tensor, rule: str) -> Tensor:
+    """The values by whose magnitude a rule selects."""
+    if rule == "gradient":
+        return gradient_of(param)
+    if rule == "gallop":
+        # without 0 / 0, which would count as the largest
+        return gradient_of(param) / param.abs().clamp(min=torch.finfo(param.dtype).tiny)
+    return param
 
 
 def scheduled_density(step: int, group: dict[str, Any]) -> float:

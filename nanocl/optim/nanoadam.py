@@ -20,7 +20,7 @@ from nanocl.optim._capture import (
     take_counts,
     uncapturable,
 )
-from nanocl.optim._choice import choose
+from nanocl.optim._choice import BY_GRADIENT, choose
 from nanocl.optim._gradients import gradient_of
 from nanocl.optim._masked_adamw import (
     SELECTION,
@@ -35,7 +35,7 @@ from nanocl.optim._plain.selection import selected_count
 from nanocl.optim._shards import local
 from nanocl.optim._threads import Work
 
-SELECTIONS = ("small", "large", "random", "gradient", "static-small")
+SELECTIONS = ("small", "large", "random", "gradient", "gallop", "static-small")
 MOMENT_POLICIES = ("carry", "reset", "slot")
 
 
@@ -58,7 +58,9 @@ class NanoAdam(CompactOptimizer):
         chunk_size: Entries of a chunk; None is the whole parameter. Up to 32768, an offset takes 2
             bytes, otherwise 4.
         select: `small` is the paper's rule; `large`, `random` and `gradient` (largest gradient of
-            the step) are its controls; `static-small` selects once, before the first step.
+            the step) are its controls; `gallop` takes the largest |gradient| / |weight| (Choudhary
+            et al., 2025, arXiv:2510.19778, which selects once); `static-small` selects once, before
+            the first step.
         moment_policy: How a selection treats the moments. `carry`: entries that stay keep moments
             and age, new ones start at zero (ages above 32767 count as 32767: with beta2 = 0.9999
             older entries step up to 2 % too short, with 0.999 not at all). `reset`: all moments and
@@ -271,7 +273,7 @@ class NanoAdam(CompactOptimizer):
                 continue
             if is_capturing(param):
                 check_prepared(type(self).__name__, state, self._since)
-            if group["select"] == "gradient":
+            if group["select"] in BY_GRADIENT:
                 gradient_of(param)  # raises an error if there is none
             part = local(param)
             self._since.place_counts(state, part.device)

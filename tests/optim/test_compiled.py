@@ -64,7 +64,7 @@ def step_both(params, optimizers, step):
     density=st.sampled_from([0.0, 0.001, 0.05, 0.5, 1.0]),
     chunk=st.sampled_from([1, 50, 1000, 32768, None]),
     interval=st.integers(1, 4),
-    select=st.sampled_from(["small", "large", "random", "gradient", "static-small"]),
+    select=st.sampled_from(["small", "large", "random", "gradient", "gallop", "static-small"]),
     policy=st.sampled_from(["carry", "reset", "slot"]),
     scope=st.sampled_from(["selected", "all"]),
     rounding=st.sampled_from(["nearest", "stochastic"]),

@@ -19,7 +19,7 @@ from nanocl.optim._reference.nanoadam import NanoAdamReference
 
 
 @pytest.mark.parametrize("policy", ["carry", "reset", "slot"])
-@pytest.mark.parametrize("select", ["small", "large", "gradient", "static-small"])
+@pytest.mark.parametrize("select", ["small", "large", "gradient", "gallop", "static-small"])
 @pytest.mark.parametrize("scope", ["selected", "all"])
 def test_trajectory_equals_the_slow_reference(policy, select, scope):
     options = dict(

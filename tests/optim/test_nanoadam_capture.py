@@ -166,11 +166,12 @@ def test_a_step_in_the_backward_pass_is_refused_alike(capturing):
         param.sum().backward()
 
 
-def test_select_needs_the_option_and_the_gradients_that_it_selects_by():
+@pytest.mark.parametrize("rule", ["gradient", "gallop"])
+def test_select_needs_the_option_and_the_gradients_that_it_selects_by(rule):
     params = make_params()
     with pytest.raises(RuntimeError, match="needs a group with capturable=True"):
         made(params, {}).select()
-    optimizer = made(params, {"select": "gradient"}, capturable=True)
+    optimizer = made(params, {"select": rule}, capturable=True)
     train(params, optimizer, 1)
     optimizer.zero_grad()
     with pytest.raises(RuntimeError, match="no gradient"):

@@ -97,6 +97,14 @@ def test_gradient_selection_takes_the_largest_gradients_of_the_step():
     assert selected(optimizer, param).tolist() == [0, 1, 18, 19]
 
 
+def test_gallop_takes_the_largest_gradients_in_times_of_the_weight():
+    param = nn.Parameter(torch.tensor([1.0, -0.1, 0.0, 4.0, 0.0, 0.5]))
+    param.grad = torch.tensor([1.0, 0.3, 0.0, -8.0, 1e-9, 0.9])
+    optimizer = NanoAdam([param], density=0.5, select="gallop")
+    optimizer.step()
+    assert selected(optimizer, param).tolist() == [1, 3, 4]  # 3, 2 and a weight of 0, not 0 / 0
+
+
 def test_static_selection_never_changes():
     params = make_params()
     optimizer = NanoAdam(params, lr=0.1, density=0.2, select="static-small", mask_interval=2)

@@ -90,7 +90,11 @@ class NanoAdamReference(Reference):
         old = self.masks[i]
         new = torch.zeros_like(self.masks[i])
         magnitude = self.params[i].abs()
-        keys = {"large": -magnitude, "gradient": -gradient.abs()}.get(self.select, magnitude)
+        # a weight of 0 as one of the smallest normal number
+        ratio = gradient.abs() / magnitude.clamp(min=torch.finfo(magnitude.dtype).tiny)
+        keys = {"large": -magnitude, "gradient": -gradient.abs(), "gallop": -ratio}.get(
+            self.select, magnitude
+        )
         for first, end in pieces(len(keys), self.chunk_size):
             count = max(1, math.ceil(round(density * (end - first), 6))) if density > 0 else 0
             chosen = torch.tensor(lowest(keys[first:end].tolist(), count), dtype=torch.long) + first
