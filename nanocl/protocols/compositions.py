@@ -65,8 +65,8 @@ class Compositions:
     def _points(self, text: str, names: tuple[str, ...]) -> Iterator[Completed]:
         """The settings of one arm or composition: one, or those of its sweep."""
         leader = names[-1] if self._brings_optimizer(names[-1]) else ""
-        set_by_hand = options_for(self.request.settings, leader)
-        points = sweeps.points(text, leader, self.protocol, set_by_hand)
+        set_by_hand = {name: options_for(self.request.settings, name) for name in names}
+        points = sweeps.points(text, names, leader, self.protocol, set_by_hand)
         published = self.protocol["options"]
         for point in points:
             options = {

@@ -10,8 +10,8 @@ path:
     [training]                   fields of nanocl.records.Training
     [options.<part>]             options of a model or strategy that belong to the protocol
     [arm.<name>]                 strategy (a composition) and options.<part>: a name of its own
-    [sweep]                      option = [values] of the part that brings the optimizer: one run
-                                 for each value
+    [sweep]                      option = [values] of the part that brings the optimizer, or
+                                 "part.option" = [values]: one run for each combination
     [sweep.<arm or composition>] the same for one of them
     [tier.<name>]                any of the above, for one tier
     [for.<scenario>]             any of the above, for one scenario

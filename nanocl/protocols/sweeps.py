@@ -1,14 +1,18 @@
 """Arms and sweeps of a protocol: one composition with several settings of its options.
 
 An arm names a composition with options of its own. A sweep gives options of the part that brings
-the optimizer several values each; all combinations are run.
+the optimizer several values each, or with a name such as `ewc.strength` those of another part; all
+combinations are run.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
+
+from nanocl.records import UserError
+from nanocl.records.ranges import did_you_mean
 
 Options = dict[str, dict[str, Any]]
 
@@ -20,30 +24,45 @@ def composition(text: str, protocol: Mapping[str, Any]) -> str:
 
 def points(
     text: str,
+    names: Sequence[str],
     leader: str,
     protocol: Mapping[str, Any],
-    fixed: Collection[str],
+    fixed: Mapping[str, Collection[str]],
 ) -> list[Options]:
     """Options by part for each point of a sweep; a single entry without a sweep.
 
     Args:
         text: A composition or an arm, as the protocol lists it.
-        leader: Its part that brings the optimizer, empty if none does.
+        names: Its parts.
+        leader: The part that brings the optimizer, empty if none does.
         protocol: At its tier and scenario.
-        fixed: Options of `leader` that the caller sets; these are not swept.
+        fixed: Options that the caller sets by part; these are not swept.
+
+    Raises:
+        UserError: The sweep names another part.
     """
     own: Options = dict(protocol["arm"].get(text, {}).get("options", {}))
-    sweep = protocol["sweep"]
-    values = {option: listed for option, listed in sweep.items() if isinstance(listed, list)}
-    values |= sweep.get(text, {})
-    swept = {option: listed for option, listed in values.items() if option not in fixed}
-    if not leader or not swept:
-        return [own]
+    swept = {}
+    for name, listed in _values(text, protocol["sweep"]).items():
+        part, _, option = name.rpartition(".")
+        if part and part not in names:
+            raise UserError(f"sweep: {text} has no part {part!r}{did_you_mean(part, names)}")
+        part = part or leader
+        if part and option not in fixed.get(part, ()):
+            swept[part, option] = listed
     points = []
     for chosen in itertools.product(*swept.values()):
-        options = dict(zip(swept, chosen, strict=True))
-        points.append({**own, leader: {**own.get(leader, {}), **options}})
+        point = {part: dict(options) for part, options in own.items()}
+        for (part, option), value in zip(swept, chosen, strict=True):
+            point.setdefault(part, {})[option] = value
+        points.append(point)
     return points
+
+
+def _values(text: str, sweep: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """The lists of the sweep for a composition or arm: those of all, then its own."""
+    shared = {option: listed for option, listed in sweep.items() if isinstance(listed, list)}
+    return {**shared, **sweep.get(text, {})}
 
 
 def arms_rule(value: Any) -> str:

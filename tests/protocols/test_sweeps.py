@@ -75,12 +75,28 @@ def test_what_is_set_is_not_swept_and_a_tier_has_its_own_sweep(swept):
     ] == [0.5]
 
 
+def test_a_sweep_reaches_the_options_of_every_part(tmp_path):
+    path = tmp_path / "both.toml"
+    both = '"ewc+sgd" = { lr = [0.1, 0.2], "ewc.strength" = [1, 10, 100] }'
+    path.write_text(SWEPT.replace("sweep = { lr = [0.1, 0.2]", f"sweep = {{ {both}"))
+    asked = {"stream": str(path), "strategies": ("ewc+sgd",), "seeds": (0,)}
+
+    def settings(**values):
+        runs = specs(**asked, **values)
+        return [(r.strategy[0].options["strength"], r.strategy[1].options["lr"]) for r in runs]
+
+    assert settings() == [(s, lr) for lr in (0.1, 0.2) for s in (1.0, 10.0, 100.0)]
+    fixed = settings(settings={"ewc": {"strength": "5"}})
+    assert fixed == [(5.0, 0.1), (5.0, 0.2)]
+
+
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [
         ("lr = [0.1, 0.2]", "lr = 0.1", "sweep must be a table of lists"),
         ('strategy = "nanoadam"', 'strategi = "nanoadam"', "arm must be a table for each name"),
         ("density = [0.1, 0.2, 0.3]", "densiti = [0.1]", "did you mean 'density'"),
+        ("density = [0.1, 0.2, 0.3]", '"ewc.strength" = [0.1]', "large has no part 'ewc'"),
     ],
 )
 def test_a_sweep_that_makes_no_sense_is_refused(tmp_path, before, after, message):
