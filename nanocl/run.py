@@ -16,7 +16,7 @@ from nanocl.protocols import suite
 from nanocl.protocols.pinning import pin
 from nanocl.protocols.shards import WHOLE
 from nanocl.records import RunFailure, RunSpec, UserError, probes, store
-from nanocl.reporting import tables
+from nanocl.reporting import screen, tables
 from nanocl.studies import command
 
 
@@ -85,11 +85,13 @@ def _show(runs: Sequence[RunSpec], measured_now: int, asked: Call) -> None:
     results = [result for result in stored if result is not None]
     if results:
         width = max(60, shutil.get_terminal_size((100, 24)).columns)
-        print(tables.text(tables.summarise(results), width))
+        show = tables.text if asked.full else screen.screen
+        print(show(tables.summarise(results), width))
     print(
         f"{len(results)} of {len(runs)} runs measured, {measured_now} of them now; records in "
-        f"{asked.results_root / 'runs'}; python -m nanocl.report writes tables and leaderboard"
+        f"{asked.results_root / 'runs'}{listing.origin(results, measured_now)}"
     )
+    print("all columns: --full; tables, leaderboard and figures: python -m nanocl.report")
 
 
 def _dry_run(runs: Sequence[RunSpec], asked: Call, catalogue: Catalogue) -> int:

@@ -115,7 +115,9 @@ def parser() -> argparse.ArgumentParser:
     )
     commandline.add_how(p)
     p.add_argument("--version", action="version", version=f"nanocl {__version__}")
-    p.set_defaults(seeds="", evaluate="", track_every=0, list=False, dry_run=False, force=False)
+    p.set_defaults(
+        seeds="", evaluate="", track_every=0, list=False, dry_run=False, force=False, full=False
+    )
     return p
 
 

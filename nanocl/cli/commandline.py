@@ -46,6 +46,7 @@ class Call:
         probe: Whether to look at gradients and magnitudes while training.
         measuring: Which experiences are tested, and when; filled in when the protocol is read.
         only_list, dry_run, force: List plugins; print the runs; run what is measured again.
+        full: Show all columns with their definitions.
     """
 
     request: Request
@@ -60,6 +61,7 @@ class Call:
     only_list: bool = False
     dry_run: bool = False
     force: bool = False
+    full: bool = False
 
 
 def call(argv: Sequence[str] | None = None) -> Call:
@@ -97,6 +99,7 @@ def call_of(arguments: argparse.Namespace) -> Call:
         only_list=arguments.list,
         dry_run=arguments.dry_run,
         force=arguments.force,
+        full=arguments.full,
     )
 
 
@@ -234,6 +237,7 @@ def _add_tests(p: argparse.ArgumentParser) -> None:
         help="print the runs and which are measured already; train none",
     )
     p.add_argument("--force", action="store_true", help="repeat runs that are measured already")
+    p.add_argument("--full", action="store_true", help="show every column with its definition")
 
 
 def _request(arguments: argparse.Namespace, settings: Mapping[str, Mapping[str, str]]) -> Request:

@@ -8,7 +8,7 @@ from nanocl.plugins.catalogue import Catalogue
 from nanocl.protocols import protocol
 from nanocl.protocols.backbones import PRETRAINING
 from nanocl.protocols.shards import Shard
-from nanocl.records import RunSpec
+from nanocl.records import RunResult, RunSpec
 
 HEADINGS = {
     "streams": "stream families (options: --set stream.x=…)",
@@ -52,6 +52,18 @@ def line(run: RunSpec, state: str) -> str:
         for name, value in part.options.items()
     )
     return f"{state:<9} {run.digest}  {label(run)}  {options}"
+
+
+def origin(results: Sequence[RunResult], measured_now: int) -> str:
+    """Where the records that were there before come from; empty if this call measured all."""
+    if measured_now >= len(results):
+        return ""
+    machines = {(run.environment.processor, run.environment.torch) for run in results}
+    named = ", ".join(f"{processor} with torch {torch}" for processor, torch in sorted(machines))
+    return (
+        f"\nrecords of earlier calls are of whoever made them ({named}); --results DIR with a new "
+        "folder measures all runs here"
+    )
 
 
 def shard_line(shard: Shard, runs: Sequence[RunSpec], grid: Sequence[RunSpec]) -> str:

@@ -51,6 +51,8 @@ def measure(
         UserError: A record that would be replaced has tests within experiences at another interval
             than the call asks for.
     """
+    if "torch" not in sys.modules:
+        print("nanocl: loading torch and Avalanche", file=sys.stderr, flush=True)
     local.warm_up()
     from nanocl.cli.progress import Display  # here, because it loads rich
 
