@@ -19,11 +19,19 @@ def first(tmp_path_factory):
     return folder, command("--tier", "smoke", cwd=folder)
 
 
-def test_a_first_call_trains_and_prints_three_tables(first):
+def test_a_first_call_trains_and_prints_one_screen(first):
     _, shown = first
     assert shown.returncode == 0, shown.stderr
-    for word in ("forgetting", "drift", "state", "nanoadam", "adamw", "protocol"):
-        assert word in shown.stdout.lower()
+    for word in ("forgotten", "moved", "state", "nanoadam", "adamw", "protocol"):
+        assert word in shown.stdout
+    assert "is best" in shown.stdout and len(shown.stdout.splitlines()) < 24
+
+
+def test_with_full_it_prints_the_three_tables_with_their_definitions(first):
+    folder, _ = first
+    shown = command("--tier", "smoke", "--full", cwd=folder).stdout
+    for text in ("Accuracy and forgetting", "Parameter drift (backbone)", "Cost", "ACC: mean_j"):
+        assert text in shown
 
 
 def test_a_second_call_trains_nothing_and_prints_the_same(first):

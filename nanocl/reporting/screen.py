@@ -57,7 +57,7 @@ def _protocol(rows: Sequence[Summary], width: int) -> str:
         notes.append(f"{len(places) - MOST_ROWS} more rows: --full")
     header = ("", *(column.words for column in columns))
     symbols = ("", *(column.symbol for column in columns))
-    table = Table(_title(rows), (), header, (symbols, *cells), tuple(notes))
+    table = Table(_measured_on(rows), (_title(rows),), header, (symbols, *cells), tuple(notes))
     said = formats.wrapped([" ".join(_sentences(ranking, rows))], width)
     return "\n".join([_two_line_header(formats.text(table, width)), *said, ""])
 
@@ -73,7 +73,16 @@ def _title(rows: Sequence[Summary]) -> str:
     seeds = len({one.spec.seed for one in results_of(rows)})
     return printable(
         f"{spec.protocol}, {spec.scenario}-incremental: {_counted(count, 'experience')}, model "
-        f"{spec.model.name}, {_counted(seeds, 'seed')}; mean ± standard deviation"
+        f"{spec.model.name}, {_counted(seeds, 'seed')}"
+    )
+
+
+def _measured_on(rows: Sequence[Summary]) -> str:
+    data = rows[0].results[0].data
+    named = [f"{one['name']} ({one.get('release', 'release not recorded')})" for one in data]
+    return printable(
+        f"mean ± standard deviation; protocol {rows[0].protocol_hash}, tier "
+        f"{rows[0].results[0].spec.tier}, data {', '.join(named) or 'synthetic'}"
     )
 
 

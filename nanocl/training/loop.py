@@ -172,11 +172,7 @@ class Learner(MiniBatchTemplate):
         Returns:
             The loss, a scalar.
         """
-        tracking = [
-            module
-            for module in self.model.modules()
-            if getattr(module, "track_running_stats", False)
-        ]
+        tracking = [m for m in self.model.modules() if getattr(m, "track_running_stats", False)]
         for module in tracking:
             # statistics of the mini-batch are still used, but do not enter the running ones
             module.track_running_stats = False

@@ -22,7 +22,7 @@ def shown(*results, width=100):
 
 
 def names(text):
-    table = text.split("\n\n")[0].splitlines()
+    table = text.split("\n\n")[1].splitlines()
     rule = next(i for i, line in enumerate(table) if line.startswith("---"))
     return [line.split("  ")[0] for line in table[rule + 1 :] if not line.startswith("[")]
 
