@@ -15,6 +15,7 @@ import nanocl
 PACKAGE = Path(nanocl.__file__).parent
 REPOSITORY = Path(__file__).parents[1]
 LINES = (  # a module imports from a lower line or from its own room
+    {"__main__"},
     {"run", "report", "memory", "tune"},
     {"testing", "studies", "footprint", "tuning", "measurement", "boards"},
     {"cli", "training", "reporting", "strategies", "engine"},
