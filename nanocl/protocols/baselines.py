@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from nanocl.protocols.protocol import folder, read
+from nanocl.protocols.protocol import folder, parsed, read_bytes
 from nanocl.protocols.validation import check_baselines
 from nanocl.records import RunSpec, UserError
 
@@ -113,9 +114,13 @@ def entries(path: Path) -> list[dict[str, Any]]:
     Raises:
         UserError: It contains a mistake.
     """
-    if not path.exists():
-        return []
-    values = read(path)
+    return _checked(read_bytes(path), path) if path.exists() else []
+
+
+@lru_cache(maxsize=1024)  # a report asks for each file once per tuned row
+def _checked(content: bytes, path: Path) -> list[dict[str, Any]]:
+    """The entries of a file with this content; to be read only."""
+    values = parsed(content, path)
     check_baselines(values, _learner_of(path), str(path))
     return values["baseline"]
 

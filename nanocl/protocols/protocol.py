@@ -59,11 +59,30 @@ def read(path: Path) -> dict[str, Any]:
     Raises:
         UserError: It cannot be read, or is not TOML.
     """
+    return parsed(read_bytes(path), path)
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a TOML file.
+
+    Raises:
+        UserError: It cannot be read.
+    """
     try:
-        values = tomllib.loads(files.read(path, MOST_BYTES).decode())
+        return files.read(path, MOST_BYTES)
     except (OSError, files.Refused) as error:
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"{path} cannot be read: {reason}") from error
+
+
+def parsed(content: bytes, path: Path) -> dict[str, Any]:
+    """The tables of a TOML text; `path` is named in errors.
+
+    Raises:
+        UserError: It is not TOML.
+    """
+    try:
+        values = tomllib.loads(content.decode())
     except RecursionError as error:
         raise UserError(f"{path} is not valid TOML: it is nested too deeply") from error
     except ValueError as error:  # TOML's errors, bytes that are not UTF-8, numbers of 5000 digits

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from itertools import chain
 
 from nanocl.records import Drift, Matrix
@@ -24,12 +25,17 @@ GROUPS = ("backbone", "head", "all", "buffers")
 
 def columns(kind: str) -> Iterator[Column]:
     """The columns of one table, in the order of this file, then of the other three."""
+    return (column for column in _all_columns() if column.kind == kind)
+
+
+@cache
+def _all_columns() -> tuple[Column, ...]:
     modules = (within, mastery, function, costs)
     values = (
         *globals().values(),
         *chain.from_iterable(vars(module).values() for module in modules),
     )
-    return (column for column in values if isinstance(column, Column) and column.kind == kind)
+    return tuple(value for value in values if isinstance(value, Column))
 
 
 @metric("ACC", "mean_j R[T-1][j]", "lopezpaz2017", interval=True)

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from nanocl.plugins.catalogue import INSTALLED
 from nanocl.plugins.declaration import Plugin
-from nanocl.records import Cells, Option, Part, RunResult, RunSpec, Summary, UserError
+from nanocl.records import (
+    Cells,
+    Cost,
+    Drift,
+    Option,
+    Part,
+    RunResult,
+    RunSpec,
+    Summary,
+    UserError,
+)
 from nanocl.reporting import metrics
 from nanocl.reporting.columns import Column, Evaluation, Undefined, with_nan
 
@@ -98,14 +108,27 @@ def compute(
     Raises:
         Undefined: With the reason.
     """
+    return _computed(column, group, _measurements(run, joint))
+
+
+class _Measurements(NamedTuple):
+    """What the columns of each kind are computed from."""
+
+    accuracy: Evaluation
+    drift: Sequence[Drift]
+    cost: Cost
+
+
+def _measurements(run: RunResult, joint: Mapping[int, Evaluation]) -> _Measurements:
+    reference = None if is_upper_bound(run) else joint.get(run.spec.seed)
+    evaluation = evaluation_of(run)._replace(joint=reference, masked=_task_view(run))
+    return _Measurements(evaluation, run.drift, run.cost)
+
+
+def _computed(column: Column, group: str, measured: _Measurements) -> float:
     if column.kind == "drift":
-        return column.compute(run.drift, group)
-    if column.kind == "cost":
-        return column.compute(run.cost)
-    if is_upper_bound(run):
-        joint = {}
-    reference = joint.get(run.spec.seed)
-    return column.compute(evaluation_of(run)._replace(joint=reference, masked=_task_view(run)))
+        return column.compute(measured.drift, group)
+    return column.compute(measured.cost if column.kind == "cost" else measured.accuracy)
 
 
 def column_name(column: Column, group: str) -> str:
@@ -175,9 +198,10 @@ def _summary(
 ) -> Summary:
     measured = [run for run in runs if run.status == "ok"]
     spec = runs[0].spec
+    measurements = [_measurements(run, joint) for run in measured]
     columns = {}
     for column, group in _all_columns():
-        values = [_value(column, group, run, joint) for run in measured]
+        values = [_value(column, group, one) for one in measurements]
         columns[column_name(column, group)] = tuple(values)
     return Summary(
         strategy=spec.strategy_name,
@@ -198,14 +222,9 @@ def _all_columns() -> Iterator[tuple[Column, str]]:
         )
 
 
-def _value(
-    column: Column,
-    group: str,
-    run: RunResult,
-    joint: Mapping[int, Evaluation],
-) -> float | None:
+def _value(column: Column, group: str, measured: _Measurements) -> float | None:
     try:
-        return compute(column, group, run, joint)
+        return _computed(column, group, measured)
     except Undefined:
         return None
 
