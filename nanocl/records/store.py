@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from nanocl.records import SCHEMA, RunResult, RunSpec, UserError, files, plain
-from nanocl.records.encoding import OLDER_SCHEMAS, from_record, is_intact, to_record, to_text
+from nanocl.records.encoding import OLDER_SCHEMAS, from_sealed, to_record, to_text
 from nanocl.records.measuring import Measuring
 from nanocl.records.schema import check_record
 
@@ -36,8 +36,8 @@ class Problem:
 
 def path_of(spec: RunSpec, results_root: Path) -> Path:
     """The path of the record of a run."""
-    folder = Path(results_root) / "runs" / _safe(spec.protocol) / _safe(spec.strategy_name)
-    return folder / f"s{spec.seed}-{spec.digest}.json"
+    folders = (_safe(spec.protocol), _safe(spec.strategy_name))
+    return Path(results_root, "runs", *folders, f"s{spec.seed}-{spec.digest}.json")
 
 
 def save(result: RunResult, results_root: Path) -> Path:
@@ -81,7 +81,7 @@ def load(path: Path, results_root: Path) -> RunResult:
     """
     result = verified(plain.read(path))
     right_path = path_of(result.spec, results_root)
-    if right_path.absolute() != Path(path).absolute():
+    if right_path != path and right_path.absolute() != Path(path).absolute():
         raise ValueError(f"it is misplaced: its spec belongs at {right_path}")
     return result
 
@@ -95,9 +95,9 @@ def verified(record: Any) -> RunResult:
     """
     _check_format(record)
     check_record(record)
-    if not is_intact(record):
+    result = from_sealed(record)
+    if result is None:
         raise ValueError("its content does not match its checksum: it was edited or damaged")
-    result = from_record(record)
     if result.spec.digest != record["digest"]:
         raise ValueError(
             f"its digest is {record['digest']}, but its spec hashes to {result.spec.digest}"

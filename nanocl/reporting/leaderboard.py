@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from nanocl import __version__
-from nanocl.records import LATER_FIELDS, Cost, RunResult, RunSpec, Summary, Training, hash_of
+from nanocl.records import RunResult, RunSpec, Summary, hash_of
+from nanocl.records.encoding import fingerprint
 from nanocl.reporting import (
     captions,
     costs,
@@ -72,20 +71,7 @@ def pages(summaries: Sequence[Summary], results_root: Path) -> dict[Path, str]:
 
 def identity(results: Sequence[RunResult]) -> str:
     """Hash over every record in the leaderboard; their order does not matter."""
-    texts = [json.dumps(result, default=_content, sort_keys=True) for result in results]
-    return hash_of(sorted(hash_of(text, 64) for text in texts))
-
-
-def _content(value: Any) -> dict[str, Any]:
-    """The fields of a record; what came later and has its default is left out."""
-    if isinstance(value, Training):
-        return value.identity()
-    content = {entry.name: getattr(value, entry.name) for entry in fields(value)}
-    if isinstance(value, RunResult | Cost):
-        for name in LATER_FIELDS:
-            if name in content and not content[name]:
-                del content[name]
-    return content
+    return hash_of(sorted(map(fingerprint, results)))
 
 
 def leaderboard(summaries: Sequence[Summary], released: str = "") -> str:

@@ -46,7 +46,7 @@ def test_a_probe_without_a_look_is_not_read(tmp_path):
     ("change", "words"),
     [
         (lambda looks: looks[0].pop("experience"), "experience"),
-        (lambda looks: looks[0]["layers"]["a"].update(gradient=[0.1] * 9), "too short"),
+        (lambda looks: looks[0]["layers"]["a"].update(gradient=[0.1] * 9), "less than 10"),
         (lambda looks: looks[0]["layers"]["a"].update(ratio=-1.0), "minimum"),
         (lambda looks: looks[0]["layers"]["a"].update(ratio="0.5"), "not of type"),
         (lambda looks: looks[0]["layers"]["a"].update(low=1e308), "to 1e+100"),

@@ -85,7 +85,7 @@ def test_a_result_that_breaks_the_schema_is_not_saved(tmp_path):
         (lambda path: path.write_text(path.read_text()[:100]), "not JSON"),
         (lambda path: path.write_bytes(b"\xff\xfe\x00"), "decode"),
         (lambda path: path.write_text("[" * 100_000), "nested deeper"),
-        (lambda path: path.write_text("[]"), "not of type 'object'"),
+        (lambda path: path.write_text("[]"), 'not of type "object"'),
         (lambda path: path.write_text(path.read_text().replace("0.9", "NaN", 1)), "NaN"),
         (lambda path: edited(path, digest="0" * 12), "hashes to"),
         (lambda path: edited(path, measure="speed"), "measure"),
