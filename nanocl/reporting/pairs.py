@@ -23,7 +23,7 @@ EXACT_UP_TO = 16  # seeds, from which on flips are drawn
 DRAWN = 100_000
 DRAWN_WITH = 0  # the seed of the generator: the same records must give the same page
 BLOCK = 4096  # flips at a time, to bound the memory
-KEPT_UP_TO = 32  # seeds; the flips of more than these take 25 MB and are made anew
+KEPT_UP_TO = 32  # seeds, whose signs take 25 MB; of more seeds a byte a flip is kept
 ROUNDING = 1e-12  # equal statistics differ by this much in the last bits
 
 
@@ -65,9 +65,10 @@ def step_down(differences: NDArray) -> NDArray:
     exceeded, flips = np.zeros(count), 0
     for signs in sign_flips(differences.shape[1]):
         sums = abs(signs @ directions.T)
-        # step down: the largest of a pair and of those with a smaller |t|
-        largest = np.maximum.accumulate(sums[:, ::-1], axis=1)[:, ::-1]
-        exceeded += np.count_nonzero(largest >= bars, axis=0)
+        if count > 1:
+            # step down: the largest of a pair and of those with a smaller |t|
+            sums = np.maximum.accumulate(sums[:, ::-1], axis=1)[:, ::-1]
+        exceeded += np.count_nonzero(sums >= bars, axis=0)
         flips += len(signs)
     observed_too = 0 if differences.shape[1] <= EXACT_UP_TO else 1
     adjusted = np.empty(count)
@@ -99,27 +100,36 @@ def critical_value(scores: NDArray, level: float) -> float:
 
 def sign_flips(n: int) -> Iterable[NDArray]:
     """Blocks (flips, n) of signs 1 and -1: all whose first sign is 1, or random ones."""
-    return _kept(n) if n <= KEPT_UP_TO else _blocks(n)
+    return _kept(n) if n <= KEPT_UP_TO else map(_signs, _drawn(n))
 
 
 @functools.lru_cache(maxsize=2)  # a page of claims has hundreds of tests on one number of seeds
 def _kept(n: int) -> tuple[NDArray, ...]:
-    return tuple(_blocks(n))
+    return tuple(map(_signs, _every(n) if n <= EXACT_UP_TO else _drawn(n)))
 
 
-def _blocks(n: int) -> Iterator[NDArray]:
+def _signs(negative: NDArray) -> NDArray:
+    return 1.0 - 2.0 * negative
+
+
+def _every(n: int) -> Iterator[NDArray]:
+    """Blocks of all bits of n - 1 seeds behind a first one that is 0."""
+    import numpy as np
+
+    total = 2 ** (n - 1)
+    for start in range(0, total, BLOCK):
+        numbers = np.arange(start, min(start + BLOCK, total))
+        yield numbers[:, None] >> np.arange(n)[::-1] & 1
+
+
+@functools.lru_cache(maxsize=1)  # the tests of one board ask for them in turn
+def _drawn(n: int) -> tuple[NDArray, ...]:
+    """Blocks of random bits, a byte for each."""
     import numpy as np
 
     generator = np.random.default_rng(DRAWN_WITH)
-    exact = n <= EXACT_UP_TO
-    total = 2 ** (n - 1) if exact else DRAWN
-    for start in range(0, total, BLOCK):
-        stop = min(start + BLOCK, total)
-        if exact:
-            negative = np.arange(start, stop)[:, None] >> np.arange(n)[::-1] & 1
-        else:
-            negative = generator.integers(2, size=(stop - start, n))
-        yield 1.0 - 2.0 * negative
+    sizes = [min(BLOCK, DRAWN - start) for start in range(0, DRAWN, BLOCK)]
+    return tuple(generator.integers(2, size=(size, n)).astype(bool) for size in sizes)
 
 
 def bands(separable: Sequence[Sequence[bool]]) -> list[tuple[int, ...]]:

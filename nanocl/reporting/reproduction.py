@@ -131,16 +131,13 @@ def compare(
     Only records of official data count. `published` maps the name of a protocol to its content.
     """
     rows = []
+    official = [(run, _without_seed(run.spec)) for run in results if _is_official(run)]
     for name, protocol in published.items():
         for block in protocol.get("published", ()):
             for score in filter(block.__contains__, PUBLISHED):
                 for strategy in block[score]:
                     comparable = _comparable(name, protocol, block, strategy)
-                    runs = [
-                        run
-                        for run in results
-                        if _is_official(run) and _without_seed(run.spec) in comparable
-                    ]
+                    runs = [run for run, spec in official if spec in comparable]
                     rows.append(_comparison(name, block, score, strategy, runs))
     return rows
 

@@ -38,8 +38,11 @@ def mean(values: Sequence[float]) -> float:
 
 def deviation(values: Sequence[float]) -> float | None:
     """Standard deviation with n - 1 in the denominator; None for one value."""
-    if len(values) < 2:
-        return None
+    return _deviation(tuple(values)) if len(values) > 1 else None
+
+
+@lru_cache(maxsize=2**15)  # tables in several formats and for a terminal ask for the same ones
+def _deviation(values: tuple[float, ...]) -> float:
     middle = mean(values)
     return math.sqrt(math.fsum((value - middle) ** 2 for value in values) / (len(values) - 1))
 

@@ -108,8 +108,9 @@ def _sweeps(results: _Records) -> list[Sweep]:
     for name, values in protocol.protocols().items():
         if name not in names:
             continue
+        switches = _switches(name, measured.values())
         for tier in values["tier"]:
-            for switch in _switches(name, measured.values()):
+            for switch in switches:
                 sweep = None if tier == "smoke" else _sweep(name, tier, switch, values, measured)
                 if sweep is not None:
                     made.append(sweep)
