@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -123,10 +123,9 @@ class Training:
 
     def identity(self) -> dict[str, Any]:
         """What digest and record hold: a field of `LATER` only if it is not the default."""
-        values = {entry.name: getattr(self, entry.name) for entry in fields(self)}
         return {
             name: value
-            for name, value in values.items()
+            for name, value in vars(self).items()
             if name not in LATER or value != getattr(Training, name)
         }
 
