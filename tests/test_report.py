@@ -174,7 +174,7 @@ def test_the_whole_command_works_without_torch_and_the_help_without_numpy_too(ro
     )
     heavy = (
         "import sys, nanocl.report; "
-        "print({'numpy', 'scipy', 'pandas', 'jsonschema', 'matplotlib'} & set(sys.modules))"
+        "print({'numpy', 'scipy', 'pandas', 'jsonschema_rs', 'matplotlib'} & set(sys.modules))"
     )
     assert (
         subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True).stdout.strip()

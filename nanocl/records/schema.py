@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from functools import cache
 from importlib.resources import files
-from typing import Any
-
-from jsonschema_rs import Draft202012Validator as Validator
-from jsonschema_rs import ValidationError
+from typing import TYPE_CHECKING, Any
 
 from nanocl.records import consistency
+
+if TYPE_CHECKING:
+    from jsonschema_rs import Draft202012Validator
 
 
 def schema() -> dict[str, Any]:
@@ -47,27 +47,33 @@ def check_record(record: Any) -> None:
     consistency.check(record)
 
 
-def _refuse_misfit(value: Any, validator: Validator) -> None:
+def _refuse_misfit(value: Any, validator: Draft202012Validator) -> None:
     try:
         validator.validate(value)
-    except (ValidationError, UnicodeEncodeError) as error:
+    except ValueError as error:  # also of a text that is not Unicode
         consistency.check_values(value)  # infinity and half a character have a message of their own
         place = "/".join(map(str, getattr(error, "instance_path", ()))) or "record"
         reason = getattr(error, "message", error)
         raise ValueError(f"it does not fit the schema at {place}: {reason}") from error
 
 
+def _validator(rules: dict[str, Any]) -> Draft202012Validator:
+    from jsonschema_rs import Draft202012Validator  # here, because `--help` must not wait for it
+
+    return Draft202012Validator(rules)
+
+
 @cache
-def _record_validator() -> Validator:
+def _record_validator() -> Draft202012Validator:
     rules = schema()
     # rows and layers are left to nanocl.records.consistency, which says more about them
     rules["$defs"]["row"] = rules["$defs"]["fractions"] = {}
     rules["$defs"]["drift"]["properties"]["layers"] = {"type": "object"}
-    return Validator(rules)
+    return _validator(rules)
 
 
 @cache
-def _probe_validator() -> Validator:
+def _probe_validator() -> Draft202012Validator:
     rules = _read("probe.json")
     rules["$defs"] |= {name: rule for name, rule in schema()["$defs"].items() if name != "layer"}
-    return Validator(rules)
+    return _validator(rules)

@@ -75,6 +75,23 @@ def baseline_file(tmp_path, monkeypatch):
     return path
 
 
+def test_a_file_is_parsed_once_and_again_after_a_change_of_its_content(baseline_file, monkeypatch):
+    parsed = []
+    monkeypatch.setattr(
+        baselines, "parsed", lambda *file: parsed.append(file) or protocol.parsed(*file)
+    )
+    baseline_file.write_text(RIGHT)
+    place = ("split-mnist", "cpu", "task", "ewc")
+    for _ in range(3):
+        assert tuned_options(*place) == {"ewc": {"strength": 5.0}}
+    assert len(parsed) == 1
+    facts = baseline_file.stat()
+    baseline_file.write_text(RIGHT.replace("5.0", "7.0"))
+    os.utime(baseline_file, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    assert baseline_file.stat().st_size == facts.st_size
+    assert tuned_options(*place) == {"ewc": {"strength": 7.0}}
+
+
 def test_a_right_baseline_is_used(baseline_file):
     baseline_file.write_text(RIGHT)
     (spec, *_) = specs(stream="split-mnist", scenario="task", strategies=("ewc",))

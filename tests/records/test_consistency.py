@@ -2,12 +2,14 @@
 
 import json
 import os
+import random
 
 import pytest
 from making import MATRIX, a_result, a_spec
+from mutants import changed, records
 
 from nanocl import report
-from nanocl.records import plain, store
+from nanocl.records import consistency, plain, store
 from nanocl.records.encoding import sealed, to_record, to_text
 
 NUMBERS = {"l2": 1.0, "relative": 0.1, "mean_squared": 0.1, "touched": 1.0, "cosine": 0.9}
@@ -118,3 +120,36 @@ def test_deep_nesting_is_named_and_skipped(results, capsys, depth):
     (results / "probes" / "p").mkdir(parents=True)
     (results / "probes" / "p" / "s1-x.json").write_text(entry)
     assert report.main(["--results", str(results)]) == 0
+
+
+def refusal(record):
+    """Why a record is refused; empty if it is not."""
+    try:
+        consistency.check(record)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def test_drift_taken_together_is_refused_exactly_where_its_parts_are(monkeypatch):
+    draw = random.Random(1)
+    mutants = []
+    for record in records():
+        assert refusal(record) == ""
+        for _ in range(25):
+            entry = changed({"drift": record["drift"][-1]}, draw).get("drift")
+            if isinstance(entry, dict) and entry.keys() == record["drift"][-1].keys():
+                mutants.append({**record, "drift": [*record["drift"][:-1], entry]})
+    groups = [m for m in mutants if is_nested(m["drift"][-1])]
+    together = list(map(refusal, groups))
+    monkeypatch.setattr(consistency, "_is_usable_drift", lambda entry: False)
+    assert together == list(map(refusal, groups))
+    assert 50 < sum(map(bool, together)) < len(together) - 10
+
+
+def is_nested(entry):
+    """Whether it has the mappings that the schema asks for: others are refused before."""
+    groups = (entry["start"], entry["previous"], entry["layers"])
+    if not all(isinstance(group, dict) for group in groups):
+        return False
+    return all(isinstance(columns, dict) for group in groups[:2] for columns in group.values())

@@ -2,10 +2,14 @@
 
 import dataclasses
 import json
+import math
+import random
 
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
 from making import a_result
+from mutants import changed, places
+from mutants import records as some_records
 
 from nanocl import records
 from nanocl.records import schema, store
@@ -88,3 +92,52 @@ def test_what_is_no_number_where_numbers_belong_is_refused(tmp_path, old, new, w
     assert words in problem.reason
     with pytest.raises(ValidationError):
         Draft202012Validator(schema.schema()).validate(json.loads(path.read_text()))
+
+
+def has_infinity(record):
+    def value_at(place):
+        value = record
+        for key in place:
+            value = value[key]
+        return value
+
+    values = map(value_at, places(record))
+    return any(isinstance(value, float) and math.isinf(value) for value in values)
+
+
+def test_a_changed_record_fits_the_schema_exactly_if_jsonschema_says_so():
+    draw = random.Random(0)
+    slow, fast = Draft202012Validator(schema.schema()), schema._validator(schema.schema())
+    refused = 0
+    for record in some_records():
+        assert fast.is_valid(record)
+        small = {**record, "drift": record["drift"][:1], "evaluation": record["evaluation"][:1]}
+        for _ in range(30):
+            mutant = changed(small, draw)
+            try:
+                fits = fast.is_valid(mutant)
+            except UnicodeEncodeError:
+                fits = False
+            valid = slow.is_valid(mutant)
+            refused += not valid
+            assert valid or not fits, mutant
+            assert fits or not valid or has_infinity(mutant) or "ud800" in repr(mutant), mutant
+    assert refused > 150
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"processor":"', '"processor":"\\ud800'),
+        ('"hidden.bias":', '"hidden.bias\\ud800":'),
+        ('"backbone":{', '"backbone\\ud800":{'),
+        ('"libraries":{', '"libraries":{"\\ud800":"1",'),
+    ],
+)
+def test_half_a_character_is_named_wherever_it_stands(tmp_path, old, new):
+    path = one_record(tmp_path)
+    text = path.read_text().replace('"libraries":{}', '"libraries":{"timm":"1"}')
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    _, (problem,) = store.load_all(tmp_path)
+    assert "half a character" in problem.reason

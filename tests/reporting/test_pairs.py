@@ -114,6 +114,19 @@ def test_sign_flips_are_all_different_and_leave_the_first_seed_alone():
     assert sum(map(len, pairs.sign_flips(17))) == pairs.DRAWN
 
 
+def test_flips_that_are_kept_are_those_of_the_generator():
+    drawn = np.random.default_rng(pairs.DRAWN_WITH).integers(2, size=(pairs.DRAWN, 40))
+    for _ in range(2):
+        np.testing.assert_array_equal(np.concatenate([*pairs.sign_flips(40)]), 1 - 2 * drawn)
+
+
+def test_a_pair_alone_has_the_p_value_that_it_has_beside_its_copy():
+    pair = np.random.default_rng(8).normal(0.4, 1, (1, 20))
+    (alone,) = pairs.step_down(pair)
+    assert pairs.step_down(np.repeat(pair, 2, axis=0)) == pytest.approx(alone)
+    assert 0.01 < alone < 0.99
+
+
 def family_errors(families, draw, levels, seed):
     """Share of tables in which some pair of equal rows is separated."""
     rng = np.random.default_rng(seed)

@@ -182,3 +182,14 @@ def test_forward_transfer_is_undefined_where_each_experience_has_a_head(
     if not defined:
         page = tables.document([row], "markdown")
         assert "`-` in FWT: each experience has its own head" in page
+
+
+def test_a_row_reads_the_evaluation_of_a_run_once_for_all_its_columns(monkeypatch):
+    read = []
+    evaluation_of = summaries.evaluation_of
+    monkeypatch.setattr(
+        summaries, "evaluation_of", lambda run: read.append(run) or evaluation_of(run)
+    )
+    results = [a_result(a_spec(seed=seed)) for seed in range(4)]
+    summaries.summarise(results)
+    assert read == results

@@ -157,7 +157,7 @@ def plan(tier: str = "cpu", seeds: Sequence[int] = ()) -> tuple[list[Setting], l
 
 def label(values: Mapping[str, Any]) -> str:
     """How a setting differs from the paper's, such as `extra neurons 2, mask share 20 %`."""
-    usual = asdict(Setting())
+    usual = vars(Setting())
     differences = []
     for name, value in values.items():
         if name in usual and usual[name] != value and name in _WORDS:
