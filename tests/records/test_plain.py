@@ -72,3 +72,12 @@ def test_nesting_is_counted_to_the_level_whatever_stands_in_strings(quoted):
     assert plain.parse(right) == json.loads(right)
     with pytest.raises(ValueError, match="nested deeper than 32 levels"):
         plain.parse(f"[{right}]")
+
+
+@pytest.mark.parametrize(("close", "open"), [('"]"', '"["'), (r'"\"]\""', r'"\"[\""')])
+def test_brackets_within_strings_hide_no_level(close, open):
+    text = "1"
+    for _ in range(plain.DEEPEST + 1):
+        text = f"[{close},{text},{open}]"
+    with pytest.raises(ValueError, match="nested deeper than 32 levels"):
+        plain.parse(text)
