@@ -47,6 +47,7 @@ LATER_FIELDS: Mapping[str, Any] = {
     "tracking": {},
     "mastery": [],
     "function": [],
+    "validation": [],
 }
 Row = tuple[float, ...]
 Matrix = tuple[Row, ...]
@@ -169,6 +170,8 @@ class RunResult:
         function: Of each trained experience, `representation` (1 - linear CKA of the features of
             earlier experiences) and `kl` (nats, of its outputs from before it to after), None where
             undefined; see `nanocl.training.function_drift`. Empty in records of earlier versions.
+        validation: As `evaluation`, on the training data that the stream holds out; None where an
+            experience was not tested then, empty where nothing is held out.
     """
 
     spec: RunSpec
@@ -187,6 +190,7 @@ class RunResult:
     tracking: Mapping[str, Any] = field(default_factory=dict)
     mastery: tuple[Mapping[str, Any], ...] = ()
     function: tuple[Mapping[str, Any], ...] = ()
+    validation: tuple[Cells, ...] = ()
 
 
 @dataclass(frozen=True)

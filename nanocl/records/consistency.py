@@ -24,6 +24,8 @@ def check(record: dict[str, Any]) -> None:
     for view in (record, record["masked"] or {"initial": [], "evaluation": []}):
         for row in (view["initial"], *view["evaluation"]):
             _check_numbers(row, "a row of the evaluation matrix", low, high)
+    for row in record.get("validation", ()):
+        _check_numbers(row, "a row on held-out data", low, high)
     _check_numbers([*record["cost"].values()], "the cost", 0.0)
     for entry in record["drift"]:
         _check_drift(entry)
@@ -176,6 +178,9 @@ def _check_shapes(record: dict[str, Any]) -> None:
         raise ValueError(
             f"it has {compared} entries of how the function moved for {rows} trained experiences"
         )
+    held = record.get("validation", ())
+    if held and {len(held), *map(len, held)} != {rows, count}:
+        raise ValueError(f"its results on held-out data are not {rows} rows of {count} numbers")
     described = len(record.get("experiences", ()))
     if described not in (0, count):
         raise ValueError(f"it describes {described} of {count} experiences")

@@ -249,6 +249,7 @@ def _result(
         tracking=_tracking(learner),
         mastery=tuple(outcome.mastery),
         function=tuple(outcome.function),
+        validation=tuple(map(tuple, outcome.validation)),
     )
 
 

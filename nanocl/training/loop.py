@@ -24,7 +24,7 @@ from nanocl.training.minibatches import MiniBatchTemplate
 from nanocl.training.moments import restart_bias_correction
 from nanocl.training.normalisation import RunningStatistics
 from nanocl.training.observers import Diverged, Scores, Ticker, no_evaluator
-from nanocl.training.outcome import Cells, Outcome, rows_of
+from nanocl.training.outcome import Outcome, rows_of, tested
 from nanocl.training.schedule import Schedule
 from nanocl.training.tracking import Tracker
 
@@ -256,7 +256,7 @@ def experiences(
     scores = Scores(scenario.measure)
     training = learner.training
     count = training.experiences or len(scenario.train_stream)
-    tests = list(getattr(scenario, f"{training.measured_on}_stream"))[:count]
+    tests, held = tested(scenario, training, count)
     schedule = Schedule(training.schedule, training.schedule_at, scenario.start)
     learner.plugins[:0] = [
         scores,
@@ -278,20 +278,15 @@ def experiences(
         yield experience
         if outcome.status == "diverged":
             return
-        row: Cells = [*outcome.initial]
-        masked: Cells = [*outcome.masked_initial]
+        rows = outcome.untrained(len(held))
         try:
             if not is_trained:
                 chosen = learner.measuring.tests(number, len(tests))
-                row, masked = rows_of(learner, tests, scores, chosen)
+                rows = rows_of(learner, tests, held, scores, chosen)
         except Diverged:
             outcome.status = "diverged"
+        if outcome.status == "diverged" or not outcome.add(rows):
             return
-        if not all(math.isfinite(value) for value in row if value is not None):
-            outcome.status = "diverged"
-            return
-        outcome.evaluation.append(row)
-        outcome.masked.append(masked)
         outcome.drift.append(drift.measure(learner.model))
         outcome.function.append(learner.function.after(learner, number))
         if learner.mastery:

@@ -59,6 +59,12 @@ def assert_named_and_skipped(root, capsys, words):
         ({"drift": []}, "0 entries of drift for 3 trained experiences"),
         ({"drift": None}, "drift"),
         (
+            {"validation": [[0.1, 0.2, 0.3]]},
+            "results on held-out data are not 3 rows of 3 numbers",
+        ),
+        ({"validation": [[0.1, 0.2]] * 3}, "held-out data are not 3 rows of 3 numbers"),
+        ({"validation": [[0.1, 0.2, 1.3]] * 3}, "held-out data must be from 0 to 1"),
+        (
             {"experiences": [{"classes": [0], "train": 1, "test": 1}]},
             "it describes 1 of 3 experiences",
         ),

@@ -35,6 +35,14 @@ def test_a_start_experience_is_tested_with_the_head_of_the_file_and_not_trained(
     assert result.cost.steps == 2, "16 samples of the second data set in mini-batches of 8"
 
 
+def test_a_start_experience_is_tested_on_held_out_data_after_training_only(pictures_root):
+    run = spec(pictures_root, "adamw", start=1, model=weights(pictures_root), validation=0.25)
+    result = experiment.run_one(run, Context(data_root=pictures_root))
+    first, last = result.validation
+    assert first == (None, None) and None not in last
+    assert len(result.evaluation) == 2 and None not in result.evaluation[0]
+
+
 def test_a_penalty_protects_the_start_experience_too(pictures_root):
     free = experiment.run_one(
         spec(pictures_root, "adamw", start=1, model=weights(pictures_root)),

@@ -11,6 +11,7 @@ from small_runs import numbers, spec
 from nanocl.data.batches import tensor_parts
 from nanocl.engine import local
 from nanocl.records import RunFailure, UserError, encoding
+from nanocl.records.measuring import Measuring
 from nanocl.training import assembly, experiment, loop
 from nanocl.training.context import Context
 from nanocl.training.drift import DriftMeter
@@ -105,6 +106,31 @@ def test_tuning_measures_on_held_out_training_data():
     )
     with pytest.raises(UserError, match=r"such as stream.validation=0.1"):
         assembly.check([spec(settings={"training": {"measured_on": "validation"}})], Context())
+
+
+def test_data_that_the_stream_holds_out_are_tested_beside_the_test_data():
+    settings = {"stream": {"validation": "0.2"}}
+    measured_on = {"training": {"measured_on": "validation"}}
+    both = experiment.run_one(spec(settings=settings), Context())
+    tuned = experiment.run_one(spec(settings={**settings, **measured_on}), Context())
+    assert both.validation == tuned.evaluation != both.evaluation
+    assert tuned.validation == () == experiment.run_one(spec(), Context()).validation
+    seen = experiment.run_one(
+        spec(settings=settings), Context(measuring=Measuring(evaluate="last"))
+    )
+    assert seen.validation[0][1] is None and seen.validation[0][0] == both.validation[0][0]
+    assert seen.evaluation[-1] == both.evaluation[-1] and seen.validation[-1] == both.validation[-1]
+
+
+def test_tests_on_held_out_data_change_nothing_else(monkeypatch):
+    run = spec(settings={"stream": {"validation": "0.2"}})
+    both = experiment.run_one(run, Context())
+    with_tests = loop.tested
+    monkeypatch.setattr(loop, "tested", lambda *args: (with_tests(*args)[0], []))
+    alone = experiment.run_one(run, Context())
+    assert both.validation and not alone.validation
+    for name in ("initial", "evaluation", "masked", "drift", "function"):
+        assert getattr(both, name) == getattr(alone, name)
 
 
 def test_what_a_strategy_holds_in_training_only_counts_too():
