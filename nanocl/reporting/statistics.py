@@ -104,21 +104,6 @@ def _sign_flip(differences: tuple[float, ...]) -> float:
     return float(pairs.step_down(np.array([differences]))[0])
 
 
-def holm(p_values: Sequence[float]) -> tuple[float, ...]:
-    """Holm's step-down correction, in the order given.
-
-    Source: Holm, 1979, Scandinavian Journal of Statistics 6(2), 65-70.
-    """
-    order = sorted(range(len(p_values)), key=p_values.__getitem__)
-    # p_(k) * (m - k + 1), made monotone: a p-value is never below that of an earlier one
-    corrected = [0.0] * len(p_values)
-    so_far = 0.0
-    for position, index in enumerate(order):
-        so_far = max(so_far, min(1.0, (len(p_values) - position) * p_values[index]))
-        corrected[index] = so_far
-    return tuple(corrected)
-
-
 def paired(first: Mapping[int, float], second: Mapping[int, float]) -> tuple[float, ...]:
     """`first - second` over the seeds they share, ascending."""
     return tuple(first[seed] - second[seed] for seed in sorted(first.keys() & second.keys()))

@@ -50,8 +50,8 @@ def pages(results: Sequence[RunResult], results_root: Path) -> dict[Path, str]:
     studies = every()
     for study in studies:
         written |= study.pages(results, results_root)
-    chapters = [study.claims(results, results_root) for study in studies]
-    page = claims_page.claims_page(chapters)
+    chapters = [chapter for study in studies for chapter in study.claims(results, results_root)]
+    page = claims_page.claims_page(chapters, results_root)
     return written | ({results_root / "CLAIMS.md": page} if page else {})
 
 

@@ -40,8 +40,8 @@ class Study(Protocol):
     have files of its own. None of them loads torch.
     """
 
-    def claims(self, results: Sequence[RunResult], results_root: Path) -> Chapter:
-        """The verdicts on the claims that the study tests."""
+    def claims(self, results: Sequence[RunResult], results_root: Path) -> list[Chapter]:
+        """The claims that the study tests."""
         ...
 
     def pages(self, results: Sequence[RunResult], results_root: Path) -> dict[Path, str]:

@@ -28,7 +28,7 @@ from nanocl.training.measure import Meter
 from nanocl.training.outcome import Outcome
 from nanocl.training.verified import Unsavable, Unusable
 
-SCHEMA = "nanocl-checkpoint/2"
+SCHEMA = "nanocl-checkpoint/3"
 
 
 def save(

@@ -4,8 +4,6 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as some
 from scipy import stats
 
 from nanocl.reporting import statistics
@@ -105,20 +103,6 @@ def test_many_seeds_are_tested_with_random_patterns_repeatably():
 def test_fewer_than_3_seeds_are_not_tested(n):
     with pytest.raises(ValueError, match=f"at least 3 seeds in common, got {n}"):
         statistics.sign_flip_p_value([1.0] * n)
-
-
-def test_holm_equals_the_worked_example():
-    assert statistics.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx((0.03, 0.06, 0.06, 0.02))
-    assert statistics.holm([]) == ()
-
-
-@given(some.lists(some.floats(0, 1), min_size=1, max_size=8))
-def test_holm_never_lowers_a_p_value_and_lies_between_none_and_bonferroni(p_values):
-    corrected = statistics.holm(p_values)
-    for before, after in zip(p_values, corrected, strict=True):
-        assert before <= after <= 1.0
-        assert after <= max(min(1.0, len(p_values) * p) for p in p_values)
-    assert corrected[p_values.index(min(p_values))] == min(1.0, len(p_values) * min(p_values))
 
 
 def test_pairs_are_made_over_the_seeds_that_both_have():

@@ -1,89 +1,129 @@
-"""The claims on finetuning, judged from the points of every sweep."""
+"""The claims on finetuning, with the quantity of each in every sweep."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from nanocl.studies.claims import Claim
-from nanocl.studies.finetune import matched
-from nanocl.studies.finetune.claimed import ROWS, SWITCHED, ClaimRow
+from nanocl.studies.claims import Claim, Setting
+from nanocl.studies.finetune import decomposition, fronts
+from nanocl.studies.finetune.claimed import ROWS, SWITCHED, ClaimRow, Role
+from nanocl.studies.finetune.fronts import Levels
+from nanocl.studies.finetune.grids import ALONE, FREE, Grid, unlike
 from nanocl.studies.finetune.points import SWITCHES, Sweep
-from nanocl.studies.rules import MARGIN, MARGIN_RATIO, across, joined
 
-SWEEP_RULE = """\
-**The rule of the sweeps.** Within a seed each arm gives one number from its whole sweep, so
-learning rates never count as repetitions. A protocol meets a claim if two conditions hold for each
-comparison. First, one exact sign-flip test over the seeds of all protocols has p < 0.05. Its
-p-value is multiplied by 2^(protocols - 1) for the possible directions of the effects; 5 seeds of a
-single protocol cannot reach 0.05. Second, the protocol's own 95 % t interval lies on the claimed
-side. `not lower` and `not higher` fail if the test contradicts them. They are met if the interval
-stays within {margin} points (a ratio: within {percent} %) of no difference on the wrong side, and
-are open otherwise. *At equal new-task accuracy* means: the mean over {levels} of the new-task
-accuracy that both arms reach in that seed. Each arm is represented by the point of its sweep that
-reaches the accuracy and retains most of the old task, with linear interpolation between
-neighbouring learning rates. The learning rate is chosen on the test data, in every arm.
+RULE = """\
+**How sweeps are read.** An arm is a learner with a grid of settings. Two arms are compared only if
+what suits one of them was sought for the other, too: rates, strength of a penalty, share of trained
+entries, what is trained densely. In each seed and at each level, an arm is read at the setting that
+is best on the old task among those with new-task accuracy of at least the level; both are
+accuracies on training data that were held out (`stream.validation = 0.1` in the protocol). The
+reading is that setting's accuracy on test data. No line is drawn between settings. Levels are
+{levels} of the lowest over arms of the best held-out new-task accuracy, seed by seed. A level
+counts only above the accuracy of the untrained head and above half of joint training's ({bound:.0f}
+% where no arm trains jointly). A comparison with a reading at an arm's lowest rate (`edge`) decides
+nothing. A tolerated learning rate is known to one step of the grid: its interval is wider by that
+step on both sides.
 
-**Limits of these verdicts.** The seeds draw test images, order of data and new heads. All start
-from the same pretrained weights, so an interval says nothing about other networks. The rows are
-not corrected for their number. Learning rates lie a factor of about 3 apart, so tolerance is
-measured no more precisely than that, even if all seeds agree. `undecided` does not prove equality:
-the interval shows which effects remain possible.
+**Seeds and networks.** The seeds draw samples, order of data and new heads. All seeds of a protocol
+start from the same pretrained weights, so an interval says nothing about other networks: the rows
+say how many networks they rest on. What was held out was held out from finetuning; the network may
+have been pretrained on it.
 """.format(
-    margin=f"{MARGIN:g}",
-    percent=f"{100 * (MARGIN_RATIO - 1):.0f}",
-    levels=", ".join(f"{100 * level:g} %" for level in matched.LEVELS),
+    levels=", ".join(f"{100 * level:g} %" for level in fronts.LEVELS),
+    bound=50 * fronts.BOUND,
 )
+FAMILY = "protocols"  # seed s gives every learner of every protocol the same draws
+Read = Sequence[tuple[Sweep, Levels]]
 
 
 def sweep_claims(sweeps: Sequence[Sweep]) -> list[Claim]:
-    """A row for each claim on finetuning; `not measured` if no protocol has its arms."""
-    plain = [sweep for sweep in sweeps if not sweep.switch]
-    claims = [_judged(plain, row) for row in ROWS]
+    """A row for each claim on finetuning."""
+    read = [(sweep, fronts.levels(sweep)) for sweep in sweeps]
+    plain = [pair for pair in read if not pair[0].switch]
+    claims = [_claim(plain, row) for row in ROWS]
     for switch, words in SWITCHES.items():
-        switched = [sweep for sweep in sweeps if sweep.switch == switch]
+        switched = [pair for pair in read if pair[0].switch == switch]
         for row in SWITCHED:
-            claims.append(_judged(switched, replace(row, claim=f"{row.claim}: {words}")))
+            claims.append(_claim(switched, replace(row, claim=f"{row.claim}: {words}")))
     return claims
 
 
-def _judged(sweeps: Sequence[Sweep], row: ClaimRow) -> Claim:
-    """The claim with its findings in every sweep that has all of its arms."""
-    arms = {arm for wanted in row.wanted for arm in (wanted.first, wanted.second)}
-    fitting = [sweep for sweep in sweeps if arms <= sweep.arms.keys()]
-    columns = []
-    for wanted in row.wanted:
-        measure = wanted.measure
-        differences = {
-            sweep.name: measure.compute(sweep.arms[wanted.first], sweep.arms[wanted.second])
-            for sweep in fitting
-        }
-        columns.append(
-            across(
-                wanted.words,
-                differences,
-                wanted.direction,
-                ratio=measure.ratio,
-                unit=measure.unit,
-            )
-        )
-    rule = f"{'; '.join(map(str, row.wanted))}, by the rule of the sweeps"
-    return Claim(row.claim, row.source, _ran(fitting, arms), rule, joined(*columns))
+def part_claims(sweeps: Sequence[Sweep]) -> list[Claim]:
+    """The parts of NanoAdam's advantage over AdamW."""
+    read = [(sweep, fronts.levels(sweep)) for sweep in sweeps if not sweep.switch]
+    return [_claim(read, row) for row in decomposition.rows()]
 
 
-def _ran(sweeps: Sequence[Sweep], arms: set[str]) -> str:
-    """Protocols, seeds, learning rates and number of runs of these arms."""
+def _claim(read: Read, row: ClaimRow) -> Claim:
+    """The claim with its quantity in every sweep that has arms for both sides."""
+    words = row.measure.words.format(row.first, row.second)
+    settings: list[Setting] = []
+    ran: list[tuple[Sweep, tuple[str, str]]] = []
+    for sweep, levels in read:
+        names = arms_of(sweep, row)
+        if names is None:
+            continue
+        ran.append((sweep, names))
+        reason = unlike(*_grids(sweep, names), same_head=row.same_head)
+        measured = row.measure.setting(sweep, levels, *names)
+        missing = "; ".join(filter(None, (reason, measured.missing)))
+        settings.append(replace(measured, missing=missing) if missing else measured)
+    return Claim(
+        row.claim,
+        row.source,
+        _ran(ran),
+        row.measure.quantity(words),
+        settings,
+        f"no protocol ran both {row.first} and {row.second}",
+        FAMILY,
+    )
+
+
+def arms_of(sweep: Sweep, row: ClaimRow) -> tuple[str, str] | None:
+    """The two arms of a sweep that a claim compares; None if it has none for a side.
+
+    Of several pairs, one that is a fair comparison goes first, then one with free rates.
+    """
+    pairs = [
+        (first, second)
+        for first in _candidates(sweep, row.first)
+        for second in _candidates(sweep, row.second)
+    ]
+
+    def rank(names: tuple[str, str]) -> tuple[bool, bool]:
+        first, second = _grids(sweep, names)
+        is_free = {first.head, second.head} <= {FREE, ALONE}
+        return bool(unlike(first, second, same_head=row.same_head)), not is_free
+
+    return min(pairs, key=rank, default=None)
+
+
+def _candidates(sweep: Sweep, role: Role) -> list[str]:
+    return [name for name, grid in sweep.grids.items() if role.fits(grid.learner, grid.head)]
+
+
+def _grids(sweep: Sweep, names: tuple[str, str]) -> tuple[Grid, Grid]:
+    return sweep.grids[names[0]], sweep.grids[names[1]]
+
+
+def _ran(ran: Sequence[tuple[Sweep, tuple[str, str]]]) -> str:
+    """Protocols, seeds, networks, learning rates and number of runs of the compared arms."""
+    if not ran:
+        return "nothing yet"
     names = []
     rates = []
-    for sweep in sweeps:
-        seeds = min(len(sweep.arms[arm]) for arm in arms)
-        names.append(f"{sweep.name} (seeds: {seeds})")
+    networks = set()
+    compared: set[str] = set()
+    for sweep, arms in ran:
+        names.append(f"{sweep.name} (seeds: {min(len(sweep.arms[arm]) for arm in arms)})")
+        model = sweep.spec.model
+        networks.add((model.name, model.weights, model.pretrained_on))
+        compared |= set(arms)
         for arm in arms:
-            for points in sweep.arms[arm].values():
-                rates += [point.lr for point in points]
-    if not rates:
-        return "nothing yet"
+            rates += [point.lr for points in sweep.arms[arm].values() for point in points]
+    count = f"{len(networks)} pretrained network{'s' if len(networks) > 1 else ''}"
     return (
-        f"{', '.join(names)}; learning rates {min(rates):g} to {max(rates):g}, {len(rates)} runs "
-        f"of {', '.join(sorted(arms))}"
+        f"{', '.join(names)}; {count}; learning rates {min(rates):g} to {max(rates):g}, "
+        f"{len(rates)} runs of {', '.join(sorted(compared))}"
     )

@@ -2,54 +2,168 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from nanocl.studies.finetune import matched
-from nanocl.studies.finetune.points import Seeds
+from nanocl.reporting.statistics import mean
+from nanocl.studies import claims
+from nanocl.studies.claims import Quantity, Setting
+from nanocl.studies.finetune import fronts
+from nanocl.studies.finetune.fronts import Levels
+from nanocl.studies.finetune.points import Point, Seeds, Sweep
+
+TOLERANCE = 0.02  # of accuracy: a rate within it of the best one is tolerated
+Chosen = tuple[Point | None, Point | None]
+# (levels, first arm, second arm, seed) to the settings that are compared in that seed
+Choose = Callable[[Levels, Seeds, Seeds, int], list[Chosen]]
+Compare = Callable[[Point, Point], float | None]
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A comparison of two arms.
+    """A comparison of two arms, positive if the first has what is claimed.
 
     Attributes:
-        compute: From the points of both arms to one difference for each seed, of logarithms if
-            `ratio`.
         words: The compared quantity, with two places for the names of the arms.
-        ratio: Whether the effect is a ratio.
+        quantity: Makes its quantity from these words.
+        choose: The settings of both arms that are compared in a seed.
+        compare: From two settings to the signed quantity, or None.
+        top: Whether readings at the largest rate that both arms ran are ends of the grid, too.
     """
 
-    compute: Callable[[Seeds, Seeds], tuple[float, ...]]
     words: str
-    ratio: bool = False
+    quantity: Callable[[str], Quantity]
+    choose: Choose
+    compare: Compare
+    top: bool = False
 
-    @property
-    def unit(self) -> str:
-        """Unit of the effect, empty for a ratio."""
-        return "" if self.ratio else "points"
+    def setting(self, sweep: Sweep, levels: Levels, first: str, second: str) -> Setting:
+        """The comparison of two arms of a sweep, whose levels are given."""
+        if levels.missing:
+            return Setting(sweep.name, missing=levels.missing)
+        arms = sweep.arms[first], sweep.arms[second]
+        values = {}
+        edges: dict[str, int] = {}
+        seeds = fronts.by_seed(*arms)
+        for seed in seeds:
+            chosen = self.choose(levels, *arms, seed)
+            differences = [self._difference(pair) for pair in chosen]
+            defined = [value for value in differences if value is not None]
+            if defined and len(defined) == len(differences):
+                values[seed] = mean(defined)
+            for arm in self._at_edge(chosen, {first: arms[0][seed], second: arms[1][seed]}):
+                edges[arm] = edges.get(arm, 0) + 1
+        return Setting(
+            sweep.name,
+            values,
+            resolution=self._resolution(*arms),
+            missing="" if values else "no seed in which both arms have a reading",
+            edge=", ".join(
+                f"{arm} at an end of its rates in {n} seeds" for arm, n in edges.items()
+            ),
+            note="" if len(values) == len(seeds) else f"{len(values)} of {len(seeds)} seeds",
+        )
+
+    def _difference(self, pair: Chosen) -> float | None:
+        first, second = pair
+        return None if first is None or second is None else self.compare(first, second)
+
+    def _at_edge(
+        self, pairs: Sequence[Chosen], arms: Mapping[str, Sequence[Point]]
+    ) -> Iterator[str]:
+        """The arms of which a chosen setting lies at an end of its rates."""
+        ran = [_rates({0: points}) for points in arms.values()]
+        both = set.intersection(*ran) or {0.0}
+        for place, (arm, points) in enumerate(arms.items()):
+            chosen = [point for pair in pairs if (point := pair[place]) is not None]
+            low = any(fronts.is_edge(point, points) for point in chosen)
+            # a larger rate that the other arm did not run is not looked at
+            if low or (self.top and any(point.lr in (min(both), max(both)) for point in chosen)):
+                yield arm
+
+    def _resolution(self, first: Seeds, second: Seeds) -> float:
+        """How far a ratio of rates may be off: the largest step of the rates that both arms ran."""
+        if not self.top:
+            return 0.0
+        rates = sorted(_rates(first) & _rates(second))
+        return max((math.log(b / a) for a, b in itertools.pairwise(rates)), default=0.0)
+
+
+def at_levels(levels: Levels, first: Seeds, second: Seeds, seed: int) -> list[Chosen]:
+    """The readings at every judged level."""
+    chosen = []
+    for row in levels.by_share.values():
+        if seed in row:
+            a = fronts.reading(first[seed], row[seed])
+            chosen.append((a, fronts.reading(second[seed], row[seed])))
+    return chosen
+
+
+def at_best(levels: Levels, first: Seeds, second: Seeds, seed: int) -> list[Chosen]:
+    """The settings that learn the new task best."""
+    return [(fronts.best(first[seed]), fronts.best(second[seed]))]
+
+
+def at_largest_rate(levels: Levels, first: Seeds, second: Seeds, seed: int) -> list[Chosen]:
+    """Of the rates that both arms ran, the largest that each tolerates."""
+    shared = _rates({seed: first[seed]}) & _rates({seed: second[seed]})
+
+    def largest(points: Sequence[Point]) -> Point | None:
+        top = fronts.best(points)
+        least = (top.held_new or 0.0) - TOLERANCE if top else math.inf
+        near = [point for point in points if (point.held_new or 0.0) >= least]
+        return max((p for p in near if p.lr in shared), key=lambda p: p.lr, default=None)
+
+    return [(largest(first[seed]), largest(second[seed]))]
+
+
+def old_gain(first: Point, second: Point) -> float | None:
+    """Difference in old-task accuracy on test data, points."""
+    if first.old is None or second.old is None:
+        return None
+    return 100 * (first.old - second.old)
+
+
+def new_gain(first: Point, second: Point) -> float | None:
+    """Difference in new-task accuracy on test data, points."""
+    if first.new is None or second.new is None:
+        return None
+    return 100 * (first.new - second.new)
+
+
+def less_drift(first: Point, second: Point) -> float | None:
+    """Logarithm of the second drift over the first."""
+    return math.log(second.drift / first.drift) if first.drift and second.drift else None
+
+
+def larger_rate(first: Point, second: Point) -> float | None:
+    """Logarithm of the first learning rate over the second."""
+    return math.log(first.lr / second.lr) if first.lr and second.lr else None
+
+
+def _rates(seeds: Seeds) -> set[float]:
+    return {point.lr for points in seeds.values() for point in points if point.lr > 0}
 
 
 OLD = Measure(
-    matched.old_difference,
-    "old-task accuracy at equal new-task accuracy, {} - {}",
+    "old-task accuracy at equal new-task accuracy, {} - {}", claims.points, at_levels, old_gain
 )
 TUNED = Measure(
-    matched.tuned_difference,
     "old-task accuracy where each learns the new task best, {} - {}",
+    claims.points,
+    at_best,
+    old_gain,
 )
-NEW = Measure(
-    matched.new_difference,
-    "best new-task accuracy, {} - {}",
-)
+NEW = Measure("best new-task accuracy, {} - {}", claims.points, at_best, new_gain)
 DRIFT = Measure(
-    matched.drift_ratio,
-    "L2 drift at equal new-task accuracy, {} / {}",
-    ratio=True,
+    "L2 drift at equal new-task accuracy, {1} / {0}", claims.ratio, at_levels, less_drift
 )
 RATE = Measure(
-    matched.rate_ratio,
-    f"largest learning rate that both ran within {100 * matched.TOLERANCE:g} points of the arm's "
-    "best, {} / {}",
-    ratio=True,
+    f"largest learning rate within {100 * TOLERANCE:g} points of the arm's best, {{}} / {{}}",
+    claims.ratio,
+    at_largest_rate,
+    larger_rate,
+    top=True,
 )

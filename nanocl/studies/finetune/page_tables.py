@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import exp
 
 from nanocl.reporting.formats import pipe_table
 from nanocl.reporting.statistics import FEWEST_SEEDS, interval, mean
-from nanocl.studies.finetune import matched
+from nanocl.studies.finetune import fronts, measures
+from nanocl.studies.finetune.fronts import Levels
 from nanocl.studies.finetune.points import Point, Seeds, Sweep, best_points
 
 REFERENCE = "adamw"
@@ -47,25 +48,64 @@ def at_targets(sweep: Sweep, quantity: str) -> str:
 
 def against_reference(sweep: Sweep) -> str:
     """Each arm against the reference, at the accuracy that both reach."""
-    header = (
-        "arm",
-        "old task, points",
-        "drift, ratio",
-        "largest rate, ratio",
-        "best new task, points",
-    )
+    header = ("arm", "old task, points", "drift, ratio", "best new task, points")
     reference = sweep.arms[REFERENCE]
     rows = []
     for arm, seeds in sweep.arms.items():
         if arm != REFERENCE:
-            cells = (
-                _cell(matched.old_difference(seeds, reference), "{:+.2f}"),
-                _cell(matched.drift_ratio(seeds, reference), "{:.3g}", exp),
-                _cell(matched.rate_ratio(seeds, reference), "{:.3g}", exp),
-                _cell(matched.new_difference(seeds, reference), "{:+.2f}"),
-            )
+            compared = [_compared(seeds[s], reference[s]) for s in fronts.by_seed(seeds, reference)]
+            old, drift, new = zip(*compared, strict=True) if compared else ((), (), ())
+            cells = (_cell(old, "{:+.2f}"), _cell(drift, "{:.3g}", exp), _cell(new, "{:+.2f}"))
             rows.append((arm, *cells))
     return pipe_table(header, rows)
+
+
+def readings(sweep: Sweep, levels: Levels) -> str:
+    """New- and old-task accuracy of each arm at each judged level."""
+    shares = [f"{100 * share:g} %: {task}" for share in levels.by_share for task in ("new", "old")]
+    rows = []
+    for arm, seeds in sweep.arms.items():
+        cells: list[str] = []
+        for row in levels.by_share.values():
+            cells += _reading(seeds, row)
+        rows.append((arm, *cells))
+    return pipe_table(("arm", *shares), rows)
+
+
+def _reading(seeds: Seeds, level: Mapping[int, float]) -> tuple[str, str]:
+    """Both accuracies of an arm at a level: over the seeds with a reading, which are counted."""
+    shared = sorted(seeds.keys() & level.keys())
+    places = {seed: fronts.reading(seeds[seed], level[seed]) for seed in shared}
+    reached = {seed: place for seed, place in places.items() if place is not None}
+    if not reached:
+        return "–", "–"
+    edges = sum(fronts.is_edge(place, seeds[seed]) for seed, place in reached.items())
+    notes = [f"edge in {edges}"] if edges else []
+    if len(reached) < len(shared):
+        notes.insert(0, f"{len(reached)} of {len(shared)}")
+    note = f" ({', '.join(notes)})" if notes else ""
+    new = _cell(_percent(place.new for place in reached.values()))
+    return new, _cell(_percent(place.old for place in reached.values())) + note
+
+
+def _compared(
+    first: Sequence[Point], second: Sequence[Point]
+) -> tuple[float | None, float | None, float | None]:
+    """Old-task points, log ratio of drifts and best new-task points of two arms in one seed."""
+    tops = fronts.best(first, fronts.tested), fronts.best(second, fronts.tested)
+    if tops[0] is None or tops[1] is None:
+        return None, None, None
+    most = min(tops[0].new or 0.0, tops[1].new or 0.0)
+    old, drift = [], []
+    for level in fronts.LEVELS:
+        a = fronts.reading(first, level * most, fronts.tested)
+        b = fronts.reading(second, level * most, fronts.tested)
+        if a and b:  # always: both reach it
+            old.append(measures.old_gain(a, b) or 0.0)
+            drift.append(measures.less_drift(b, a))
+    ratios = [value for value in drift if value is not None]
+    both_moved = len(ratios) == len(drift)
+    return mean(old), mean(ratios) if both_moved else None, measures.new_gain(tops[0], tops[1])
 
 
 def every_point(sweep: Sweep) -> str:
@@ -102,9 +142,10 @@ def _at_target(
     shared = sorted(seeds.keys() & reference.keys())
     places = []
     for seed in shared:
-        best = matched.best(reference[seed])
+        best = fronts.best(reference[seed], fronts.tested)
         # an accuracy of 2 is never reached: there is no target if the reference diverged
-        place = matched.reading(seeds[seed], target * (best or 2.0))
+        level = target * (best.new or 0.0) if best else 2.0
+        place = fronts.reading(seeds[seed], level, fronts.tested)
         if place is not None:
             places.append(place)
     if not places:
@@ -131,7 +172,7 @@ def _tolerated(seeds: Seeds) -> str:
             means[rate] = mean(reached)
     if not means:
         return "–"
-    least = max(means.values()) - matched.TOLERANCE
+    least = max(means.values()) - measures.TOLERANCE
     good = [rate for rate, value in means.items() if value >= least]
     low = f"≤ {good[0]:g}" if good[0] == rates[0] else f"{good[0]:g}"
     high = f"≥ {good[-1]:g}" if good[-1] == rates[-1] else f"{good[-1]:g}"
@@ -141,7 +182,8 @@ def _tolerated(seeds: Seeds) -> str:
 
 
 def _best_at(points: Sequence[Point], rate: float) -> float | None:
-    return matched.best([point for point in points if point.lr == rate])
+    best = fronts.best([point for point in points if point.lr == rate], fronts.tested)
+    return best.new if best else None
 
 
 def _percent(shares: Iterable[float | None]) -> list[float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -11,8 +11,8 @@ from nanocl.plugins.catalogue import INSTALLED
 from nanocl.protocols import protocol, suite
 from nanocl.protocols.request import Request
 from nanocl.records import Option, Part, RunResult, RunSpec
+from nanocl.studies.finetune.grids import DENSE_RATE, RATE, Grid, grid, learner_name
 
-RATE = "lr"
 # Options of the stream whose runs have pages of their own: running statistics that follow the new
 # task lower old-task accuracy although no weight has changed.
 SWITCHES = {
@@ -26,16 +26,19 @@ class Point:
     """One run.
 
     Attributes:
-        lr: Learning rate.
+        lr: Learning rate of the backbone, or of the head where that alone is swept.
         curve: Values of the other options in the sweep, as text: the points of a curve differ in
             the learning rate alone.
-        new, old: Final accuracy on the new and on the old task, in [0, 1]; None if the run
-            diverged.
+        new, old: Final accuracy on the test data of the new and of the old task, in [0, 1]; None if
+            the run diverged.
         before: Accuracy on the old task before finetuning.
         drift: L2 distance of the backbone from its start.
         tensor_drift: Mean of that distance over the backbone's tensors.
         deciles: Mean absolute change in each tenth of the backbone's weights by magnitude, smallest
             first.
+        untrained: Accuracy on the new task before finetuning.
+        held_new, held_old: As `new` and `old`, on training data that were held out; None if the
+            record has none.
     """
 
     lr: float
@@ -46,6 +49,9 @@ class Point:
     drift: float | None
     tensor_drift: float | None
     deciles: tuple[float, ...]
+    untrained: float = 0.0
+    held_new: float | None = None
+    held_old: float | None = None
 
 
 Seeds = Mapping[int, Sequence[Point]]  # seed to its points
@@ -63,6 +69,7 @@ class Sweep:
             the protocol.
         wanted: Number of runs in the protocol; with a switch, of the arms that were run.
         switch: The key of `SWITCHES` that was set, empty for none.
+        grids: Arm to its learner and the values of its options.
     """
 
     name: str
@@ -71,6 +78,7 @@ class Sweep:
     arms: Mapping[str, Seeds]
     wanted: int
     switch: str = ""
+    grids: Mapping[str, Grid] = field(default_factory=dict)
 
     @property
     def measured(self) -> int:
@@ -118,15 +126,8 @@ def _sweeps(results: _Records) -> list[Sweep]:
 
 
 def arm_name(text: str, parts: Sequence[Part]) -> str:
-    """The name of an arm everywhere: NanoAdam by its selection, any other as in the protocol."""
-    if len(parts) != 1 or parts[0].name != "nanoadam":
-        return text
-    options = parts[0].options
-    if not options["density"]:
-        return "head+norms"
-    if options["select"] == "small":
-        return "nanoadam"
-    return str(options["select"])
+    """The name of an arm on its page: NanoAdam by its selection, any other as in the protocol."""
+    return learner_name(parts) if [part.name for part in parts] == ["nanoadam"] else text
 
 
 def best_points(seeds: Seeds) -> list[Point]:
@@ -163,6 +164,7 @@ def _sweep(
         return None
     settings = {"stream": dict([switch.split("=")])} if switch else {}
     arms: dict[str, Seeds] = {}
+    grids: dict[str, Grid] = {}
     wanted = 0
     spec = None
     for arm in settled["strategies"]:
@@ -173,20 +175,20 @@ def _sweep(
             settings=settings,
         )
         specs = suite.specs(request, INSTALLED)
-        keys = map(_key, specs)
-        runs = [
-            (run, measured[key]) for run, key in zip(specs, keys, strict=True) if key in measured
-        ]
+        keyed = [(run, _key(run)) for run in specs]
+        runs = [(run, measured[key]) for run, key in keyed if key in measured]
         if runs or not switch:
             wanted += len(specs)
         if runs:
             usual = arm_name(arm, specs[0].strategy)
-            arms[arm if usual in arms else usual] = _points_by_seed(runs, _swept(specs))
+            key = arm if usual in arms else usual
+            arms[key] = _points_by_seed(runs, _swept(specs))
+            grids[key] = grid([run.strategy for run, _ in runs])
             spec = runs[-1][1].spec
     if spec is None:
         return None
     title = values.get("title", name) + (f"; {SWITCHES[switch]}" if switch else "")
-    return Sweep(_name(name, tier, switch), title, spec, arms, wanted, switch)
+    return Sweep(_name(name, tier, switch), title, spec, arms, wanted, switch, grids)
 
 
 def _name(protocol_name: str, tier: str, switch: str) -> str:
@@ -212,11 +214,12 @@ def _points_by_seed(
 
 def _point(result: RunResult, run: RunSpec, swept: Sequence[tuple[int, str]]) -> Point:
     values = {name: run.strategy[place].options[name] for place, name in swept}
-    swept_rate = values.pop(RATE, None)
-    rate = swept_rate if swept_rate is not None else _rate(run.strategy)
+    names = [name for name in (RATE, DENSE_RATE) if name in values]
+    rate = values.pop(names[0]) if names else _rate(run.strategy)
     complete = result.status == "ok"
     last = result.drift[-1] if complete else None
     first = result.evaluation[0][0] if result.evaluation else None
+    held = result.validation[-1] if complete and result.validation else (None, None)
     return Point(
         lr=float(rate or 0.0),
         curve=_text(values),
@@ -226,6 +229,9 @@ def _point(result: RunResult, run: RunSpec, swept: Sequence[tuple[int, str]]) ->
         drift=last.start.get("backbone", {}).get("l2") if last else None,
         tensor_drift=last.average_tensor if last else None,
         deciles=tuple(last.deciles) if last else (),
+        untrained=result.initial[-1],
+        held_new=held[-1],
+        held_old=held[0],
     )
 
 

@@ -8,21 +8,32 @@ from pathlib import Path
 
 from nanocl.records import RunResult
 from nanocl.studies.claims import Chapter
-from nanocl.studies.finetune.claims import SWEEP_RULE, sweep_claims
+from nanocl.studies.finetune.claimed import CONTROLLED, SMALLNESS
+from nanocl.studies.finetune.claims import RULE, part_claims, sweep_claims
+from nanocl.studies.finetune.decomposition import CENTRAL, PARTS
 from nanocl.studies.finetune.page import FIGURES, sweep_page
 from nanocl.studies.finetune.points import Sweep, sweeps
 from nanocl.studies.study import PAGE, FigureSet
 
 
-def claims(results: Sequence[RunResult], results_root: Path) -> Chapter:
-    """The claims on finetuning."""
+def claims(results: Sequence[RunResult], results_root: Path) -> list[Chapter]:
+    """The claims on finetuning, and the parts of NanoAdam's advantage."""
     measured = sweeps(results)
     links = [
         f"Sweeps, fronts and tables of {sweep.name}: [{sweep.title}](studies/{sweep.name}/{PAGE})."
         for sweep in measured
     ]
+    central = (CONTROLLED, SMALLNESS)
     rows = sweep_claims(measured)
-    return Chapter("Finetuning", rows, (SWEEP_RULE, *links), opens_page=bool(measured))
+    return [
+        Chapter("Finetuning", rows, (RULE, *links), bool(measured), central),
+        Chapter(
+            "Where NanoAdam's advantage over AdamW comes from",
+            part_claims(measured),
+            (PARTS,),
+            central=CENTRAL,
+        ),
+    ]
 
 
 def pages(results: Sequence[RunResult], results_root: Path) -> dict[Path, str]:

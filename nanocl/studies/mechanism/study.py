@@ -14,9 +14,9 @@ from nanocl.studies.mechanism.page import FIGURES, probe_page
 from nanocl.studies.study import PAGE, FigureSet
 
 
-def claims(results: Sequence[RunResult], results_root: Path) -> Chapter:
+def claims(results: Sequence[RunResult], results_root: Path) -> list[Chapter]:
     """The claims on the mechanism."""
-    return Chapter("Mechanism", probe_claims(groups(results_root)))
+    return [Chapter("Mechanism", probe_claims(groups(results_root)))]
 
 
 def pages(results: Sequence[RunResult], results_root: Path) -> dict[Path, str]:

@@ -12,6 +12,7 @@ from nanocl.studies.teacher_student.claims import absolute, teacher_claims
 from nanocl.studies.teacher_student.pictured import pictured
 from nanocl.studies.teacher_student.settings import condition_label, label
 from nanocl.studies.teacher_student.storage import Record
+from nanocl.studies.verdicts import judge_claims
 
 COLUMNS = {
     "L_B": "loss_b",
@@ -40,6 +41,7 @@ _GENERATED = (
     "Generated from the records in this results folder, by `python -m nanocl.report` and by "
     "`python -m nanocl.run --stream teacher-student`; do not edit."
 )
+_CLAIMS = "The verdicts, which rest on all claims together, are in [CLAIMS.md](../../CLAIMS.md)."
 _LEGEND = """\
 Arms: `gd` and `adam` train everything. `nano`, `large`, `gradient` and `random` train a share of
 the entries of each layer by gradient descent: the smallest, the largest, those with the largest
@@ -66,10 +68,10 @@ Cells are median and quartiles over the seeds; a seed that diverged is left out 
 
 
 def terminal_text(settings: Sequence[Record], claims: Sequence[Claim]) -> str:
-    """For the terminal: the first setting, and a verdict for each claim."""
+    """For the terminal: the first setting, and of each claim how many settings say what."""
     lines = _terminal_table(settings[0]) if settings else []
-    for claim in claims:
-        lines += ["", f"{claim.claim} ({claim.source.split(': ')[0]})", f"  {claim.verdict}"]
+    for row in judge_claims(claims):
+        lines += ["", f"{row.claim.claim} ({row.claim.source.split(': ')[0]})", f"  {row.tally}"]
     return "\n".join(lines)
 
 
@@ -80,7 +82,8 @@ def teacher_page(settings: Sequence[Record], conditions: Sequence[Record]) -> st
         "# Teacher-student study",
         _GENERATED,
         "## Claims",
-        claims_table(teacher_claims(settings, conditions)),
+        _CLAIMS,
+        claims_table(judge_claims(teacher_claims(settings, conditions))),
         "## Published tables",
         _published_table(settings),
         "## Figures",

@@ -11,17 +11,17 @@ from nanocl.records.store import unwritable
 from nanocl.studies.claims import Chapter
 from nanocl.studies.study import PAGE, FigureSet, Tell
 from nanocl.studies.teacher_student import storage
-from nanocl.studies.teacher_student.claims import teacher_claims
+from nanocl.studies.teacher_student.claims import CENTRAL, teacher_claims
 from nanocl.studies.teacher_student.page import teacher_page, terminal_text
 from nanocl.studies.teacher_student.pictured import Pictured, pictured
 from nanocl.studies.teacher_student.settings import Spec, plan
 from nanocl.studies.teacher_student.storage import Record
 
 
-def claims(results: Sequence[RunResult], results_root: Path) -> Chapter:
+def claims(results: Sequence[RunResult], results_root: Path) -> list[Chapter]:
     """The claims on teachers and students."""
-    judged = teacher_claims(*_measured(results_root))
-    return Chapter("Teachers and students", judged, opens_page=bool(judged))
+    rows = teacher_claims(*_measured(results_root))
+    return [Chapter("Teachers and students", rows, opens_page=bool(rows), central=CENTRAL)]
 
 
 def pages(results: Sequence[RunResult], results_root: Path) -> dict[Path, str]:

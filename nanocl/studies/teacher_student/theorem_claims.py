@@ -1,21 +1,18 @@
-"""The claims of Theorem 2.2, judged from the records of the conditions."""
+"""The claims of Theorem 2.2, from the records of the conditions."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from nanocl.reporting import statistics
-from nanocl.studies.claims import AGAINST, FOR, OPEN, PAPER, Claim, Finding
+from nanocl.studies.claims import PAPER, Claim, Quantity, Setting
 from nanocl.studies.teacher_student.settings import condition_label
 from nanocl.studies.teacher_student.storage import Record
 
+FAMILY = "theorem"
 TOLERANCE = 0.1  # of a slope
-_REACHES = (
-    "a setting meets it if the 95 % interval of the slope of log distance over log {} lies above 0 "
-    f"and reaches {1 - TOLERANCE:g}"
-)
+_REACHES = "slope of log distance over log {} - " + f"{1 - TOLERANCE:g}"
 
 
 def theorem_claims(conditions: Sequence[Record]) -> list[Claim]:
@@ -27,68 +24,76 @@ def theorem_claims(conditions: Sequence[Record]) -> list[Claim]:
             "neuron, epsilon the larger |a|^2 of the smallest neuron of each sign",
             f"{PAPER}, Theorem 2.2 (E.1)",
             _ran(conditions),
-            _REACHES.format("epsilon"),
-            _slopes(conditions, "epsilon", "distance", _at_least_one),
+            Quantity(_REACHES.format("epsilon")),
+            _settings(conditions, "epsilon", "distance", _above_one),
+            family=FAMILY,
         ),
         Claim(
             "the same with the neuron's size |a| ||w|| in the place of epsilon",
             f"ours; {PAPER} relates the two by balancedness",
             _ran(conditions),
-            _REACHES.format("|a| ||w||"),
-            _slopes(conditions, "size", "distance", _at_least_one),
+            Quantity(_REACHES.format("|a| ||w||")),
+            _settings(conditions, "size", "distance", _above_one),
+            family=FAMILY,
         ),
         Claim(
             "gradient flow takes a time proportional to 1 / epsilon to learn the new neuron",
             "ours: the theorem makes no statement on time, and a frozen a slows the flow by a^2",
             _ran(built),
-            "a setting meets it if the 95 % interval of the slope of log time over log epsilon "
-            f"lies within {TOLERANCE:g} of -1",
-            _slopes(built, "epsilon", "time", _near_minus_one),
+            Quantity(f"{TOLERANCE:g} - |slope of log time over log epsilon + 1|"),
+            _settings(built, "epsilon", "time", _near_minus_one),
+            family=FAMILY,
         ),
     ]
 
 
-def slope(entry: Record, x: str, y: str) -> Finding:
-    """Slope of log y over log x with its 95 % interval.
+def slopes(entry: Record, x: str, y: str) -> dict[int, float]:
+    """Seed to its slope of log y over log x.
 
-    A seed with several networks has a slope of its own, and the interval is that of their mean.
-    Otherwise one line is fitted to all seeds, and the interval is that of its slope.
+    A seed with several networks has a slope of its own. Where each seed has one, a line is fitted
+    to all, and a seed's value is its pseudo-value of the jackknife (Tukey, 1958): n times the slope
+    of all seeds minus n - 1 times that of the others.
     """
-    name = f"slope of log {y} over log {x}"
-    rows = []
-    for xs, ys in zip(entry["values"][x], entry["values"][y], strict=True):
+    rows = {}
+    columns = zip(entry["values"][x], entry["values"][y], strict=True)
+    for seed, (xs, ys) in zip(entry["condition"]["seeds"], columns, strict=True):
         pairs = zip(xs, ys, strict=True)
-        rows.append([(math.log(a), math.log(b)) for a, b in pairs if b is not None])
-    if entry["condition"]["init_scale"] is not None:
-        return _line(name, [point for row in rows for point in row])
-    lines = [_line(name, row).effect for row in rows if len(row) > 2]
-    slopes = [slope for slope in lines if slope is not None]
-    if len(slopes) < statistics.FEWEST_SEEDS:
-        return Finding(name, None, None, None, len(slopes))
-    return Finding(name, statistics.mean(slopes), statistics.interval(slopes), None, len(slopes))
+        rows[seed] = [(math.log(a), math.log(b)) for a, b in pairs if b is not None]
+    if entry["condition"]["init_scale"] is None:
+        return {seed: _slope(row) for seed, row in rows.items() if len(row) > 2}
+    return _jackknifed({seed: row[0] for seed, row in rows.items() if row})
 
 
-def _slopes(
+def _settings(
     records: Sequence[Record],
     x: str,
     y: str,
-    state: Callable[[float, float], str],
-) -> dict[str, tuple[Finding, ...]]:
-    """Condition to its slope, with the state by the ends of its interval."""
-    findings: dict[str, tuple[Finding, ...]] = {}
+    signed: Callable[[float], float],
+) -> list[Setting]:
+    """The signed quantity of each condition, made of its slopes."""
+    settings = []
     for entry in records:
-        finding = slope(entry, x, y)
-        judged = state(*finding.interval) if finding.interval else OPEN
-        findings[condition_label(entry["condition"])] = (replace(finding, state=judged),)
-    return findings
+        values = {seed: signed(slope) for seed, slope in slopes(entry, x, y).items()}
+        settings.append(Setting(condition_label(entry["condition"]), values))
+    return settings
 
 
-def _line(name: str, points: Sequence[tuple[float, float]]) -> Finding:
-    """A least-squares line; the interval of its slope is Student's."""
-    if len(points) < 3:
-        return Finding(name, None, None, None, len(points))
-    middle, half = statistics.line(*zip(*points, strict=True))
-    return Finding(name, middle, (middle - half, middle + half), None, len(points))
+def _slope(points: Sequence[tuple[float, float]]) -> float:
+    slope, _ = statistics.line(*zip(*points, strict=True))
+    return slope
+
+
+def _jackknifed(points: dict[int, tuple[float, float]]) -> dict[int, float]:
+    """Pseudo-value of the slope for each seed; empty with too few."""
+    n = len(points)
+    if n <= statistics.FEWEST_SEEDS:
+        return {}
+    whole = _slope(list(points.values()))
+    values = {}
+    for seed in points:
+        others = [point for other, point in points.items() if other != seed]
+        values[seed] = n * whole - (n - 1) * _slope(others)
+    return values
 
 
 def _ran(records: Sequence[Record]) -> str:
@@ -96,15 +101,9 @@ def _ran(records: Sequence[Record]) -> str:
     return f"{len(records)} conditions, {'/'.join(seeds)} seeds"
 
 
-def _at_least_one(low: float, high: float) -> str:
-    if high < 1 - TOLERANCE:
-        return AGAINST
-    return FOR if low > 0 else OPEN
+def _above_one(slope: float) -> float:
+    return slope - (1 - TOLERANCE)
 
 
-def _near_minus_one(low: float, high: float) -> str:
-    if abs(low + 1) <= TOLERANCE and abs(high + 1) <= TOLERANCE:
-        return FOR
-    if high < -1 - TOLERANCE or low > -1 + TOLERANCE:
-        return AGAINST
-    return OPEN
+def _near_minus_one(slope: float) -> float:
+    return TOLERANCE - abs(slope + 1)

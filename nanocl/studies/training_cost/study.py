@@ -8,13 +8,13 @@ from pathlib import Path
 from nanocl.records import RunResult
 from nanocl.studies.claims import Chapter
 from nanocl.studies.study import FigureSet
-from nanocl.studies.training_cost.memory import memory_claim
+from nanocl.studies.training_cost.memory import memory_claims
 from nanocl.studies.training_cost.time import time_claims
 
 
-def claims(results: Sequence[RunResult], results_root: Path) -> Chapter:
+def claims(results: Sequence[RunResult], results_root: Path) -> list[Chapter]:
     """The claims on memory and time."""
-    return Chapter("Memory and time", [memory_claim(results), *time_claims(results_root)])
+    return [Chapter("Memory and time", [*memory_claims(results), *time_claims(results_root)])]
 
 
 def pages(results: Sequence[RunResult], results_root: Path) -> dict[Path, str]:

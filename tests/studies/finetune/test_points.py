@@ -8,6 +8,7 @@ from nanocl.plugins.catalogue import Catalogue
 from nanocl.protocols import suite
 from nanocl.protocols.request import Request
 from nanocl.studies.finetune import claims
+from nanocl.studies.finetune.claimed import PLAIN
 from nanocl.studies.finetune.page import sweep_page
 from nanocl.studies.finetune.points import SWITCHES, sweeps
 
@@ -52,8 +53,29 @@ def test_the_records_of_a_protocol_become_points_of_its_arms_wherever_they_were_
         == 1
     )
     assert {(p.before, p.old) for p in measured_sweep.arms["sgd"][1]} == {(0.9, 0.5)}
+    assert {point.held_new for point in measured_sweep.points()} == {None}
     both = [measured_sweep, *(replace(measured_sweep, switch=switch) for switch in SWITCHES)]
-    assert all(claim.verdict != "not measured" for claim in claims.sweep_claims(both))
+    assert all(claim.settings for claim in claims.sweep_claims(both))
+
+
+def test_a_point_has_the_accuracies_on_held_out_data_of_its_record():
+    runs = suite.specs(Request(stream="finetune-halves", strategies=("adamw",)), Catalogue())
+    result = a_result(runs[0], ((0.9, 0.01), (0.5, 0.4)), initial=(0.9, 0.02))
+    (sweep,) = sweeps([replace(result, validation=((None, None), (0.6, 0.3)))])
+    (point,) = sweep.points()
+    assert (point.new, point.old, point.untrained) == (0.4, 0.5, 0.02)
+    assert (point.held_new, point.held_old) == (0.3, 0.6)
+    assert sweep.grids["adamw"].learner == "adamw" and not sweep.grids["adamw"].values("dense_lr")
+
+
+def test_where_the_backbone_has_one_rate_a_point_has_that_of_the_head():
+    request = Request(stream="finetune-text", strategies=("nanoadam-dense-only",))
+    results = [
+        a_result(run, ((0.9, 0.01), (0.5, 0.4))) for run in suite.specs(request, Catalogue())
+    ]
+    (sweep,) = sweeps(results)
+    assert {p.lr for p in sweep.points()} == {1e-3, 3e-3, 1e-2}
+    assert {p.curve for p in sweep.points()} == {""}
 
 
 def test_a_switch_of_the_stream_makes_a_comparison_of_its_own_that_no_other_claim_counts():
@@ -68,10 +90,9 @@ def test_a_switch_of_the_stream_makes_a_comparison_of_its_own_that_no_other_clai
     assert (plain.name, frozen.name) == ("finetune-halves", "finetune-halves-freeze")
     assert plain.measured == frozen.measured == frozen.wanted < plain.wanted
     assert "frozen" in sweep_page(frozen) and "frozen" not in sweep_page(plain)
-    rows = claims.sweep_claims([plain, frozen])
-    assert [len(row.findings) for row in rows if "nanoadam - adamw higher" in row.rule] == [
-        1,
-        1,
-        1,
-        0,
+    settings = [
+        [setting.name for setting in claim.settings]
+        for claim in claims.sweep_claims([plain, frozen])
+        if claim.claim.startswith(PLAIN)
     ]
+    assert settings == [["finetune-halves"], ["finetune-halves-freeze"], []]

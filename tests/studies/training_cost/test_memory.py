@@ -1,5 +1,6 @@
 """Bytes of state: the accounting of the paper, and the bytes of the records."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -7,8 +8,8 @@ from making import a_result, a_spec, shifted
 
 from nanocl.footprint import paper
 from nanocl.footprint.architectures import Weight
-from nanocl.studies.claims import AGAINST, FOR
 from nanocl.studies.training_cost import memory
+from nanocl.studies.verdicts import judge_claims
 
 
 def test_the_paper_counts_memory_as_its_own_formulas_do():
@@ -21,22 +22,46 @@ def test_the_paper_counts_memory_as_its_own_formulas_do():
         assert memory.accounted("nanoadam", 0.01, index) == pytest.approx(accounts[name] / 1e6)
 
 
-def test_memory_is_judged_from_the_bytes_of_the_records():
-    def run(strategy, state, **options):
-        made = a_result(a_spec(strategy, **options), shifted(0.0))
-        return replace(made, cost=replace(made.cost, state_bytes_per_parameter=state))
+def a_run(strategy, state, protocol="split-digits", shape=(1, 8, 8), **options):
+    made = a_result(a_spec(strategy, protocol=protocol, **options), shifted(0.0))
+    cost = replace(made.cost, state_bytes_per_parameter=state)
+    return replace(made, cost=cost, data=({**made.data[0], "shape": list(shape)},))
 
-    runs = [
-        run("adamw", 8.0),
-        run("microadam", 0.9),
-        run("nanoadam", 1.2, density=0.1, select="small"),
-        run("nanoadam", 9.0, density=0.1, select="large"),
+
+def measured(runs):
+    """Rival to its settings in the records and their ratios."""
+    rows = {}
+    for claim in memory.memory_claims(runs):
+        found = {one.name: math.exp(one.exact) for one in claim.settings}
+        rows[claim.claim.split()[-1]] = {
+            name: value for name, value in found.items() if name.startswith("measured")
+        }
+    return rows
+
+
+def runs_of(**changed):
+    return [
+        a_run("adamw", 8.0, **changed),
+        a_run("microadam", 0.9, **changed),
+        a_run("nanoadam", 1.2, density=0.1, select="small", **changed),
+        a_run("nanoadam", 9.0, density=0.1, select="large", **changed),
+        a_run("microadam", 5.0, dense="norms+head", **changed),
     ]
-    claim = memory.memory_claim(runs)
-    measured = {
-        setting: found
-        for setting, found in claim.findings.items()
-        if setting.startswith("measured")
+
+
+def test_memory_is_judged_from_the_bytes_of_the_records():
+    name = "measured: mlp on 1x8x8, density 10 %"
+    assert measured(runs_of()) == {
+        "AdamW": {name: pytest.approx(8 / 1.2)},
+        "MicroAdam": {name: pytest.approx(0.9 / 1.2)},
     }
-    (states,) = [[finding.state for finding in found] for found in measured.values()]
-    assert states == [FOR, AGAINST] and claim.verdict.startswith("depends")
+    less, more = judge_claims(memory.memory_claims(runs_of()))
+    assert less.verdict == "holds" and more.verdict == "depends on the setting"
+
+
+def test_copies_of_one_network_on_data_of_one_shape_are_one_setting():
+    names = ("split-mnist", "split-fmnist", "permuted-mnist")
+    copies = [run for name in names for run in runs_of(protocol=name, shape=(1, 28, 28))]
+    for settings in measured(copies).values():
+        assert list(settings) == ["measured: mlp on 1x28x28, density 10 %"]
+    assert len(measured([*copies, *runs_of()])["AdamW"]) == 2
