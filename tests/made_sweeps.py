@@ -19,7 +19,7 @@ OPTIONS = {  # of each arm, by its learner
     "head+norms": {**MASK, "density": (0.0,)},
     "sgd": {"lr": RATES},
     "microadam": {**MASK, "density": (0.1,)},
-    "lora": {"lr": RATES, "dense_lr": (1e-3, 1e-2), "alpha": (16.0,)},
+    "lora": {"lr": RATES, "dense_lr": (1e-3, 1e-2), "rank": (8,)},
     "adamw-dense": {"lr": RATES, "dense_lr": (1e-3, 1e-2)},
     "ewc+adamw": {"lr": RATES, "strength": (1.0, 100.0)},
     "ewc+nanoadam": {**MASK, "strength": (1.0, 100.0)},

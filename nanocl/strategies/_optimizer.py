@@ -15,12 +15,15 @@ from nanocl.records import Option
 from nanocl.records.ranges import number, one_of
 
 
-def checked(optimizer: type[Optimizer], options: dict[str, Option]) -> dict[str, Any]:
+def checked(
+    optimizer: type[Optimizer], options: dict[str, Option], *, may_freeze: bool = False
+) -> dict[str, Any]:
     """The optimizer's keyword arguments, its defaults filled in, checked before a model exists.
 
     Args:
         optimizer: A class of `nanocl.optim`.
         options: Options by name, as a strategy takes them: `beta1`, `beta2` for `betas`.
+        may_freeze: Whether a learning rate of 0 makes sense, since other layers have their own.
 
     Raises:
         TypeError: The optimizer has no such option.
@@ -37,7 +40,7 @@ def checked(optimizer: type[Optimizer], options: dict[str, Option]) -> dict[str,
             arguments[argument.name] = options.pop(argument.name, argument.default)
     if options:
         raise TypeError(f"{optimizer.__name__} has no option {next(iter(options))!r}")
-    number("lr", arguments["lr"], 0, above=True)
+    number("lr", arguments["lr"], 0, above=not may_freeze)
     optimizer([torch.zeros(1)], **arguments)
     return arguments
 
@@ -60,7 +63,7 @@ class Sparse:
         options: dict[str, Option],
     ) -> None:
         self.optimizer = optimizer
-        self.arguments = checked(optimizer, options)
+        self.arguments = checked(optimizer, options, may_freeze=bool(dense_lr))
         self.dense = one_of("dense", dense, DENSE)
         self.dense_lr = number(
             "dense_lr", self.arguments["lr"] if dense_lr is None else dense_lr, 0

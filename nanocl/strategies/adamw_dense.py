@@ -17,7 +17,7 @@ class AdamWDense(Strategy):
     A control for sparse optimizers, which train these layers densely with a larger learning rate.
 
     Args:
-        lr: Learning rate of all other weights, above 0.
+        lr: Learning rate of all other weights, at least 0.
         dense_lr: Learning rate of the dense layers, at least 0.
         dense: Which layers are dense: `norms+head`, `norms`, `head` or `none`.
         beta1, beta2, eps, weight_decay: As in `adamw`.
@@ -50,7 +50,7 @@ class AdamWDense(Strategy):
         weight_decay: float = 0.01,
     ) -> None:
         super().__init__()
-        self.lr = number("lr", lr, 0, above=True)
+        self.lr = number("lr", lr, 0)
         self.dense_lr = number("dense_lr", dense_lr, 0)
         self.dense = one_of("dense", dense, DENSE)
         self.beta1 = number("beta1", beta1, 0, 1, below=True)

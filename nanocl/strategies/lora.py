@@ -23,7 +23,7 @@ class LoRA(Strategy):
     rank; `training.optimizer_state=reset` merges them after each experience and starts new ones.
 
     Args:
-        lr: Learning rate of the adapters, above 0.
+        lr: Learning rate of the adapters, above 0, or 0 with a `dense_lr`.
         dense_lr: Learning rate of the dense layers; None is `lr`.
         dense: Which layers are trained in full: `head`, `norms+head`, `norms` or `none`.
         rank: Rank of the change of a layer, at least 1, capped at the shorter side of its matrix. A
@@ -65,7 +65,7 @@ class LoRA(Strategy):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.lr = number("lr", lr, 0, above=True)
+        self.lr = number("lr", lr, 0, above=not dense_lr)
         self.dense_lr = self.lr if dense_lr is None else number("dense_lr", dense_lr, 0)
         self.dense = one_of("dense", dense, DENSE)
         self.options: dict[str, Any] = {

@@ -51,7 +51,7 @@ class MicroAdam(Strategy):
         self, *, dense: str = "none", dense_lr: float | None = None, **options: Option
     ) -> None:
         super().__init__()
-        self.options = checked(self.optimizer_class, options)
+        self.options = checked(self.optimizer_class, options, may_freeze=bool(dense_lr))
         self.dense = one_of("dense", dense, DENSE)
         self.dense_lr = number("dense_lr", self.options["lr"] if dense_lr is None else dense_lr, 0)
 

@@ -199,6 +199,17 @@ ROWS = (
     _less_forgetting("MoFO", "mofo"),
     _less_forgetting("LIFT", "lift"),
     _less_forgetting("LoRA", "lora"),
+    _less_forgetting("an L2 anchor to the start (L2-SP) on AdamW", "l2-sp+adamw"),
+    _less_forgetting(
+        "AdamW whose weights are averaged with the start afterwards (WiSE-FT)", "wise-ft+adamw"
+    ),
+    ClaimRow(
+        "weights chosen by gradient over magnitude (GaLLoP) forget less than the smallest ones",
+        "Choudhary et al., 2025, arXiv:2510.19778: less forgetting than LoRA, without this arm",
+        OLD,
+        Role("gallop"),
+        _NANOADAM,
+    ),
     ClaimRow(
         "EWC on NanoAdam forgets less than EWC on AdamW at equal new-task accuracy",
         "ours",

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from nanocl.reporting.statistics import mean
+from nanocl.studies.finetune.grids import ALONE
 from nanocl.studies.finetune.points import Point, Seeds, Sweep
 
 LEVELS = (0.8, 0.9, 0.95)  # shares of the lowest over arms of the best held-out accuracy
@@ -92,18 +93,24 @@ def minimum(sweep: Sweep, seed: int) -> float:
     reached = [
         top.new or 0.0
         for arm, seeds in sweep.arms.items()
-        if _is_joint(arm) and (top := best(seeds.get(seed, ()), tested))
+        if is_joint(arm) and (top := best(seeds.get(seed, ()), tested))
     ]
     return 0.5 * max(reached, default=BOUND)
 
 
 def _lowest(sweep: Sweep) -> dict[int, tuple[float, str]]:
-    """Seed to the lowest over arms of the best held-out accuracy, and that arm."""
+    """Seed to the lowest over arms of the best held-out accuracy, and that arm.
+
+    An arm without the backbone sets no level: at one that head and norms reach alone, no rate of
+    the backbone matters. It has a reading where it reaches the level.
+    """
     lowest: dict[int, tuple[float, str]] = {}
+    alone = {arm for arm, one in sweep.grids.items() if one.head == ALONE}
+    aside = alone | set(filter(is_joint, sweep.arms))
     for arm, seeds in sweep.arms.items():
         for seed, points in seeds.items():
             top = best(points)
-            if top is not None and not _is_joint(arm):
+            if top is not None and arm not in aside:
                 value = (_new(top, held), arm)
                 lowest[seed] = min(lowest.get(seed, value), value)
     return lowest
@@ -115,7 +122,8 @@ def _untrained(sweep: Sweep, seed: int) -> float:
     return mean(values)
 
 
-def _is_joint(arm: str) -> bool:
+def is_joint(arm: str) -> bool:
+    """Whether an arm trains on both tasks."""
     return JOINT in arm.split("+")
 
 

@@ -16,6 +16,7 @@ FIXED = "fixed"  # one value, not swept
 ALONE = "alone"  # the backbone is not trained
 # options without a value that suits all data; one value is no fair rival
 TUNED = {"strength": "strength of the penalty"}
+ADAPTERS = "rank"  # an option that only learners with adapters have
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def _untuned(arm: Grid, whose: str) -> list[str]:
     reasons = []
     if arm.head == FIXED:
         reasons.append(f"{whose} rate of the dense parameters was not swept")
-    if arm.values("alpha") and arm.head == TIED:
+    if arm.values(ADAPTERS) and arm.head == TIED:
         reasons.append(f"{whose} rate of the head is tied to that of its adapters")
     for name, words in TUNED.items():
         if len(arm.values(name)) == 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nanocl.reporting.statistics import mean
-from nanocl.studies.finetune import fronts, page_tables
+from nanocl.studies.finetune import fronts, page_tables, predictors
 from nanocl.studies.finetune.page_tables import REFERENCE
 from nanocl.studies.finetune.points import Sweep
 
@@ -38,12 +38,19 @@ _AGAINST_TITLE = f"""\
 
 Mean over {", ".join(f"{100 * level:g} %" for level in fronts.LEVELS)} of the new-task accuracy
 that both the arm and {REFERENCE} reach: difference in old-task accuracy, and ratio of drifts."""
+_PREDICTORS_TITLE = """\
+## What predicts forgetting
+
+Spearman's rank correlation with forgetting (old-task accuracy before finetuning minus after) over
+all points of all arms but joint training, seed by seed. KL is the forward divergence of the outputs
+on the new task's test data from before finetuning to after (Shenfeld et al., 2025,
+arXiv:2509.04259)."""
 _FRONTS_TITLE = """\
 ## Fronts without a choice on test data
 
 New-task and old-task accuracy on test data, of the setting that is best on the old task among those
 with new-task accuracy of at least the level, both on training data that were held out. Levels are
-shares of the lowest over arms of the best held-out accuracy. `edge`: in some seeds the reading is
+shares of the lowest over arms, those that train the backbone, of the best held-out accuracy. `edge`: in some seeds the reading is
 at the arm's lowest rate."""
 
 
@@ -77,5 +84,6 @@ def sweep_page(sweep: Sweep) -> str:
             _AGAINST_TITLE,
             page_tables.against_reference(sweep),
         ]
+    parts += [_PREDICTORS_TITLE, predictors.table(sweep)]
     parts += ["## Every point of the sweep", page_tables.every_point(sweep)]
     return "\n\n".join(part.rstrip() for part in parts) + "\n"

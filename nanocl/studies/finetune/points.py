@@ -37,6 +37,8 @@ class Point:
         deciles: Mean absolute change in each tenth of the backbone's weights by magnitude, smallest
             first.
         untrained: Accuracy on the new task before finetuning.
+        divergence, representation: KL of the outputs on the new task, and 1 - CKA of the old task's
+            features (see `RunResult.function`); None if they were not recorded.
         held_new, held_old: As `new` and `old`, on training data that were held out; None if the
             record has none.
     """
@@ -50,6 +52,8 @@ class Point:
     tensor_drift: float | None
     deciles: tuple[float, ...]
     untrained: float = 0.0
+    divergence: float | None = None
+    representation: float | None = None
     held_new: float | None = None
     held_old: float | None = None
 
@@ -220,6 +224,7 @@ def _point(result: RunResult, run: RunSpec, swept: Sequence[tuple[int, str]]) ->
     last = result.drift[-1] if complete else None
     first = result.evaluation[0][0] if result.evaluation else None
     held = result.validation[-1] if complete and result.validation else (None, None)
+    function = result.function[-1] if complete and result.function else {}
     return Point(
         lr=float(rate or 0.0),
         curve=_text(values),
@@ -230,6 +235,8 @@ def _point(result: RunResult, run: RunSpec, swept: Sequence[tuple[int, str]]) ->
         tensor_drift=last.average_tensor if last else None,
         deciles=tuple(last.deciles) if last else (),
         untrained=result.initial[-1],
+        divergence=function.get("kl"),
+        representation=function.get("representation"),
         held_new=held[-1],
         held_old=held[0],
     )

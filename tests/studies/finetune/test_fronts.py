@@ -94,3 +94,10 @@ def test_a_diverged_run_is_never_chosen():
 @pytest.mark.parametrize("first", [{0: (), 2: ()}, {2: ()}])
 def test_seeds_pair_where_both_arms_have_them(first):
     assert fronts.by_seed(first, {1: (), 2: ()}) == [2]
+
+
+def test_head_and_norms_alone_lower_no_level():
+    weak = {"head+norms": (point(1e-3, 0.55, 0.9),)}
+    assert fronts.levels(learned(0.80, **weak)) == fronts.levels(learned(0.80))
+    lower = fronts.levels(learned(0.80, sgd=weak["head+norms"])).by_share
+    assert all(row[0] < 0.55 for row in lower.values())

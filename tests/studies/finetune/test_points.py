@@ -55,7 +55,9 @@ def test_the_records_of_a_protocol_become_points_of_its_arms_wherever_they_were_
     assert {(p.before, p.old) for p in measured_sweep.arms["sgd"][1]} == {(0.9, 0.5)}
     assert {point.held_new for point in measured_sweep.points()} == {None}
     both = [measured_sweep, *(replace(measured_sweep, switch=switch) for switch in SWITCHES)]
-    assert all(claim.settings for claim in claims.sweep_claims(both))
+    later = ("L2-SP", "WiSE-FT", "GaLLoP")  # which this protocol has not
+    for claim in claims.sweep_claims(both):
+        assert claim.settings or any(name in claim.claim for name in later)
 
 
 def test_a_point_has_the_accuracies_on_held_out_data_of_its_record():
@@ -69,12 +71,12 @@ def test_a_point_has_the_accuracies_on_held_out_data_of_its_record():
 
 
 def test_where_the_backbone_has_one_rate_a_point_has_that_of_the_head():
-    request = Request(stream="finetune-text", strategies=("nanoadam-dense-only",))
+    request = Request(stream="finetune-halves", strategies=("nanoadam-dense-only",))
     results = [
         a_result(run, ((0.9, 0.01), (0.5, 0.4))) for run in suite.specs(request, Catalogue())
     ]
     (sweep,) = sweeps(results)
-    assert {p.lr for p in sweep.points()} == {1e-3, 3e-3, 1e-2}
+    assert {p.lr for p in sweep.points()} == {3e-4, 1e-3, 3e-3, 1e-2, 3e-2}
     assert {p.curve for p in sweep.points()} == {""}
 
 
