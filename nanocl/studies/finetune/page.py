@@ -50,8 +50,8 @@ _FRONTS_TITLE = """\
 
 New-task and old-task accuracy on test data, of the setting that is best on the old task among those
 with new-task accuracy of at least the level, both on training data that were held out. Levels are
-shares of the lowest over arms, those that train the backbone, of the best held-out accuracy. `edge`: in some seeds the reading is
-at the arm's lowest rate."""
+shares of the lowest best held-out accuracy of the arms that train the backbone. `edge`: in some
+seeds the reading is at the arm's lowest rate."""
 
 
 def sweep_page(sweep: Sweep) -> str:
