@@ -275,26 +275,27 @@ def draw(
     Args:
         labels: Class of each row.
         most: Largest number of rows per class, before the split; 0 for all.
-        held_out: Share of the rows of each class to hold out, in [0, 1).
+        held_out: Share of the rows of each class to hold out, in [0, 1); unless it is 0, at least
+            one row of each class, and never all.
         seed: Seed of the draw.
 
     Returns:
         Row numbers to use and to hold out, each ascending.
 
     Raises:
-        ValueError: A class would have no rows to use, or none to hold out.
+        ValueError: A class has too few rows to hold one out.
     """
     generator = np.random.default_rng(seed)
     used = []
     held = []
     for label in np.unique(labels):
         rows = generator.permutation(np.flatnonzero(labels == label))[: most or None]
-        cut = round(held_out * len(rows))
-        if held_out and not 0 < cut < len(rows):
+        if held_out and len(rows) < 2:
             raise ValueError(
                 f"validation must hold out some samples of each class and leave some to train on, "
                 f"got {held_out} of {len(rows)} samples of class {label}"
             )
+        cut = min(max(1, round(held_out * len(rows))), len(rows) - 1) if held_out else 0
         held.append(rows[:cut])
         used.append(rows[cut:])
     return np.sort(np.concatenate(used)), np.sort(np.concatenate(held))

@@ -65,11 +65,12 @@ def test_imagenet_normalisation_uses_the_constants_of_pretrained_networks():
     assert torch.allclose(normalised, (values - grey[0]) / grey[1], atol=1e-5)
 
 
-def test_drawing_is_refused_where_a_class_could_not_be_split():
-    with pytest.raises(ValueError, match=r"validation .* got 0.1 of 3 samples of class 4"):
-        draw(np.array([4, 4, 4]), 0, 0.1, seed=(0, 1))
-    with pytest.raises(ValueError, match=r"validation .* got 0.9 of 3 samples"):
-        draw(np.array([4, 4, 4]), 0, 0.9, seed=(0, 1))
+def test_of_a_small_class_one_row_is_held_out_and_of_one_row_none_can_be():
+    for count, share, held in ((3, 0.1, 1), (2, 0.9, 1), (10, 0.1, 1), (30, 0.1, 3)):
+        used, out = draw(np.full(count, 4), 0, share, seed=(0,))
+        assert (len(used), len(out)) == (count - held, held)
+    with pytest.raises(ValueError, match=r"validation .* got 0.1 of 1 samples of class 4"):
+        draw(np.array([4]), 0, 0.1, seed=(0,))
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
