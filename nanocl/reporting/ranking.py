@@ -123,9 +123,12 @@ def score_of(spec: RunSpec) -> Column:
 
 
 def values_of(row: Summary, name: str, seeds: Sequence[int]) -> list[float | None]:
-    """A column at the seeds of the board, or at all seeds of a row that does not have these."""
+    """A column at the seeds of the board, or at all seeds of a row that does not have these.
+
+    A board without compared rows has no seeds of its own.
+    """
     by_seed = dict(zip(row.seeds, row.columns[name], strict=True))
-    wanted = seeds if by_seed.keys() >= set(seeds) else row.seeds
+    wanted = seeds if seeds and by_seed.keys() >= set(seeds) else row.seeds
     return [by_seed[seed] for seed in wanted]
 
 

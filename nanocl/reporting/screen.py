@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from nanocl.records import Summary
@@ -16,6 +16,7 @@ from nanocl.reporting.summaries import by_protocol, is_upper_bound, measure_of, 
 
 MOST_ROWS = 40
 PLAIN = ("adamw", "adam", "sgd")  # learners that the best one is compared with
+TOLD = "told the task"
 _VERSION = re.compile(r"(\S+\.)?\(v\d+\) ?")
 _RULE = re.compile(r"^(-[- ]+)\n(.*)\n", re.MULTILINE)
 NEAR = 0.03  # an accuracy that is so near to that of the last experience alone is no more than it
@@ -43,22 +44,26 @@ def screen(summaries: Sequence[Summary], width: int = 100) -> str:
 def _protocol(rows: Sequence[Summary], width: int) -> str:
     ranking = rank(rows)
     places = _ordered(ranking)
-    columns = [column for column in _columns(ranking, rows) if _is_measured(column, rows)]
-    ordered = [place.row for place in places]
-    options = _options(ordered)
+    score, *others = _columns(ranking, rows)
+    columns = [score, *(column for column in others if _is_measured(column, rows))]
+    options = _options([place.row for place in places])
     marks = {text: f" [{n}]" for n, text in enumerate(filter(None, dict.fromkeys(options)), 1)}
-    names = dict(zip(map(id, ordered), map(marks.get, options), strict=True))
+    names = {
+        id(place.row): f"{place.row.strategy}{marks.get(text, '')}"
+        for place, text in zip(places, options, strict=True)
+    }
+    best = _best(ranking)
     cells = []
     for place in places[:MOST_ROWS]:
-        name = f"{place.row.strategy}{names[id(place.row)] or ''}{_state(place, ranking)}"
-        cells.append((name, *_cells(place, columns, ranking)))
+        state = _state(place, best if ranking.winner or ranking.preliminary else ())
+        cells.append((names[id(place.row)] + state, *_cells(place, columns, ranking)))
     notes = [f"{mark.strip()} {text}" for text, mark in marks.items()]
     if len(places) > MOST_ROWS:
         notes.append(f"{len(places) - MOST_ROWS} more rows: --full")
     header = ("", *(column.words for column in columns))
     symbols = ("", *(column.symbol for column in columns))
     table = Table(_measured_on(rows), (_title(rows),), header, (symbols, *cells), tuple(notes))
-    said = formats.wrapped([" ".join(_sentences(ranking, rows))], width)
+    said = formats.wrapped([" ".join(_sentences(ranking, best, columns, names))], width)
     return "\n".join([_two_line_header(formats.text(table, width)), *said, ""])
 
 
@@ -97,15 +102,16 @@ def _ordered(ranking: Ranking) -> list[Place]:
 
 def _columns(ranking: Ranking, rows: Sequence[Summary]) -> Iterator[Shown]:
     score, is_accuracy = ranking.score, measure_of(rows[0]) == "accuracy"
-    up, down = ("up", "down") if is_accuracy else ("down", "up")
+    up = "up" if is_accuracy else "down"
     what = "accuracy" if is_accuracy else "loss"
     words = {metrics.average_accuracy.name: f"{what} at the end"}.get(score.name, "score")
     yield _shown(f"{words}", score, up)
     if rows[0].results[0].spec.scenario == "class":
-        yield _shown("told the task", metrics.masked_accuracy, up)
+        yield _shown(TOLD, metrics.masked_accuracy, up)
     if score is not metrics.learning_accuracy:
         yield _shown("just learned", metrics.learning_accuracy, up)
-    yield _shown("forgotten", metrics.forgetting, "down" if is_accuracy else down)
+    # of losses, too: positive forgetting is bad for both measures
+    yield _shown("forgotten", metrics.forgetting, "down")
     yield Shown("moved", "rel. L2", "backbone.relative", "number")
     yield Shown("state", "B/weight", "state_bytes_per_parameter", "count")
 
@@ -147,51 +153,73 @@ def _cell(values: Sequence[float | None], unit: str, measure: str) -> str:
     return f"{statistics.mean(defined):.1f}{spread}"
 
 
-def _state(place: Place, ranking: Ranking) -> str:
+def _best(ranking: Ranking) -> Sequence[Place]:
+    """The rows whose score is printed as that of the first; none of a single row or of a sweep."""
+    if ranking.compared < 2 or is_sweep([place.row for place in ranking.places]):
+        return ()
+    compared = ranking.places[: ranking.compared]
+    reached = _number(compared[0], ranking)
+    return [place for place in compared if _number(place, ranking) == reached]
+
+
+def _state(place: Place, best: Sequence[Place]) -> str:
     """What is said behind the name of a row."""
+    states = []
     if is_upper_bound(place.row.results[0]):
-        return " (bound)"
+        states.append("bound")
     if place.row.diverged:
-        return f" (diverged {len(place.row.diverged)}/{len(place.row.results)})"
-    if ranking.compared > 1 and place is ranking.places[0]:
-        return " (best)"
-    return ""
+        states.append(f"diverged {len(place.row.diverged)}/{len(place.row.results)}")
+    if any(place is one for one in best):
+        states.append("best")
+    return f" ({', '.join(states)})" if states else ""
 
 
-def _sentences(ranking: Ranking, rows: Sequence[Summary]) -> Iterator[str]:
-    """What the table says, from its numbers."""
+def _sentences(
+    ranking: Ranking, best: Sequence[Place], columns: Sequence[Shown], names: Mapping[int, str]
+) -> Iterator[str]:
+    """What the table says, from its numbers; `names` are those of the rows by their `id`."""
+    rows = [place.row for place in ranking.places]
     if is_sweep(rows):
         yield "A sweep: its best point would be chosen on the test data, so nothing is ranked."
         return
-    if ranking.compared > 1:
-        yield from _comparison(ranking)
-    yield from _last_experience(ranking, rows)
-    if ranking.preliminary:
+    if best:
+        yield _comparison(ranking, best, names)
+        if not ranking.preliminary:
+            yield _separability(ranking, names)
+    yield from _last_experience(ranking, rows, any(column.words == TOLD for column in columns))
+    if best and ranking.preliminary:
         yield f"{_counted(len(ranking.seeds), 'seed')}: no test; --seeds 10 gives one."
 
 
-def _comparison(ranking: Ranking) -> Iterator[str]:
-    """The best row against a plain optimizer, and the rows that are not separable from it."""
-    best, *others = ranking.places[: ranking.compared]
-    measure = measure_of(best.row)
-    unit = "%" if measure == "accuracy" and ranking.score.unit == "score" else ""
+def _separability(ranking: Ranking, names: Mapping[int, str]) -> str:
+    """Which rows the test does not separate from the first."""
+    first, *others = ranking.places[: ranking.compared]
+    equal = [names[id(place.row)] for place in others if not place.separable]
+    if not equal:
+        return "It is separable from all others."
+    return f"Not separable from {names[id(first.row)]}: {', '.join(equal)}."
+
+
+def _comparison(ranking: Ranking, best: Sequence[Place], names: Mapping[int, str]) -> str:
+    """The best rows against a plain optimizer."""
+    measure = measure_of(best[0].row)
+    is_percent = measure == "accuracy" and ranking.score.unit == "score"
+    unit, points = (" %", " points") if is_percent else ("", "")
+    named = " and ".join(names[id(place.row)] for place in best)
+    is_one = len(best) == 1
+    verb = "is best" if is_one else "are best"
+    if not (ranking.winner or ranking.preliminary):  # the test says that another may be as good
+        extreme = "highest" if measure == "accuracy" else "lowest"
+        verb = f"{'has' if is_one else 'have'} the {extreme} mean"
+    sentence = f"{named} {verb} ({_number(best[0], ranking)}{unit})"
+    others = ranking.places[len(best) : ranking.compared]
     plain = [place for place in others if place.row.strategy in PLAIN]
-    plain.sort(key=lambda place: PLAIN.index(place.row.strategy))
-    reached = _number(best, ranking)
-    if plain:
-        difference = abs(statistics.mean(list(plain[0].differences)))
-        shown = formats.number(difference, ranking.score.unit, measure)
-        yield (
-            f"{best.row.strategy} is best ({reached} {unit}".rstrip()
-            + f"), {shown} {'points' if unit else ''}".rstrip()
-            + f" from {plain[0].row.strategy} ({_number(plain[0], ranking)})."
-        )
-    else:
-        yield f"{best.row.strategy} is best ({reached} {unit}".rstrip() + ")."
-    if not ranking.preliminary:
-        equal = [place.row.strategy for place in others if not place.separable]
-        named = ", ".join(dict.fromkeys(equal))
-        yield f"Not separable from it: {named}." if equal else "It is separable from all others."
+    if not plain:
+        return f"{sentence}."
+    other = min(plain, key=lambda place: PLAIN.index(place.row.strategy))
+    difference = abs(statistics.mean(list(other.differences)))
+    shown = formats.number(difference, ranking.score.unit, measure)
+    return f"{sentence}, {shown}{points} from {names[id(other.row)]} ({_number(other, ranking)})."
 
 
 def _number(place: Place, ranking: Ranking) -> str:
@@ -199,7 +227,9 @@ def _number(place: Place, ranking: Ranking) -> str:
     return formats.number(statistics.mean(values), ranking.score.unit, measure_of(place.row))
 
 
-def _last_experience(ranking: Ranking, rows: Sequence[Summary]) -> Iterator[str]:
+def _last_experience(
+    ranking: Ranking, rows: Sequence[Summary], is_told_shown: bool
+) -> Iterator[str]:
     """Where the task is not told: how many learners know the last experience only."""
     count = len(rows[0].results[0].initial)
     if rows[0].results[0].spec.scenario != "class" or count < 2:
@@ -207,9 +237,10 @@ def _last_experience(ranking: Ranking, rows: Sequence[Summary]) -> Iterator[str]
     compared = [place.row for place in ranking.places[: ranking.compared]]
     only_last = [row for row in compared if _knows_last_only(row, count)]
     if only_last:
+        told = f"; {TOLD}, they keep what the second column shows" if is_told_shown else ""
         yield (
             f"{len(only_last)} of {len(compared)} learners keep no more than the last experience "
-            f"(about {100 / count:.0f} %); told the task, they keep what the second column shows."
+            f"(about {100 / count:.0f} %){told}."
         )
 
 

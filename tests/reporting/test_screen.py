@@ -1,7 +1,9 @@
 """The screen of a call of `run`: best first, only what was measured, and true sentences."""
 
 import re
+from dataclasses import replace
 
+import pytest
 from making import MATRIX, a_result, a_spec, shifted
 
 from nanocl.reporting import screen
@@ -51,7 +53,7 @@ def test_with_enough_seeds_it_says_what_the_test_separates():
         for seed in many
     ]
     together = " ".join(shown(*noisy, *runs("sgd", -0.002, many)).split())
-    assert "Not separable from it: " in together
+    assert "Not separable from er: " in together
 
 
 def test_without_the_task_it_says_how_many_know_only_the_last_experience():
@@ -83,3 +85,85 @@ def test_many_rows_end_with_a_pointer_to_all_of_them():
     many = [run for n in range(45) for run in runs(f"learner{n}", 0.001 * n, seeds=(0,))]
     text = shown(*many)
     assert len(names(text)) == screen.MOST_ROWS + 1 and names(text)[-1] == "5 more rows: --full"
+
+
+def diverging(strategy, seeds=range(3)):
+    specs = [a_spec(strategy, seed, scenario="domain") for seed in seeds]
+    return [a_result(spec, (), status="diverged") for spec in specs]
+
+
+def flat(*results):
+    return " ".join(shown(*results).split())
+
+
+@pytest.mark.parametrize("others", [[], diverging("sgd")], ids=["alone", "beside diverged runs"])
+def test_an_upper_bound_shows_its_numbers_where_nothing_is_ranked(others):
+    text = shown(*runs("joint"), *others)
+    row = next(line for line in text.splitlines() if line.startswith("joint"))
+    assert row.split()[2] == f"{100 * (sum(MATRIX[-1]) / 3 + 0.001):.1f}"
+
+
+@pytest.mark.parametrize(
+    "results",
+    [runs("joint"), runs("adamw"), [*runs("adamw"), *runs("joint")], diverging("adamw")],
+    ids=["bound", "one learner", "one learner and a bound", "diverged"],
+)
+def test_more_seeds_are_asked_for_only_where_two_learners_could_be_compared(results):
+    assert "no test" not in flat(*results)
+
+
+def test_runs_that_all_diverged_have_a_score_without_a_number():
+    text = shown(*diverging("sgd"), *diverging("adamw"))
+    assert "accuracy at the end" in text and "just learned" not in text
+    assert "sgd (diverged 3/3)" in text and "best" not in text
+
+
+def test_an_upper_bound_that_diverged_says_so():
+    assert "joint (bound, diverged 3/3)" in shown(*runs("sgd"), *diverging("joint"))
+
+
+def test_losses_and_their_forgetting_are_better_when_lower():
+    both = (*runs("sgd"), *runs("adamw", 0.2))
+    text = shown(*(replace(run, measure="loss") for run in both))
+    symbols = next(line for line in text.splitlines() if "ACC" in line)
+    assert re.findall(r"(\S+) (up|down)", symbols) == [
+        ("ACC", "down"), ("LA", "down"), ("F", "down")
+    ]  # fmt: skip
+    assert names(text)[0] == "sgd (best)" and " points" not in text
+
+
+def test_equal_scores_are_all_best():
+    text = shown(*runs("er"), *runs("adamw"), *runs("sgd", -0.1))
+    assert names(text) == ["adamw (best)", "er (best)", "sgd"]
+    score = f"{100 * (sum(MATRIX[-1]) / 3 + 0.001):.2f}"
+    assert f"adamw and er are best ({score} %), 10.00 points from sgd" in " ".join(text.split())
+
+
+def test_what_the_test_cannot_separate_is_not_called_best():
+    noisy = [
+        a_result(a_spec("er", seed, scenario="domain"), shifted(0.05 * (-1) ** seed))
+        for seed in range(8)
+    ]
+    text = shown(*noisy, *runs("sgd", -0.002, range(8)), *runs("lift", -0.5, range(8)))
+    assert "best" not in text and "er has the highest mean" in text
+    assert "Not separable from er: sgd." in text
+
+
+def test_rows_of_one_learner_are_told_apart_in_sentences():
+    text = flat(*runs("sgd", lr=0.5), *runs("sgd", -0.1, lr=0.1))
+    assert "sgd [1] is best" in text and "points from sgd [2] (" in text
+
+
+def test_the_column_that_tells_the_task_is_named_only_if_it_is_shown():
+    last_only = ((0.9, 0.0, 0.0), (0.0, 0.9, 0.0), (0.0, 0.0, 0.9))
+    for masked in (None, MATRIX):
+        rows = [a_result(a_spec("sgd", seed), last_only, masked=masked) for seed in (0, 1)]
+        text = flat(*rows)
+        assert "no more than the last experience" in text
+        assert ("told the task, they keep" in text) == (masked is not None)
+
+
+def test_no_point_of_a_sweep_is_called_best():
+    points = [run for lr in (0.1, 0.5) for run in runs("sgd", lr, lr=lr, options_from="sweep")]
+    text = shown(*points)
+    assert "nothing is ranked" in text and "(best)" not in text
