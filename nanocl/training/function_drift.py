@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,7 +24,8 @@ class FunctionMeter(SupervisedPlugin):
 
     - `representation`, after experience i: mean over the tested experiences j < i of 1 - CKA
       between the features of the samples of j right after training on j and now. Linear CKA is
-      `||X^T Y||_F^2 / (||X^T X||_F ||Y^T Y||_F)` of features with their means taken off.
+      `||X^T Y||_F^2 / (||X^T X||_F ||Y^T Y||_F)` of features with their means taken off. It is
+      undefined where all samples have the same features, as those of a dead network.
     - `kl`, of experience i: forward Kullback-Leibler divergence in nats, from the outputs before
       training on it to those after, on its samples: mean over samples, and over the heads of
       earlier task labels if each has its own. Classes that were closed before are left out.
@@ -37,7 +39,7 @@ class FunctionMeter(SupervisedPlugin):
 
     def __init__(self) -> None:
         self.references: dict[int, Tensor] = {}
-        self._features: dict[int, Tensor] = {}
+        self._features: dict[int, list[Tensor]] = {}  # of each mini-batch
         self._start: list[Tensor] = []
         self._tests: Sequence[Any] = ()
 
@@ -58,13 +60,14 @@ class FunctionMeter(SupervisedPlugin):
         self._features = {}
 
     def before_eval_forward(self, strategy: Any, **kwargs: Any) -> None:
-        if strategy.experience.current_experience not in self._features:  # its first mini-batch
+        parts = self._features.setdefault(strategy.experience.current_experience, [])
+        if sum(map(len, parts)) < PROBED:
             strategy.model.watch = self._keep
 
     def after_eval_forward(self, strategy: Any, **kwargs: Any) -> None:
         if strategy.model.watch is not None:
             strategy.model.watch = None
-            self._features[strategy.experience.current_experience] = self._watched
+            self._features[strategy.experience.current_experience].append(self._watched)
 
     def before(self, learner: Any, number: int, is_trained: bool) -> None:
         """Look at the outputs on the samples of an experience that comes next.
@@ -85,9 +88,10 @@ class FunctionMeter(SupervisedPlugin):
     @torch.no_grad()
     def after(self, learner: Any, number: int) -> dict[str, float | None]:
         """The entry of an experience that was trained and tested, None for what was not tested."""
-        grams = {j: _gram(features) for j, features in self._features.items() if j <= number}
+        grams = {j: _gram(self._probed(j)) for j in self._features if j <= number}
         moved = [
-            max(0.0, 1 - float((self.references[j] * gram).sum()))  # rounded, it may fall below
+            # rounded, it may fall below; in this order NaN remains
+            max(1 - float((self.references[j] * gram).sum()), 0.0)
             for j, gram in grams.items()
             if j in self.references
         ]
@@ -97,7 +101,11 @@ class FunctionMeter(SupervisedPlugin):
         }
         if number in grams:
             self.references[number] = grams[number]
-        return {name: value and float(f"{value:.{DIGITS}g}") for name, value in entry.items()}
+        return {name: _rounded(value) for name, value in entry.items()}
+
+    def _probed(self, number: int) -> Tensor:
+        """The features of the first samples of an experience."""
+        return torch.cat(self._features[number])[:PROBED]
 
     def _keep(self, features: Tensor) -> None:
         self._watched = features[:PROBED].detach()
@@ -110,11 +118,11 @@ class FunctionMeter(SupervisedPlugin):
             functional.kl_div(now, before, reduction="batchmean", log_target=True)
             for before, now in pairs
         ]
-        return max(0.0, float(torch.stack(divergences).mean()))
+        return max(float(torch.stack(divergences).mean()), 0.0)
 
     def _outputs(self, model: Any, number: int) -> list[Tensor]:
         """Log-probabilities of the samples; those of each earlier head if there are several."""
-        features = self._features[number]
+        features = self._probed(number)
         with torch.no_grad():
             if model.kind not in ("own", "masked"):
                 columns = self._open if model.kind == "seen" else slice(None)
@@ -133,11 +141,21 @@ def _first(experience: Any) -> Any:
 
 
 def _gram(features: Tensor) -> Tensor:
-    """X X^T of the centred features, divided by its norm; the sum of a product of two is CKA."""
+    """X X^T of the centred features, divided by its norm; the sum of a product of two is CKA.
+
+    NaN if all samples have the same features: CKA is 0 / 0 then.
+    """
     features = features.flatten(1).double()
     features = features - features.mean(0)
     gram = features @ features.t()
-    return gram / gram.norm().clamp(min=torch.finfo(gram.dtype).tiny)
+    return gram / gram.norm()
+
+
+def _rounded(value: float | None) -> float | None:
+    """Undefined if it is not finite."""
+    if value is None or not math.isfinite(value):
+        return None
+    return float(f"{value:.{DIGITS}g}")
 
 
 def _mean(values: Sequence[float]) -> float | None:

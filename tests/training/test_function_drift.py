@@ -103,6 +103,51 @@ def test_what_was_not_tested_is_not_compared():
     assert outcome.function[2] == whole[2] and whole[1]["representation"] > 0
 
 
+@pytest.mark.parametrize("kind", ["class", "task"])
+def test_mini_batches_of_evaluation_do_not_change_what_is_compared(kind):
+    outcomes = []
+    for size in (512, 5):
+        scenario = small_stream(kind)
+        torch.manual_seed(0)  # of the backbone
+        learner = small_learner(scenario, [SGD(lr=0.1)], epochs=4, backbone=plain())
+        learner.eval_mb_size = size
+        outcomes.append(run(learner, scenario).function)
+    for whole, parts in zip(*outcomes, strict=True):
+        assert parts == {name: value and pytest.approx(value) for name, value in whole.items()}
+    assert outcomes[0][2]["representation"] > 0
+
+
+class Dead(nn.Module):
+    """Features that are the same for every sample."""
+
+    features = 12
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(12))
+
+    def forward(self, inputs):
+        return torch.relu(self.weight - 1).expand(len(inputs), 12)
+
+
+def test_features_without_variance_have_no_similarity():
+    scenario = small_stream("domain")
+    outcome = run(small_learner(scenario, [SGD(lr=0.1)], backbone=Dead()), scenario)
+    assert [entry["representation"] for entry in outcome.function] == [None] * 3
+    assert outcome.function[1]["kl"] > 0
+
+
+def test_features_or_outputs_that_are_not_finite_are_no_value(monkeypatch):
+    monkeypatch.setattr(
+        function_drift, "_gram", lambda features: features @ features.t() * torch.nan
+    )
+    monkeypatch.setattr(
+        function_drift.functional, "kl_div", lambda now, *rest, **options: now.sum() * torch.nan
+    )
+    _, outcome, _ = trained("domain")
+    assert outcome.function == [{"kl": None, "representation": None}] * 3
+
+
 def test_a_model_that_does_not_move_has_no_drift():
     scenario = small_stream("domain")
     learner = small_learner(scenario, [SGD(lr=1e-30)], backbone=plain())
