@@ -178,12 +178,27 @@ def _check_shapes(record: dict[str, Any]) -> None:
         raise ValueError(
             f"it has {compared} entries of how the function moved for {rows} trained experiences"
         )
-    held = record.get("validation", ())
-    if held and {len(held), *map(len, held)} != {rows, count}:
-        raise ValueError(f"its results on held-out data are not {rows} rows of {count} numbers")
+    if compared and {*record["function"][0].values()} != {None}:
+        raise ValueError("it says how the function moved in the first experience, before any other")
+    _check_held(record)
     described = len(record.get("experiences", ()))
     if described not in (0, count):
         raise ValueError(f"it describes {described} of {count} experiences")
+
+
+def _check_held(record: dict[str, Any]) -> None:
+    """Refuse rows on held-out data that cannot stand beside the evaluation matrix."""
+    held = record.get("validation", ())
+    if not held:
+        return
+    rows, count = len(record["evaluation"]), len(record["initial"])
+    if len(held) != rows or {*map(len, held)} != {count}:
+        raise ValueError(f"its results on held-out data are not {rows} rows of {count} numbers")
+    if record["spec"]["training"].get("measured_on", "test") != "test":
+        raise ValueError("it has results on held-out data beside results that are such themselves")
+    pairs = zip(chain(*held), chain(*record["evaluation"]), strict=True)
+    if any(value is not None and tested is None for value, tested in pairs):
+        raise ValueError("it has results on held-out data of experiences that were not tested then")
 
 
 def _check_complete(record: dict[str, Any]) -> None:

@@ -12,6 +12,9 @@ from nanocl import report
 from nanocl.records import consistency, plain, store
 from nanocl.records.encoding import sealed, to_record, to_text
 
+TWO_ROWS = {"evaluation": [[0.1] * 3] * 2, "status": "diverged"}
+TWO_ROWS["drift"] = to_record(a_result())["drift"][:2]
+MOVED = {"kl": 0.1, "representation": None}
 NUMBERS = {"l2": 1.0, "relative": 0.1, "mean_squared": 0.1, "touched": 1.0, "cosine": 0.9}
 
 
@@ -64,6 +67,23 @@ def assert_named_and_skipped(root, capsys, words):
         ),
         ({"validation": [[0.1, 0.2]] * 3}, "held-out data are not 3 rows of 3 numbers"),
         ({"validation": [[0.1, 0.2, 1.3]] * 3}, "held-out data must be from 0 to 1"),
+        *(
+            ({**TWO_ROWS, "validation": held}, "held-out data are not 2 rows of 3 numbers")
+            for held in ([[0.1] * 2] * 3, [[0.1] * 3, [0.1] * 2])
+        ),
+        (
+            {
+                "evaluation": [[0.1, None, None], [0.1, 0.2, None], [0.1, 0.2, 0.3]],
+                "evaluate": "seen",
+                "validation": [[0.1] * 3] * 3,
+            },
+            "held-out data of experiences that were not tested then",
+        ),
+        (
+            {"spec/training/measured_on": "validation", "validation": [[0.1] * 3] * 3},
+            "held-out data beside results that are such themselves",
+        ),
+        ({"function": [MOVED] * 3}, "function moved in the first experience"),
         (
             {"experiences": [{"classes": [0], "train": 1, "test": 1}]},
             "it describes 1 of 3 experiences",
