@@ -171,6 +171,8 @@ def _state(place: Place, best: Sequence[Place]) -> str:
         states.append(f"diverged {len(place.row.diverged)}/{len(place.row.results)}")
     if any(place is one for one in best):
         states.append("best")
+    elif place.note.startswith("not ranked") and not states:
+        states.append("not ranked")
     return f" ({', '.join(states)})" if states else ""
 
 

@@ -18,7 +18,9 @@ class WiseFT(Strategy):
     `w <- (1 - alpha) * w_before + alpha * w_after`, for weights and for running statistics. It
     costs one copy of the backbone and nothing in training. Output layers stay as trained. The first
     experience counts as pretraining: before it there is nothing to keep, unless the stream says
-    that the weights were trained on it (option `start`), which trains nothing there.
+    that the weights were trained on it (option `start`), which trains nothing there. In a
+    composition it stands before parts that keep weights, such as `wise-ft+ewc`: they take those at
+    the end of an experience in the order of the composition, and must see the interpolated ones.
 
     Args:
         alpha: In [0, 1]; 1 is training alone.

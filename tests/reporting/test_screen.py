@@ -167,3 +167,14 @@ def test_no_point_of_a_sweep_is_called_best():
     points = [run for lr in (0.1, 0.5) for run in runs("sgd", lr, lr=lr, options_from="sweep")]
     text = shown(*points)
     assert "nothing is ranked" in text and "(best)" not in text
+
+
+def test_rows_without_the_seeds_of_the_others_or_without_a_score_are_not_ranked():
+    text = shown(*runs("sgd"), *runs("adamw", -0.1), *runs("er", 0.1, seeds=range(3, 6)))
+    assert names(text) == ["sgd (best)", "adamw", "er (not ranked)"]
+    runs_of_no_stream = [
+        a_result(a_spec(name, seed, protocol="two-digit-retention"), MATRIX[:1], initial=(0.1,))
+        for name in ("er", "sgd")
+        for seed in range(2)
+    ]
+    assert names(shown(*runs_of_no_stream)) == ["er (not ranked)", "sgd (not ranked)"]
