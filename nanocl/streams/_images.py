@@ -275,8 +275,7 @@ def draw(
     Args:
         labels: Class of each row.
         most: Largest number of rows per class, before the split; 0 for all.
-        held_out: Share of the rows of each class to hold out, in [0, 1); unless it is 0, at least
-            one row of each class, and never all.
+        held_out: Share of each class to hold out, in [0, 1); above 0, at least one row, never all.
         seed: Seed of the draw.
 
     Returns:
@@ -292,7 +291,7 @@ def draw(
         rows = generator.permutation(np.flatnonzero(labels == label))[: most or None]
         if held_out and len(rows) < 2:
             raise ValueError(
-                f"validation must hold out some samples of each class and leave some to train on, "
+                "validation must hold out some samples of each class and leave some to train on, "
                 f"got {held_out} of {len(rows)} samples of class {label}"
             )
         cut = min(max(1, round(held_out * len(rows))), len(rows) - 1) if held_out else 0
