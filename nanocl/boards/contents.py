@@ -43,7 +43,7 @@ def tables(rows: Sequence[Summary], recipes: Recipes) -> dict[str, str]:
     page = f"{formats.markdown(tuned, 1)}\n## How rows are ranked\n\n{leaderboard.RULE}"
     return {
         "table.md": inert.page(page),
-        "table.csv": comma_separated.write(rows, metrics.KINDS, ()),
+        "table.csv": comma_separated.write(rows, metrics.KINDS),
         "table.tex": formats.latex(_for_print(table)),
     }
 

@@ -7,7 +7,6 @@ import io
 from collections.abc import Iterator, Sequence
 
 from nanocl.records import Summary
-from nanocl.records.plain import printable
 from nanocl.reporting import inert, metrics, statistics
 from nanocl.reporting.summaries import column_name, measure_of, measured_groups
 
@@ -32,10 +31,9 @@ HEADER = (
 )
 
 
-def write(summaries: Sequence[Summary], kinds: Sequence[str], comments: Sequence[str]) -> str:
-    """The comments as lines that start with `#`, the header, and a line for each row and metric."""
+def write(summaries: Sequence[Summary], kinds: Sequence[str]) -> str:
+    """The header, and a line for each row and metric; nothing else, so that any reader takes it."""
     out = io.StringIO()
-    out.writelines(f"# {printable(line)}\n" for line in comments)
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(HEADER)
     for row in summaries:

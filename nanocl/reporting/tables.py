@@ -38,8 +38,10 @@ def pages(summaries: Sequence[Summary], results_root: Path) -> dict[Path, str]:
         path = results_root / "tables" / file_stem(rows[0].results[0].spec)
         made = _all(rows)
         for format, end in FORMATS.items():
-            is_csv = format == "csv"
-            text = _csv(rows, metrics.KINDS) if is_csv else _document(rows, made, format)
+            if format == "csv":
+                text = comma_separated.write(rows, metrics.KINDS)
+            else:
+                text = _document(rows, made, format)
             written[path.parent / f"{path.name}.{end}"] = text
     return written
 
@@ -61,7 +63,7 @@ def render(
     one_of("kind", kind, metrics.KINDS)
     one_of("format", format, (*FORMATS, "text"))
     if format == "csv":
-        return _csv(summaries, (kind,))
+        return comma_separated.write(summaries, (kind,))
     tables = [table(rows, kind, brief=format == "text") for rows in by_protocol(summaries)]
     if format == "text":
         return "\n".join(formats.text(one, width) for one in tables)
@@ -71,7 +73,7 @@ def render(
 def document(summaries: Sequence[Summary], format: str) -> str:
     """The three tables of each protocol in one text: `markdown`, `csv` or `latex`."""
     if format == "csv":
-        return _csv(summaries, metrics.KINDS)
+        return comma_separated.write(summaries, metrics.KINDS)
     return "\n".join(_document(rows, _all(rows), format) for rows in by_protocol(summaries))
 
 
@@ -234,11 +236,3 @@ def _cells(row: Summary, columns: Sequence[Column], group: str) -> Iterator[str]
             yield formats.mean_and_interval(values, column.unit, measure, bounds)
         else:
             yield formats.mean_and_std(values, column.unit, measure)
-
-
-def _csv(summaries: Sequence[Summary], kinds: Sequence[str]) -> str:
-    """A line for each row and metric; the protocols stand above as comment lines."""
-    comments = []
-    for rows in by_protocol(summaries):
-        comments += [line.replace("`", "") for line in captions.above(rows)]
-    return comma_separated.write(summaries, kinds, comments)

@@ -1,10 +1,11 @@
 import csv
 import io
 
+import pandas
 import pytest
 from making import MATRIX, a_result, a_spec, shifted
 
-from nanocl.reporting import metrics, ranking, tables
+from nanocl.reporting import comma_separated, metrics, ranking, tables
 from nanocl.reporting.tables import summarise
 
 
@@ -16,7 +17,7 @@ def runs(strategy="sgd", seeds=3, matrix=MATRIX, **options):
 
 
 def read_csv(text):
-    return list(csv.DictReader(line for line in io.StringIO(text) if not line.startswith("#")))
+    return list(csv.DictReader(io.StringIO(text)))
 
 
 @pytest.mark.parametrize("format", ["markdown", "latex", "text"])
@@ -167,7 +168,7 @@ def test_the_bands_of_a_tested_board_stand_in_its_accuracy_table_in_every_format
 
 def test_every_table_says_what_its_board_separates_and_which_rows_are_untuned():
     rows = summarise([*by_seed("bb", 0.1, 0.001), *by_seed("ccc", 0.0, 0.001)])
-    for format in ("markdown", "csv", "latex", "text"):
+    for format in ("markdown", "latex", "text"):
         page = tables.render(rows, "accuracy", format)
         assert "separable pairs: 1 of 1 (D = 1.00)" in page, format
         assert "untuned: bb, ccc run with default options" in page, format
@@ -178,13 +179,15 @@ def test_every_table_says_what_its_board_separates_and_which_rows_are_untuned():
     assert "split-digits, tier cpu, class-incremental; protocol" in caption
 
 
-def test_the_csv_page_is_one_table_of_all_kinds_under_its_protocol():
-    rows = summarise(runs())
-    page = tables.document(rows, "csv")
-    assert {r["kind"] for r in read_csv(page)} == set(metrics.KINDS)
-    comments = [line for line in page.splitlines() if line.startswith("# ")]
-    assert any(rows[0].protocol_hash in line for line in comments) and page.startswith("# ")
-    assert {r["protocol_hash"] for r in read_csv(page)} == {rows[0].protocol_hash}
+def test_pandas_reads_the_csv_of_every_kind_and_protocol_without_arguments():
+    rows = summarise([*runs(), a_result(a_spec(protocol="other"))])
+    frame = pandas.read_csv(io.StringIO(tables.document(rows, "csv")))
+    assert tuple(frame.columns) == comma_separated.HEADER
+    assert set(frame["kind"]) == set(metrics.KINDS)
+    assert set(frame["protocol_hash"].astype(str)) == {row.protocol_hash for row in rows}
+    first = frame[(frame["protocol_hash"] == rows[0].protocol_hash)].set_index("metric")
+    accuracies = rows[0].columns["average_accuracy"]
+    assert first["mean"]["average_accuracy"] == pytest.approx(sum(accuracies) / len(accuracies))
 
 
 def test_terminal_text_stays_within_its_width_and_names_options_in_footnotes():
