@@ -5,12 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
+from types import ModuleType
 from typing import Any
 
 # Windows has no SIGHUP
@@ -38,10 +40,25 @@ def start(target: Callable[..., None], *arguments: Any) -> tuple[Connection, Bas
     way = context()
     ours, theirs = way.Pipe()
     process = way.Process(target=target, args=(theirs, *arguments), daemon=True)
-    with deferring_signals():  # a child whose start is cut off would print a traceback
-        process.start()
+    with deferring_signals(), _without_program():
+        process.start()  # a child whose start is cut off by a signal would print a traceback
     theirs.close()
     return ours, process
+
+
+@contextmanager
+def _without_program() -> Iterator[None]:
+    """Processes started in this block do not run the caller's program again to have its names.
+
+    multiprocessing would import it in each worker, and a script that calls us without `if __name__
+    == "__main__"` would call us again there. Our workers need no name of it.
+    """
+    program = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = program
 
 
 def stop(connection: Connection, process: BaseProcess) -> None:

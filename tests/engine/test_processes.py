@@ -2,6 +2,9 @@
 
 import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -22,3 +25,22 @@ def test_cores_are_those_that_this_process_may_use(monkeypatch):
     monkeypatch.delattr(os, "sched_getaffinity")
     monkeypatch.setattr(os, "cpu_count", lambda: None)
     assert processes.cores() == 1
+
+
+def test_a_worker_does_not_run_the_program_that_started_it_again(tmp_path):
+    program = tmp_path / "program.py"  # as people write them, without `if __name__ == "__main__"`
+    program.write_text(
+        "from called import product\n"
+        "from nanocl.engine import calls\n"
+        "print('begun')\n"
+        "print(calls.call(product, 6, 7), __name__)\n"
+    )
+    path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    shown = subprocess.run(
+        [sys.executable, str(program)],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (shown.stdout, shown.stderr, shown.returncode) == ("begun\n42 __main__\n", "", 0)
