@@ -1,13 +1,21 @@
-"""Command line: `python -m nanocl.run` trains learners on a stream and shows the tables."""
+"""Command line: `python -m nanocl.run` trains learners on a stream and shows the tables.
+
+In Python, `nanocl.run(...)` does the same and returns the results, see `nanocl.api.running.run`.
+"""
 
 from __future__ import annotations
 
+import inspect
 import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from types import ModuleType
+from typing import Any
 
 from nanocl import studies
+from nanocl.api import running
+from nanocl.api.results import Results
 from nanocl.cli import failures, listing, signals
 from nanocl.cli.commandline import Call, call
 from nanocl.measurement import runs as measurement
@@ -60,12 +68,7 @@ def _run(asked: Call, catalogue: Catalogue) -> int:
     asked = replace(asked, measuring=suite.measuring(asked.request, catalogue))
     if asked.dry_run:
         return _dry_run(runs, asked, catalogue)
-    runs = pin(runs, asked.data_root)
-    store.check_writable(asked.results_root)
-    todo = runs if asked.force else measurement.missing(runs, asked)
-    if not asked.probe:
-        measurement.name_damaged(todo, asked)
-    outcomes = measurement.measure(todo, len(runs), asked, catalogue) if todo else []
+    runs, outcomes = measurement.complete(runs, asked, catalogue)
     failed = [outcome for outcome in outcomes if isinstance(outcome, RunFailure)]
     _show(runs, len(outcomes) - len(failed), asked)
     for failure in failed:
@@ -122,6 +125,19 @@ def _dry_run(runs: Sequence[RunSpec], asked: Call, catalogue: Catalogue) -> int:
         print(note, file=sys.stderr)
     return 0
 
+
+class _Run(ModuleType):
+    """This module, which `nanocl.run(...)` calls: command and function have one name."""
+
+    __signature__ = inspect.signature(running.run)
+
+    def __call__(self, *arguments: Any, **named: Any) -> Results:
+        return running.run(*arguments, **named)
+
+    __call__.__doc__ = running.run.__doc__
+
+
+sys.modules[__name__].__class__ = _Run
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -47,6 +47,7 @@ class Call:
         measuring: Which experiences are tested, and when; filled in when the protocol is read.
         only_list, dry_run, force: List plugins; print the runs; run what is measured again.
         full: Show all columns with their definitions.
+        quiet: Show no progress.
     """
 
     request: Request
@@ -62,6 +63,7 @@ class Call:
     dry_run: bool = False
     force: bool = False
     full: bool = False
+    quiet: bool = False
 
 
 def call(argv: Sequence[str] | None = None) -> Call:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 
@@ -20,12 +21,14 @@ class Display:
     Args:
         specs: The runs to execute.
         measured: How many others are measured already.
+        quiet: Show only what the caller should know of a run.
     """
 
-    def __init__(self, specs: Sequence[RunSpec], *, measured: int = 0) -> None:
+    def __init__(self, specs: Sequence[RunSpec], *, measured: int = 0, quiet: bool = False) -> None:
+        self.quiet = quiet
         self.specs = {spec.digest: spec for spec in specs}
         self.shares = dict.fromkeys(self.specs, 0.0)
-        self.console = Console(stderr=True)
+        self.console = _console()
         self.started = time.monotonic()
         self.ended = 0
         self.tasks: dict[str, TaskID] = {}
@@ -37,7 +40,7 @@ class Display:
             TimeElapsedColumn(),
             TextColumn("{task.fields[detail]}"),
             console=self.console,
-            disable=not self.console.is_terminal,
+            disable=quiet or not self.console.is_terminal,
         )
         self.total = self.bars.add_task(_runs(len(specs)), total=1.0, detail="")
         self.said = time.monotonic()
@@ -57,7 +60,7 @@ class Display:
         """Show what a worker sent."""
         spec = self.specs[progress.digest]
         if isinstance(progress, Notice):
-            self._say(f"{spec.strategy_name} seed {spec.seed}: {progress.text}")
+            self._print(f"{spec.strategy_name} seed {spec.seed}: {progress.text}")
             return
         if progress.digest not in self.tasks:
             self.tasks[progress.digest] = self.bars.add_task(
@@ -103,6 +106,10 @@ class Display:
         return _left(self.started, done)
 
     def _say(self, line: str) -> None:
+        if not self.quiet:
+            self._print(line)
+
+    def _print(self, line: str) -> None:
         self.said = time.monotonic()
         self.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
@@ -134,7 +141,7 @@ class StudyDisplay:
 
     def __init__(self, title: str) -> None:
         self.title = title
-        self.console = Console(stderr=True)
+        self.console = _console()
         self.started = time.monotonic()
         self.said = 0.0
         self.bar = Bars(
@@ -166,6 +173,12 @@ class StudyDisplay:
             self.said = now
             line = f"{self.title}: {100 * share:.0f} % done, {what}{', ' * bool(left)}{left}"
             self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _console() -> Console:
+    """stderr. Bars are for terminals: not for a file with FORCE_COLOR set, nor for a notebook."""
+    force = None if sys.stderr.isatty() else False
+    return Console(stderr=True, force_terminal=force, force_jupyter=False)
 
 
 def _left(started: float, done: float) -> str:

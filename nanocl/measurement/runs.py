@@ -12,6 +12,7 @@ from nanocl.cli.commandline import Call
 from nanocl.engine import local
 from nanocl.measurement import engines
 from nanocl.plugins.catalogue import Catalogue
+from nanocl.protocols.pinning import pin
 from nanocl.records import (
     RunFailure,
     RunResult,
@@ -42,6 +43,25 @@ def name_damaged(todo: Sequence[RunSpec], asked: Call) -> None:
         print(f"nanocl: ignoring damaged record; re-running: {problem}", file=sys.stderr)
 
 
+def complete(
+    runs: Sequence[RunSpec], asked: Call, catalogue: Catalogue
+) -> tuple[list[RunSpec], list[RunResult | RunFailure]]:
+    """Measure those runs of a call that are not measured yet, or all with `force`.
+
+    Returns:
+        The runs with the fingerprints of their data, and the outcomes of this call.
+
+    Raises:
+        UserError: Data is missing, the results folder cannot be written, or as in `measure`.
+    """
+    pinned = pin(runs, asked.data_root)
+    store.check_writable(asked.results_root)
+    todo = pinned if asked.force else missing(pinned, asked)
+    if not asked.probe:
+        name_damaged(todo, asked)
+    return pinned, measure(todo, len(pinned), asked, catalogue) if todo else []
+
+
 def measure(
     todo: Sequence[RunSpec], total: int, asked: Call, catalogue: Catalogue
 ) -> list[RunResult | RunFailure]:
@@ -51,7 +71,7 @@ def measure(
         UserError: A record that would be replaced has tests within experiences at another interval
             than the call asks for.
     """
-    if "torch" not in sys.modules:
+    if "torch" not in sys.modules and not asked.quiet:
         print("nanocl: loading torch and Avalanche", file=sys.stderr, flush=True)
     local.warm_up()
     from nanocl.cli.progress import Display  # here, because it loads rich
@@ -75,7 +95,7 @@ def measure(
     outcomes = []
     with (
         engine(todo, asked, context) as run_all,
-        Display(todo, measured=total - len(todo)) as display,
+        Display(todo, measured=total - len(todo), quiet=asked.quiet) as display,
         closing(run_all(todo, on_progress=display.update, reservations=reservations)) as running,
     ):
         for outcome in running:

@@ -61,7 +61,7 @@ class Catalogue:
         for path in map(Path, plugin_files):
             file = _read(path)
             kind = kind_of(file)
-            self._user[kind].append(parse(kind, path, _name_of(path), file=file))
+            self._user[kind].append(parse(kind, path, name_of(path), file=file))
 
     def plugins(self, kind: str) -> dict[str, Plugin]:
         """All plugins of a kind by name, sorted.
@@ -168,7 +168,7 @@ def convert(label: str, value: Any, types: tuple[str, ...]) -> Option:
 def _own(kind: str) -> tuple[Plugin, ...]:
     paths = sorted((PACKAGE / kind).glob("[!_]*.py"))
     return tuple(
-        parse(kind, path, _name_of(path), module=f"nanocl.{kind}.{path.stem}") for path in paths
+        parse(kind, path, name_of(path), module=f"nanocl.{kind}.{path.stem}") for path in paths
     )
 
 
@@ -210,7 +210,8 @@ def _read(path: Path) -> File:
     return File(path, text, hashlib.sha256(content).hexdigest()[:12])
 
 
-def _name_of(path: Path) -> str:
+def name_of(path: Path) -> str:
+    """The name of the plugin in a file: `my_strategy.py` holds `my-strategy`."""
     return path.stem.replace("_", "-")
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nanocl.protocols.protocol import protocols
+from nanocl.records import Option
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,8 @@ class Request:
         strategies: Compositions, such as `("adamw", "ewc+nanoadam")`.
         seeds: Seeds.
         scenario, tier, model: Names.
-        settings: Part name to option to value, from `--set part.option=value`.
+        settings: Part name to option to value, from `--set part.option=value`
+            (text) or of `nanocl.run` (plain values).
         tuned: Whether tuned options are used where there are any.
         evaluate, track_every: See `nanocl.records.measuring.Measuring`.
     """
@@ -29,7 +31,7 @@ class Request:
     scenario: str = ""
     tier: str = "cpu"
     model: str = ""
-    settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    settings: Mapping[str, Mapping[str, Option]] = field(default_factory=dict)
     evaluate: str = ""
     track_every: int = 0
     tuned: bool = True

@@ -34,7 +34,7 @@ from nanocl.protocols.compositions import Compositions, check_scenario
 from nanocl.protocols.protocol import at, protocols, read
 from nanocl.protocols.request import Request, options_for
 from nanocl.protocols.validation import MOST_SEEDS, check_protocol
-from nanocl.records import TIERS, Part, RunSpec, Training, UserError
+from nanocl.records import TIERS, Option, Part, RunSpec, Training, UserError
 from nanocl.records.measuring import ONCE, Measuring
 from nanocl.records.ranges import at_least, did_you_mean, one_of
 
@@ -177,7 +177,7 @@ def _model(
     return backbones.complete(name, values, catalogue)
 
 
-def _training(published: Mapping[str, Any], by_hand: Mapping[str, str]) -> Training:
+def _training(published: Mapping[str, Any], by_hand: Mapping[str, Option]) -> Training:
     """The training of a protocol with what the caller sets.
 
     `epochs` set by the caller replaces the protocol's `iterations`.

@@ -125,6 +125,28 @@ def text(table: Table, width: int = 100) -> str:
     return "\n".join([*above, table.title, blocks, *wrapped(table.below, width)]) + "\n"
 
 
+def html(table: Table) -> str:
+    """An HTML table with its lines, all text escaped; a line end in a cell is a line break."""
+    header, *rows = ([*map(inert.html, row)] for row in (table.header, *table.rows))
+    grid = [_html_row(header, "th", table.names)]
+    grid += [_html_row(row, "td", table.names) for row in rows]
+    title = f"<caption>{inert.html(table.title)}</caption>"
+    above, below = (
+        [f"<p>{inert.html(line)}</p>" for line in lines] for lines in (table.above, table.below)
+    )
+    return "\n".join([*above, "<table>", title, *grid, "</table>", *below])
+
+
+def _html_row(cells: Sequence[str], tag: str, names: int) -> str:
+    """One row; names are aligned left, numbers right."""
+    sides = ("left" if place < names else "right" for place in range(len(cells)))
+    made = (
+        f'<{tag} style="text-align: {side}">{cell}</{tag}>'
+        for side, cell in zip(sides, cells, strict=True)
+    )
+    return f"<tr>{''.join(made)}</tr>"
+
+
 def wrapped(lines: Sequence[str], width: int) -> list[str]:
     """The lines broken at `width`; continuation lines are indented."""
     return [

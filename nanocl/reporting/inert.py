@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import escape
 
 from nanocl.records.plain import printable
 
@@ -56,6 +57,11 @@ def latex(text: str) -> str:
     """Text as LaTeX prints it literally, with a minus sign before negative numbers."""
     letters = "".join(_LATEX.get(letter, letter) for letter in printable(text))
     return re.sub(r"(?<![\w.])-(?=\d)", "$-$", letters)
+
+
+def html(text: str) -> str:
+    """Text as a browser shows it literally; line ends become line breaks."""
+    return "<br>".join(escape(printable(line)) for line in text.split("\n"))
 
 
 def comma_separated(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from nanocl.records import Summary
@@ -38,15 +39,33 @@ def screen(summaries: Sequence[Summary], width: int = 100) -> str:
         summaries: Rows of any protocols.
         width: Columns of the terminal.
     """
-    return "\n".join(_protocol(rows, width) for rows in by_protocol(summaries))
+    parts = []
+    for rows in by_protocol(summaries):
+        table, sentences = _table(rows)
+        said = formats.wrapped([" ".join(sentences)], width)
+        parts.append("\n".join([_two_line_header(formats.text(table, width)), *said, ""]))
+    return "\n".join(parts)
 
 
-def _protocol(rows: Sequence[Summary], width: int) -> str:
+def html(summaries: Sequence[Summary]) -> str:
+    """The same as HTML, for a notebook."""
+    parts = []
+    for rows in by_protocol(summaries):
+        table, said = _table(rows)
+        symbols, *cells = table.rows
+        header = tuple(map("\n".join, zip(table.header, symbols, strict=True)))
+        whole = replace(table, header=header, rows=tuple(cells), below=(*table.below, *said))
+        parts.append(formats.html(whole))
+    return "\n".join(parts)
+
+
+def _table(rows: Sequence[Summary]) -> tuple[Table, tuple[str, ...]]:
+    """The rows of one protocol, the first of them the symbols of the columns; what it says."""
     ranking = rank(rows)
     places = _ordered(ranking)
     score, *others = _columns(ranking, rows)
     columns = [score, *(column for column in others if _is_measured(column, rows))]
-    options = _options([place.row for place in places])
+    options = short_options([place.row for place in places])
     marks = {text: f" [{n}]" for n, text in enumerate(filter(None, dict.fromkeys(options)), 1)}
     names = {
         id(place.row): f"{place.row.strategy}{marks.get(text, '')}"
@@ -63,8 +82,7 @@ def _protocol(rows: Sequence[Summary], width: int) -> str:
     header = ("", *(column.words for column in columns))
     symbols = ("", *(column.symbol for column in columns))
     table = Table(_measured_on(rows), (_title(rows),), header, (symbols, *cells), tuple(notes))
-    said = formats.wrapped([" ".join(_sentences(ranking, best, columns, names))], width)
-    return "\n".join([_two_line_header(formats.text(table, width)), *said, ""])
+    return table, tuple(_sentences(ranking, best, columns, names))
 
 
 def _two_line_header(text: str) -> str:
@@ -125,7 +143,7 @@ def _is_measured(column: Shown, rows: Sequence[Summary]) -> bool:
     return any(value is not None for row in rows for value in row.columns[column.name])
 
 
-def _options(rows: Sequence[Summary]) -> list[str]:
+def short_options(rows: Sequence[Summary]) -> list[str]:
     """The options of each row; versions of algorithms only where they tell rows apart."""
     short = [_VERSION.sub("", row.options).strip() for row in rows]
     names = [(row.strategy, text) for row, text in zip(rows, short, strict=True)]

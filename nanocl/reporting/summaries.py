@@ -121,7 +121,7 @@ class _Measurements(NamedTuple):
 
 def _measurements(run: RunResult, joint: Mapping[int, Evaluation]) -> _Measurements:
     reference = None if is_upper_bound(run) else joint.get(run.spec.seed)
-    evaluation = evaluation_of(run)._replace(joint=reference, masked=_task_view(run))
+    evaluation = evaluation_of(run)._replace(joint=reference, masked=task_view(run))
     return _Measurements(evaluation, run.drift, run.cost)
 
 
@@ -180,7 +180,7 @@ def _is_initial(run: RunResult, row: Cells) -> bool:
     return all(a in (None, b) for a, b in zip(row, run.initial, strict=True))
 
 
-def _task_view(run: RunResult) -> Sequence[Sequence[float | None]] | None:
+def task_view(run: RunResult) -> Sequence[Sequence[float | None]] | None:
     """The task-incremental view; None for experiences whose classes were not met yet."""
     if run.masked is None:
         return None

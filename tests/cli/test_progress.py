@@ -8,13 +8,13 @@ from rich.console import Console
 
 from nanocl.cli import progress
 from nanocl.cli.progress import Display, StudyDisplay
-from nanocl.records import Progress, RunFailure
+from nanocl.records import Notice, Progress, RunFailure
 
 
 @pytest.fixture
 def shown(monkeypatch):
     out = io.StringIO()
-    monkeypatch.setattr(progress, "Console", lambda stderr: Console(file=out, width=200))
+    monkeypatch.setattr(progress, "Console", lambda **_: Console(file=out, width=200))
     return out
 
 
@@ -36,6 +36,23 @@ def test_each_run_that_ended_is_one_line_with_its_outcome(shown):
         "[3/4] split-digits sgd seed 2: failed, ValueError: [no] such thing",
         "[4/4] split-digits sgd seed 3: loss 0.25, 10.0 s of training",
     ]
+
+
+def test_what_is_no_terminal_gets_plain_lines_whatever_colours_are_forced(capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as the kernels of notebooks do
+    with Display([a_spec("sgd")]) as display:
+        display.update(at(a_spec("sgd"), 0.5))
+    assert capsys.readouterr().err == "1 run to go\n"
+
+
+def test_quiet_shows_only_what_the_caller_should_know_of_a_run(shown):
+    specs = [a_spec("sgd", seed) for seed in range(2)]
+    with Display(specs, measured=2, quiet=True) as display:
+        display.update(at(specs[0], 0.5))
+        display.update(Notice(specs[0].digest, "its checkpoint is damaged"))
+        for spec in specs:
+            display.finish(a_result(spec))
+    assert shown.getvalue() == "sgd seed 0: its checkpoint is damaged\n"
 
 
 def test_the_share_done_is_the_mean_over_all_runs(shown):

@@ -1,0 +1,102 @@
+"""Plugins as Python objects: the name on the command line, and the file that a class comes from."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from nanocl.plugins.catalogue import INSTALLED, KINDS, Catalogue, name_of
+from nanocl.records import UserError
+
+Name = str | Path | type
+
+
+class Names:
+    """Gives the plugins of a call their names, and collects the files of those that are the user's.
+
+    Args:
+        files: Plugin files that the caller names.
+
+    Attributes:
+        files: Those, and the files of classes and paths that were named since.
+    """
+
+    def __init__(self, files: Iterable[str | Path] = ()) -> None:
+        self.files = [Path(file) for file in files]
+        self._classes: list[tuple[str, type]] = []
+
+    def of(self, kind: str, plugin: Name) -> str:
+        """The name of a plugin: of a class, of a file, or the text as it is.
+
+        Args:
+            kind: `strategies`, `streams` or `models`.
+            plugin: A class, the path of a plugin file, or a name.
+
+        Raises:
+            UserError: A class without a file of its own, or something else.
+        """
+        if isinstance(plugin, type):
+            return _installed_name(kind, plugin) or self._of_class(kind, plugin)
+        if isinstance(plugin, Path) or (isinstance(plugin, str) and plugin.endswith(".py")):
+            path = Path(plugin)
+            return self._of_file(path) if path.suffix == ".py" else str(path)
+        if isinstance(plugin, str):
+            return plugin
+        raise UserError(
+            f"a {KINDS[kind]} is given as a name, a class or the path of a plugin file, got "
+            f"{plugin!r}; options go into set={{'name.option': value}}"
+        )
+
+    def check(self, catalogue: Catalogue) -> None:
+        """Refuse a class that is not the plugin of its file.
+
+        Raises:
+            UserError: With the class that is.
+        """
+        for kind, plugin in self._classes:
+            path = _file_of(plugin).resolve()
+            own = [one for one in catalogue.plugins(kind).values() if one.file]
+            by_path = {one.path.resolve(): one for one in own}
+            if path not in by_path or by_path[path].class_name != plugin.__name__:
+                public = by_path[path].class_name if path in by_path else "no such class"
+                raise UserError(
+                    f"{plugin.__name__} is not the {KINDS[kind]} of {path}, which holds {public}: "
+                    "a plugin file has one public class"
+                )
+
+    def _of_class(self, kind: str, plugin: type) -> str:
+        self._classes.append((kind, plugin))
+        return self._of_file(_file_of(plugin))
+
+    def _of_file(self, path: Path) -> str:
+        if path.resolve() not in (file.resolve() for file in self.files):
+            self.files.append(path)
+        return name_of(path)
+
+
+def _installed_name(kind: str, plugin: type) -> str:
+    """The name of a class of nanocl or of an entry point; empty for any other."""
+    for one in INSTALLED.plugins(kind).values():
+        if (one.module, one.class_name) == (plugin.__module__, plugin.__name__):
+            return one.name
+    return ""
+
+
+def _file_of(plugin: type) -> Path:
+    """The file that a class was imported from.
+
+    Raises:
+        UserError: It was not imported: workers could not read it.
+    """
+    module = sys.modules.get(plugin.__module__)
+    file = getattr(module, "__file__", None)
+    if plugin.__module__ == "__main__" or not file or not Path(file).is_file():
+        stem = "".join(f"_{c.lower()}" if c.isupper() else c for c in plugin.__name__).lstrip("_")
+        raise UserError(
+            f"{plugin.__name__} is defined in this notebook or program, which workers do not run: "
+            f"write it, with its imports, into a file of its own (in a notebook with %%writefile "
+            f"{stem}.py as the first line of the cell) and pass the path '{stem}.py'"
+        )
+    return Path(inspect.getsourcefile(plugin) or file)

@@ -1,0 +1,76 @@
+"""Classes and files become the names and plugin files of the command."""
+
+import importlib.util
+import sys
+
+import pytest
+
+from nanocl.api.naming import Names
+from nanocl.plugins.catalogue import Catalogue
+from nanocl.records import UserError
+from nanocl.strategies import Strategy
+from nanocl.strategies.ewc import EWC
+
+STRATEGY = '''from nanocl.strategies import Strategy
+class Halved(Strategy):
+    """Nothing yet."""
+    def __init__(self, *, factor: float = 0.5) -> None:
+        super().__init__()
+class _Other(Strategy):
+    pass
+'''
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """A module as `import halved_gradient` leaves it."""
+    path = tmp_path / "halved_gradient.py"
+    path.write_text(STRATEGY)
+    spec = importlib.util.spec_from_file_location("halved_gradient", path)
+    made = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "halved_gradient", made)
+    spec.loader.exec_module(made)
+    return made
+
+
+def test_a_name_stays_and_a_class_of_nanocl_has_its_own():
+    names = Names()
+    assert names.of("strategies", "torch:Muon") == "torch:Muon"
+    assert names.of("strategies", EWC) == "ewc" and not names.files
+
+
+def test_a_class_is_the_plugin_of_its_file(module):
+    names = Names()
+    assert names.of("strategies", module.Halved) == "halved-gradient"
+    assert names.of("strategies", module.__file__) == "halved-gradient"
+    assert [str(path) for path in names.files] == [module.__file__]
+    catalogue = Catalogue(names.files)
+    names.check(catalogue)
+    assert catalogue.complete("strategies", "halved-gradient", {}).options == {"factor": 0.5}
+
+
+def test_another_class_of_a_plugin_file_is_refused(module):
+    names = Names()
+    names.of("strategies", module._Other)
+    with pytest.raises(UserError, match=r"_Other is not the strategy of .*, which holds Halved"):
+        names.check(Catalogue(names.files))
+
+
+def test_a_class_of_a_notebook_cell_is_refused_with_what_to_do(monkeypatch):
+    class MyIdea(Strategy):
+        pass
+
+    for module in ("__main__", "no_such_module"):
+        MyIdea.__module__ = module
+        with pytest.raises(UserError, match=r"%%writefile my_idea\.py") as raised:
+            Names().of("strategies", MyIdea)
+        assert "\n" not in str(raised.value)
+
+
+def test_an_instance_is_refused_with_where_options_go():
+    with pytest.raises(UserError, match=r"a model is given as a name, .*set="):
+        Names().of("models", 3.0)
+
+
+def test_a_protocol_file_stays_a_path(tmp_path):
+    assert Names().of("streams", tmp_path / "mine.toml") == str(tmp_path / "mine.toml")
