@@ -62,21 +62,24 @@ def drift(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> StateDri
             f"{len(before)} before and {len(after)} after"
         )
     _check(before, after, names)
-    start, end = ({name: state[name].detach().cpu() for name in names} for state in (before, after))
+    start, end = _exact(before, names), _exact(after, names)
     changed = changes(start, end, squares(start), squares(end))
-    flat = (torch.cat([state[name].flatten().float() for name in names]) for state in (start, end))
     return StateDrift(
         total=columns([*changed.values()]),
         layers={name: columns([change]) for name, change in changed.items()},
-        deciles=change_by_magnitude(*flat),
+        deciles=change_by_magnitude(_flat(start), _flat(end)),
         left_out=tuple(name for name in everything if name not in changed),
     )
 
 
-def _exact(tensor: Tensor) -> Tensor:
-    """The tensor on the CPU in a type in which a difference is not rounded to a few bits."""
-    tensor = tensor.detach().cpu()
-    return tensor.float() if tensor.element_size() < 4 else tensor
+def _exact(state: Mapping[str, Tensor], names: list[str]) -> dict[str, Tensor]:
+    """These tensors on the CPU in a type in which a difference is not rounded to a few bits."""
+    on_cpu = {name: state[name].detach().cpu() for name in names}
+    return {name: t.float() if t.element_size() < 4 else t for name, t in on_cpu.items()}
+
+
+def _flat(state: Mapping[str, Tensor]) -> Tensor:
+    return torch.cat([tensor.flatten() for tensor in state.values()])
 
 
 def _is_comparable(before: Tensor | None, after: Tensor) -> bool:

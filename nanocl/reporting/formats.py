@@ -131,10 +131,12 @@ def html(table: Table) -> str:
     grid = [_html_row(header, "th", table.names)]
     grid += [_html_row(row, "td", table.names) for row in rows]
     title = f"<caption>{inert.html(table.title)}</caption>"
-    above, below = (
-        [f"<p>{inert.html(line)}</p>" for line in lines] for lines in (table.above, table.below)
-    )
-    return "\n".join([*above, "<table>", title, *grid, "</table>", *below])
+    whole = ["<table>", title, *grid, "</table>"]
+    return "\n".join([*_paragraphs(table.above), *whole, *_paragraphs(table.below)])
+
+
+def _paragraphs(lines: Sequence[str]) -> list[str]:
+    return [f"<p>{inert.html(line)}</p>" for line in lines]
 
 
 def _html_row(cells: Sequence[str], tag: str, names: int) -> str:

@@ -134,3 +134,19 @@ def test_an_interval_ends_at_the_bounds_and_says_how_many_values_it_has():
     assert formats.mean_and_interval(values, "score", bounds=(0.0, 1.0)) == (
         "96.30 [82.70, 100.00] (n=3)"
     )
+
+
+def test_html_shows_all_text_literally_and_numbers_on_the_right():
+    table = formats.Table(
+        "a <title>", ("above & beyond",), ("", "x\ny"), (("<b>row</b>", "1"),), ("below",)
+    )
+    assert formats.html(table).splitlines() == [
+        "<p>above &amp; beyond</p>",
+        "<table>",
+        "<caption>a &lt;title&gt;</caption>",
+        '<tr><th style="text-align: left"></th><th style="text-align: right">x<br>y</th></tr>',
+        '<tr><td style="text-align: left">&lt;b&gt;row&lt;/b&gt;</td>'
+        '<td style="text-align: right">1</td></tr>',
+        "</table>",
+        "<p>below</p>",
+    ]
