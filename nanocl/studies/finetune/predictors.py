@@ -46,9 +46,10 @@ def correlations(sweep: Sweep) -> dict[str, dict[int, float]]:
 
 def table(sweep: Sweep) -> str:
     """Markdown: each measure's correlation, and the difference of KL and distance; or a reason."""
-    found = correlations(sweep)
-    if not found[_KL]:
+    # looked up first: loading scipy's statistics takes half a second
+    if all(MEASURES[_KL](point) is None for point in sweep.points()):
         return "Not measured: the records were made before KL was recorded."
+    found = correlations(sweep)
     rows = [(name, _cell(list(values.values()))) for name, values in found.items()]
     common = sorted(found[_KL].keys() & found[_DISTANCE].keys())
     differences = [found[_KL][seed] - found[_DISTANCE][seed] for seed in common]
