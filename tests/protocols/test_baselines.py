@@ -22,7 +22,8 @@ def specs(**values):
 
 def test_a_baseline_is_used_for_its_tier_and_scenario_alone_and_a_setting_wins():
     tuned = specs(stream="split-mnist", scenario="task", strategies=("ewc",))[0]
-    assert tuned.options_from == "tuned" and tuned.strategy[0].options["strength"] == 1000.0
+    wanted = tuned_options("split-mnist", "cpu", "task", "ewc")["ewc"]["strength"]
+    assert tuned.options_from == "tuned" and tuned.strategy[0].options["strength"] == wanted
     assert (
         specs(stream="split-mnist", scenario="class", strategies=("ewc",))[0].options_from
         == "default"
