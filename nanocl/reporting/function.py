@@ -27,7 +27,7 @@ def representation_drift(run: Evaluation) -> float:
 def new_task_divergence(run: Evaluation) -> float:
     """How far training on an experience moved what the model says of its samples otherwise."""
     values = [entry["kl"] for entry in _entries(run) if entry["kl"] is not None]
-    return sum(values) / len(values) if values else _defined(None)
+    return _defined(sum(values) / len(values) if values else None)
 
 
 def _entries(run: Evaluation) -> list[dict[str, float | None]]:
