@@ -51,6 +51,29 @@ def test_padding_changes_no_feature(folder, pooling):
     assert torch.equal(batch, wide) and batch.shape == (3, model.features)
 
 
+def test_evaluation_encodes_texts_of_similar_length_together_and_keeps_their_order(folder):
+    model = make(folder).eval()
+    lengths = [1 + 7 * place % 9 for place in range(150)]
+    rows = tokens(9, *lengths)
+    with torch.no_grad():
+        batch = model(rows)
+        alone = torch.cat([model(row[None]) for row in rows])
+    assert torch.allclose(batch, alone, atol=1e-6)
+
+
+def test_evaluation_pads_only_to_the_longest_text_of_similar_ones(folder, monkeypatch):
+    model = make(folder, length=60).eval()
+    widths = []
+    encode = model.network.forward
+    monkeypatch.setattr(
+        model.network,
+        "forward",
+        lambda **inputs: (widths.append(inputs["input_ids"].shape[1]), encode(**inputs))[1],
+    )
+    model(tokens(60, *[60 if place == 5 else 3 for place in range(130)]))
+    assert widths == [3, 3, 60]
+
+
 def test_features_are_the_mean_or_first_of_the_librarys_hidden_states(folder):
     bert = transformers.BertModel.from_pretrained(folder).eval()
     rows = tokens(9, 6)
