@@ -191,8 +191,8 @@ class MiniBatches:
     Attributes:
         parts: Tensor data sets with their rows in use.
         batch_size: Samples per mini-batch.
-        generator: Source of the order and of augmentation; None for evaluation (in order, or by
-            length where the data sets have lengths, no augmentation).
+        generator: Source of the order and of augmentation; None for evaluation (in order, no
+            augmentation).
         iterations: Mini-batches per pass, all of full size; 0 for one epoch, whose last mini-batch
             may be smaller.
     """
@@ -246,8 +246,6 @@ class MiniBatches:
 
     def _order(self) -> Tensor:
         if self.generator is None:
-            if self._lengths is not None:
-                return self._lengths.argsort(stable=True)
             return torch.arange(self.samples)
         order = torch.randperm(self.samples, generator=self.generator)
         if self._lengths is None:

@@ -117,6 +117,22 @@ def test_mini_batches_of_evaluation_do_not_change_what_is_compared(kind):
     assert outcomes[0][2]["representation"] > 0
 
 
+@pytest.mark.parametrize("kind", ["class", "task"])
+def test_texts_of_any_length_are_compared_with_themselves(kind, monkeypatch):
+    monkeypatch.setattr(function_drift, "PROBED", 7)
+    outcomes = []
+    for with_lengths in (False, True):
+        scenario = small_stream(kind)
+        if with_lengths:
+            for experience in scenario.test_stream:
+                ((dataset, rows),) = tensor_parts(experience.dataset)
+                dataset.lengths = 1 + 7 * torch.arange(len(rows)) % 11
+        torch.manual_seed(0)  # of the backbone
+        learner = small_learner(scenario, [SGD(lr=0.1)], backbone=plain())
+        outcomes.append(run(learner, scenario).function)
+    assert outcomes[0] == outcomes[1] and outcomes[0][2]["representation"] > 0
+
+
 class Dead(nn.Module):
     """Features that are the same for every sample."""
 
