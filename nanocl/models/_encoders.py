@@ -14,7 +14,8 @@ from nanocl.records import UserError, hash_of
 
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
-PATTERNS = [CONFIG, TOKENIZER, "model*.safetensors", "model.safetensors.index.json"]
+INDEX = "model.safetensors.index.json"  # of weights in several files
+PATTERNS = [CONFIG, TOKENIZER, "model*.safetensors", INDEX]
 HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
 
 
@@ -47,13 +48,19 @@ def weight_files(folder: Path) -> list[Path]:
     return sorted(folder.glob("model*.safetensors"))
 
 
+def files_of(folder: Path) -> list[Path]:
+    """The files of an encoder that are read."""
+    named = [folder / name for name in (CONFIG, TOKENIZER, INDEX)]
+    return [*(path for path in named if path.is_file()), *weight_files(folder)]
+
+
 def hash_of_encoder(folder: Path) -> str:
     """12 hex digits over the files that decide an encoder's numbers: config, tokenizer, weights.
 
     Their SHA-256, by name; the same for every place that the folder may be in.
     """
-    files = [folder / CONFIG, folder / TOKENIZER, *weight_files(folder)]
-    return hash_of({path.name: _sha256(path) for path in files if path.is_file()})
+    files = [path for path in files_of(folder) if path.name != INDEX]
+    return hash_of({path.name: _sha256(path) for path in files})
 
 
 def _sha256(path: Path) -> str:

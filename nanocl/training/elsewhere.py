@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from nanocl.models._encoders import files_of, folder_of
 from nanocl.protocols import pinning
+from nanocl.protocols.backbones import tokenizer_of
 from nanocl.records import Notice, Progress, RunResult, RunSpec, SavedFile, UserError, files
 from nanocl.training import checkpoint_files, entry
 from nanocl.training.context import Context
@@ -89,22 +91,31 @@ class Elsewhere:
 
 
 def data_files(specs: Iterable[RunSpec], data_root: Path | None) -> dict[str, bytes]:
-    """The files of the data sets and weights that runs need, by their paths in a data root."""
+    """The files of data sets, weights and encoders that runs need, by their paths in a data root.
+
+    An encoder that is named by an absolute path must be there on the other machine, too.
+    """
     from nanocl import data
     from nanocl.data import placement
 
     paths: dict[str, Path] = {}
     names: set[str] = set()
     weights: set[str] = set()
+    encoders: set[str] = set()
     for spec in specs:
         options = spec.model.options
         pretrained = data.parse_names(str(options["pretrain"])) if "pretrain" in options else []
         names |= {*pinning.data_sets(spec).split(","), *(name for name, _ in pretrained)}
         weights.add(str(options.get("weights") or ""))
+        encoders |= {tokenizer_of(spec.model), str(spec.stream.options.get("tokenizer") or "")}
     for name in sorted(names - {""}):
         paths |= placement.files_of(name, data_root)
     for name in sorted(weights):
         paths |= placement.weights_of(name, data_root)
+    for name in sorted(encoders - {""}):
+        if not Path(name).is_absolute():
+            folder = folder_of(name, data_root or data.default_root(), download=False)
+            paths |= {f"{name}/{path.name}": path for path in files_of(folder)}
     return {name: path.read_bytes() for name, path in paths.items()}
 
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from encoders import write_encoder, write_texts
 from making import a_result
 from pictures import pictures, write_zip
 from small_runs import numbers, spec
@@ -126,6 +127,22 @@ def test_data_that_the_other_machine_lacks_is_fetched_and_verified(tmp_path, mon
     there = run(run_one, run_spec, [], fetch=lambda: files)
     assert numbers(there) == numbers(here) and there.data == here.data
     assert numbers(run(run_one, run_spec, [])) == numbers(here)  # nor a second time
+
+
+def test_an_encoder_travels_with_the_texts(tmp_path, monkeypatch):
+    pytest.importorskip("transformers")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    root = tmp_path / "root"
+    write_encoder(root / "bert")
+    write_texts(root / "first", (0, 1, 2))
+    settings = {"stream": {"datasets": "first,first[0-1]"}}
+    wanted = spec("adamw", stream="finetune", model="transformers:bert", settings=settings)
+    run_spec = pin([wanted], root)[0]
+    files = elsewhere.data_files([run_spec], root)
+    run_one = Elsewhere(Context(data_root=root), elsewhere.key_of(files))
+    here = run(run_one, run_spec, [])
+    shutil.rmtree(root)
+    assert numbers(run(run_one, run_spec, [], fetch=lambda: files)) == numbers(here)
 
 
 def test_data_of_the_other_machine_that_is_not_the_same_is_not_used(tmp_path, monkeypatch):
