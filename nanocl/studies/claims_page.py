@@ -35,6 +35,8 @@ the margin alone decides. `undecided` does not mean equal: the interval shows wh
 A simulation in the tests finds that with no effect at all `holds`, and verdicts that rest on
 `against`, come up for at most 3 % of claims."""
 
+SHOWN = 3  # settings of a claim that the first paragraph names
+
 
 def claims_page(chapters: Sequence[Chapter], results_root: Path) -> str:
     """Markdown of all chapters; empty if no chapter opens the page."""
@@ -53,7 +55,7 @@ def claims_page(chapters: Sequence[Chapter], results_root: Path) -> str:
 
 
 def summary(chapters: Sequence[Chapter], judged: Sequence[Judged]) -> str:
-    """The first paragraph: what can be quoted of the page, from the verdicts alone."""
+    """The first paragraph: what can be quoted of the page, from verdicts and effects."""
     counts = Counter(row.verdict for row in judged)
     tally = ", ".join(_counted(word, counts[word]) for word in VERDICTS if counts[word])
     sentences = [
@@ -130,12 +132,16 @@ def _first_effect(row: Judged) -> str:
 
 
 def _in_words(row: Judged) -> str:
-    """The verdict in one clause, with the effect in the first measured setting."""
-    for one in row.findings:
-        if one.mean is not None:
-            effect = f"{row.claim.quantity.words} {numbers(one, row.claim.quantity)}"
-            return f"**{row.verdict}** ({row.tally}; with {one.setting.name}, {effect})"
-    return f"**{row.verdict}**"
+    """The verdict with the effects in the first measured settings."""
+    measured = [one for one in row.findings if one.mean is not None]
+    kind = "a factor of " if row.claim.quantity.ratio else ""
+    effects = [
+        f"{kind}{numbers(one, row.claim.quantity)} in {one.setting.name}"
+        for one in measured[:SHOWN]
+    ]
+    if len(measured) > SHOWN:
+        effects.append(f"and so on in {len(measured)} settings ({row.tally})")
+    return f"**{row.verdict}**, {', '.join(effects)}"
 
 
 def _section(row: Judged) -> str:

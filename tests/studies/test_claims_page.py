@@ -78,9 +78,16 @@ def test_the_first_paragraph_follows_from_the_verdicts(tmp_path):
     chapter = Chapter("One", rows, opens_page=True, central=("it helps", "it is not"))
     text = " ".join(summary([chapter], judge_claims(rows)).split())
     assert "Of 3 claims, 1 holds, 1 does not hold, 1 is not measured." in text
-    assert "It helps: **holds** (for 1 of 1 settings; with here, |a| of x - y +3 [" in text
+    assert "It helps: **holds**, +3 [" in text and "] points in here." in text
     assert text.endswith("Not measured yet: whether it is not.") and "It harms" not in text
     assert max(map(len, summary([chapter], judge_claims(rows)).splitlines())) <= 100
+
+
+def test_the_first_paragraph_names_the_effects_of_three_settings_and_counts_the_others():
+    (row,) = judge_claims([a_claim("it helps", **dict.fromkeys("abcd", FOR))])
+    text = " ".join(summary([Chapter("One", [row.claim], central=("it helps",))], [row]).split())
+    assert all(f"] points in {name}," in text for name in "abc") and "in d" not in text
+    assert text.endswith("and so on in 4 settings (for 4 of 4 settings).")
 
 
 def test_what_others_measured_stands_in_a_table_of_its_own(tmp_path):

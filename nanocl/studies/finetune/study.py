@@ -8,7 +8,6 @@ from pathlib import Path
 
 from nanocl.records import RunResult
 from nanocl.studies.claims import Chapter
-from nanocl.studies.finetune.claimed import CONTROLLED, SMALLNESS
 from nanocl.studies.finetune.claims import RULE, part_claims, sweep_claims
 from nanocl.studies.finetune.decomposition import CENTRAL, PARTS
 from nanocl.studies.finetune.page import FIGURES, sweep_page
@@ -23,10 +22,9 @@ def claims(results: Sequence[RunResult], results_root: Path) -> list[Chapter]:
         f"Sweeps, fronts and tables of {sweep.name}: [{sweep.title}](studies/{sweep.name}/{PAGE})."
         for sweep in measured
     ]
-    central = (CONTROLLED, SMALLNESS)
     rows = sweep_claims(measured)
     return [
-        Chapter("Finetuning", rows, (RULE, *links), bool(measured), central),
+        Chapter("Finetuning", rows, (RULE, *links), opens_page=bool(measured)),
         Chapter(
             "Where NanoAdam's advantage over AdamW comes from",
             part_claims(measured),
