@@ -30,7 +30,7 @@ def of_run(spec: RunSpec) -> dict[str, Any]:
     Raises:
         UserError: A file contains a mistake.
     """
-    fitting = [entry for entry in _all_of(spec.protocol) if _fits(entry, spec)]
+    fitting = [entry for entry in _all_of(spec) if _fits(entry, spec)]
     return max(fitting, key=lambda entry: sum(map(len, entry["options"].values())), default={})
 
 
@@ -90,13 +90,23 @@ def _folders() -> list[Path]:
     return [Path("baselines"), folder("baselines")]
 
 
-def _all_of(protocol: str) -> Iterator[dict[str, Any]]:
-    """Every entry for a protocol, with the composition that it is for."""
-    if _FILE_NAME.fullmatch(protocol):
-        paths = (path for root in _folders() for path in sorted((root / protocol).glob("*.toml")))
-        for path in paths:
-            for entry in entries(path):
-                yield {"strategy": _learner_of(path), **entry}
+def _all_of(spec: RunSpec) -> Iterator[dict[str, Any]]:
+    """Every entry for a protocol that can be of a learner, with the composition that it is for."""
+    if not _FILE_NAME.fullmatch(spec.protocol):
+        return
+    for root in _folders():
+        for path in sorted((root / spec.protocol).glob("*.toml")):
+            content = read_bytes(path)
+            if _learner_of(path) == spec.strategy_name or _can_hold(content, spec.strategy_name):
+                for entry in _checked(content, path):
+                    yield {"strategy": _learner_of(path), **entry}
+
+
+def _can_hold(content: bytes, text: str) -> bool:
+    """Whether a TOML file can hold a string; parsing it would take a hundred times as long."""
+    # a string may have escapes, other quotes, and three of them
+    marks = (f'"{text}"'.encode(), b"\\", b"'", b'"""')
+    return any(mark in content for mark in marks)
 
 
 def path_of(folder_of_all: Path, protocol: str, learner: str) -> Path:

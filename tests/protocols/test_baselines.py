@@ -142,6 +142,36 @@ def test_arms_of_one_composition_have_a_baseline_each(tmp_path, monkeypatch):
     assert of_run(replace(plain, scenario="task")) == {}
 
 
+def test_of_the_files_of_a_protocol_only_those_that_name_the_learner_are_parsed(
+    baseline_file, monkeypatch
+):
+    files = {
+        "ewc": RIGHT.replace("ewc]", "ewc]  # of the same learner"),
+        "arm": RIGHT.replace('"by hand"', '"an arm"\nstrategy = "ewc"'),
+        "escaped": RIGHT.replace('"by hand"', '"escaped"\nstrategy = "\\u0065wc"'),
+        "literal": RIGHT.replace('"by hand"', "\"literal\"\nstrategy = 'ewc'"),
+        "lines": RIGHT.replace('"by hand"', '"lines"\nstrategy = """\newc"""'),
+        "ewc+adamw": RIGHT,
+        "adamw": RIGHT.replace("ewc", "adamw"),
+        "lwf": RIGHT.replace("options.ewc", "options.lwf").replace("by hand", "ewc is better"),
+    }
+    for name, text in files.items():
+        baseline_file.with_stem(name).write_text(text)
+    parsed = []
+    monkeypatch.setattr(
+        baselines,
+        "parsed",
+        lambda content, path: parsed.append(path.stem) or protocol.parsed(content, path),
+    )
+    (run,) = specs(stream="split-mnist", scenario="task", strategies=("ewc",), seeds=(0,))
+    assert of_run(run)["how"] == "an arm"
+    assert {*parsed} == {"ewc", "arm", "escaped", "literal", "lines"}
+    for name in ("arm", "escaped", "literal"):
+        baseline_file.with_stem(name).unlink()
+        assert of_run(run)["how"] != name
+    assert of_run(run)["how"] == "by hand"
+
+
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [

@@ -49,6 +49,12 @@ def test_the_interval_is_students_t_for_any_number_of_values(n):
     assert statistics.interval(values.tolist()) == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 5, 9, 10, 99, 1000, 4999])
+def test_the_quantile_of_student_is_that_of_scipy(freedom):
+    ours = statistics.t_quantile(freedom)
+    assert ours == pytest.approx(stats.t.ppf(0.975, freedom), rel=1e-13)
+
+
 @pytest.mark.parametrize("n", [3, 10, 20])
 def test_95_of_100_intervals_hold_the_mean(n):
     samples = np.random.default_rng(n).normal(5.0, 2.0, (4000, n)).tolist()
