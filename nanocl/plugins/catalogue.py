@@ -63,19 +63,15 @@ class Catalogue:
             kind = kind_of(file)
             self._user[kind].append(parse(kind, path, name_of(path), file=file))
 
-    def plugins(self, kind: str) -> dict[str, Plugin]:
+    def plugins(self, kind: str) -> Mapping[str, Plugin]:
         """All plugins of a kind by name, sorted.
 
         Raises:
             UserError: Two have the same name.
         """
-        plugins: dict[str, Plugin] = {}
-        for plugin in (*_own(kind), *_installed(kind), *self._user[kind]):
-            if plugin.name in plugins:
-                first = plugins[plugin.name].path
-                raise UserError(f"two {kind} are called {plugin.name!r}: {first} and {plugin.path}")
-            plugins[plugin.name] = plugin
-        return dict(sorted(plugins.items()))
+        installed = _by_name_installed(kind, tuple(sys.path))
+        user = self._user[kind]
+        return _by_name(kind, (*installed.values(), *user)) if user else installed
 
     def plugin(self, kind: str, name: str) -> Plugin:
         """The plugin of that name; `torchvision:resnet18` is the plugin `torchvision`.
@@ -162,6 +158,21 @@ def convert(label: str, value: Any, types: tuple[str, ...]) -> Option:
             continue
     expected = " or ".join(types) + (" (finite)" if "float" in types else "")
     raise UnknownOption(f"{label} must be of type {expected}, got {value!r}")
+
+
+def _by_name(kind: str, plugins: Iterable[Plugin]) -> dict[str, Plugin]:
+    by_name: dict[str, Plugin] = {}
+    for plugin in plugins:
+        if plugin.name in by_name:
+            first = by_name[plugin.name].path
+            raise UserError(f"two {kind} are called {plugin.name!r}: {first} and {plugin.path}")
+        by_name[plugin.name] = plugin
+    return dict(sorted(by_name.items()))
+
+
+@functools.cache  # a report asks thousands of times
+def _by_name_installed(kind: str, path: tuple[str, ...]) -> Mapping[str, Plugin]:
+    return _by_name(kind, (*_own(kind), *_installed(kind)))
 
 
 @functools.cache  # the package's own files do not change while a process runs

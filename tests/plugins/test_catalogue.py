@@ -43,6 +43,15 @@ def test_a_file_of_the_users_is_a_plugin_under_its_file_name(toy):
     assert plugin.scenarios == ("task",) and not plugin.brings_optimizer
 
 
+def test_installed_plugins_are_sorted_once_for_all_catalogues(toy, monkeypatch):
+    installed = Catalogue().plugins("strategies")
+    monkeypatch.setattr(catalogue, "_by_name", None)
+    assert Catalogue().plugins("strategies") == installed
+    monkeypatch.undo()
+    assert {*Catalogue([toy]).plugins("strategies")} == {*installed, "my-toy"}
+    assert "my-toy" not in Catalogue().plugins("strategies")
+
+
 def test_every_default_is_filled_in_and_text_is_converted(toy):
     part = Catalogue([toy]).complete(
         "strategies", "my-toy", {"strength": "2e-3", "on": "true", "limit": "none"}

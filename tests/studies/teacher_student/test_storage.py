@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from nanocl.records import Environment, UserError
+from nanocl.records import Environment, UserError, encoding
 from nanocl.studies.teacher_student import storage
 from nanocl.studies.teacher_student.settings import Condition, Setting
 
@@ -50,6 +50,19 @@ def test_no_changed_digit_of_a_record_is_used(tmp_path):
         assert storage.find(SETTING, tmp_path) is None
     path.write_text(whole)
     assert storage.find(SETTING, tmp_path)
+
+
+def test_a_record_is_checked_once_for_all_readers_and_again_after_a_change(tmp_path, monkeypatch):
+    path = save(tmp_path, gd={"loss_b": [0.125, 3]})
+    checked = []
+    monkeypatch.setattr(
+        storage, "is_intact", lambda entry: checked.append(entry) or encoding.is_intact(entry)
+    )
+    for _ in range(3):
+        assert storage.find(SETTING, tmp_path)
+    assert len(checked) == 1
+    path.write_text(path.read_text().replace("0.125", "0.126"))
+    assert storage.find(SETTING, tmp_path) is None and len(checked) == 2
 
 
 def test_a_record_that_is_too_large_is_refused(tmp_path):
