@@ -18,7 +18,7 @@ from torch import Tensor
 
 from nanocl.optim._compiled.arrays import KINDS, arithmetic_type
 from nanocl.optim._gradients import is_plain
-from nanocl.optim._threads import Work, run, table_of
+from nanocl.optim._threads import WORTHWHILE, Work, run, table_of
 
 TYPES = (torch.float32, torch.float64)
 LONG = 2000  # steps after which loading numba pays
@@ -83,7 +83,10 @@ class Rows:
         for column, tensors in (changed or {}).items():
             self._table[:, HEAD + column] = [tensor.data_ptr() for tensor in tensors]
         args = self._table, KINDS[self.kind], arithmetic_type(self.kind)(scale)
-        run([Work(self._loop, args, self._cost, self._cost)])
+        if self._cost < 2 * WORTHWHILE:  # one thread: no work to share out
+            self._loop(*args, 0, self._cost)
+        else:
+            run([Work(self._loop, args, self._cost, self._cost)])
 
 
 def _are_same(held: Sequence[Tensor], given: Sequence[Tensor]) -> bool:

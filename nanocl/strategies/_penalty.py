@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
+from functools import partial, reduce
 from itertools import chain
 from typing import Any
 
@@ -43,14 +43,16 @@ class HalfSquare:
         weights: Mapping[str, Tensor],
         centres: Mapping[str, Tensor],
         strength: float = 1.0,
+        constant: float = 0.0,
     ) -> Tensor:
-        """The penalty of the model.
+        """The penalty of the model, and a constant beside it.
 
         Args:
             model: Has the parameters, the same ones as long as weights and centres are.
             weights: Parameter name to a weight for each entry; other parameters have no penalty.
             centres: Parameter name to the values without penalty.
             strength: A factor.
+            constant: Added to the value; an addition of its own would be another step backwards.
         """
         if self._pulls is None or self.weights is not weights or self.centres is not centres:
             self.weights = weights
@@ -58,7 +60,7 @@ class HalfSquare:
             steps = self._pulls.steps if self._pulls else 0
             self._pulls = _Pulls(model, weights, centres)
             self._pulls.steps = steps
-        return _HalfSquare.apply(strength, self._pulls, *self._pulls.parameters)
+        return _HalfSquare.apply(strength, constant, self._pulls, *self._pulls.parameters)
 
 
 def snapshot(model: nn.Module) -> dict[str, Tensor]:
@@ -103,39 +105,42 @@ class _Pulls:
         self.parameters: list[Tensor] = list(named.values())
         self._centres = [centres[name] for name in named]
         self._weights = [weights[name] for name in named]
+        self._kind = reduce(torch.promote_types, [p.dtype for p in self.parameters])
         self._rows: Rows | None = None
         self.steps = 0
         on_cpu = all(parameter.is_cpu for parameter in self.parameters)
         self.still = None if on_cpu else still(self.parameters, self._centres, self._weights)
 
-    def compute(self, strength: float) -> tuple[list[Tensor | None], Tensor]:
-        """`strength * weight * (parameter - centre)` of each parameter, and the penalty."""
+    def compute(self, strength: float, constant: float = 0.0) -> tuple[list[Tensor | None], Tensor]:
+        """`strength * weight * (parameter - centre)` of each parameter; penalty plus constant."""
         made, sums = self._computed(strength)
         if self.still is None:
             totals = sums.tolist()
             has_moved = [total != 0 for total in totals]
-            penalty = sums.new_tensor(0.5 * strength * sum(totals))
+            value = 0.5 * strength * sum(totals) + constant
+            penalty = torch.full((), value, dtype=self._kind)
         else:
             has_moved = [not rests for rests in self.still]
-            penalty = 0.5 * strength * sums.sum()
+            penalty = 0.5 * strength * sums.sum() + constant
         pairs = zip(made, has_moved, strict=True)
         return [pull if moved else None for pull, moved in pairs], penalty
 
-    def _computed(self, strength: float) -> tuple[list[Tensor], Tensor]:
-        """All gradients, and each parameter's `weight * (parameter - centre)^2`."""
-        parameters = [parameter.detach() for parameter in self.parameters]
+    def _computed(self, strength: float) -> tuple[list[Tensor], Any]:
+        """All gradients, and each parameter's `weight * (parameter - centre)^2`, in an array."""
         self.steps += 1
         if self._rows is None and fits(
             self.steps, chain(self.parameters, self._centres, self._weights)
         ):
-            self._sums = sums_of_blocks(parameters)
-            columns = (parameters, self._centres, self._weights, parameters)
-            self._rows = Rows("pulls", (*columns, list(self._sums)))
-        if self._rows is None or not are_dense(parameters, self._rows.kind):
-            return plain_pulls(parameters, self._centres, self._weights, strength)
-        made = [torch.empty_like(parameter) for parameter in parameters]
-        self._rows.run(strength, {0: parameters, 3: made})
-        return made, self._sums.sum(1).to(self._rows.kind)
+            sums = sums_of_blocks(self.parameters)
+            columns = (self.parameters, self._centres, self._weights, self.parameters)
+            self._rows = Rows("pulls", (*columns, list(sums)))
+            self._sums = sums.numpy()  # for a few numbers, torch's operations take thrice as long
+        if self._rows is None or not are_dense(self.parameters, self._rows.kind):
+            held = [parameter.detach() for parameter in self.parameters]
+            return plain_pulls(held, self._centres, self._weights, strength)
+        made = [torch.empty_like(parameter) for parameter in self.parameters]
+        self._rows.run(strength, {0: self.parameters, 3: made})
+        return made, self._sums.sum(1)
 
 
 def plain_pulls(
@@ -182,10 +187,12 @@ class _HalfSquare(torch.autograd.Function):
     # autograd's own formula would walk a graph for every parameter, at three times the cost
 
     @staticmethod
-    def forward(ctx: Any, strength: float, pulls: _Pulls, *parameters: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, strength: float, constant: float, pulls: _Pulls, *parameters: Tensor
+    ) -> Tensor:
         # strength / 2 sum F (w - w*)^2, whose gradient is strength F (w - w*)
         ctx.again = partial(pulls.compute, strength)
-        ctx.made, penalty = pulls.compute(strength)
+        ctx.made, penalty = pulls.compute(strength, constant)
         return penalty
 
     @staticmethod
@@ -196,4 +203,4 @@ class _HalfSquare(torch.autograd.Function):
         # a test on a GPU would let the host wait
         if not gradient.is_cpu or gradient.item() != 1:
             made = [None if pull is None else pull * gradient for pull in made]
-        return (None, None, *made)
+        return (None, None, None, *made)

@@ -73,8 +73,8 @@ class EWC(Strategy):
     def before_backward(self, strategy: Any, **kwargs: Any) -> None:
         if self.importance and self.strength:
             # equation 3: L + strength / 2 sum F (w - w*)^2
-            penalty = self.penalty(strategy.model, self.importance, self.centre, self.strength)
-            strategy.loss = strategy.loss + penalty + self.strength * self.floor
+            values = self.importance, self.centre, self.strength, self.strength * self.floor
+            strategy.loss = strategy.loss + self.penalty(strategy.model, *values)
 
     def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         self.experiences += 1

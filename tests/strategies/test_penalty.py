@@ -68,6 +68,17 @@ def test_compiled_and_plain_gradients_are_equal_to_the_bit(kind, threads, monkey
     torch.testing.assert_close(penalty, 0.15 * sums.sum())
 
 
+def test_a_constant_beside_the_penalty_changes_its_value_alone(computed):
+    model = nn.Linear(3, 2)
+    centres = snapshot(model)
+    moved_from(centres, model)
+    weights = {name: torch.rand_like(p) for name, p in model.named_parameters()}
+    without, beside = (HalfSquare()(model, weights, centres, 2.0, c) for c in (0.0, 5.0))
+    torch.testing.assert_close(beside, without + 5)
+    pairs = [torch.autograd.grad(value, model.parameters()) for value in (without, beside)]
+    assert all(map(torch.equal, *pairs))
+
+
 def test_an_unused_parameter_at_its_centre_gets_no_gradient(computed):
     model = nn.ModuleList([nn.Linear(3, 2), nn.Linear(3, 2)])
     centres = snapshot(model)
