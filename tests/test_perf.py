@@ -18,7 +18,8 @@ ROOT = Path(__file__).resolve().parents[1]
 @pytest.fixture
 def perf(monkeypatch):
     """The modules of the benchmark, imported as when it runs as a program."""
-    names = ("shapes", "rivals", "timing", "drawing", "paths", "lengths", "penalties", "suite")
+    names = ("shapes", "rivals", "timing", "drawing", "bars", "paths", "lengths", "penalties")
+    names = (*names, "suite")
     monkeypatch.syspath_prepend(ROOT / "benchmarks" / "perf")
     yield {name: __import__(name) for name in names}
     for name in names:
@@ -144,6 +145,21 @@ def test_the_page_of_the_gpu_tests_is_that_of_their_record(monkeypatch):
 def test_the_page_of_whole_runs_is_that_of_its_record(perf, record):
     measured = perf["suite"].Measured(**json.loads(record.read_text()))
     assert perf["suite"].page(measured) == record.with_suffix(".md").read_text()
+
+
+def test_each_bar_is_of_a_figure_that_the_suite_measures(perf):
+    bars, suite = perf["bars"], perf["suite"]
+    record = json.loads((ROOT / "results" / "perf" / "suite-cpu.json").read_text())
+    penalty = {name: {"rest": 1.2} for name in perf["penalties"].PENALTIES}
+    record["penalties"] = {name: penalty for name in suite.PENALISED}
+    record["start"][bars.REPORT] = [2.6, 1.5]
+    values = {name: (value, reached) for name, value, _, reached in bars.rows(record)}
+    assert "not measured" not in {value for value, _ in values.values()}
+    assert values["report of all records, s"] == ("2.60", "no")
+    assert values["si without its arithmetic / adamw, digits"] == ("1.20", "yes")
+    assert values["ewc without its arithmetic / adamw, digits"] == ("1.20", "no")
+    del record["start"][bars.REPORT]
+    assert ["report of all records, s", "not measured", "2.50", "-"] in bars.rows(record)
 
 
 def test_every_path_takes_the_same_steps_and_the_ratio_is_to_the_bare_loop(perf, monkeypatch):

@@ -3,8 +3,12 @@
     python benchmarks/perf/optimizers.py [--device cuda] [--threads 2] [--quick] [--shapes 20M]
     [--optimizers NanoAdam]
 
-Writes `optimizers-cpu.json`, `.md` and `.svg` (or `-gpu`) to results/perf/. The `.md` page
-describes the machine and the numbers.
+Writes `optimizers-cpu.json`, `.md` and `.svg` (or `-gpu`) to results/perf/, with `--threads 1`
+`optimizers-cpu-threads-1` and so on. The `.md` page describes the machine and the numbers. Every
+set on one thread, NanoAdam against AdamW only, within five minutes:
+
+    python benchmarks/perf/optimizers.py --threads 1 --optimizers NanoAdam
+    --shapes 10k 90k 478k 1M 5M 20M
 """
 
 from __future__ import annotations
@@ -46,7 +50,10 @@ def main() -> None:
         chosen = [rival for rival in rivals if rival.everywhere or shapes == MAIN or len(sets) == 1]
         budget = 0.1 if arguments.quick else arguments.seconds
         rows += _measured(shapes, chosen, budget, arguments.device, left_out)
-    _write(rows, rivals, _machine(arguments.device), left_out, arguments.out, arguments.device)
+    name = f"optimizers-{'gpu' if arguments.device == 'cuda' else 'cpu'}"
+    if arguments.threads:
+        name += f"-threads-{arguments.threads}"
+    _write(rows, rivals, _machine(arguments.device), left_out, arguments.out / name)
 
 
 def _names_one(parts: list[str], rival: Rival) -> bool:
@@ -124,11 +131,9 @@ def _write(
     rivals: list[Rival],
     machine: dict[str, Any],
     left_out: dict[str, str],
-    folder: Path,
-    device: str,
+    name: Path,
 ) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    name = folder / f"optimizers-{'gpu' if device == 'cuda' else 'cpu'}"
+    name.parent.mkdir(parents=True, exist_ok=True)
     rows = [_rounded(row) for row in rows]
     record = {"machine": machine, "left_out": left_out, "rows": [row._asdict() for row in rows]}
     name.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import bars
 import lengths
 import penalties
 import torch
@@ -100,16 +102,19 @@ def _row(name: str, rounds: Sequence[dict[str, Spent]], spec: RunSpec) -> list[f
     return [round(value, 4) for value in values]
 
 
-def starts(repeats: int) -> dict[str, list[float]]:
+def starts(repeats: int, records: Path) -> dict[str, list[float]]:
     """Seconds of commands until they return, and the ratio to `import torch`."""
     with tempfile.TemporaryDirectory() as folder:
+        copy = shutil.copytree(records, Path(folder) / "records")  # a report writes its pages
         run = ["-m", "nanocl.run", "--stream", "split-digits", "--strategy", "adamw"]
-        run += ["--seeds", "1", "--results", folder]
+        run += ["--seeds", "1", "--results", f"{folder}/runs"]
         commands = {
             "import torch": ["-c", "import torch"],
-            "a run of split-digits": [*run, "--force"],
-            "the same call again": run,
+            bars.RUN: [*run, "--force"],
+            bars.AGAIN: run,
+            bars.REPORT: ["-m", "nanocl.report", "--results", str(copy)],
         }
+        subprocess.run([sys.executable, *commands[bars.REPORT]], check=True, capture_output=True)
         times: dict[str, list[float]] = {name: [] for name in commands}
         for _ in range(repeats):
             for name, arguments in commands.items():
@@ -147,6 +152,7 @@ def page(measured: Measured) -> str:
         sections.append(f"## Penalties, in times of the training of adamw: {stream}\n\n{table}\n")
     if measured.start:
         sections.append(f"## Start\n\n{pipe_table(_STARTS, _cells(measured.start, 2))}\n")
+        sections.append(f"## Bars\n\n{pipe_table(_BARS, bars.rows(asdict(measured)))}\n")
     if measured.left_out:
         sections.append("\n".join(f"- Not run: {reason}" for reason in measured.left_out) + "\n")
     return "\n".join(sections)
@@ -161,6 +167,7 @@ _PATHS = (
     "training / bare",
     "whole run / bare",
 )
+_BARS = ("figure", "measured", "at most", "reached")
 _STARTS = ("command", "wall-clock s", "ratio")
 
 
@@ -208,7 +215,7 @@ def main() -> None:
         ratios = partial(penalties.ratios, stream, settings, context, arguments.repeats)
         part(name, measured.penalties, ratios, "penalties, ")
     if arguments.device == "cpu":
-        measured.start = starts(arguments.repeats)
+        measured.start = starts(arguments.repeats, arguments.records)
     measured.peak = round(measure.peak_memory() / 2**20, 1)
     _write(measured, arguments.out)
 
@@ -227,6 +234,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--permuted", choices=sorted(lengths.PERMUTED), default="mnist")
+    parser.add_argument("--records", type=Path, default=Path("results"), help="to report on")
     parser.add_argument("--lengths", type=int, nargs="+", default=LENGTHS)
     parser.add_argument("--out", type=Path, default=Path("results/perf"))
     return parser
