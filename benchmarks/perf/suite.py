@@ -1,14 +1,14 @@
 """Speed of whole runs as ratios measured in one process, from one command.
 
     python benchmarks/perf/suite.py [--data-root DIR] [--device cuda] [--out DIR] [--repeats 5]
-        [--permuted digits] [--lengths 5 20]
+        [--permuted digits] [--lengths 5 20] [--records DIR]
 
 It measures runs on several streams (a bare loop with fused AdamW, nanocl, Avalanche with whole
 mini-batches, Avalanche as documented; all test on every experience after each), what an experience
 costs as streams get longer, what a step of replay costs early and late in a stream, what the
-penalties of EWC and SI cost, and on the CPU the start of the command. It writes suite-cpu.json or
-suite-gpu.json, and a page. Avalanche's documented loader reads sample by sample, without
-augmentation.
+penalties of EWC and SI cost, and on the CPU the start of the command and a report on all records of
+`--records`. It writes suite-cpu.json or suite-gpu.json, and a page with the bars of these figures.
+Avalanche's documented loader reads sample by sample, without augmentation.
 """
 
 from __future__ import annotations
