@@ -12,7 +12,7 @@ from nanocl.cli.commandline import Call
 from nanocl.engine import calls, local, processes
 from nanocl.records import Notice, RunFailure, RunResult, RunSpec, UserError
 from nanocl.training import elsewhere, entry, grouping
-from nanocl.training.context import Context
+from nanocl.training.context import Context, Findings
 from nanocl.training.devices import Devices
 
 RunAll = Callable[..., Generator[RunResult | RunFailure]]
@@ -21,13 +21,13 @@ RunAll = Callable[..., Generator[RunResult | RunFailure]]
 @contextmanager
 def here(todo: Sequence[RunSpec], asked: Call, context: Context) -> Iterator[RunAll]:
     """The engine of this machine, after each different learner was built once as a check."""
-    devices, obstacles = _checked(todo, context)
+    devices, findings = _checked(todo, context)
     if asked.machines.runs_per_gpu > 1 and not devices.gpus:
         print("nanocl: --runs-per-gpu has no effect, the runs are on the CPU", file=sys.stderr)
     threads = todo[0].training.threads
     automatic = devices.workers(processes.cores(), threads, asked.machines.runs_per_gpu)
     workers = min(asked.machines.workers or automatic, len(todo))
-    context = replace(context, device=devices.kind, workers=workers)
+    context = replace(context, device=devices.kind, workers=workers, unsavable=findings.unsavable)
     yield functools.partial(
         local.run_all,
         functools.partial(entry.run_one, context=context),
@@ -36,7 +36,7 @@ def here(todo: Sequence[RunSpec], asked: Call, context: Context) -> Iterator[Run
         run_group=functools.partial(entry.run_group, context=context),
         group=functools.partial(
             grouping.tasks,
-            obstacles=obstacles,
+            obstacles=findings.alone,
             workers=workers,
             fewest=grouping.fewest(asked.machines.vectorize, devices.kind),
         ),
@@ -53,7 +53,7 @@ def on_cluster(todo: Sequence[RunSpec], asked: Call, context: Context) -> Iterat
             f"--engine ray needs the package ray; pip install 'nanocl[ray]' ({error})"
         ) from error
     with ray_machines.connected(asked.machines.address):
-        _checked(todo, replace(context, device="cpu", vectorize="off"))
+        _, findings = _checked(todo, replace(context, device="cpu", vectorize="off"))
         device = ray_machines.device(context.device)
         workers = min(asked.machines.workers or len(todo), len(todo))
         contents = elsewhere.data_files(todo, asked.data_root)
@@ -64,12 +64,18 @@ def on_cluster(todo: Sequence[RunSpec], asked: Call, context: Context) -> Iterat
             runs_per_gpu=asked.machines.runs_per_gpu if device == "cuda" else 0,
         )
         data_root = asked.data_root and asked.data_root.expanduser().absolute()
-        context = replace(context, device=device, workers=workers, data_root=data_root)
+        context = replace(
+            context,
+            device=device,
+            workers=workers,
+            data_root=data_root,
+            unsavable=findings.unsavable,
+        )
         run_one = elsewhere.Elsewhere(context, elsewhere.key_of(contents))
         yield functools.partial(cluster.run_all, run_one, workers=workers)
 
 
-def _checked(todo: Sequence[RunSpec], context: Context) -> tuple[Devices, dict[str, str]]:
+def _checked(todo: Sequence[RunSpec], context: Context) -> tuple[Devices, Findings]:
     # in a worker, because it loads torch and the code of plugins
     return calls.call(entry.check, todo, context, on_notice=_show_notice)
 

@@ -127,6 +127,23 @@ def unsaved(plugin: Any) -> list[str]:
     return [*_unsaved(plugin, "", {id(plugin)})]
 
 
+def same_values(a: Any, b: Any) -> bool:
+    """Whether two nested values are equal; tensors are compared bit for bit, NaN equals NaN."""
+    if isinstance(a, Tensor) and isinstance(b, Tensor):
+        return (
+            a.dtype == b.dtype
+            and a.shape == b.shape
+            and torch.equal(a.nan_to_num(7.0), b.nan_to_num(7.0))
+        )
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(same_values(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
+        return len(a) == len(b) and all(map(same_values, a, b))
+    if isinstance(a, numpy.ndarray) and isinstance(b, numpy.ndarray):
+        return numpy.array_equal(a, b)
+    return type(a) is type(b) and (a == b or a != a)
+
+
 def _unsaved(plugin: Any, path: str, met: set[int]) -> Iterator[str]:
     """Walks the objects that a plugin holds, each once: `met` ends circles."""
     for name, value in vars(plugin).items():

@@ -43,6 +43,7 @@ LATER_FIELDS: Mapping[str, Any] = {
     "weights": "",
     "cpu_seconds": 0.0,
     "together": 0,
+    "resumed": 0,
     "evaluate": "all",
     "tracking": {},
     "mastery": [],
@@ -79,6 +80,8 @@ class Cost:
             in records of earlier versions.
         together: Seeds that were trained as one model with this one, itself included; 0 for none.
             Seconds are then this seed's share, and the memory of the process is that of all.
+        resumed: Times that the run was interrupted and went on from a checkpoint; seconds and steps
+            are those of all parts together. 0 in records of earlier versions.
     """
 
     train_seconds: float
@@ -94,6 +97,7 @@ class Cost:
     workers: int
     cpu_seconds: float = 0.0
     together: int = 0
+    resumed: int = 0
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,11 @@ own tests:
 """
 
 from nanocl.testing._claims import NotConforming
-from nanocl.testing._small import SmallBackbone, run, small_learner, small_stream
 from nanocl.testing.model import check_model
 from nanocl.testing.optimizer import check_optimizer
 from nanocl.testing.strategy import check_strategy
 from nanocl.testing.stream import check_stream
+from nanocl.training.small import SmallBackbone, run, small_learner, small_stream
 
 __all__ = [
     "NotConforming",

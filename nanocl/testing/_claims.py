@@ -5,13 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import io
-import random
 from collections.abc import Iterator
-from typing import Any
-
-import numpy as np
-import torch
-from torch import Tensor
 
 from nanocl.records import SCENARIOS
 
@@ -93,52 +87,6 @@ def silence(cls: type) -> Iterator[None]:
         not printed.getvalue(),
         f"{cls.__name__}: nothing may be printed, got {printed.getvalue()[:80]!r}",
     )
-
-
-@contextlib.contextmanager
-def global_seed(seed: int) -> Iterator[dict[str, Any]]:
-    """Seed the global generators in this context, and restore them afterwards.
-
-    Yields:
-        A dict that holds the generators' states at the end of the context once it is left.
-    """
-    before = _states()
-    after = dict[str, Any]()
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.manual_seed(seed)
-    try:
-        yield after
-        after.update(_states())
-    finally:
-        random.setstate(before["random"])
-        np.random.set_state(before["numpy"])
-        torch.set_rng_state(before["torch"])
-
-
-def same_values(a: Any, b: Any) -> bool:
-    """Whether two nested values are equal; tensors are compared bit for bit, NaN equals NaN."""
-    if isinstance(a, Tensor) and isinstance(b, Tensor):
-        return (
-            a.dtype == b.dtype
-            and a.shape == b.shape
-            and torch.equal(a.nan_to_num(7.0), b.nan_to_num(7.0))
-        )
-    if isinstance(a, dict) and isinstance(b, dict):
-        return a.keys() == b.keys() and all(same_values(a[key], b[key]) for key in a)
-    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
-        return len(a) == len(b) and all(map(same_values, a, b))
-    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
-        return np.array_equal(a, b)
-    return type(a) is type(b) and (a == b or a != a)
-
-
-def _states() -> dict[str, Any]:
-    return {
-        "random": random.getstate(),
-        "numpy": np.random.get_state(legacy=False),
-        "torch": torch.get_rng_state(),
-    }
 
 
 def _annotation(option: inspect.Parameter) -> str:

@@ -9,7 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nanocl.testing._claims import claim, declared, global_seed, same_values, silence
+from nanocl.plugins.state import same_values
+from nanocl.testing._claims import claim, declared, silence
+from nanocl.training.randomness import global_seed
 
 
 def check_model(

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from nanocl.testing._claims import claim, same_values, silence
+from nanocl.plugins.state import same_values
+from nanocl.testing._claims import claim, silence
 
 Make = Callable[..., Optimizer]
 BAD = {"lr": -1.0, "eps": -1.0, "weight_decay": -1.0, "betas": (1.5, 0.9)}

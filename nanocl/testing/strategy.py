@@ -4,27 +4,16 @@ from __future__ import annotations
 
 import copy
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nanocl.records import Part, RunSpec, Training
+from nanocl.plugins.state import same_values
 from nanocl.strategies import Strategy
-from nanocl.testing._claims import (
-    claim,
-    declared,
-    global_seed,
-    same_values,
-    scenarios_of,
-    silence,
-)
-from nanocl.testing._small import run, small_learner, small_stream
-from nanocl.training import checkpoint
-from nanocl.training.drift import DriftMeter
-from nanocl.training.loop import Learner, train
-from nanocl.training.measure import Meter
-from nanocl.training.outcome import Outcome
+from nanocl.testing._claims import NotConforming, claim, declared, scenarios_of, silence
+from nanocl.training import checkpoint, round_trip
+from nanocl.training.randomness import global_seed
+from nanocl.training.small import run, small_learner, small_stream
 
 
 def check_strategy(
@@ -91,9 +80,13 @@ def _runs_repeat_and_resume(
     measure: str,
     where: str,
 ) -> None:
+    def make() -> list[Any]:
+        return [cls(**options)]
+
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "run.pt"
-        learner, outcome = _run(cls, options, scenario, measure, path)
+        first = _saved(cls, make, scenario, measure, path)
+        outcome = first[1]
         claim(
             outcome.status in ("ok", "diverged"),
             f"{where}: the run must end, got status {outcome.status!r}",
@@ -102,85 +95,30 @@ def _runs_repeat_and_resume(
             outcome.status == "diverged" or len(outcome.evaluation) == 3,
             f"{where}: every experience must be trained, got {len(outcome.evaluation)} of 3 rows",
         )
-        again, repeated = _run(cls, options, scenario, measure)
         claim(
-            _equal(outcome, repeated, learner, again),
+            round_trip.is_same(first, round_trip.whole(make, scenario, measure)),
             f"{where}: two runs with one seed must give the same matrix",
         )
         if not path.exists():
             return
         for within, place in ((False, "between two experiences"), (True, "within an experience")):
-            resumed_learner, resumed = _resume(cls, options, scenario, measure, path, within)
+            again = round_trip.resumed(make, scenario, measure, path, within=within)
             claim(
-                _equal(outcome, resumed, learner, resumed_learner),
+                round_trip.is_same(first, again),
                 f"{where}: a run that resumes from a checkpoint {place} must give the same "
                 "matrix; state_dict() must contain everything that carries over",
             )
 
 
-def _run(
-    cls: type,
-    options: dict[str, Any],
-    scenario: str,
-    measure: str,
-    path: Path | None = None,
-) -> tuple[Learner, Outcome]:
-    stream = small_stream(scenario, measure=measure)
-    learner = small_learner(stream, [cls(**options)])
-    meter = Meter()
-    drift = DriftMeter(learner.model, learner.model.head_parameters())
-    spec = _spec(cls, scenario)
-
-    def save(outcome: Outcome) -> None:
-        if path and len(outcome.evaluation) == 2:
-            with _savable(cls):
-                checkpoint.save(path, spec, learner, meter, drift, outcome)
-
-    def save_within() -> None:
-        clock = learner.clock
-        if path and (clock.train_exp_counter, clock.train_exp_iterations) == (2, 2):
-            with _savable(cls):
-                checkpoint.save_within(path, spec, learner, meter)
-
-    learner.after_iteration = save_within
-    with global_seed(1):
-        return learner, train(learner, stream, meter, drift=drift, after_experience=save)
-
-
-@contextmanager
-def _savable(cls: type) -> Iterator[None]:
+def _saved(
+    cls: type, make: round_trip.Make, scenario: str, measure: str, path: Path
+) -> round_trip.Trained:
     try:
-        yield
+        return round_trip.whole(make, scenario, measure, path)
     except checkpoint.Unsavable as error:
-        claim(False, f"{cls.__name__}: a checkpoint must hold its state, but {error}")
-
-
-def _spec(cls: type, scenario: str) -> RunSpec:
-    """The identity of the run in its checkpoint."""
-    stream = Part("small-stream")
-    model = Part("small-backbone")
-    strategy = Part(cls.__name__)
-    return RunSpec("testing", "smoke", scenario, stream, model, (strategy,), Training(), seed=0)
-
-
-def _resume(
-    cls: type,
-    options: dict[str, Any],
-    scenario: str,
-    measure: str,
-    path: Path,
-    within: bool,
-) -> tuple[Learner, Outcome]:
-    stream = small_stream(scenario, measure=measure)
-    learner = small_learner(stream, [cls(**options)])
-    meter = Meter()
-    drift = DriftMeter(learner.model, learner.model.head_parameters())
-    spec = _spec(cls, scenario)
-    with global_seed(3):
-        so_far = checkpoint.load(path, spec, learner, meter, drift)
-        if within:
-            learner.resumption = checkpoint.load_within(path, spec, learner, meter, 2)
-        return learner, train(learner, stream, meter, drift=drift, so_far=so_far)
+        raise NotConforming(
+            f"{cls.__name__}: a checkpoint must hold its state, but {error}"
+        ) from error
 
 
 def _instances_share_nothing(cls: type, options: dict[str, Any], scenario: str) -> None:
@@ -216,20 +154,6 @@ def _global_generators_are_not_seeded(cls: type, options: dict[str, Any], scenar
             f"{cls.__name__}: the global generator of {name} must not be seeded; "
             "use a generator of the strategy",
         )
-
-
-def _equal(
-    a: Outcome,
-    b: Outcome,
-    first: Learner,
-    second: Learner,
-) -> bool:
-    return (
-        a.status == b.status
-        and a.evaluation == b.evaluation
-        and a.masked == b.masked
-        and same_values(dict(first.model.state_dict()), dict(second.model.state_dict()))
-    )
 
 
 def _is_data(value: Any) -> bool:

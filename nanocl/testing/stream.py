@@ -11,15 +11,15 @@ import torch
 from torch import Tensor
 
 from nanocl.data.batches import MiniBatches, Parts, tensor_parts
+from nanocl.plugins.state import same_values
 from nanocl.streams import Scenario, Stream
 from nanocl.testing._claims import (
     claim,
     declared,
-    global_seed,
-    same_values,
     scenarios_of,
     silence,
 )
+from nanocl.training.randomness import global_seed
 
 
 def check_stream(

@@ -18,8 +18,8 @@ from nanocl.models._weights import output_layer
 from nanocl.protocols.backbones import hash_of_file, tokenizer_of
 from nanocl.records import Part, RunSpec, UserError
 from nanocl.streams import Scenario
-from nanocl.training import eligibility, execution, pretraining
-from nanocl.training.context import Context
+from nanocl.training import eligibility, execution, pretraining, round_trip
+from nanocl.training.context import Context, Findings
 from nanocl.training.grouping import learner_of
 from nanocl.training.heads import Network, choose
 from nanocl.training.loop import Learner
@@ -93,23 +93,23 @@ def build(
     return learner, scenario
 
 
-def check(specs: Iterable[RunSpec], context: Context) -> dict[str, str]:
+def check(specs: Iterable[RunSpec], context: Context) -> Findings:
     """Build each different learner once: an option out of range is found before any training.
 
-    Returns:
-        By `grouping.learner_of` why seeds of the learner are trained alone; empty if they need not.
+    Where checkpoints are written, a user's strategy is tried on a small stream.
 
     Raises:
         UserError: What was wrong, in one sentence.
     """
     device = choose_device(context.device)
     context = replace(context, device="cpu")
-    obstacles: dict[str, str] = {}
+    found = Findings({}, {})
+    trials = round_trip.Trials(context.catalogue)
     scenario = None
     for spec in specs:
         execution.check(spec.training, device)
         key = learner_of(spec)
-        if key in obstacles:
+        if key in found.alone:
             continue
         try:
             learner, scenario = build(spec, context, scenario)
@@ -118,8 +118,11 @@ def check(specs: Iterable[RunSpec], context: Context) -> dict[str, str]:
         except MISTAKES as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise UserError(f"{spec.strategy_name} on {spec.protocol}: {reason}") from error
-        obstacles[key] = _obstacle(spec, learner, scenario, context, device)
-    return obstacles
+        found.alone[key] = _obstacle(spec, learner, scenario, context, device)
+        reason = trials.obstacle(spec, scenario.measure) if context.checkpoints else ""
+        if reason:
+            found.unsavable[key] = reason
+    return found
 
 
 def _obstacle(

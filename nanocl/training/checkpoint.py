@@ -28,7 +28,7 @@ from nanocl.training.measure import Meter
 from nanocl.training.outcome import Outcome
 from nanocl.training.verified import Unsavable, Unusable
 
-SCHEMA = "nanocl-checkpoint/3"
+SCHEMA = "nanocl-checkpoint/4"
 
 
 def save(
@@ -152,6 +152,7 @@ def _state_of(learner: Learner, meter: Meter) -> dict[str, Any]:
     clock = {name: value for name, value in vars(learner.clock).items() if isinstance(value, int)}
     return {
         "model": learner.model.state_dict(),
+        "trained": {name: p.requires_grad for name, p in learner.model.named_parameters()},
         "optimizer": learner.optimizer.state_dict(),
         "strategies": [state_of(strategy) for strategy in learner.strategies],
         "clock": clock,
@@ -163,6 +164,8 @@ def _state_of(learner: Learner, meter: Meter) -> dict[str, Any]:
 
 def _put_back(state: Mapping[str, Any], learner: Learner, meter: Meter) -> None:
     learner.model.load_state_dict(state["model"])
+    for name, parameter in learner.model.named_parameters():
+        parameter.requires_grad_(state["trained"][name])
     learner.optimizer.load_state_dict(state["optimizer"])
     for strategy, saved in zip(learner.strategies, state["strategies"], strict=True):
         load_state(strategy, saved)

@@ -5,10 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from nanocl.plugins.catalogue import INSTALLED, Catalogue
 from nanocl.records import RunSpec
 from nanocl.records.measuring import Measuring
+
+
+class Findings(NamedTuple):
+    """What a check found out, by `grouping.learner_of`.
+
+    Attributes:
+        alone: Why seeds of the learner are trained alone; empty if they need not.
+        unsavable: Why a run of the learner cannot resume from a checkpoint; those that cannot only.
+    """
+
+    alone: dict[str, str]
+    unsavable: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -28,6 +41,7 @@ class Context:
         on_written: Called with each file of a checkpoint that was written; None calls nothing.
         measuring: Which experiences are tested, and when.
         vectorize: Whether seeds are trained as one model, see `nanocl.training.grouping`.
+        unsavable: As in `Findings`; such a run writes no checkpoint.
         replacing: By digest, the same for runs whose record is replaced: it has all its tests, too.
     """
 
@@ -41,6 +55,7 @@ class Context:
     on_written: Callable[[Path], None] | None = None
     measuring: Measuring = field(default_factory=Measuring)
     vectorize: str = "off"
+    unsavable: Mapping[str, str] = field(default_factory=dict)
     replacing: Mapping[str, Measuring] = field(default_factory=dict)
 
     def measuring_of(self, spec: RunSpec) -> Measuring:

@@ -7,17 +7,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from nanocl.records import Notice, Progress, RunResult, RunSpec
-from nanocl.training.context import Context
+from nanocl.training.context import Context, Findings
 from nanocl.training.devices import Devices, devices
+from nanocl.training.grouping import learner_of
 
 Tell = Callable[[Progress | Notice], None]
 
 
-def check(specs: Sequence[RunSpec], context: Context, tell: Tell) -> tuple[Devices, dict[str, str]]:
+def check(specs: Sequence[RunSpec], context: Context, tell: Tell) -> tuple[Devices, Findings]:
     """Build each different learner once, before any training.
 
     Returns:
-        The devices of the runs, and why seeds are trained alone, see `assembly.check`.
+        The devices of the runs, and what `assembly.check` found.
 
     Raises:
         UserError: A mistake in the specs, or no such device.
@@ -26,8 +27,19 @@ def check(specs: Sequence[RunSpec], context: Context, tell: Tell) -> tuple[Devic
 
     kind = assembly.choose_device(context.device)
     with warnings_told("", tell):
-        obstacles = assembly.check(specs, context)
-    return devices(kind), obstacles
+        findings = assembly.check(specs, context)
+    for spec in specs:
+        reason = findings.unsavable.get(learner_of(spec))
+        if reason and spec.seed == specs[0].seed:
+            tell(Notice("", _no_checkpoint(spec, reason)))
+    return devices(kind), findings
+
+
+def _no_checkpoint(spec: RunSpec, reason: str) -> str:
+    return (
+        f"{spec.strategy_name} is trained without checkpoints, and begins again after an "
+        f"interruption: {reason}"
+    )
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from nanocl.training import checkpoint, checkpoint_files, execution, loop, measu
 from nanocl.training.assembly import build, choose_device, pretrained_hash
 from nanocl.training.context import Context
 from nanocl.training.drift import DriftMeter
+from nanocl.training.grouping import learner_of
 from nanocl.training.outcome import Outcome
 from nanocl.training.probe import MagnitudeProbe
 from nanocl.training.saving import Saving
@@ -191,8 +192,12 @@ def _notifier(spec: RunSpec, tell: Tell | None) -> Callable[[str], None]:
 
 
 def _checkpoint_of(spec: RunSpec, context: Context) -> Path | None:
-    """The file of the run's checkpoint; a probed run has none, since its probe starts at zero."""
-    if context.checkpoints is None or context.probes:
+    """The file of the run's checkpoint.
+
+    A probed run has none, since its probe starts at zero, nor has one that could not resume from it
+    with the same numbers.
+    """
+    if context.checkpoints is None or context.probes or learner_of(spec) in context.unsavable:
         return None
     return checkpoint_files.path_of(spec, context.checkpoints)
 

@@ -24,7 +24,7 @@ from nanocl.records import Cost, Environment
 
 # extras that decide what a run computes
 LIBRARIES = ("bitsandbytes", "pytorch-optimizer", "timm", "torchao", "transformers")
-COUNTS = ("seconds", "cpu_seconds", "steps", "samples", "strategy_bytes", "together")
+COUNTS = ("seconds", "cpu_seconds", "steps", "samples", "strategy_bytes", "together", "resumed")
 _STATUS = Path("/proc/self/status")
 _RESET = Path("/proc/self/clear_refs")
 
@@ -38,6 +38,7 @@ class Meter:
         steps: Training mini-batches counted so far.
         samples: Training samples counted so far.
         together: Learners trained as one model with this one, itself included; 0 for none.
+        resumed: Times that the run went on from a checkpoint.
         strategy_bytes: The largest number of bytes in the strategies' tensors seen so far.
     """
 
@@ -49,6 +50,7 @@ class Meter:
         self.samples = 0
         self.strategy_bytes = 0
         self.together = 0
+        self.resumed = 0
         self._shared_by = 1
         self._since: float | None = None
         self._cpu_since = 0.0
@@ -62,9 +64,10 @@ class Meter:
         return {**counts, "seconds": self.elapsed(), "cpu_seconds": self._cpu_elapsed()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from the counts that `state_dict` returned."""
+        """Go on from the counts that `state_dict` returned: the run resumed once more."""
         for name in COUNTS:
             setattr(self, name, state[name])
+        self.resumed += 1
         self.begin()
 
     @contextmanager
@@ -154,6 +157,7 @@ class Meter:
             workers=workers,
             cpu_seconds=self.cpu_seconds,
             together=self.together,
+            resumed=self.resumed,
         )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy
@@ -29,3 +31,32 @@ def restore(saved: dict[str, Any]) -> None:
     numpy.random.set_state((name, keys.cpu().numpy().astype(numpy.uint32), *rest))
     if saved["cuda"] and len(saved["cuda"]) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all([held.cpu() for held in saved["cuda"]])
+
+
+@contextmanager
+def global_seed(seed: int) -> Iterator[dict[str, Any]]:
+    """Seed the global generators in this context, and restore them afterwards.
+
+    Yields:
+        A dict that holds the generators' states at the end of the context once it is left.
+    """
+    before = _states()
+    after = dict[str, Any]()
+    random.seed(seed)
+    numpy.random.seed(seed)
+    torch.manual_seed(seed)
+    try:
+        yield after
+        after.update(_states())
+    finally:
+        random.setstate(before["random"])
+        numpy.random.set_state(before["numpy"])
+        torch.set_rng_state(before["torch"])
+
+
+def _states() -> dict[str, Any]:
+    return {
+        "random": random.getstate(),
+        "numpy": numpy.random.get_state(legacy=False),
+        "torch": torch.get_rng_state(),
+    }

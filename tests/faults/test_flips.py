@@ -39,7 +39,7 @@ def measured(tmp_path_factory):
 def test_of_a_checkpoint(measured, count):
     run, _, folder = measured
     (path,) = folder.iterdir()
-    identity = {"schema": "nanocl-checkpoint/3", "digest": run.digest, **verified.versions("cpu")}
+    identity = {"schema": "nanocl-checkpoint/4", "digest": run.digest, **verified.versions("cpu")}
     verified.read(path, identity)
     for _ in flips(path, count):
         with pytest.raises(verified.Unusable):

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from nanocl.plugins.state import same_values
 from nanocl.testing import NotConforming
-from nanocl.testing._claims import global_seed, same_values, silence
+from nanocl.testing._claims import silence
+from nanocl.training.randomness import global_seed
 
 
 def numbers():

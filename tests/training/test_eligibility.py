@@ -106,7 +106,7 @@ def test_a_wide_network_is_slower_together_on_a_cpu_only():
 def test_auto_looks_at_obstacles_and_speed_and_off_at_nothing():
     specs = [spec("adamw"), spec("ewc+adamw")]
     for mode, eligible in (("auto", [True, False]), ("off", [False, False])):
-        obstacles = assembly.check(specs, Context(vectorize=mode))
+        obstacles = assembly.check(specs, Context(vectorize=mode)).alone
         assert [not obstacles[learner_of(one)] for one in specs] == eligible
 
 
@@ -114,4 +114,4 @@ def test_on_refuses_a_learner_with_an_obstacle_in_one_line():
     with pytest.raises(UserError, match=r"--vectorize on: seeds of ewc cannot .* hook .* auto"):
         assembly.check([spec("ewc")], Context(vectorize="on"))
     wide = spec(settings={"model": {"width": "1000"}})
-    assert assembly.check([wide], Context(vectorize="on")) == {learner_of(wide): ""}
+    assert assembly.check([wide], Context(vectorize="on")).alone == {learner_of(wide): ""}

@@ -9,7 +9,7 @@ from small_runs import spec
 
 from nanocl.records import UserError
 from nanocl.training import assembly, entry, experiment
-from nanocl.training.context import Context
+from nanocl.training.context import Context, Findings
 from nanocl.training.devices import Devices
 
 
@@ -31,6 +31,7 @@ def test_a_check_tells_our_warnings_and_no_others(monkeypatch):
     def warn(specs, context):
         warnings.warn("of another package", stacklevel=1)
         warnings.warn_explicit("decoding again", UserWarning, "x.py", 1, module="nanocl.data.x")
+        return Findings({}, {})
 
     monkeypatch.setattr(assembly, "check", warn)
     told = []
