@@ -38,7 +38,8 @@ def learners(given: Learner | Sequence[Learner], names: Names) -> tuple[str, ...
         UserError: A class without a file of its own, or an empty text.
     """
     if isinstance(given, str) and not given.endswith(".py"):
-        return tuple(filter(None, (part.strip() for part in given.split(","))))
+        parts = filter(None, (part.strip() for part in given.split(",")))
+        return tuple(map(names.composition, parts))
     listed = [given] if isinstance(given, str | Path | type) else list(given)
     return tuple(_composition(learner, names) for learner in listed)
 

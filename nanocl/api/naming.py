@@ -7,7 +7,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from nanocl.plugins.catalogue import INSTALLED, KINDS, Catalogue, name_of
+from nanocl.plugins.catalogue import INSTALLED, KINDS, Catalogue
+from nanocl.plugins.named import name_of, references
 from nanocl.records import UserError
 
 Name = str | Path | type
@@ -27,6 +28,13 @@ class Names:
         self.files = [Path(file) for file in files]
         self._classes: list[tuple[str, type]] = []
 
+    def composition(self, text: str) -> str:
+        """A composition with the names of its parts: `lion.py:Lion+ewc` is `lion:Lion+ewc`."""
+        known = {*INSTALLED.plugins("strategies"), *map(name_of, self.files)}
+        name, found = references(text, known)
+        self.files += [Path(one) for one in found if Path(one) not in self.files]
+        return name
+
     def of(self, kind: str, plugin: Name) -> str:
         """The name of a plugin: of a class, of a file, or the text as it is.
 
@@ -37,13 +45,15 @@ class Names:
         Raises:
             UserError: A class without a file of its own, or something else.
         """
+        if isinstance(plugin, type) and _is_bare(plugin):
+            return self.composition(_reference(plugin))
         if isinstance(plugin, type):
             return _installed_name(kind, plugin) or self._of_class(kind, plugin)
         if isinstance(plugin, Path) or (isinstance(plugin, str) and plugin.endswith(".py")):
             path = Path(plugin)
             return self._of_file(path) if path.suffix == ".py" else str(path)
         if isinstance(plugin, str):
-            return plugin
+            return self.composition(plugin) if kind == "strategies" else plugin
         raise UserError(
             f"a {KINDS[kind]} is given as a name, a class or the path of a plugin file, got "
             f"{plugin!r}; options go into set={{'name.option': value}}"
@@ -82,6 +92,19 @@ def _installed_name(kind: str, plugin: type) -> str:
         if (one.module, one.class_name) == (plugin.__module__, plugin.__name__):
             return one.name
     return ""
+
+
+def _is_bare(plugin: type) -> bool:
+    """Whether a class is an optimizer, or a plugin of Avalanche that is no `Strategy`."""
+    bases = {base.__name__ for base in plugin.__mro__}
+    return "Strategy" not in bases and bool({"Optimizer", "SupervisedPlugin"} & bases)
+
+
+def _reference(plugin: type) -> str:
+    """The reference of a class: of a package by its module, of another file by its path."""
+    if "." in plugin.__module__:
+        return f"{plugin.__module__}:{plugin.__name__}"
+    return f"{_file_of(plugin)}:{plugin.__name__}"
 
 
 def _file_of(plugin: type) -> Path:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from nanocl import __version__
 from nanocl.cli import values
 from nanocl.cli.machines import THIS_ONE, Machines, add_arguments, machines
+from nanocl.plugins.catalogue import INSTALLED
+from nanocl.plugins.named import all_references, name_of, references
 from nanocl.protocols.request import Request
 from nanocl.records import SCENARIOS, TIERS, UserError
 from nanocl.records.measuring import Measuring
@@ -89,9 +91,11 @@ def call_of(arguments: argparse.Namespace) -> Call:
         )
     settings = values.settings(arguments.settings)
     probe = values.probing(settings.pop(PROBE, {}))
+    known = {*INSTALLED.plugins("strategies"), *map(name_of, arguments.plugin)}
+    strategies, found = all_references(_strategies(arguments.strategy), known)
     return Call(
-        request=_request(arguments, settings),
-        plugin_files=tuple(arguments.plugin),
+        request=_request(arguments, strategies, _by_name(settings, known)),
+        plugin_files=(*arguments.plugin, *found),
         data_root=arguments.data_root,
         results_root=arguments.results,
         machines=machines(arguments),
@@ -133,7 +137,8 @@ def add_runs(p: argparse.ArgumentParser) -> None:
         "--strategy",
         default="",
         metavar="A,B,C+D",
-        help="strategies, composed with +; default: the protocol's",
+        help="strategies, composed with +; also FILE.py:CLASS, MODULE:CLASS and avalanche:PLUGIN; "
+        "default: the protocol's",
     )
     p.add_argument(
         "--scenario",
@@ -242,13 +247,30 @@ def _add_tests(p: argparse.ArgumentParser) -> None:
     p.add_argument("--full", action="store_true", help="show every column with its definition")
 
 
-def _request(arguments: argparse.Namespace, settings: Mapping[str, Mapping[str, str]]) -> Request:
-    strategies = tuple(filter(None, arguments.strategy.replace(" ", "").split(",")))
-    if arguments.strategy and not strategies:
+def _strategies(text: str) -> tuple[str, ...]:
+    strategies = tuple(filter(None, text.replace(" ", "").split(",")))
+    if text and not strategies:
         raise UserError(
-            "--strategy takes names separated by commas, as in adamw,ewc+adamw; got "
-            f"{arguments.strategy!r}"
+            f"--strategy takes names separated by commas, as in adamw,ewc+adamw; got {text!r}"
         )
+    return strategies
+
+
+def _by_name(
+    settings: Mapping[str, Mapping[str, str]], known: Collection[str]
+) -> dict[str, dict[str, str]]:
+    """The settings with the names of parts: `lion.py:Lion` is the part `lion:Lion`."""
+    named: dict[str, dict[str, str]] = {}
+    for part, options in settings.items():
+        named.setdefault(references(part, known)[0], {}).update(options)
+    return named
+
+
+def _request(
+    arguments: argparse.Namespace,
+    strategies: tuple[str, ...],
+    settings: Mapping[str, Mapping[str, str]],
+) -> Request:
     return Request(
         stream=arguments.stream,
         strategies=strategies,

@@ -8,8 +8,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from torch.optim import Optimizer
-
 from nanocl.plugins.signature import Options, numbered
 from nanocl.records import Option
 
@@ -17,13 +15,13 @@ OptionValues = Mapping[str, Option]
 TYPES = ("bool", "int", "float", "str")
 
 
-def required(optimizer: type[Optimizer]) -> set[str]:
+def required(optimizer: type) -> set[str]:
     """Arguments without default, parameters and learning rate left out."""
     named = [a for a in _arguments(optimizer) if a.kind not in (a.VAR_KEYWORD, a.VAR_POSITIONAL)]
     return {a.name for a in named if a.default is a.empty} - {"params", "lr"}
 
 
-def signature_options(optimizer: type[Optimizer]) -> Options:
+def signature_options(optimizer: type) -> Options:
     """Arguments of plain types; a tuple such as `betas` becomes `beta1`, `beta2`.
 
     An argument of another type (a function, a dtype, infinity) is no option: it keeps its default.
@@ -43,7 +41,7 @@ def signature_options(optimizer: type[Optimizer]) -> Options:
     return {name: (types, default) for name, (types, default) in options.items() if types}
 
 
-def arguments_of(optimizer: type[Optimizer], options: OptionValues) -> dict[str, Any]:
+def arguments_of(optimizer: type, options: OptionValues) -> dict[str, Any]:
     """The inverse of `signature_options`: keyword arguments from options.
 
     Raises:
@@ -62,7 +60,7 @@ def arguments_of(optimizer: type[Optimizer], options: OptionValues) -> dict[str,
     return arguments
 
 
-def _arguments(optimizer: type[Optimizer]) -> list[inspect.Parameter]:
+def _arguments(optimizer: type) -> list[inspect.Parameter]:
     return list(inspect.signature(optimizer).parameters.values())
 
 

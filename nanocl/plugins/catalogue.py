@@ -18,7 +18,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from nanocl.plugins import bare
 from nanocl.plugins.declaration import File, Plugin, kind_of, parse
+from nanocl.plugins.named import file_of, name_of
 from nanocl.plugins.signature import TYPES
 from nanocl.records import Option, Part, UserError, files
 from nanocl.records.ranges import did_you_mean
@@ -50,7 +52,8 @@ class Catalogue:
     It can be pickled: a worker process runs the text of a user's file as it was read here.
 
     Args:
-        plugin_files: Files with a strategy, stream or model each.
+        plugin_files: Files with a strategy, stream or model each, or classes of theirs and of
+            installed modules, see `nanocl.plugins.named`.
 
     Raises:
         UserError: A file cannot be read, or holds no plugin.
@@ -58,10 +61,9 @@ class Catalogue:
 
     def __init__(self, plugin_files: Iterable[Path] = ()) -> None:
         self._user: dict[str, list[Plugin]] = {kind: [] for kind in KINDS}
-        for path in map(Path, plugin_files):
-            file = _read(path)
-            kind = kind_of(file)
-            self._user[kind].append(parse(kind, path, name_of(path), file=file))
+        for reference in dict.fromkeys(map(Path, plugin_files)):
+            plugin = _plugin_of(reference)
+            self._user[plugin.kind].append(plugin)
 
     def plugins(self, kind: str) -> Mapping[str, Plugin]:
         """All plugins of a kind by name, sorted.
@@ -80,6 +82,8 @@ class Catalogue:
             UnknownPlugin: With the nearest name.
         """
         plugins = self.plugins(kind)
+        if name in plugins:
+            return plugins[name]
         stem = name.split(":")[0]
         if stem not in plugins:
             raise UnknownPlugin(f"unknown {KINDS[kind]} {name!r}{did_you_mean(stem, plugins)}")
@@ -96,7 +100,7 @@ class Catalogue:
             UnknownPlugin, UnknownOption: With the nearest name, or the right type.
         """
         plugin = self.plugin(kind, name)
-        text = name.partition(":")[2]
+        text = "" if name == plugin.name else name.partition(":")[2]
         options = dict(plugin.options)
         if text:
             if not options:
@@ -104,6 +108,8 @@ class Catalogue:
             values = {next(iter(options)): text, **values}
         if plugin.is_library:
             options |= load(plugin).options_of(text)  # type: ignore[attr-defined]
+        if plugin.is_bare:
+            options |= _adapter().options_of(load(plugin), name)
         for option in values:
             if option not in options:
                 raise UnknownOption(
@@ -118,12 +124,15 @@ class Catalogue:
         for option in plugin.later_options:
             if completed[option] == options[option][1]:
                 del completed[option]
-        file_hash = plugin.file.hash if plugin.file else ""
+        file_hash = plugin.file.hash if plugin.file else plugin.source_hash
         return Part(name, completed, plugin.version, file_hash)
 
     def make(self, kind: str, part: Part, *arguments: object) -> Any:
         """An instance of a part's class with the part's options."""
-        return load(self.plugin(kind, part.name))(*arguments, **part.options)
+        plugin = self.plugin(kind, part.name)
+        if plugin.is_bare:
+            return _adapter().make(load(plugin), part.name, part.options)
+        return load(plugin)(*arguments, **part.options)
 
 
 INSTALLED = Catalogue()  # without user files
@@ -209,6 +218,24 @@ def _file_of(point: EntryPoint) -> Path:
     return Path(spec.origin)
 
 
+def _plugin_of(reference: Path) -> Plugin:
+    path, class_name = file_of(reference)
+    if path is None:
+        return bare.of_module(str(reference))
+    file = _read(path)
+    name = name_of(reference)
+    plugin = bare.in_file(file, name, class_name)
+    if plugin:
+        return plugin
+    kind = kind_of(file, class_name)
+    return parse(kind, path, name, file=file, class_name=class_name)
+
+
+def _adapter() -> ModuleType:
+    """What makes strategies of bare classes; it loads torch and Avalanche, as they do."""
+    return importlib.import_module("nanocl.strategies._bare")
+
+
 def _read(path: Path) -> File:
     try:
         content = files.read(path, MOST_BYTES)
@@ -219,11 +246,6 @@ def _read(path: Path) -> File:
     except UnicodeDecodeError as error:
         raise UserError(f"the plugin file {path} is not UTF-8 text: {error.reason}") from error
     return File(path, text, hashlib.sha256(content).hexdigest()[:12])
-
-
-def name_of(path: Path) -> str:
-    """The name of the plugin in a file: `my_strategy.py` holds `my-strategy`."""
-    return path.stem.replace("_", "-")
 
 
 def _convert(value: Any, name: str) -> Option:

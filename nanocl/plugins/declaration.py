@@ -58,6 +58,9 @@ class Plugin:
         is_library: Whether it has a class method `options_of`, see `Catalogue.complete`.
         later_options: Options that a part has only where they differ from their default, so that
             specs from before they were added stay the same runs.
+        source_hash: Hash of the file of a class that was named by its module.
+        is_bare: Whether it is an optimizer or a plain plugin of Avalanche, whose options are read
+            from its signature when it is imported.
     """
 
     kind: str
@@ -77,6 +80,13 @@ class Plugin:
     optimizer: str = ""
     is_library: bool = False
     later_options: tuple[str, ...] = ()
+    source_hash: str = ""
+    is_bare: bool = False
+
+    @property
+    def is_own(self) -> bool:
+        """Whether nanocl brings it."""
+        return self.module.startswith("nanocl.")
 
 
 def parse(
@@ -103,13 +113,13 @@ def parse(
             has no default.
     """
     tree = tree_of(path, file)
-    classes = [node for node in _classes(tree) if not class_name or node.name == class_name]
+    classes = [node for node in classes_of(tree) if not class_name or node.name == class_name]
     if len(classes) != 1:
         names = ", ".join(node.name for node in classes) or "none"
         expected = f"{path} must hold one public class {class_name}".rstrip()
         raise UserError(f"{expected}, got {names}")
     node = classes[0]
-    if kind != "models" and not _bases(node) & set(BASES[kind]):
+    if kind != "models" and not bases_of(node) & set(BASES[kind]):
         raise UserError(f"{path}: {_not_direct(node)}")
     constants = constants_of(node, path)
     methods = {item.name for item in node.body if isinstance(item, ast.FunctionDef)}
@@ -152,15 +162,17 @@ def parse(
     )
 
 
-def kind_of(file: File) -> str:
+def kind_of(file: File, class_name: str = "") -> str:
     """Whether a user's file holds a strategy, a stream or a model.
 
     Raises:
         UserError: None of them.
     """
-    classes = _classes(tree_of(file.path, file))
+    classes = [
+        node for node in classes_of(tree_of(file.path, file)) if class_name in ("", node.name)
+    ]
     for kind, bases in BASES.items():
-        if any(_bases(node) & set(bases) for node in classes):
+        if any(bases_of(node) & set(bases) for node in classes):
             return kind
     if len(classes) == 1 and classes[0].bases:
         raise UserError(f"{file.path} holds no plugin: {_not_direct(classes[0])}")
@@ -188,12 +200,14 @@ def tree_of(path: Path, file: File | None = None) -> ast.Module:
         ) from error
 
 
-def _classes(tree: ast.Module) -> list[ast.ClassDef]:
+def classes_of(tree: ast.Module) -> list[ast.ClassDef]:
+    """The public classes of a file."""
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
     return [node for node in classes if not node.name.startswith("_")]
 
 
-def _bases(node: ast.ClassDef) -> set[str]:
+def bases_of(node: ast.ClassDef) -> set[str]:
+    """The names of the classes that a class is derived from, without their modules."""
     return {
         base.attr if isinstance(base, ast.Attribute) else getattr(base, "id", "")
         for base in node.bases
@@ -247,11 +261,6 @@ def _check_keyword_only(
 
 def _not_direct(node: ast.ClassDef) -> str:
     bases = ", ".join(map(ast.unparse, node.bases)) or "nothing"
-    if bases.endswith("Optimizer"):
-        return (
-            f"{node.name} is an optimizer, which a strategy must bring: rename it to _{node.name} "
-            "and add a public class derived from Strategy whose make_optimizer returns it"
-        )
     return (
         f"{node.name} must derive from Strategy, Stream or Module itself, got {bases}: options of "
         "an intermediate class are not read; compose strategies with +"

@@ -50,13 +50,6 @@ def test_a_malformed_constant_is_refused_with_the_right_form(tmp_path, constant,
         plugin(tmp_path, constant)
 
 
-def test_a_bare_optimizer_is_refused_with_the_way_to_make_it_a_strategy(tmp_path):
-    path = tmp_path / "mine.py"
-    path.write_text("import torch\n\n\nclass Mine(torch.optim.Optimizer):\n    pass\n")
-    with pytest.raises(UserError, match="rename it to _Mine and add a public class derived from"):
-        Catalogue([path]).plugin("strategies", "mine")
-
-
 def test_a_version_above_1_is_in_the_part_and_the_digest(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text(STRATEGY.format(constant="version = 2"))
