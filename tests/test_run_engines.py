@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from nanocl import engine, run
+from nanocl.records import extras
 
 
 def test_without_the_package_ray_one_line_says_how_to_install_it(monkeypatch, capsys, tmp_path):
@@ -16,7 +17,7 @@ def test_without_the_package_ray_one_line_says_how_to_install_it(monkeypatch, ca
     arguments = ("--tier", "smoke", "--strategy", "sgd", "--results", str(tmp_path))
     assert run.main([*arguments, "--engine", "ray"]) == 2
     last = capsys.readouterr().err.splitlines()[-1]
-    assert last.startswith("nanocl: --engine ray needs the package ray; pip install 'nanocl[ray]'")
+    assert last.startswith(f"nanocl: --engine ray needs the package ray; {extras.command('ray')}")
 
 
 def test_a_study_takes_no_cluster(capsys):

@@ -10,6 +10,7 @@ from typing import Any
 
 from nanocl.api.naming import Name, Names
 from nanocl.cli import values
+from nanocl.protocols.request import Setting
 from nanocl.records import Option, UserError
 
 Learner = Name | tuple[Name, ...]
@@ -75,13 +76,13 @@ def _is_whole(given: Any) -> bool:
     return all(hasattr(one, "__index__") and not isinstance(one, bool) for one in listed)
 
 
-def settings(given: Mapping[str, Option]) -> dict[str, dict[str, Option]]:
+def settings(given: Mapping[str, Setting]) -> dict[str, dict[str, Setting]]:
     """`{"adamw.lr": 1e-3}` is `{"adamw": {"lr": 1e-3}}`.
 
     Raises:
         UserError: A key without a part, or a value that is not plain.
     """
-    by_part: dict[str, dict[str, Option]] = {}
+    by_part: dict[str, dict[str, Setting]] = {}
     for target, value in given.items():
         part, dot, option = str(target).rpartition(".")
         if not (dot and part and option):
@@ -93,8 +94,17 @@ def settings(given: Mapping[str, Option]) -> dict[str, dict[str, Option]]:
                 "probes are for the command, python -m nanocl.run --set probe.magnitude=true: they "
                 "give figures and no results"
             )
-        by_part.setdefault(part.strip(), {})[option.strip()] = _plain(target, value)
+        by_part.setdefault(part.strip(), {})[option.strip()] = _setting(target, value)
     return by_part
+
+
+def _setting(target: str, value: Any) -> Setting:
+    """One value, or several for a sweep."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return tuple(_plain(target, entry) for entry in value)
+    return _plain(target, value)
 
 
 def _plain(target: str, value: Any) -> Option:
@@ -109,8 +119,8 @@ def _plain(target: str, value: Any) -> Option:
         value = str(value)
     if value is not None and not isinstance(value, bool | int | float | str):
         raise UserError(
-            f"set[{target!r}] takes a number, a text, True, False or None, got {value!r}; for "
-            "several values call run once for each and add the results"
+            f"set[{target!r}] takes a number, a text, True, False or None, or for strategies a "
+            f"list of these, got {value!r}"
         )
     return value
 

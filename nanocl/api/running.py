@@ -20,7 +20,7 @@ from nanocl.plugins.catalogue import Catalogue
 from nanocl.protocols import suite
 from nanocl.protocols.request import Request
 from nanocl.records import Option, RunFailure, UserError, store
-from nanocl.records.ranges import one_of
+from nanocl.records.ranges import device_of
 
 
 class RunsFailed(RuntimeError):
@@ -49,7 +49,7 @@ def run(
     scenario: str = "",
     tier: str = "cpu",
     model: Name = "",
-    set: Mapping[str, Option] | None = None,
+    set: Mapping[str, Option | Sequence[Option]] | None = None,
     plugin: Sequence[str | Path] = (),
     data_root: str | Path | None = None,
     results: str | Path = "results",
@@ -74,12 +74,13 @@ def run(
         scenario: `class`, `task` or `domain`.
         tier: `smoke` (seconds), `cpu` (minutes) or `paper` (as published).
         model: A backbone by name, its class, or a plugin file.
-        set: Options such as `{"adamw.lr": 1e-3, "training.epochs": 2, "stream.samples": 100}`.
+        set: Options such as `{"adamw.lr": 1e-3, "training.epochs": 2, "stream.samples": 100}`; of a
+            strategy also a list of values, each of which is run.
         plugin: Further files with plugins, to be named in the other arguments.
         data_root: Folder of the data sets; default: NANOCL_DATA_ROOT, else `./data`.
         results: Folder of the records, made where it is missing.
         workers: Runs at a time; 0 for one per core, or one per GPU.
-        device: `auto`, `cpu` or `cuda`.
+        device: `auto`, `cpu`, `cuda` or one GPU, such as `cuda:1`.
         evaluate: Experiences tested after each: `all`, `seen`, `last` or `every:K`.
         track_every: Also test within experiences, every K mini-batches; 0 for not.
         progress: Whether progress is shown on stderr.
@@ -94,6 +95,7 @@ def run(
     """
     names = Names(plugin)
     try:
+        device_of(device)
         request = Request(
             stream=names.of("streams", stream),
             strategies=arguments.learners(strategies, names),
@@ -111,7 +113,7 @@ def run(
             data_root=_data_root(data_root),
             results_root=Path(results).expanduser(),
             machines=Machines(workers=arguments.whole("workers", workers)),
-            device=one_of("device", device, ("auto", "cpu", "cuda"), UserError),
+            device=device,
             quiet=not progress,
         )
         catalogue = Catalogue(asked.plugin_files)

@@ -7,12 +7,12 @@ import io
 from pathlib import Path
 from typing import Any
 
-from nanocl.records import UserError
+from nanocl.records import UserError, extras
 
 FILE = "table.parquet"
 # columns that look like numbers in some tables
 TEXTS = ("protocol_hash", "options", "seeds", "diverged", "version", "digest", "board")
-MISSING = "pyarrow is not installed; pip install 'nanocl[boards]' installs it"
+MISSING = f"pyarrow is not installed; {extras.command('boards')} installs it"
 
 
 def is_installed() -> bool:

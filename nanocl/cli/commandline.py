@@ -16,6 +16,7 @@ from nanocl.plugins.named import all_references, name_of, references
 from nanocl.protocols.request import Request
 from nanocl.records import SCENARIOS, TIERS, UserError
 from nanocl.records.measuring import Measuring
+from nanocl.records.ranges import device_of
 
 PROBE = "probe"
 EPILOG = """\
@@ -43,7 +44,7 @@ class Call:
         data_root: Folder of the data sets; None for the default.
         results_root: Folder of the results.
         machines: Where the runs are executed.
-        device: `auto`, `cpu` or `cuda`.
+        device: `auto`, `cpu`, `cuda` or one GPU, such as `cuda:1`.
         checkpoint_minutes: Minutes between checkpoints within an experience; 0 for none within.
         probe: Whether to look at gradients and magnitudes while training.
         measuring: Which experiences are tested, and when; filled in when the protocol is read.
@@ -89,7 +90,10 @@ def call_of(arguments: argparse.Namespace) -> Call:
             "--checkpoint-minutes must be at least 0 (0: only after experiences), got "
             f"{arguments.checkpoint_minutes}"
         )
+    device_of(arguments.device)
     settings = values.settings(arguments.settings)
+    if arguments.epochs:
+        settings.setdefault("training", {})["epochs"] = arguments.epochs
     probe = values.probing(settings.pop(PROBE, {}))
     known = {*INSTALLED.plugins("strategies"), *map(name_of, arguments.plugin)}
     strategies, found = all_references(_strategies(arguments.strategy), known)
@@ -162,8 +166,12 @@ def _add_options(p: argparse.ArgumentParser) -> None:
         metavar="PART.OPTION=VALUE",
         dest="settings",
         help="an option of stream, model, training or a strategy, or probe.magnitude=true; "
-        "can be repeated",
+        "several values separated by commas are a run each; can be repeated",
     )
+    p.add_argument(
+        "--lr", default="", metavar="RATE", help="short for --set OPTIMIZER.lr=RATE; also A,B,C"
+    )
+    p.add_argument("--epochs", default="", metavar="N", help="short for --set training.epochs=N")
     p.add_argument(
         "--model",
         default="",
@@ -197,8 +205,8 @@ def add_how(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--device",
         default="auto",
-        choices=("auto", "cpu", "cuda"),
-        help="default: auto",
+        metavar="auto|cpu|cuda|cuda:N",
+        help="default: auto; cuda: all GPUs of the machine, cuda:1: that one",
     )
     p.add_argument(
         "--checkpoint-minutes",
@@ -279,6 +287,7 @@ def _request(
         tier=arguments.tier,
         model=arguments.model,
         settings=settings,
+        lr=arguments.lr,
         evaluate=arguments.evaluate,
         track_every=arguments.track_every,
     )

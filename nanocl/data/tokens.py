@@ -15,7 +15,7 @@ import numpy as np
 from nanocl.data import limits
 from nanocl.data.dataset import Splits
 from nanocl.data.text import Texts, filled
-from nanocl.records import UserError, hash_of
+from nanocl.records import UserError, extras, hash_of
 
 FILE = "tokenizer.json"
 MISSING = -1  # after the last token of a text: no tokenizer has this number
@@ -83,5 +83,5 @@ def _version() -> str:
         return version("tokenizers")
     except PackageNotFoundError as error:
         raise UserError(
-            "texts need the package tokenizers; install it with: pip install 'nanocl[transformers]'"
+            f"texts need the package tokenizers; install it with: {extras.command('transformers')}"
         ) from error

@@ -47,6 +47,8 @@ def device(asked: str) -> str:
     Raises:
         UserError: `cuda` without a GPU in the cluster.
     """
+    if ":" in asked:
+        raise UserError(f"--device {asked} names a GPU of this machine; with --engine ray use cuda")
     has_gpus = ray.cluster_resources().get("GPU", 0) > 0
     if asked == "auto":
         return "cuda" if has_gpus else "cpu"

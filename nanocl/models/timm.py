@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from nanocl.models._collections import answers, check_name, features_of
 from nanocl.models._weights import load_weights
-from nanocl.records import UserError
+from nanocl.records import UserError, extras
 
 
 class Timm(nn.Module):
@@ -54,7 +54,7 @@ class Timm(nn.Module):
             )
         if find_spec("timm") is None:
             raise UserError(
-                "timm: networks need the package timm; install it with: pip install 'nanocl[timm]'"
+                f"timm: networks need the package timm; install it with: {extras.command('timm')}"
             )
         self.network = _build(architecture, inputs, pretrained)
         load_weights(self.network, weights)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from nanocl.models._collections import features_of
 from nanocl.models._encoders import folder_of
 from nanocl.models._weights import load_weights
-from nanocl.records import UserError
+from nanocl.records import UserError, extras
 from nanocl.records.ranges import number, one_of
 
 POOLINGS = ("mean", "cls")
@@ -75,7 +75,7 @@ class Transformers(nn.Module):
         if find_spec("transformers") is None:
             raise UserError(
                 "transformers: encoders need the package transformers; install it with: "
-                "pip install 'nanocl[transformers]'"
+                f"{extras.command('transformers')}"
             )
         # on the meta device only shapes matter: nothing is read, and no text can pass
         is_meta = torch.get_default_device().type == "meta"

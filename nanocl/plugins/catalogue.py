@@ -21,9 +21,9 @@ from typing import Any
 from nanocl.plugins import bare
 from nanocl.plugins.declaration import File, Plugin, kind_of, parse
 from nanocl.plugins.named import file_of, name_of
-from nanocl.plugins.signature import TYPES
-from nanocl.records import Option, Part, UserError, files
-from nanocl.records.ranges import did_you_mean
+from nanocl.plugins.signature import TYPES, Options
+from nanocl.records import Option, Part, Training, UserError, files
+from nanocl.records.ranges import SYNONYMS, did_you_mean
 
 PACKAGE = Path(__file__).parent.parent
 MOST_BYTES = 2**24  # of a plugin file
@@ -100,21 +100,14 @@ class Catalogue:
             UnknownPlugin, UnknownOption: With the nearest name, or the right type.
         """
         plugin = self.plugin(kind, name)
-        text = "" if name == plugin.name else name.partition(":")[2]
-        options = dict(plugin.options)
+        options = self._options(plugin, name)
+        text = _text_of(plugin, name)
         if text:
-            if not options:
-                raise UnknownPlugin(f"{plugin.name} takes nothing after a colon, got {name!r}")
             values = {next(iter(options)): text, **values}
-        if plugin.is_library:
-            options |= load(plugin).options_of(text)  # type: ignore[attr-defined]
-        if plugin.is_bare:
-            options |= _adapter().options_of(load(plugin), name)
         for option in values:
             if option not in options:
-                raise UnknownOption(
-                    f"{name} has no option {option!r}{did_you_mean(option, options)}"
-                )
+                hint = _elsewhere(option, options) or did_you_mean(option, options)
+                raise UnknownOption(f"{name} has no option {option!r}{hint}")
         completed = {
             option: convert(f"{name}.{option}", values[option], types)
             if option in values
@@ -126,6 +119,22 @@ class Catalogue:
                 del completed[option]
         file_hash = plugin.file.hash if plugin.file else plugin.source_hash
         return Part(name, completed, plugin.version, file_hash)
+
+    def texts(self, kind: str, name: str) -> set[str]:
+        """The options of a plugin that may be a text, in which a comma is a comma."""
+        options = self._options(self.plugin(kind, name), name)
+        return {option for option, (types, _) in options.items() if "str" in types}
+
+    def _options(self, plugin: Plugin, name: str) -> Options:
+        options = dict(plugin.options)
+        text = _text_of(plugin, name)
+        if text and not options:
+            raise UnknownPlugin(f"{plugin.name} takes nothing after a colon, got {name!r}")
+        if plugin.is_library:
+            options |= load(plugin).options_of(text)  # type: ignore[attr-defined]
+        if plugin.is_bare:
+            options |= _adapter().options_of(load(plugin), name)
+        return options
 
     def make(self, kind: str, part: Part, *arguments: object) -> Any:
         """An instance of a part's class with the part's options."""
@@ -216,6 +225,19 @@ def _file_of(point: EntryPoint) -> Path:
             f"the entry point {point.name!r} names the module {point.module!r}, which is missing"
         )
     return Path(spec.origin)
+
+
+def _text_of(plugin: Plugin, name: str) -> str:
+    """What stands after the colon of a name, unless it belongs to the plugin's own name."""
+    return "" if name == plugin.name else name.partition(":")[2]
+
+
+def _elsewhere(option: str, options: Mapping[str, Any]) -> str:
+    """The hint for an option that no plugin has, because it belongs to the training."""
+    name = SYNONYMS.get(option, option)
+    if name in options or name not in Training.__dataclass_fields__:
+        return ""
+    return f"; it is one of the training: training.{name}"
 
 
 def _plugin_of(reference: Path) -> Plugin:

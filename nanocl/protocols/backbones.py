@@ -56,6 +56,17 @@ def complete(name: str, values: Mapping[str, Any], catalogue: Catalogue) -> Part
     return replace(part, options={**part.options, **pretrain, **schedule})
 
 
+def full_name(name: str, catalogue: Catalogue) -> str:
+    """`resnet18` is `torchvision:resnet18` where no model of that name is closer."""
+    if ":" in name or name in catalogue.plugins("models"):
+        return name
+    try:
+        from torchvision import models  # here, because it loads torch
+    except ImportError:
+        return name
+    return f"torchvision:{name}" if name in models.list_models(module=models) else name
+
+
 def tokenizer_of(part: Part) -> str:
     """The encoder whose tokenizer a model for texts needs; empty for any other model."""
     is_encoder = part.name.split(":")[0] == "transformers" and not part.plugin

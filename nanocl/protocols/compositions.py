@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -51,6 +51,25 @@ class Compositions:
         texts = self.request.strategies or self.protocol["strategies"]
         return {text: self._ordered(sweeps.composition(text, self.protocol)) for text in texts}
 
+    def optimizer(self) -> str:
+        """The one part that brings the optimizer of every composition.
+
+        Raises:
+            UserError: There are several, or a composition names none.
+        """
+        last = {names[-1] for names in self.names().values()}
+        without = sorted(name for name in last if not self._brings_optimizer(name))
+        if without:
+            raise UserError(
+                f"--lr: {without[0]} names no optimizer; write {without[0]}+{DEFAULT_OPTIMIZER}"
+            )
+        if len(last) > 1:
+            first, second = sorted(last)[:2]
+            raise UserError(
+                f"--lr is ambiguous, {first} and {second} have one each: use --set {first}.lr=VALUE"
+            )
+        return last.pop()
+
     def _ordered(self, composition: str) -> tuple[str, ...]:
         """The part that brings an optimizer last, the others as given.
 
@@ -66,18 +85,39 @@ class Compositions:
         """The settings of one arm or composition: one, or those of its sweep."""
         leader = names[-1] if self._brings_optimizer(names[-1]) else ""
         set_by_hand = {name: options_for(self.request.settings, name) for name in names}
-        points = sweeps.points(text, names, leader, self.protocol, set_by_hand)
+        swept = self._swept(set_by_hand)
+        points = sweeps.points(text, names, leader, self.protocol, set_by_hand, swept)
         published = self.protocol["options"]
         for point in points:
             options = {
                 part: {**published.get(part, {}), **point.get(part, {})}
                 for part in (*published, *point)
             }
-            parts, options_from = self._completed(text, names, options)
+            fixed = _without_swept(set_by_hand, swept)
+            parts, options_from = self._completed(text, names, options, fixed)
             yield parts, "sweep" if len(points) > 1 else options_from
 
+    def _swept(self, by_hand: Mapping[str, Mapping[str, Any]]) -> dict[tuple[str, str], list[Any]]:
+        """By part and option the several values that the caller sets, such as `1e-3,1e-4`.
+
+        A comma separates values unless the option is a text.
+        """
+        swept: dict[tuple[str, str], list[Any]] = {}
+        for part, values in by_hand.items():
+            listed = {name: _values_of(value) for name, value in values.items()}
+            several = {name: entries for name, entries in listed.items() if len(entries) > 1}
+            texts = self.catalogue.texts("strategies", part) if several else ()
+            for name, entries in several.items():
+                if name not in texts or not isinstance(values[name], str):
+                    swept[part, name] = entries
+        return swept
+
     def _completed(
-        self, text: str, names: tuple[str, ...], published: Mapping[str, Any]
+        self,
+        text: str,
+        names: tuple[str, ...],
+        published: Mapping[str, Any],
+        set_by_hand: Mapping[str, Mapping[str, Any]],
     ) -> Completed:
         self._check(names)
         place = self._place(text, names)
@@ -87,7 +127,7 @@ class Compositions:
             values = {
                 **options_for(tuned, name),
                 **options_for(published, name),
-                **options_for(self.request.settings, name),
+                **set_by_hand[name],
             }
             parts.append(self.catalogue.complete("strategies", name, values))
         listed = (sweeps.composition(text, self.protocol) for text in self.protocol["strategies"])
@@ -170,6 +210,23 @@ def options_from(
     if named_in(published) and all(named_in(published)):
         return "set" if request.changes_protocol else "published"
     return "default"
+
+
+def _values_of(value: Any) -> list[Any]:
+    """The entries of a list, or of a text with commas; else the value alone."""
+    if isinstance(value, str):
+        return [entry.strip() for entry in value.split(",") if entry.strip()]
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _without_swept(
+    by_hand: Mapping[str, Mapping[str, Any]], swept: Collection[tuple[str, str]]
+) -> dict[str, dict[str, Any]]:
+    """What the caller sets to one value, by part."""
+    fixed: dict[str, dict[str, Any]] = {}
+    for part, values in by_hand.items():
+        fixed[part] = {name: one for name, one in values.items() if (part, name) not in swept}
+    return fixed
 
 
 def _without(

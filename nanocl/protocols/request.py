@@ -9,6 +9,8 @@ from pathlib import Path
 from nanocl.protocols.protocol import protocols
 from nanocl.records import Option
 
+Setting = Option | Sequence[Option]  # several values make a sweep
+
 
 @dataclass(frozen=True)
 class Request:
@@ -20,7 +22,8 @@ class Request:
         seeds: Seeds.
         scenario, tier, model: Names.
         settings: Part name to option to value, from `--set part.option=value`
-            (text) or of `nanocl.run` (plain values).
+            (text) or of `nanocl.run` (plain values; a sequence of them makes a sweep).
+        lr: Learning rate of the one optimizer of these runs.
         tuned: Whether tuned options are used where there are any.
         evaluate, track_every: See `nanocl.records.measuring.Measuring`.
     """
@@ -31,7 +34,8 @@ class Request:
     scenario: str = ""
     tier: str = "cpu"
     model: str = ""
-    settings: Mapping[str, Mapping[str, Option]] = field(default_factory=dict)
+    settings: Mapping[str, Mapping[str, Setting]] = field(default_factory=dict)
+    lr: str = ""
     evaluate: str = ""
     track_every: int = 0
     tuned: bool = True

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ from nanocl.protocols.compositions import Compositions, check_scenario
 from nanocl.protocols.protocol import at, protocols, read
 from nanocl.protocols.request import Request, options_for
 from nanocl.protocols.validation import MOST_SEEDS, check_protocol
-from nanocl.records import TIERS, Option, Part, RunSpec, Training, UserError
+from nanocl.records import TIERS, Part, RunSpec, Training, UserError
 from nanocl.records.measuring import ONCE, Measuring
 from nanocl.records.ranges import at_least, did_you_mean, one_of
 
@@ -100,6 +101,11 @@ def resolve(
     training = _training(protocol["training"], request.settings.get("training", {}))
     _check_experiences(training, stream)
     compositions = Compositions(name, protocol, request, catalogue)
+    if request.lr:
+        part = compositions.optimizer()
+        settings = {**request.settings}
+        settings[part] = {**settings.get(part, {}), "lr": request.lr}
+        compositions = replace(compositions, request=replace(request, settings=settings))
     _check_settings(request, compositions.names().values())
     seeds = list(request.seeds) or list(range(protocol["seeds"]))
     shared = (name, request.tier, scenario, stream, model)
@@ -173,11 +179,12 @@ def _model(
     request: Request,
     catalogue: Catalogue,
 ) -> Part:
+    name = backbones.full_name(name, catalogue)
     values = {**options_for(protocol["options"], name), **request.settings.get("model", {})}
     return backbones.complete(name, values, catalogue)
 
 
-def _training(published: Mapping[str, Any], by_hand: Mapping[str, Option]) -> Training:
+def _training(published: Mapping[str, Any], by_hand: Mapping[str, Any]) -> Training:
     """The training of a protocol with what the caller sets.
 
     `epochs` set by the caller replaces the protocol's `iterations`.

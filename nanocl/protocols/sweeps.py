@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from nanocl.records import UserError
@@ -28,6 +29,7 @@ def points(
     leader: str,
     protocol: Mapping[str, Any],
     fixed: Mapping[str, Collection[str]],
+    by_hand: Mapping[tuple[str, str], Sequence[Any]] = MappingProxyType({}),
 ) -> list[Options]:
     """Options by part for each point of a sweep; a single entry without a sweep.
 
@@ -36,13 +38,14 @@ def points(
         names: Its parts.
         leader: The part that brings the optimizer, empty if none does.
         protocol: At its tier and scenario.
-        fixed: Options that the caller sets by part; these are not swept.
+        fixed: Options that the caller sets by part; the protocol's sweep of them does not count.
+        by_hand: By part and option the values of a sweep that the caller asks for.
 
     Raises:
         UserError: The sweep names another part.
     """
     own: Options = dict(protocol["arm"].get(text, {}).get("options", {}))
-    swept = {}
+    swept = dict(by_hand)
     for name, listed in _values(text, protocol["sweep"]).items():
         part, _, option = name.rpartition(".")
         if part and part not in names:

@@ -6,6 +6,26 @@ import difflib
 import math
 from collections.abc import Iterable, Sequence
 
+from nanocl.records import UserError
+
+# names of options in other packages, and what they are called here
+SYNONYMS = {
+    "learning_rate": "lr",
+    "wd": "weight_decay",
+    "l2": "weight_decay",
+    "epsilon": "eps",
+    "num_epochs": "epochs",
+    "n_epochs": "epochs",
+    "train_epochs": "epochs",
+    "max_steps": "iterations",
+    "bs": "batch_size",
+    "train_mb_size": "batch_size",
+    "eval_batch_size": "evaluation_batch_size",
+    "eval_mb_size": "evaluation_batch_size",
+    "mem_size": "memory_size",
+    "buffer_size": "memory_size",
+}
+
 
 def number(
     name: str,
@@ -70,6 +90,19 @@ def one_of(
     return value
 
 
+def device_of(text: str) -> tuple[str, int | None]:
+    """`cuda:1` is (`cuda`, 1); without a number it is all GPUs, None.
+
+    Raises:
+        UserError: Neither `auto`, `cpu`, `cuda` nor a GPU.
+    """
+    kind, colon, number = text.partition(":")
+    is_number = kind == "cuda" and number.isdecimal()
+    if kind not in ("auto", "cpu", "cuda") or (colon and not is_number):
+        raise UserError(f"--device takes auto, cpu, cuda or a GPU such as cuda:1, got {text!r}")
+    return kind, int(number) if colon else None
+
+
 def nearest(name: str, names: Iterable[str]) -> str:
     """The most similar of `names`, or '' if none is similar."""
     return next(iter(difflib.get_close_matches(name, list(dict.fromkeys(names)), 1, 0.5)), "")
@@ -78,7 +111,8 @@ def nearest(name: str, names: Iterable[str]) -> str:
 def did_you_mean(name: str, names: Iterable[str]) -> str:
     """The end of an error about an unknown name: the nearest known name, or else all of them."""
     names = list(dict.fromkeys(names))
-    near = nearest(name, names)
+    synonym = SYNONYMS.get(name.lower().replace("-", "_"), "")
+    near = synonym if synonym in names else nearest(name, names)
     if near:
         return f"; did you mean {near!r}?"
     return f"; known are {', '.join(names)}" if names else "; it has none"

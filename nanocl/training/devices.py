@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from nanocl.records import UserError
+
 
 @dataclass(frozen=True)
 class Devices:
@@ -31,8 +33,12 @@ class Devices:
         return max(1, cores // threads)
 
 
-def devices(kind: str) -> Devices:
-    """The devices for runs on `cpu` or `cuda`."""
+def devices(kind: str, number: int | None = None) -> Devices:
+    """The devices for runs on `cpu` or `cuda`; of several GPUs all, or the one with a number.
+
+    Raises:
+        UserError: There is no such GPU.
+    """
     if kind != "cuda":
         return Devices(kind)
     import torch
@@ -40,4 +46,9 @@ def devices(kind: str) -> Devices:
     count = torch.cuda.device_count()
     named = os.environ.get("CUDA_VISIBLE_DEVICES", "")
     names = [name.strip() for name in named.split(",")] if named else map(str, range(count))
-    return Devices(kind, tuple(names)[:count])
+    gpus = tuple(names)[:count]
+    if number is None:
+        return Devices(kind, gpus)
+    if number >= len(gpus):
+        raise UserError(f"--device cuda:{number}: the GPUs here are 0 to {len(gpus) - 1}")
+    return Devices(kind, (gpus[number],))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from nanocl.records import Notice, Progress, RunResult, RunSpec
+from nanocl.records.ranges import device_of
 from nanocl.training.context import Context, Findings
 from nanocl.training.devices import Devices, devices
 from nanocl.training.grouping import learner_of
@@ -25,14 +27,16 @@ def check(specs: Sequence[RunSpec], context: Context, tell: Tell) -> tuple[Devic
     """
     from nanocl.training import assembly
 
-    kind = assembly.choose_device(context.device)
+    named, number = device_of(context.device)
+    context = replace(context, device=named)
+    used = devices(assembly.choose_device(named), number)
     with warnings_told("", tell):
         findings = assembly.check(specs, context)
     for spec in specs:
         reason = findings.unsavable.get(learner_of(spec))
         if reason and spec.seed == specs[0].seed:
             tell(Notice("", _no_checkpoint(spec, reason)))
-    return devices(kind), findings
+    return used, findings
 
 
 def _no_checkpoint(spec: RunSpec, reason: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from nanocl.records import UserError
+from nanocl.records import UserError, extras
 from nanocl.tuning.choice import Choice, Trial, choose
 from nanocl.tuning.search import FIRST_SEED, SEEDS, Results, trial_of
 from nanocl.tuning.space import Axis, Setting, rounded
@@ -106,7 +106,7 @@ def _optuna() -> Any:
         import optuna  # here, because the grid needs none of it
     except ImportError as error:
         raise UserError(
-            f"--trials needs the package optuna; pip install 'nanocl[tune]' ({error})"
+            f"--trials needs the package optuna; {extras.command('tune')} ({error})"
         ) from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna

@@ -44,3 +44,22 @@ def test_every_argument_reaches_its_field():
 def test_a_malformed_value_is_refused_with_the_right_form(words, message):
     with pytest.raises(UserError, match=message):
         call(words)
+
+
+def test_short_forms_and_named_classes_are_what_their_long_forms_are():
+    short = call(["--strategy", "a/lion.py:Lion+ewc", "--lr", "0.1", "--epochs", "3"])
+    assert short.request.strategies == ("lion:Lion+ewc",)
+    assert short.plugin_files == (Path("a/lion.py:Lion"),)
+    assert short.request.lr == "0.1" and short.request.settings == {"training": {"epochs": "3"}}
+    parts = ["lion.py:Lion.lr=1", "lion:Lion.beta1=0.5", "torch.optim:SGD.momentum=0.9"]
+    given = call([word for part in parts for word in ("--set", part)])
+    assert given.request.settings == {
+        "lion:Lion": {"lr": "1", "beta1": "0.5"},
+        "torch.optim:SGD": {"momentum": "0.9"},
+    }
+
+
+def test_a_device_is_checked_before_anything_is_read():
+    assert call(["--device", "cuda:1"]).device == "cuda:1"
+    with pytest.raises(UserError, match="--device takes auto, cpu, cuda or a GPU such as cuda:1"):
+        call(["--device", "tpu"])

@@ -192,3 +192,18 @@ def test_options_added_later_are_part_of_a_spec_only_where_they_are_set(tmp_path
     assert identity(later, {"size": 4})[0] == before == identity(later, {"size": 4, "depth": 7})[0]
     changed, part = identity(later, {"size": 4, "depth": "8"})
     assert changed != before and part.options == {"size": 4, "depth": 8}
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "hint"),
+    [
+        ("adamw", "learning_rate", "did you mean 'lr'"),
+        ("sgd", "wd", "did you mean 'weight_decay'"),
+        ("er", "buffer_size", "did you mean 'memory_size'"),
+        ("adamw", "batch_size", "it is one of the training: training.batch_size"),
+        ("adamw", "num_epochs", "it is one of the training: training.epochs"),
+    ],
+)
+def test_an_option_by_another_name_is_told_under_ours(name, option, hint):
+    with pytest.raises(UnknownOption, match=hint):
+        Catalogue().complete("strategies", name, {option: "1"})

@@ -79,3 +79,21 @@ def test_pretraining_has_the_fingerprint_of_its_data_in_a_field_of_its_own(tmp_p
     pinned = backbones.pinned(model, tmp_path, reading={"image_size": 8})
     assert pinned.pretrained_on == data.fingerprint("digits", tmp_path, image_size=8)
     assert pinned.weights == pinned.plugin == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "full"),
+    [
+        ("resnet18", "torchvision:resnet18"),
+        ("mlp", "mlp"),
+        ("torchvision:resnet18", "torchvision:resnet18"),
+        ("resnet-18", "resnet-18"),
+    ],
+)
+def test_a_network_of_torchvision_needs_no_prefix(name, full):
+    assert backbones.full_name(name, Catalogue()) == full
+
+
+def test_the_run_of_the_short_name_is_that_of_the_full_one():
+    short, full = (specs(model=model)[0] for model in ("resnet18", "torchvision:resnet18"))
+    assert short.digest == full.digest

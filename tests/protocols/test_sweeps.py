@@ -104,3 +104,43 @@ def test_a_sweep_that_makes_no_sense_is_refused(tmp_path, before, after, message
     path.write_text(SWEPT.replace(before, after))
     with pytest.raises(UserError, match=message):
         specs(stream=str(path))
+
+
+def rates(runs, option="lr"):
+    return [run.strategy[-1].options[option] for run in runs]
+
+
+def test_several_values_of_the_caller_are_a_run_each():
+    runs = specs(strategies=("ewc+sgd",), seeds=(0,), settings={"sgd": {"lr": "0.1,1e-2"}})
+    assert rates(runs) == [0.1, 0.01] and {run.options_from for run in runs} == {"sweep"}
+    settings = {"ewc": {"strength": "1,10"}, "sgd": {"lr": (0.1, 0.2), "momentum": "0.5"}}
+    runs = specs(strategies=("ewc+sgd",), seeds=(0,), settings=settings)
+    parts = [run.strategy for run in runs]
+    values = [(ewc.options["strength"], sgd.options["lr"]) for ewc, sgd in parts]
+    assert values == [(1.0, 0.1), (1.0, 0.2), (10.0, 0.1), (10.0, 0.2)]
+    assert {sgd.options["momentum"] for _, sgd in parts} == {0.5}
+
+
+def test_values_of_the_caller_come_instead_of_the_protocols_sweep(swept):
+    runs = swept(strategies=("adamw",), seeds=(0,), settings={"adamw": {"lr": "1e-3,1e-4"}})
+    assert rates(runs) == [1e-3, 1e-4]
+
+
+def test_one_value_and_a_text_with_a_comma_are_no_sweep():
+    (run,) = specs(strategies=("sgd",), seeds=(0,), settings={"sgd": {"lr": "0.1"}})
+    assert run.options_from == "set"
+    with pytest.raises(UserError, match=r"training.epochs must be of type int, got '1,2'"):
+        specs(strategies=("sgd",), settings={"training": {"epochs": "1,2"}})
+    with pytest.raises(UserError, match=r"adamw.lr must be of type float \(finite\), got 'x'"):
+        specs(strategies=("adamw",), settings={"adamw": {"lr": "1e-3,x"}})
+
+
+def test_a_short_learning_rate_is_that_of_the_one_optimizer():
+    (run,) = specs(strategies=("ewc+sgd",), seeds=(0,), lr="0.25")
+    assert rates([run]) == [0.25] and run.options_from == "set"
+    two = specs(strategies=("ewc+sgd", "sgd"), seeds=(0,), lr="0.1,0.2")
+    assert rates(two) == [0.1, 0.2, 0.1, 0.2]
+    with pytest.raises(UserError, match="--lr is ambiguous, adamw and sgd have one each"):
+        specs(strategies=("adamw", "sgd"), lr="0.1")
+    with pytest.raises(UserError, match=r"--lr: ewc names no optimizer; write ewc\+adamw"):
+        specs(strategies=("ewc",), lr="0.1")

@@ -43,6 +43,26 @@ def test_the_caller_chooses_the_kind_of_error():
 
 
 def test_an_unknown_name_brings_the_nearest_or_all():
-    assert ranges.did_you_mean("adanw", ["sgd", "adamw"]) == "; did you mean 'adamw'?"
-    assert ranges.did_you_mean("zzz", ["sgd", "adamw"]) == "; known are sgd, adamw"
-    assert ranges.did_you_mean("zzz", []) == "; it has none"
+    assert ranges.ranges.did_you_mean("adanw", ["sgd", "adamw"]) == "; did you mean 'adamw'?"
+    assert ranges.ranges.did_you_mean("zzz", ["sgd", "adamw"]) == "; known are sgd, adamw"
+    assert ranges.ranges.did_you_mean("zzz", []) == "; it has none"
+
+
+@pytest.mark.parametrize(
+    ("text", "device"),
+    [("auto", ("auto", None)), ("cuda", ("cuda", None)), ("cuda:1", ("cuda", 1))],
+)
+def test_a_device_may_have_a_number(text, device):
+    assert ranges.device_of(text) == device
+
+
+@pytest.mark.parametrize("text", ["cuda:", "cuda:x", "cpu:1", "gpu", "mps"])
+def test_what_is_no_device_is_refused(text):
+    with pytest.raises(UserError, match="--device takes auto, cpu, cuda or a GPU such as cuda:1"):
+        ranges.device_of(text)
+
+
+def test_a_name_from_another_package_is_told_under_ours():
+    assert ranges.did_you_mean("learning_rate", ["rate", "lr"]) == "; did you mean 'lr'?"
+    assert ranges.did_you_mean("wd", ["weight_decay", "w"]) == "; did you mean 'weight_decay'?"
+    assert "rate" in ranges.did_you_mean("learning_rate", ["rate"])

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from nanocl.records import UserError
 from nanocl.training.devices import Devices, devices
 
 
@@ -36,3 +37,11 @@ def test_gpus_are_called_as_the_environment_calls_them(monkeypatch, visible, nam
 
 def test_a_cpu_has_no_gpus():
     assert devices("cpu") == Devices("cpu")
+
+
+def test_one_gpu_of_several_can_be_named(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    assert devices("cuda", 1) == Devices("cuda", ("5",))
+    with pytest.raises(UserError, match="cuda:2: the GPUs here are 0 to 1"):
+        devices("cuda", 2)
