@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from nanocl.api.naming import Name, Names
@@ -41,7 +43,7 @@ def learners(given: Learner | Sequence[Learner], names: Names) -> tuple[str, ...
     if isinstance(given, str) and not given.endswith(".py"):
         parts = filter(None, (part.strip() for part in given.split(",")))
         return tuple(map(names.composition, parts))
-    listed = [given] if isinstance(given, str | Path | type) else list(given)
+    listed = [given] if isinstance(given, str | Path | type | partial) else list(given)
     return tuple(_composition(learner, names) for learner in listed)
 
 
@@ -76,13 +78,18 @@ def _is_whole(given: Any) -> bool:
     return all(hasattr(one, "__index__") and not isinstance(one, bool) for one in listed)
 
 
-def settings(given: Mapping[str, Setting]) -> dict[str, dict[str, Setting]]:
-    """`{"adamw.lr": 1e-3}` is `{"adamw": {"lr": 1e-3}}`.
+def settings(
+    given: Mapping[str, Setting],
+    configured: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+) -> dict[str, dict[str, Setting]]:
+    """`{"adamw.lr": 1e-3}` is `{"adamw": {"lr": 1e-3}}`; it wins over what is `configured`.
 
     Raises:
         UserError: A key without a part, or a value that is not plain.
     """
     by_part: dict[str, dict[str, Setting]] = {}
+    for part, options in configured.items():
+        by_part[part] = {name: _setting(f"{part}.{name}", value) for name, value in options.items()}
     for target, value in given.items():
         part, dot, option = str(target).rpartition(".")
         if not (dot and part and option):

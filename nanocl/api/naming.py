@@ -5,13 +5,16 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from nanocl.plugins.catalogue import INSTALLED, KINDS, Catalogue
 from nanocl.plugins.named import name_of, references
+from nanocl.plugins.signature import numbered
 from nanocl.records import UserError
 
-Name = str | Path | type
+Name = str | Path | type | partial[Any]
 
 
 class Names:
@@ -22,10 +25,12 @@ class Names:
 
     Attributes:
         files: Those, and the files of classes and paths that were named since.
+        settings: By part the options of configured classes.
     """
 
     def __init__(self, files: Iterable[str | Path] = ()) -> None:
         self.files = [Path(file) for file in files]
+        self.settings: dict[str, dict[str, Any]] = {}
         self._classes: list[tuple[str, type]] = []
 
     def composition(self, text: str) -> str:
@@ -45,6 +50,8 @@ class Names:
         Raises:
             UserError: A class without a file of its own, or something else.
         """
+        if isinstance(plugin, partial):
+            return self._configured(kind, plugin)
         if isinstance(plugin, type) and _is_bare(plugin):
             return self.composition(_reference(plugin))
         if isinstance(plugin, type):
@@ -56,8 +63,33 @@ class Names:
             return self.composition(plugin) if kind == "strategies" else plugin
         raise UserError(
             f"a {KINDS[kind]} is given as a name, a class or the path of a plugin file, got "
-            f"{plugin!r}; options go into set={{'name.option': value}}"
+            f"{plugin!r}; options go into set={{'name.option': value}}, or write "
+            f"functools.partial(CLASS, option=value): a record cannot hold an object"
         )
+
+    def _configured(self, kind: str, plugin: partial[Any]) -> str:
+        """The name of the class of `functools.partial(CLASS, option=value)`, whose options it sets.
+
+        A tuple such as `betas` becomes `beta1`, `beta2`, as in options.
+        """
+        if plugin.args or not isinstance(plugin.func, type):
+            raise UserError(
+                f"functools.partial takes a class and options by name here, got {plugin!r}"
+            )
+        name = self.of(kind, plugin.func)
+        part = name if kind == "strategies" else KINDS[kind]
+        options: dict[str, Any] = {}
+        for option, value in plugin.keywords.items():
+            if isinstance(value, tuple):
+                options |= zip(numbered(option, len(value)), value, strict=True)
+            else:
+                options[option] = value
+        if self.settings.setdefault(part, options) != options:
+            raise UserError(
+                f"{name} is configured in two ways: several values of one option go into "
+                f"set={{'{name}.option': [value, value]}}, others into a call of their own"
+            )
+        return name
 
     def check(self, catalogue: Catalogue) -> None:
         """Refuse a class that is not the plugin of its file.

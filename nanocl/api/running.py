@@ -69,7 +69,8 @@ def run(
         stream: A protocol or stream family by name, a protocol file (`.toml`), or a stream of your
             own: its class or plugin file.
         strategies: Names, compositions such as `"ewc+adamw"`, arms of the protocol, classes,
-            plugin files; a tuple of them is a composition.
+            plugin files; a tuple of them is a composition. A class may be an optimizer of torch's
+            kind or a plugin of Avalanche, and configured: `functools.partial(Lion, lr=1e-3)`.
         seeds: 3 for seeds 0 to 2, or a list of seeds.
         scenario: `class`, `task` or `domain`.
         tier: `smoke` (seconds), `cpu` (minutes) or `paper` (as published).
@@ -96,14 +97,16 @@ def run(
     names = Names(plugin)
     try:
         device_of(device)
+        family, network = names.of("streams", stream), names.of("models", model)
+        learners = arguments.learners(strategies, names)
         request = Request(
-            stream=names.of("streams", stream),
-            strategies=arguments.learners(strategies, names),
+            stream=family,
+            strategies=learners,
             seeds=arguments.seeds(seeds),
             scenario=scenario,
             tier=tier,
-            model=names.of("models", model),
-            settings=arguments.settings(set or {}),
+            model=network,
+            settings=arguments.settings(set or {}, names.settings),
             evaluate=evaluate,
             track_every=arguments.whole("track_every", track_every),
         )

@@ -12,6 +12,7 @@ from torch import nn
 from nanocl.footprint import architectures
 from nanocl.footprint.architectures import BUNDLED, Weight
 from nanocl.libraries.groups import norm_parameters
+from nanocl.models._collections import with_features
 from nanocl.plugins.catalogue import INSTALLED, Catalogue, UnknownOption, UnknownPlugin
 from nanocl.records import UserError
 from nanocl.records.ranges import did_you_mean
@@ -100,7 +101,7 @@ def build(
     sizes = {name: value for name, value in options.items() if name not in files}
     part = catalogue.complete("models", model, sizes)
     try:
-        backbone = catalogue.make("models", part, inputs)
+        backbone = with_features(catalogue.make("models", part, inputs), inputs, part.name)
     except UserError:
         raise
     except (ValueError, RuntimeError) as error:
@@ -108,7 +109,8 @@ def build(
             f"cannot build {model}: {error}; set the shape of its inputs with --inputs"
         ) from error
     make = getattr(backbone, "make_head", None)
-    head = make(outputs) if make else nn.Linear(backbone.features, outputs)
+    features: Any = backbone.features
+    head = make(outputs) if make else nn.Linear(features, outputs)
     return {"backbone": backbone, "head": head}
 
 

@@ -6,6 +6,7 @@ import queue
 import threading
 from collections.abc import Iterable
 from http.client import HTTPException
+from typing import Any
 from urllib.request import Request, urlopen
 
 import torch
@@ -50,6 +51,14 @@ def features_of(network: nn.Module, inputs: tuple[int, ...], name: str) -> int:
             f"{name} must return one feature vector per image, got shape {tuple(vectors.shape)}"
         )
     return vectors.shape[1]
+
+
+def with_features(network: nn.Module, inputs: tuple[int, ...], name: str) -> nn.Module:
+    """The network; without an attribute `features` its length is that of an output for zeros."""
+    if not hasattr(network, "features"):
+        length: Any = features_of(network, inputs, name)
+        network.features = length
+    return network
 
 
 def answers(url: str, seconds: float = 6.0) -> bool:

@@ -137,11 +137,14 @@ class Catalogue:
         return options
 
     def make(self, kind: str, part: Part, *arguments: object) -> Any:
-        """An instance of a part's class with the part's options."""
+        """An instance of a part's class with the part's options.
+
+        A model whose `__init__` has no argument for the shape of its inputs gets none.
+        """
         plugin = self.plugin(kind, part.name)
         if plugin.is_bare:
             return _adapter().make(load(plugin), part.name, part.options)
-        return load(plugin)(*arguments, **part.options)
+        return load(plugin)(*(arguments if plugin.takes_inputs else ()), **part.options)
 
 
 INSTALLED = Catalogue()  # without user files

@@ -61,6 +61,7 @@ class Plugin:
         source_hash: Hash of the file of a class that was named by its module.
         is_bare: Whether it is an optimizer or a plain plugin of Avalanche, whose options are read
             from its signature when it is imported.
+        takes_inputs: For a model, whether its first argument is the shape of its inputs.
     """
 
     kind: str
@@ -82,6 +83,7 @@ class Plugin:
     later_options: tuple[str, ...] = ()
     source_hash: str = ""
     is_bare: bool = False
+    takes_inputs: bool = True
 
     @property
     def is_own(self) -> bool:
@@ -159,6 +161,7 @@ def parse(
         optimizer=name_of(node),
         is_library="options_of" in methods,
         later_options=constants.get("later_options", ()),
+        takes_inputs=kind != "models" or _takes_inputs(initializer(node)),
     )
 
 
@@ -244,6 +247,13 @@ def _options(
     return options
 
 
+def _takes_inputs(init: ast.FunctionDef | None) -> bool:
+    """Whether an argument after self, that has no default, takes the shape of a model's inputs."""
+    if init is None:
+        return False
+    return len(init.args.posonlyargs) + len(init.args.args) - len(init.args.defaults) > 1
+
+
 def _check_keyword_only(
     init: ast.FunctionDef,
     node: ast.ClassDef,
@@ -251,7 +261,7 @@ def _check_keyword_only(
     kind: str,
 ) -> None:
     positional = [argument.arg for argument in (*init.args.posonlyargs, *init.args.args)]
-    first = 2 if kind == "models" else 1  # self, and for a model the shape of its inputs
+    first = 2 if kind == "models" and _takes_inputs(init) else 1  # self, and the inputs
     if positional[first:]:
         raise UserError(
             f"{path}: the option {positional[first]!r} of {node.name} must be keyword-only: write "

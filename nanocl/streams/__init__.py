@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from nanocl.streams import _avalanche as _avalanche  # loads Avalanche faster, so it comes first
 
@@ -17,8 +17,10 @@ from avalanche.benchmarks.utils import AvalancheDataset, DataAttribute
 from avalanche.benchmarks.utils.classification_dataset import (
     TaskAwareSupervisedClassificationDataset,
 )
+from torch.utils.data import Dataset
 
 from nanocl.data.batches import TensorDataset
+from nanocl.data.conversion import as_tensors
 from nanocl.records import SCENARIOS
 from nanocl.records.ranges import one_of
 
@@ -91,27 +93,35 @@ class Scenario(CLScenario):
 def make_scenario(
     *,
     kind: str,
-    train: Sequence[TensorDataset],
-    test: Sequence[TensorDataset],
-    validation: Sequence[TensorDataset] = (),
-    inputs: tuple[int, ...],
-    outputs: int,
+    train: Sequence[Dataset[Any]],
+    test: Sequence[Dataset[Any]],
+    validation: Sequence[Dataset[Any]] = (),
+    inputs: tuple[int, ...] | None = None,
+    outputs: int | None = None,
     measure: str = "accuracy",
     data: tuple[dict, ...] = (),
 ) -> Scenario:
-    """Join the tensor data sets of each experience into an Avalanche scenario.
+    """Join the data sets of each experience into an Avalanche scenario.
 
     Samples have task labels in every scenario; only task-incremental heads read them.
 
     Args:
         kind: `class`, `task` or `domain`.
-        train, test, validation: One data set per experience.
-        inputs, outputs, measure, data: See `Scenario`.
+        train, test, validation: One data set per experience: `nanocl.data.batches.TensorDataset`,
+            or any of torch's, which is read into memory (see `nanocl.data.conversion`).
+        inputs, outputs: See `Scenario`; None reads them from the training data.
+        measure, data: See `Scenario`.
 
     Raises:
         ValueError: An unknown `kind`.
+        UserError: A data set cannot be read.
     """
     one_of("scenario", kind, SCENARIOS)
+    train, test, validation = map(_as_tensors, (train, test, validation))
+    if inputs is None:
+        inputs = tuple(train[0][0][0].shape)
+    if outputs is None:
+        outputs = _outputs(train, measure)
     wrap = _classification if measure == "accuracy" else _regression
     streams = {"train": [wrap(d) for d in train], "test": [wrap(d) for d in test]}
     if validation:
@@ -131,6 +141,17 @@ def make_scenario(
     heads = {dataset.task_label: members for dataset, members in zip(train, classes, strict=True)}
     scenario.heads = tuple(heads[label] for label in sorted(heads))
     return scenario
+
+
+def _as_tensors(datasets: Sequence[Dataset[Any]]) -> list[TensorDataset]:
+    return [as_tensors(dataset, label) for label, dataset in enumerate(datasets)]
+
+
+def _outputs(train: Sequence[TensorDataset], measure: str) -> int:
+    """The number of classes, or the length of a target."""
+    if measure == "accuracy":
+        return 1 + max(int(dataset.targets.max()) for dataset in train)
+    return train[0].targets.shape[1]
 
 
 def _with_classes(scenario: CLScenario) -> CLScenario:

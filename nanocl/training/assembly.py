@@ -13,6 +13,7 @@ import numpy
 import torch
 
 from nanocl import data
+from nanocl.models._collections import with_features
 from nanocl.models._encoders import folder_of, hash_of_encoder
 from nanocl.models._weights import output_layer
 from nanocl.protocols.backbones import hash_of_file, tokenizer_of
@@ -47,7 +48,11 @@ def build(
     if scenario is None:
         stream = catalogue.make("streams", spec.stream)
         scenario = stream.build(scenario=spec.scenario, seed=spec.seed, data_root=context.data_root)
-    assert scenario is not None
+    if not isinstance(scenario, Scenario):
+        raise UserError(
+            f"{spec.stream.name}: build must return nanocl.streams.make_scenario(...), got "
+            f"{type(scenario).__name__}"
+        )
     _check_data(spec, scenario)
     if spec.training.measured_on not in scenario.streams:
         raise ValueError(
@@ -59,7 +64,9 @@ def build(
     random.seed(spec.seed)
     numpy.random.seed(spec.seed)
     network = Network(
-        catalogue.make("models", model, scenario.inputs),
+        with_features(
+            catalogue.make("models", model, scenario.inputs), scenario.inputs, model.name
+        ),
         outputs=scenario.outputs,
         classes=scenario.heads,
         kind=choose(spec.training.head, spec.scenario, scenario.measure),

@@ -76,8 +76,8 @@ def test_plain_values_are_the_same_runs_as_their_text():
     ("wrong", "said"),
     [
         ({"lr": 1.0}, "'part.option'"),
-        ({"adamw.lr": [1e-3, 1e-4]}, "run once for each and add the results"),
-        ({"adamw.lr": numpy.ones(2)}, "a number, a text, True, False or None"),
+        ({"adamw.lr": [[1e-3], 1e-4]}, "for strategies a list of these"),
+        ({"adamw.lr": object()}, "a number, a text, True, False or None"),
         ({"probe.magnitude": True}, "probes are for the command"),
     ],
 )
@@ -102,3 +102,12 @@ def test_errors_name_arguments_of_python():
     assert arguments.in_python(text) == (
         "name it with data_root; seeds=10 gives one; use track_every=2, --full or a--set"
     )
+
+
+def test_a_list_is_a_sweep_and_an_explicit_option_wins_over_a_configured_class():
+    configured = {"adamw": {"lr": 0.1, "weight_decay": 0.2}}
+    given = {"adamw.lr": [1e-3, 1e-4], "sgd.lr": numpy.array([0.5, 0.25])}
+    assert arguments.settings(given, configured) == {
+        "adamw": {"lr": (1e-3, 1e-4), "weight_decay": 0.2},
+        "sgd": {"lr": (0.5, 0.25)},
+    }

@@ -2,10 +2,13 @@
 
 import importlib.util
 import sys
+from functools import partial
 
 import pytest
+import torch
 
 from nanocl.api.naming import Names
+from nanocl.models.mlp import MLP
 from nanocl.plugins.catalogue import Catalogue
 from nanocl.records import UserError
 from nanocl.strategies import Strategy
@@ -74,3 +77,31 @@ def test_an_instance_is_refused_with_where_options_go():
 
 def test_a_protocol_file_stays_a_path(tmp_path):
     assert Names().of("streams", tmp_path / "mine.toml") == str(tmp_path / "mine.toml")
+
+
+def test_a_configured_class_is_its_name_with_settings():
+    names = Names()
+    configured = partial(torch.optim.RAdam, lr=0.1, betas=(0.8, 0.9))
+    assert names.of("strategies", configured) == "torch.optim.radam:RAdam"
+    assert names.of("strategies", partial(EWC, strength=3.0)) == "ewc"
+    assert names.of("models", partial(MLP, width=8)) == "mlp"
+    assert names.settings == {
+        "torch.optim.radam:RAdam": {"lr": 0.1, "beta1": 0.8, "beta2": 0.9},
+        "ewc": {"strength": 3.0},
+        "model": {"width": 8},
+    }
+    with pytest.raises(UserError, match=r"ewc is configured in two ways: .* set=\{'ewc.option'"):
+        names.of("strategies", partial(EWC, strength=4.0))
+
+
+@pytest.mark.parametrize("factory", [lambda: 0, partial(max, 1), EWC()])
+def test_what_no_record_can_hold_is_refused_with_what_to_write(factory):
+    with pytest.raises(UserError, match=r"functools.partial"):
+        Names().of("strategies", factory)
+
+
+def test_classes_of_files_and_modules_by_name_are_read():
+    names = Names()
+    assert names.of("strategies", "a/my_lion.py:Lion+ewc") == "my-lion:Lion+ewc"
+    assert names.of("strategies", "avalanche:EWCPlugin") == "avalanche:EWCPlugin"
+    assert [*map(str, names.files)] == ["a/my_lion.py:Lion", "avalanche:EWCPlugin"]

@@ -43,9 +43,9 @@ def test_the_caller_chooses_the_kind_of_error():
 
 
 def test_an_unknown_name_brings_the_nearest_or_all():
-    assert ranges.ranges.did_you_mean("adanw", ["sgd", "adamw"]) == "; did you mean 'adamw'?"
-    assert ranges.ranges.did_you_mean("zzz", ["sgd", "adamw"]) == "; known are sgd, adamw"
-    assert ranges.ranges.did_you_mean("zzz", []) == "; it has none"
+    assert ranges.did_you_mean("adanw", ["sgd", "adamw"]) == "; did you mean 'adamw'?"
+    assert ranges.did_you_mean("zzz", ["sgd", "adamw"]) == "; known are sgd, adamw"
+    assert ranges.did_you_mean("zzz", []) == "; it has none"
 
 
 @pytest.mark.parametrize(
