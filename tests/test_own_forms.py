@@ -31,7 +31,7 @@ class Blobs(Stream):
         parts = []
         for first in (0, 2):
             labels = first + torch.arange(40) % 2
-            points = torch.randn(40, 5, generator=generator) + 6 * labels[:, None]
+            points = torch.randn(40, 5, generator=generator) + 6 * (labels % 2)[:, None] - 3
             parts.append(TensorDataset(points, labels))
         RETURN
 """
@@ -47,7 +47,9 @@ def written(tmp_path, **texts):
 
 def test_a_model_without_features_and_a_stream_of_tensor_data_sets_run(tmp_path):
     catalogue = written(tmp_path, net=NET, blobs=STREAM.replace("RETURN", MADE))
-    run = spec("sgd", catalogue=catalogue, stream="blobs", model="net", scenario="task")
+    settings = {"sgd": {"lr": "0.1"}, "training": {"epochs": "5"}}
+    named = {"stream": "blobs", "model": "net", "scenario": "task", "settings": settings}
+    run = spec("sgd", catalogue=catalogue, **named)
     learner, scenario = build(run, Context(catalogue))
     assert learner.model.backbone.features == 24 and scenario.inputs == (5,)
     assert scenario.outputs == 4 and scenario.classes == ((0, 1), (2, 3))
