@@ -111,6 +111,8 @@ def _report(arguments: argparse.Namespace) -> int:
     if arguments.command == "cite":
         return _cite(arguments, results, results_root)
     summaries = summarise(results)
+    if arguments.command == "site":
+        return _site(summaries, results_root, arguments.output or Path("site"))
     wanted = pages(summaries, results_root)
     if arguments.check:
         return _check(wanted, results_root, len(problems))
@@ -157,6 +159,17 @@ def _merge(folders: Sequence[Path], results_root: Path) -> int:
         file=sys.stderr,
     )
     return 1 if done.refused else 0
+
+
+def _site(summaries: Sequence[Summary], results_root: Path, folder: Path) -> int:
+    """Write the site; 1 if a board is damaged and left out."""
+    from nanocl import site  # here, because it loads matplotlib and Jinja
+
+    problems = site.build(summaries, results_root, folder)
+    for line in problems:
+        print(f"nanocl: {line}", file=sys.stderr)
+    print(f"nanocl: wrote {folder / 'index.html'}", file=sys.stderr)
+    return 1 if problems else 0
 
 
 def _cite(arguments: argparse.Namespace, results: Sequence[RunResult], results_root: Path) -> int:

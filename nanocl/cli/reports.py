@@ -17,6 +17,7 @@ examples:
   python -m nanocl.report --check                    do the files match the records?
   python -m nanocl.report cite                       BibTeX of the leaderboard and its contents
   python -m nanocl.report cite nanoadam ewc forgetting mnist
+  python -m nanocl.report site --output site         pages for a browser, offline
   python -m nanocl.report migrate                    convert records of an older format
   python -m nanocl.report merge shard-* --results results    one results folder from several
 
@@ -42,6 +43,7 @@ COMMANDS = {
     "compare": "paired differences of two learners, versions of boards or results folders",
     "export": "write a board in a format of others",
     "import": "take a result of others as a row that is shown apart and never ranked",
+    "site": "write boards, learners and claims as pages that work offline",
 }
 TABLES = ("text", "markdown", "csv", "latex")
 EXCHANGE = ("csv", "parquet", "eee", "peft")
@@ -55,7 +57,7 @@ _TAKEN_BY = {
     "identity": ("verify",),
     "plugin": ("cite",),
     "rerun": ("check",),
-    "output": ("export",),
+    "output": ("export", "site"),
     "name": ("import",),
     "measure": ("import",),
 }
@@ -63,6 +65,7 @@ _TAKEN_BY = {
 _NAMES = {
     "": (0, 0),
     "migrate": (0, 0),
+    "site": (0, 0),
     "release": (1, 1),
     "verify": (1, None),
     "check": (1, None),
@@ -78,6 +81,7 @@ _EXAMPLES = {
     "export": "export BOARD --format csv",
     "import": "import FILE",
     "migrate": "migrate --results DIR",
+    "site": "site --output DIR",
     "": "python -m nanocl.report",
 }
 _URL = re.compile(r"https?://[^\s{}\\<>\"]+")  # nothing that ends a BibTeX field
@@ -150,7 +154,10 @@ def _add_options_of_boards(p: argparse.ArgumentParser) -> None:
         "--rerun", action="store_true", help="check: measure the cheapest record again here"
     )
     group.add_argument(
-        "--output", type=Path, metavar="PATH", help="export: default RESULTS/exports/BOARD"
+        "--output",
+        type=Path,
+        metavar="PATH",
+        help="export: default RESULTS/exports/BOARD; site: a folder, default site",
     )
     group.add_argument(
         "--name", metavar="TEXT", help="import: name of the row; default: the file's"

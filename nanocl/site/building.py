@@ -1,0 +1,115 @@
+"""Writes the site into a folder."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.resources import files as resources
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from nanocl import __version__
+from nanocl.records import Summary, UserError, files
+from nanocl.reporting import citation, leaderboard, metrics, publications
+from nanocl.reporting.summaries import results_of
+from nanocl.site import board_page, learner_page, words
+from nanocl.site.board import FAMILIES, Board, collect
+from nanocl.site.claims import judged
+
+STATIC = ("site.css", "site.js")
+
+
+def build(summaries: Sequence[Summary], results_root: Path, folder: Path) -> list[str]:
+    """Write every page; a line for each board that is damaged and left out.
+
+    Args:
+        summaries: The rows of the results folder.
+        results_root: The results folder, with released boards.
+        folder: Where the site goes: a new or empty folder, or one with an earlier site.
+
+    Raises:
+        UserError: The folder holds other files.
+        OSError: It cannot be written.
+    """
+    _clear(folder)
+    boards, problems = collect(summaries, results_root)
+    templates = _templates()
+    for name in STATIC:
+        files.write(folder / name, (resources("nanocl.site") / "static" / name).read_text("utf-8"))
+    for path, content in _files(summaries, results_root, boards, templates):
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, bytes):
+            target.write_bytes(content)
+        else:
+            files.write(target, content)
+    return problems
+
+
+def _clear(folder: Path) -> None:
+    """Remove an earlier site."""
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return
+    if not all((folder / name).is_file() for name in STATIC):
+        raise UserError(
+            f"{str(folder)!r} holds files that are no site of nanocl: choose an empty folder with "
+            "--output"
+        )
+    shutil.rmtree(folder)
+
+
+def _templates() -> Environment:
+    made = Environment(
+        loader=PackageLoader("nanocl.site"),
+        autoescape=select_autoescape(default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals["version"] = __version__
+    return made
+
+
+def _files(
+    summaries: Sequence[Summary],
+    results_root: Path,
+    boards: Sequence[Board],
+    templates: Environment,
+) -> Iterator[tuple[str, str | bytes]]:
+    """Path and content of every file but the static ones."""
+    records = results_of(summaries)
+    identity = leaderboard.identity(records)
+    newest = [board for board in boards if board.is_newest]
+    pages: dict[str, Mapping[str, Any]] = {
+        "index.html": {
+            "headline": words.headline(boards),
+            "boards": [(board, words.title(board), [*words.answers(board)]) for board in newest],
+            "choices": [choice for board in newest for choice in board_page.choices(board)],
+            "families": FAMILIES,
+            "records": len(records),
+            "identity": identity,
+        },
+        "metrics.html": {"kinds": _metrics()},
+        "claims.html": {"chapters": judged(records, results_root)},
+        "submit.html": {"bibtex": citation.board_entry(identity, len(records))},
+    }
+    for path, values in pages.items():
+        yield path, templates.get_template(path).render(root="", **values)
+    for board in boards:
+        yield from board_page.files_of(board, boards, templates)
+        yield from learner_page.files_of(board, templates)
+
+
+def _metrics() -> list[tuple[str, list[dict[str, Any]]]]:
+    """Kind to its metrics with definition, words and sources."""
+    made = []
+    for kind in metrics.KINDS:
+        rows = []
+        for column in metrics.columns(kind):
+            says = (column.compute.__doc__ or "").strip().split("\n\n")[0]
+            sources = [publications.label(key) for key in column.source]
+            rows.append({"column": column, "says": says, "sources": "; ".join(sources)})
+        made.append((kind, rows))
+    return made

@@ -1,0 +1,112 @@
+"""Sentences of the site, computed from the boards."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from nanocl.records import RunResult
+from nanocl.reporting import formats, statistics
+from nanocl.reporting.ranking import Place, Ranking, values_of
+from nanocl.reporting.summaries import measure_of
+from nanocl.site.board import BOUND, OPTIMIZER, PENALTY, REPLAY, Board, family
+
+MOST_NAMES = 4
+# question to the families that its answer does not look at
+QUESTIONS = (
+    ("Any learner", (BOUND,)),
+    ("Without stored samples", (BOUND, REPLAY)),
+    ("Optimizer alone", (BOUND, REPLAY, PENALTY)),
+)
+BY_OPTIONS = ("default", "tuned", "protocol", "sweep")  # options that a plain call takes by itself
+
+
+def title(board: Board) -> str:
+    """Protocol and scenario of a board."""
+    return f"{board.spec.protocol}, {board.spec.scenario}-incremental"
+
+
+def answers(board: Board) -> Iterator[tuple[str, str]]:
+    """Questions with the learners that are best on a board, with what cannot be told apart."""
+    for question, left_out in QUESTIONS:
+        places = [place for place in compared(board.ranking) if family(place.row) not in left_out]
+        if places:
+            yield question, _best(board, places)
+
+
+def compared(ranking: Ranking) -> Sequence[Place]:
+    """The places that have a rank or a test."""
+    return ranking.places[: ranking.compared]
+
+
+def _best(board: Board, places: Sequence[Place]) -> str:
+    first, *others = places
+    ranking = board.ranking
+    text = f"{board.label(first)} {score(first, ranking)}"
+    if ranking.preliminary:
+        return f"{text} (too few seeds for a test)"
+    tied = [place for place in others if is_tied(place, first)]
+    if not tied:
+        return f"{text}, separable from every other"
+    names = [f"{board.label(place)} {mean(place, ranking)}" for place in tied[:MOST_NAMES]]
+    more = f" and {len(tied) - MOST_NAMES} more" if len(tied) > MOST_NAMES else ""
+    return f"{text}; cannot be told apart from it: {', '.join(names)}{more}"
+
+
+def is_tied(place: Place, other: Place) -> bool:
+    """Whether the test does not separate two places."""
+    return bool(set(place.band) & set(other.band))
+
+
+def score(place: Place, ranking: Ranking) -> str:
+    """The score of a place with its 95 % interval."""
+    values = values_of(place.row, ranking.score.name, ranking.seeds)
+    measure = measure_of(place.row)
+    return formats.mean_and_interval(
+        values, ranking.score.unit, measure, ranking.score.bounds(measure)
+    )
+
+
+def mean(place: Place, ranking: Ranking) -> str:
+    """The mean score of a place."""
+    values = [v for v in values_of(place.row, ranking.score.name, ranking.seeds) if v is not None]
+    return formats.number(statistics.mean(values), ranking.score.unit, measure_of(place.row))
+
+
+def headline(boards: Sequence[Board]) -> str:
+    """Which optimizer forgets least, over the tested boards, in one or two sentences."""
+    tested = [board for board in boards if board.is_newest and not board.ranking.preliminary]
+    wins = Counter(name for board in tested for name in _winners(board))
+    if not wins:
+        return "No board has enough seeds for a test yet."
+    most = max(wins.values())
+    names = ", ".join(sorted(name for name in wins if wins[name] == most)[:MOST_NAMES])
+    share = f"{most} of {len(tested)} boards"
+    if most == len(tested):
+        return f"Among optimizers alone, {names} is in the best band of all {share}."
+    return (
+        "No optimizer alone is best everywhere: it depends on the stream. Most often it is not "
+        f"separable from the best: {names}, on {share}."
+    )
+
+
+def _winners(board: Board) -> set[str]:
+    """The optimizers alone that cannot be told apart from the best of them."""
+    plain = [p for p in compared(board.ranking) if family(p.row) == OPTIMIZER]
+    return {place.row.strategy for place in plain if place is plain[0] or is_tied(place, plain[0])}
+
+
+def command(run: RunResult) -> str:
+    """The call that measures a run again."""
+    spec = run.spec
+    words = ["python -m nanocl.run", f"--stream {spec.protocol}", f"--scenario {spec.scenario}"]
+    if spec.tier != "cpu":
+        words.append(f"--tier {spec.tier}")
+    words += [f"--strategy {spec.strategy_name}", f"--seeds {spec.seed},"]
+    if spec.options_from not in BY_OPTIONS:
+        words += [
+            f"--set {part.name}.{name}={value}"
+            for part in spec.strategy
+            for name, value in part.options.items()
+        ]
+    return " ".join(words)
