@@ -108,11 +108,13 @@ def _intervals(board: Board) -> tuple[list[tuple[float, ...]], str]:
     low = min((end[0] for end in known), default=0.0)
     high = max((end[2] for end in known), default=1.0)
     width = (high - low) or 1.0
-    drawn = [tuple(round(100 * (value - low) / width, 2) for value in end) for end in ends]
-    shown = [
-        formats.number(end, ranking.score.unit, measure_of(board.rows[0])) for end in (low, high)
-    ]
-    return drawn, " to ".join(shown)
+
+    def percent(value: float) -> float:
+        return round(100 * (value - low) / width, 2)
+
+    unit, measure = ranking.score.unit, measure_of(board.rows[0])
+    scale = " to ".join(formats.number(end, unit, measure) for end in (low, high))
+    return [tuple(map(percent, end)) for end in ends], scale
 
 
 def _ends(place: Place, board: Board) -> tuple[float, ...]:

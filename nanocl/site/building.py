@@ -19,6 +19,7 @@ from nanocl.site.board import FAMILIES, Board, collect
 from nanocl.site.claims import judged
 
 STATIC = ("site.css", "site.js")
+MARK = ".nanocl-site"  # a folder with this file may be replaced
 
 
 def build(summaries: Sequence[Summary], results_root: Path, folder: Path) -> list[str]:
@@ -36,6 +37,7 @@ def build(summaries: Sequence[Summary], results_root: Path, folder: Path) -> lis
     _clear(folder)
     boards, problems = collect(summaries, results_root)
     templates = _templates()
+    files.write(folder / MARK, "")
     for name in STATIC:
         files.write(folder / name, (resources("nanocl.site") / "static" / name).read_text("utf-8"))
     for path, content in _files(summaries, results_root, boards, templates):
@@ -52,7 +54,7 @@ def _clear(folder: Path) -> None:
     """Remove an earlier site."""
     if not folder.is_dir() or not any(folder.iterdir()):
         return
-    if not all((folder / name).is_file() for name in STATIC):
+    if not (folder / MARK).is_file():
         raise UserError(
             f"{str(folder)!r} holds files that are no site of nanocl: choose an empty folder with "
             "--output"

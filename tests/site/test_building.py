@@ -80,7 +80,7 @@ def test_an_earlier_site_is_replaced_and_any_other_folder_refused(results, tmp_p
     assert report.main(words) == 0
     (target / "old.html").write_text("old")
     assert report.main(words) == 0 and not (target / "old.html").exists()
-    (target / "site.css").unlink()
+    (target / site.building.MARK).unlink()
     with pytest.raises(UserError, match="no site of nanocl"):
         site.build((), results, target)
     capsys.readouterr()
