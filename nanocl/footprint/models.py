@@ -13,7 +13,8 @@ from nanocl.footprint import architectures
 from nanocl.footprint.architectures import BUNDLED, Weight
 from nanocl.libraries.groups import norm_parameters
 from nanocl.models._collections import with_features
-from nanocl.plugins.catalogue import INSTALLED, Catalogue, UnknownOption, UnknownPlugin
+from nanocl.plugins.catalogue import INSTALLED, Catalogue, UnknownPlugin
+from nanocl.plugins.values import UnknownOption
 from nanocl.records import UserError
 from nanocl.records.ranges import did_you_mean
 

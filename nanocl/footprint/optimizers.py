@@ -16,8 +16,9 @@ from nanocl.libraries.hybrid import muon_groups, projected_groups, with_adamw
 from nanocl.libraries.library import Way
 from nanocl.libraries.packages import LIBRARIES
 from nanocl.libraries.signature import arguments_of, signature_options
-from nanocl.plugins.catalogue import INSTALLED, Catalogue, UnknownOption, UnknownPlugin, load
+from nanocl.plugins.catalogue import INSTALLED, Catalogue, UnknownPlugin, load
 from nanocl.plugins.declaration import Plugin
+from nanocl.plugins.values import UnknownOption
 from nanocl.records import Option, UserError
 from nanocl.records.ranges import did_you_mean, one_of
 

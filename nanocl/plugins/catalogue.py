@@ -10,7 +10,6 @@ import functools
 import hashlib
 import importlib
 import importlib.util
-import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
@@ -21,29 +20,18 @@ from typing import Any
 from nanocl.plugins import bare
 from nanocl.plugins.declaration import File, Plugin, kind_of, parse
 from nanocl.plugins.named import file_of, name_of
-from nanocl.plugins.signature import TYPES, Options
-from nanocl.records import Option, Part, Training, UserError, files
+from nanocl.plugins.signature import Options
+from nanocl.plugins.values import UnknownOption, convert
+from nanocl.records import Part, Training, UserError, files
 from nanocl.records.ranges import SYNONYMS, did_you_mean
 
 PACKAGE = Path(__file__).parent.parent
 MOST_BYTES = 2**24  # of a plugin file
 KINDS = {"strategies": "strategy", "streams": "stream", "models": "model"}
-BOOLEANS = {
-    "true": True,
-    "false": False,
-    "yes": True,
-    "no": False,
-    "on": True,
-    "off": False,
-}
 
 
 class UnknownPlugin(UserError):
     """No plugin has that name."""
-
-
-class UnknownOption(UserError):
-    """A plugin has no option of that name, or the value is of the wrong type."""
 
 
 class Catalogue:
@@ -166,21 +154,6 @@ def load(plugin: Plugin) -> type:
         ) from error
 
 
-def convert(label: str, value: Any, types: tuple[str, ...]) -> Option:
-    """A value, or its text, as the first of the types that fits.
-
-    Raises:
-        UnknownOption: With the option, the value and the types.
-    """
-    for name in types:
-        try:
-            return _convert(value, name)
-        except (ValueError, TypeError, OverflowError):
-            continue
-    expected = " or ".join(types) + (" (finite)" if "float" in types else "")
-    raise UnknownOption(f"{label} must be of type {expected}, got {value!r}")
-
-
 def _by_name(kind: str, plugins: Iterable[Plugin]) -> dict[str, Plugin]:
     by_name: dict[str, Plugin] = {}
     for plugin in plugins:
@@ -271,28 +244,6 @@ def _read(path: Path) -> File:
     except UnicodeDecodeError as error:
         raise UserError(f"the plugin file {path} is not UTF-8 text: {error.reason}") from error
     return File(path, text, hashlib.sha256(content).hexdigest()[:12])
-
-
-def _convert(value: Any, name: str) -> Option:
-    if name == "None":
-        if value is None or value in ("none", "None"):
-            return None
-        raise ValueError
-    if name == "bool":
-        if isinstance(value, bool):
-            return value
-        word = str(value).lower()
-        if word in BOOLEANS:
-            return BOOLEANS[word]
-        raise ValueError
-    if isinstance(value, bool) or (name == "str" and not isinstance(value, str)):
-        raise ValueError
-    if name == "int" and isinstance(value, float):
-        raise ValueError
-    converted = TYPES[name](value)
-    if name == "float" and not math.isfinite(converted):
-        raise ValueError
-    return converted
 
 
 def _module(plugin: Plugin) -> ModuleType:

@@ -10,7 +10,8 @@ from types import MappingProxyType
 from typing import Any
 
 from nanocl.models._encoders import folder_of, hash_of_encoder
-from nanocl.plugins.catalogue import Catalogue, convert
+from nanocl.plugins.catalogue import Catalogue
+from nanocl.plugins.values import convert
 from nanocl.records import Option, Part, UserError
 
 PRETRAINING: Mapping[str, int | float] = {

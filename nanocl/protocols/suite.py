@@ -29,7 +29,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nanocl.plugins.catalogue import Catalogue, UnknownOption, UnknownPlugin, convert
+from nanocl.plugins.catalogue import Catalogue, UnknownPlugin
+from nanocl.plugins.values import UnknownOption, convert
 from nanocl.protocols import backbones, baselines
 from nanocl.protocols.compositions import Compositions, check_scenario
 from nanocl.protocols.protocol import at, protocols, read

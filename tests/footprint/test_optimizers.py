@@ -15,7 +15,8 @@ from nanocl.footprint import footprint, models, optimizers, state_bytes_of
 from nanocl.footprint.architectures import Weight
 from nanocl.libraries.groups import dense_groups
 from nanocl.plugins import catalogue
-from nanocl.plugins.catalogue import Catalogue, UnknownOption, UnknownPlugin
+from nanocl.plugins.catalogue import Catalogue, UnknownPlugin
+from nanocl.plugins.values import UnknownOption
 from nanocl.records import UserError
 
 

@@ -8,7 +8,7 @@ from library_references import adafactor, adamw, error, galore, lion, muon, walk
 from library_runs import make
 from torch import nn
 
-from nanocl.plugins.catalogue import UnknownOption
+from nanocl.plugins.values import UnknownOption
 
 library = pytest.importorskip("pytorch_optimizer")
 

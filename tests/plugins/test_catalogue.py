@@ -5,7 +5,8 @@ import textwrap
 import pytest
 
 from nanocl.plugins import catalogue
-from nanocl.plugins.catalogue import KINDS, Catalogue, UnknownOption, UnknownPlugin
+from nanocl.plugins.catalogue import KINDS, Catalogue, UnknownPlugin
+from nanocl.plugins.values import UnknownOption
 from nanocl.records import UserError
 
 TOY = '''

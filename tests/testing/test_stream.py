@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from avalanche.benchmarks.utils import AvalancheDataset
 from torch import nn
 
 from nanocl.data.batches import TensorDataset
@@ -92,13 +93,15 @@ class PlainDataset(torch.utils.data.Dataset):
 
 
 class Foreign(Pictures):
-    """Has data that are not in tensors.
+    """Puts data that are not in tensors into a made scenario.
 
     Source: none.
     """
 
-    def part(self, stored, experience, first, last):
-        return PlainDataset(experience)
+    def build(self, **values):
+        scenario = super().build(**values)
+        scenario.train_stream[0]._dataset = AvalancheDataset([PlainDataset(0)])
+        return scenario
 
 
 class Misshapen(Pictures):
