@@ -22,7 +22,6 @@ REPLAY = "stores samples"
 PENALTY = "penalty or distillation"
 OPTIMIZER = "optimizer alone"
 BOUND = "upper bound"
-FAMILIES = (OPTIMIZER, PENALTY, REPLAY, BOUND)
 _UNSAFE = re.compile(r"[^a-z0-9.+=-]+")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 from jinja2 import Environment
@@ -36,6 +37,7 @@ def files_of(
         "figures": shown,
         "versions": versions,
         "changes": _changes(board),
+        "beside": _beside(versions) if len(versions) > 1 else [],
         "bibtex": _bibtex(board),
         "latex": tables["table.tex"],
         "rule": leaderboard.RULE,
@@ -63,6 +65,7 @@ def choices(board: Board) -> Iterator[dict[str, Any]]:
         state = plots.mean_of(place.row, "state_bytes_per_parameter", board.ranking)
         yield {
             "board": words.title(board),
+            "stream": board.spec.protocol,
             "scenario": board.spec.scenario,
             "learner": board.label(place),
             "page": f"{board.folder}/{slug}.html",
@@ -126,6 +129,18 @@ def _ends(place: Place, board: Board) -> tuple[float, ...]:
     middle = statistics.mean(defined)
     low, high = statistics.interval(defined, score.bounds(measure_of(place.row))) or (middle,) * 2
     return low, middle, high
+
+
+def _beside(versions: Sequence[Board]) -> list[tuple[str, list[str]]]:
+    """Each learner with its score in every version, `-` where it is not in it."""
+    scores = [_scores(board) for board in versions]
+    learners = dict.fromkeys(chain.from_iterable(scores))
+    return [(name, [one.get(name, "-") for one in scores]) for name in learners]
+
+
+def _scores(board: Board) -> dict[str, str]:
+    places = board.ranking.places
+    return {board.label(place): words.score(place, board.ranking) for place in places}
 
 
 def _changes(board: Board) -> str:

@@ -15,7 +15,7 @@ from nanocl.records import Summary, UserError, files
 from nanocl.reporting import citation, leaderboard, metrics, publications
 from nanocl.reporting.summaries import results_of
 from nanocl.site import board_page, learner_page, words
-from nanocl.site.board import FAMILIES, Board, collect
+from nanocl.site.board import Board, collect
 from nanocl.site.claims import judged
 
 STATIC = ("site.css", "site.js")
@@ -89,7 +89,7 @@ def _files(
             "headline": words.headline(boards),
             "boards": [(board, words.title(board), [*words.answers(board)]) for board in newest],
             "choices": [choice for board in newest for choice in board_page.choices(board)],
-            "families": FAMILIES,
+            "streams": sorted({board.spec.protocol for board in newest}),
             "records": len(records),
             "identity": identity,
         },

@@ -12,6 +12,7 @@ from nanocl.reporting.summaries import measure_of
 from nanocl.site.board import BOUND, OPTIMIZER, PENALTY, REPLAY, Board, family
 
 MOST_NAMES = 4
+USUAL_TIER = "cpu"  # that a call without --tier takes
 # question to the families that its answer does not look at
 QUESTIONS = (
     ("Any learner", (BOUND,)),
@@ -22,8 +23,10 @@ BY_OPTIONS = ("default", "tuned", "protocol", "sweep")  # options that a plain c
 
 
 def title(board: Board) -> str:
-    """Protocol and scenario of a board."""
-    return f"{board.spec.protocol}, {board.spec.scenario}-incremental"
+    """Protocol and scenario of a board, and its tier unless it is the usual one."""
+    spec = board.spec
+    tier = "" if spec.tier == USUAL_TIER else f", tier {spec.tier}"
+    return f"{spec.protocol}, {spec.scenario}-incremental{tier}"
 
 
 def answers(board: Board) -> Iterator[tuple[str, str]]:
@@ -100,7 +103,7 @@ def command(run: RunResult) -> str:
     """The call that measures a run again."""
     spec = run.spec
     words = ["python -m nanocl.run", f"--stream {spec.protocol}", f"--scenario {spec.scenario}"]
-    if spec.tier != "cpu":
+    if spec.tier != USUAL_TIER:
         words.append(f"--tier {spec.tier}")
     words += [f"--strategy {spec.strategy_name}", f"--seeds {spec.seed},"]
     if spec.options_from not in BY_OPTIONS:

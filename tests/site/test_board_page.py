@@ -1,12 +1,19 @@
 """The page of a board has its rows, intervals, versions, downloads and citation."""
 
+import csv
 import lzma
+import re
+from pathlib import Path
 
 import made_boards
 import pytest
 
+from nanocl.boards import reading, released
 from nanocl.reporting import statistics
-from nanocl.site import board_page
+from nanocl.reporting.summaries import summarise
+from nanocl.site import board, board_page, building, learner_page
+
+COMMITTED = Path(__file__).parents[2] / "results"
 
 
 def page(built, boards):
@@ -47,3 +54,29 @@ def test_the_chooser_knows_the_compared_places_best_first(boards):
     assert [choice["learner"] for choice in choices] == ["adamw", "adam", "sgd"]
     assert {choice["state"] for choice in choices} == {"8"}
     assert choices[0]["band"] != choices[-1]["band"]
+
+
+def test_versions_stand_side_by_side(boards):
+    (first,) = boards
+    second = board.Board(first.name, "v1.1", first.rows[1:], first.source)
+    beside = dict(board_page._beside([second, first]))
+    gone = first.label(next(p for p in first.ranking.places if p.row is first.rows[0]))
+    assert beside[gone][0] == "-" and beside[gone][1] != "-" and len(beside) == len(first.rows)
+
+
+def test_the_pages_of_a_committed_board_show_the_numbers_of_its_table():
+    version = released.latest("split-mnist-cpu-task", COMMITTED)
+    rows = summarise(reading.results_of(version))
+    made = board.Board(version.name, "v1.0", rows, version)
+    templates = building._templates()
+    _, page = next(board_page.files_of(made, [made], templates))
+    with (version.folder / "table.csv").open() as file:
+        table = [row for row in csv.DictReader(file) if row["metric"] == "average_accuracy"]
+    means = {float(row["mean"]) for row in table}
+    assert len(made.rows) == len(table) > 8
+    for mean in means:
+        assert re.search(rf"<td>{100 * mean:.2f} \[", page)
+    for path, text in learner_page.files_of(made, templates):
+        if path.endswith("/adam.html"):
+            assert "lr = 3.2e-05" in text and "held out" in text and "--scenario task" in text
+            break

@@ -74,10 +74,11 @@ function filter() {
 function choose() {
   const table = document.getElementById("choices");
   if (!table) return;
-  const inputs = ["scenario", "replay", "state"].map((name) => document.getElementById(`choose-${name}`));
-  const [scenario, replay, bytes] = inputs;
+  const inputs = ["stream", "scenario", "replay", "state"].map((name) => document.getElementById(`choose-${name}`));
+  const [stream, scenario, replay, bytes] = inputs;
   function fits(row) {
-    return (!scenario.value || row.dataset.scenario === scenario.value) &&
+    return (!stream.value || row.dataset.stream === stream.value) &&
+      (!scenario.value || row.dataset.scenario === scenario.value) &&
       (replay.value === "yes" || row.dataset.family !== "stores samples") &&
       (!bytes.value || (row.dataset.state !== "" && Number(row.dataset.state) <= Number(bytes.value)));
   }
