@@ -134,8 +134,10 @@ def _ends(place: Place, board: Board) -> tuple[float, ...]:
 def _beside(versions: Sequence[Board]) -> list[tuple[str, list[str]]]:
     """Each learner with its score in every version, `-` where it is not in it."""
     scores = [_scores(board) for board in versions]
-    learners = dict.fromkeys(chain.from_iterable(scores))
-    return [(name, [one.get(name, "-") for one in scores]) for name in learners]
+    rows = []
+    for name in dict.fromkeys(chain.from_iterable(scores)):
+        rows.append((name, [one.get(name, "-") for one in scores]))
+    return rows
 
 
 def _scores(board: Board) -> dict[str, str]:
