@@ -112,6 +112,7 @@ def starts(repeats: int, records: Path) -> dict[str, list[float]]:
             "import torch": ["-c", "import torch"],
             bars.RUN: [*run, "--force"],
             bars.AGAIN: run,
+            "the main job, 36 runs": ["-m", "nanocl.run", "--results", f"{folder}/main", "--force"],
             bars.REPORT: ["-m", "nanocl.report", "--results", str(copy)],
         }
         subprocess.run([sys.executable, *commands[bars.REPORT]], check=True, capture_output=True)
