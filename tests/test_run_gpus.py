@@ -4,8 +4,10 @@ import pytest
 
 from nanocl import run
 from nanocl.engine import calls, local
+from nanocl.training.context import Findings
 from nanocl.training.devices import Devices
 
+NOTHING = Findings({}, {})
 GRID = ("--tier", "smoke", "--strategy", "sgd", "--seeds", "5")
 
 
@@ -29,7 +31,7 @@ def engine(monkeypatch):
 def test_each_gpu_takes_so_many_runs_and_records_say_how_many(
     engine, tmp_path, monkeypatch, arguments, workers
 ):
-    monkeypatch.setattr(calls, "call", lambda *_, **__: (Devices("cuda", ("4", "7")), {}))
+    monkeypatch.setattr(calls, "call", lambda *_, **__: (Devices("cuda", ("4", "7")), NOTHING))
     assert run.main([*GRID, *arguments, "--results", str(tmp_path)]) == 0
     (values,) = engine
     assert values["gpus"] == ("4", "7") and values["workers"] == values["recorded"] == workers
@@ -38,7 +40,7 @@ def test_each_gpu_takes_so_many_runs_and_records_say_how_many(
 def test_runs_per_gpu_without_a_gpu_is_said_to_have_no_effect(
     engine, tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setattr(calls, "call", lambda *_, **__: (Devices("cpu"), {}))
+    monkeypatch.setattr(calls, "call", lambda *_, **__: (Devices("cpu"), NOTHING))
     assert run.main([*GRID, "--runs-per-gpu", "2", "--results", str(tmp_path)]) == 0
     assert "--runs-per-gpu has no effect" in capsys.readouterr().err
     assert engine[0]["gpus"] == ()

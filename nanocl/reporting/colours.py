@@ -36,6 +36,7 @@ _STYLES = {
     # a selection has the same colour in every study
     "nano": Style(BLUE, "o", "-"),
     "nanoadam": Style(BLUE, "o", "-"),
+    "nanoadam-free": Style(BLUE, "D", ":"),
     "nano-neuron": Style(SKY, "D", "-"),
     "gradient": Style(VERMILLION, "^", "-"),
     "random": Style(GREY, "s", "-"),

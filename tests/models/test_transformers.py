@@ -191,7 +191,7 @@ def test_an_unknown_name_is_asked_of_the_hub_only_where_there_is_one(monkeypatch
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", offline)
     collections = importlib.import_module("nanocl.models._collections")
     monkeypatch.setattr(collections, "answers", lambda url: asked.append(url))
-    with pytest.raises(UserError, match=r"no encoder 'nobody/nothing'.*nanocl\[minilm\]") as caught:
+    with pytest.raises(UserError, match=r"no encoder 'nobody/nothing'.*\[minilm\]") as caught:
         folder_of("nobody/nothing")
     assert len(asked) == (not offline) and "\n" not in str(caught.value)
 

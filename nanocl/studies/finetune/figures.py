@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
@@ -85,9 +85,20 @@ def learning_rates(sweep: Sweep) -> Figure:
     for axis, arms in panels:
         for arm in arms:
             _draw_arm(axis, sweep, arm, lambda p: p.lr, _new)
-        axis.set(xscale="log", ylabel="accuracy on the new task (%)")
-    panels[-1][0].set(xlabel="learning rate")
+        axis.set(ylabel="accuracy on the new task (%)")
+        _scale_rates(axis, {point.lr for point in sweep.points()})
+    panels[-1][0].set(xlabel="learning rate of the backbone")
     return _with_legend(figure, panels)
+
+
+def _scale_rates(axis: Any, rates: Collection[float]) -> None:
+    """A logarithmic axis of learning rates, with 0 at its left if it is one of them."""
+    positive = [rate for rate in rates if rate > 0]
+    if 0 in rates and positive:
+        axis.set_xscale("symlog", linthresh=min(positive), linscale=0.5)
+        axis.set_xlim(left=-0.1 * min(positive))
+    elif positive:
+        axis.set_xscale("log")
 
 
 def drift(sweep: Sweep) -> Figure:
