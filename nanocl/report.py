@@ -14,7 +14,15 @@ from nanocl.boards import commands, foreign, listing, released
 from nanocl.cli import ending, failures, reports
 from nanocl.plugins.catalogue import Catalogue
 from nanocl.records import RunResult, Summary, UserError, damage, files, merging, migration, store
-from nanocl.reporting import citation, inert, leaderboard, reproduction, tables
+from nanocl.reporting import (
+    citation,
+    inert,
+    leaderboard,
+    paper_formats,
+    papers,
+    reproduction,
+    tables,
+)
 from nanocl.reporting.summaries import results_of, summarise
 
 MANY = 5  # records skipped for one reason, from which on they share a line
@@ -113,6 +121,10 @@ def _report(arguments: argparse.Namespace) -> int:
     summaries = summarise(results)
     if arguments.command == "site":
         return _site(summaries, results_root, arguments.output or Path("site"))
+    if arguments.command == "plots":
+        return _plot(arguments, summaries, results_root)
+    if arguments.columns or arguments.rows or arguments.best or arguments.protocol:
+        return _show_paper_tables(arguments, summaries)
     wanted = pages(summaries, results_root)
     if arguments.check:
         return _check(wanted, results_root, len(problems))
@@ -125,6 +137,30 @@ def _report(arguments: argparse.Namespace) -> int:
             "writable folder with --results"
         ) from error
     _show(summaries, arguments.format or "text", results_root)
+    return 0
+
+
+def _show_paper_tables(arguments: argparse.Namespace, summaries: Sequence[Summary]) -> int:
+    choice = papers.Choice(
+        arguments.columns or papers.DEFAULT_COLUMNS, arguments.rows or (), arguments.best or "bold"
+    )
+    if arguments.protocol:
+        summaries = papers.of_protocol(summaries, arguments.protocol)
+    format = arguments.format or "text"
+    print(paper_formats.document(summaries, choice, format, _width()), end="")
+    return 0
+
+
+def _plot(arguments: argparse.Namespace, summaries: Sequence[Summary], results_root: Path) -> int:
+    from nanocl.reporting import plots  # here, because it loads matplotlib
+
+    if arguments.protocol:
+        summaries = papers.of_protocol(summaries, arguments.protocol)
+    kinds = (arguments.format,) if arguments.format else reports.PICTURES
+    folder = arguments.output or results_root / "plots"
+    for name, content in plots.draw(summaries, arguments.rows or (), kinds):
+        files.write(folder / name, content)
+        print(f"nanocl: drew {folder / name}", file=sys.stderr)
     return 0
 
 
@@ -185,7 +221,8 @@ def _cite(arguments: argparse.Namespace, results: Sequence[RunResult], results_r
             f"no records in {results_root / 'runs'} to cite; name what to cite, such as: cite "
             "nanoadam"
         )
-    print(citation.cite(names, results, leaderboard.identity(results), catalogue), end="")
+    identity, url = leaderboard.identity(results), arguments.url or ""
+    print(citation.cite(names, results, identity, catalogue, url), end="")
     return 0
 
 
@@ -196,8 +233,13 @@ def _show(summaries: Sequence[Summary], format: str, results_root: Path) -> None
             file=sys.stderr,
         )
         return
-    width = max(60, shutil.get_terminal_size((100, 24)).columns)
-    print(tables.text(summaries, width) if format == "text" else tables.document(summaries, format))
+    print(
+        tables.text(summaries, _width()) if format == "text" else tables.document(summaries, format)
+    )
+
+
+def _width() -> int:
+    return max(60, shutil.get_terminal_size((100, 24)).columns)
 
 
 def _write(wanted: Mapping[Path, str], results_root: Path) -> Container[Path]:

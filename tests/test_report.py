@@ -130,7 +130,7 @@ def test_an_empty_or_absent_results_folder_is_said_and_is_no_error(tmp_path, cap
     ("argv", "words"),
     [
         (["--results", "/no/such/folder"], "'/no/such/folder' does not exist"),
-        (["--format", "pdf"], "invalid choice: 'pdf'"),
+        (["--format", "pdf"], "must be one of text, markdown, csv, latex, got 'pdf'"),
         (["recite"], "invalid choice: 'recite'"),
         (["--chek"], "--chek"),
         (["cite", "forgeting"], "did you mean 'forgetting'"),
@@ -190,3 +190,36 @@ def test_many_records_skipped_for_one_reason_share_a_line_and_others_are_named()
         "skipped 9 records such as 0.json: it is old",
         "skipped bad.json: it is not JSON",
     ]
+
+
+def test_a_table_for_a_paper_is_shown_and_nothing_is_written(root, capsys):
+    options = ("--format", "latex", "--columns", "acc,relative", "--rows", "sgd,adam")
+    assert call(*options, "--protocol", "split-digits-cpu-class", root=root) == 0
+    shown = capsys.readouterr().out
+    assert shown.count(r"\begin{table}") == 1
+    assert shown.index("\nsgd & ") < shown.index("\nadam & ") and "joint &" not in shown
+    assert not generated(root)
+
+
+def test_plots_are_drawn_in_the_formats_of_papers(root, capsys):
+    assert (
+        call("plots", "--protocol", "split-digits-cpu-class", "--rows", "sgd,adam", root=root) == 0
+    )
+    ends = sorted(name.rpartition("-")[2] for name in generated(root))
+    assert ends == [
+        f"{name}.{kind}" for name in ("plane", "stream") for kind in ("pdf", "png", "svg")
+    ]
+
+
+@pytest.mark.parametrize(
+    "argv, said",
+    [
+        (("plots", "--format", "latex"), "--format of plots must be one of pdf, svg, png"),
+        (("--rows", "sdg"), "did you mean 'sgd'"),
+        (("cite", "--columns", "acc"), "--columns is an option of the command without a name"),
+        (("--protocol", "split-mnst"), "no records of the protocol 'split-mnst'"),
+    ],
+)
+def test_a_mistake_in_the_options_for_papers_is_one_sentence(argv, said, root, capsys):
+    assert call(*argv, root=root) == 2
+    assert said in capsys.readouterr().err

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from nanocl.records import RunResult, Summary, UserError
 from nanocl.records.ranges import did_you_mean
-from nanocl.reporting import colours, statistics
+from nanocl.reporting import colours
 from nanocl.reporting.columns import with_nan
 from nanocl.reporting.drawing import look
+from nanocl.reporting.plots import draw_curve, unit
 from nanocl.reporting.screen import short_options
 from nanocl.reporting.summaries import by_protocol, measure_of
 
@@ -48,10 +49,11 @@ def curves(summaries: Sequence[Summary]) -> Figure:
     with look():
         figure, axes = _figure()
         for row, options in zip(rows, short_options(rows), strict=True):
-            _curve(axes, row, f"{row.strategy} {options}".strip()[:MOST_LETTERS])
+            label = f"{row.strategy} {options}".strip()[:MOST_LETTERS]
+            draw_curve(axes, row, label, colours.style(row.strategy))
         measure = measure_of(rows[0])
         axes.set_xlabel("experiences trained")
-        axes.set_ylabel(f"{measure} on experiences so far{_unit(measure)}")
+        axes.set_ylabel(f"{measure} on experiences so far{unit(measure)}")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
@@ -77,7 +79,7 @@ def matrix(summaries: Sequence[Summary], learner: str) -> Figure:
     with look():
         figure, axes = _figure()
         image = axes.imshow(means, cmap="viridis", vmin=0, vmax=largest)
-        figure.colorbar(image, label=f"{measure}{_unit(measure)}")
+        figure.colorbar(image, label=f"{measure}{unit(measure)}")
         for (i, j), value in numpy.ndenumerate(means):
             if not math.isnan(value):
                 colour = "black" if value > BRIGHT * largest else "white"
@@ -104,32 +106,9 @@ def _figure() -> tuple[Figure, Axes]:
     return figure, figure.subplots()
 
 
-def _curve(axes: Axes, row: Summary, label: str) -> None:
-    factor = 100 if measure_of(row) == "accuracy" else 1
-    by_seed = [_so_far(run) for run in _finished(row)]
-    at = list(zip(*by_seed, strict=True))
-    means = [factor * statistics.mean(values) for values in at]
-    spreads = [factor * (statistics.deviation(values) or 0.0) for values in at]
-    style = colours.style(row.strategy)
-    low = [mean - spread for mean, spread in zip(means, spreads, strict=True)]
-    high = [mean + spread for mean, spread in zip(means, spreads, strict=True)]
-    steps = range(1, len(means) + 1)
-    axes.fill_between(steps, low, high, color=style.colour, alpha=0.15, linewidth=0)
-    axes.plot(steps, means, style.dash, color=style.colour, marker=style.marker, label=label)
-
-
-def _so_far(run: RunResult) -> list[float]:
-    """The mean over experiences 0 to i after each experience i; NaN where one was not tested."""
-    return [sum(row[: i + 1]) / (i + 1) for i, row in enumerate(with_nan(run.evaluation))]
-
-
 def _mean_matrix(row: Summary, factor: float) -> NDArray:
     return factor * numpy.mean([with_nan(run.evaluation) for run in _finished(row)], axis=0)
 
 
 def _finished(row: Summary) -> list[RunResult]:
     return [run for run in row.results if run.status == "ok"]
-
-
-def _unit(measure: str) -> str:
-    return " (%)" if measure == "accuracy" else ""

@@ -14,6 +14,8 @@ EPILOG = """\
 examples:
   python -m nanocl.report                            write tables, pages and figures; show tables
   python -m nanocl.report --format latex > tables.tex
+  python -m nanocl.report --format latex --columns acc,forgetting,relative --rows nanoadam,adamw
+  python -m nanocl.report plots --protocol split-mnist-cpu-task --rows nanoadam,adamw,ewc
   python -m nanocl.report --check                    do the files match the records?
   python -m nanocl.report cite                       BibTeX of the leaderboard and its contents
   python -m nanocl.report cite nanoadam ewc forgetting mnist
@@ -35,6 +37,7 @@ command
 """
 COMMANDS = {
     "cite": "print BibTeX",
+    "plots": "draw figures for papers",
     "migrate": "convert records of an older format in place",
     "merge": "copy the records of other results folders into this one",
     "release": "make a new version of a board, if its records or its protocol changed",
@@ -47,17 +50,23 @@ COMMANDS = {
 }
 TABLES = ("text", "markdown", "csv", "latex")
 EXCHANGE = ("csv", "parquet", "eee", "peft")
+PICTURES = ("pdf", "svg", "png")
+_FORMATS = {"export": EXCHANGE, "plots": PICTURES}  # of other commands: TABLES
 # the options that only some commands take; "" is the command without a name
 _TAKEN_BY = {
-    "format": ("", "export"),
+    "format": ("", "export", "plots"),
+    "columns": ("",),
+    "rows": ("", "plots"),
+    "best": ("",),
+    "protocol": ("", "plots"),
     "check": ("",),
     "notes": ("release",),
     "date": ("release",),
-    "url": ("release",),
+    "url": ("release", "cite"),
     "identity": ("verify",),
     "plugin": ("cite",),
     "rerun": ("check",),
-    "output": ("export", "site"),
+    "output": ("export", "site", "plots"),
     "name": ("import",),
     "measure": ("import",),
 }
@@ -66,6 +75,7 @@ _NAMES = {
     "": (0, 0),
     "migrate": (0, 0),
     "site": (0, 0),
+    "plots": (0, 0),
     "release": (1, 1),
     "verify": (1, None),
     "check": (1, None),
@@ -82,6 +92,7 @@ _EXAMPLES = {
     "import": "import FILE",
     "migrate": "migrate --results DIR",
     "site": "site --output DIR",
+    "plots": "plots --protocol split-mnist-cpu-task",
     "": "python -m nanocl.report",
 }
 _URL = re.compile(r"https?://[^\s{}\\<>\"]+")  # nothing that ends a BibTeX field
@@ -118,18 +129,47 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--results", type=Path, metavar="DIR", help="default: results")
     p.add_argument(
         "--format",
-        choices=tuple(dict.fromkeys((*TABLES, *EXCHANGE))),
+        choices=tuple(dict.fromkeys((*TABLES, *EXCHANGE, *PICTURES))),
         help="format of the shown tables (text, markdown, csv, latex; the files are always written "
-        "as markdown, csv and latex), or of an export (csv, parquet, eee, peft)",
+        "as markdown, csv and latex), of an export (csv, parquet, eee, peft) or of plots (pdf, "
+        "svg, png; default all three)",
     )
     p.add_argument(
         "--check",
         action="store_true",
         help="write nothing; exit with 1 if a file would change or a record cannot be read",
     )
+    _add_options_of_papers(p)
     _add_options_of_boards(p)
     p.add_argument("--version", action="version", version=f"nanocl {__version__}")
     return p
+
+
+def _add_options_of_papers(p: argparse.ArgumentParser) -> None:
+    group = p.add_argument_group("a table or figure for a paper (writes no other files)")
+    group.add_argument(
+        "--columns",
+        type=listed,
+        metavar="NAME,...",
+        help="metrics, by function or header: acc, task_acc, forgetting, relative, state, "
+        "head.l2, ...; default: acc,forgetting,relative",
+    )
+    group.add_argument(
+        "--rows", type=listed, metavar="NAME,...", help="strategies, in this order; default: all"
+    )
+    group.add_argument(
+        "--best", choices=("bold", "none"), help="mark the best of each column; default: bold"
+    )
+    group.add_argument(
+        "--protocol",
+        metavar="NAME",
+        help="only this protocol: split-mnist, split-mnist-cpu-task or a hash",
+    )
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """The names in a list with commas."""
+    return tuple(dict.fromkeys(filter(None, (name.strip() for name in text.split(",")))))
 
 
 def _add_options_of_boards(p: argparse.ArgumentParser) -> None:
@@ -138,7 +178,7 @@ def _add_options_of_boards(p: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--date", metavar="YYYY-MM-DD", help="release: day of publication, for citations"
     )
-    group.add_argument("--url", help="release: where it is published, for citations")
+    group.add_argument("--url", help="release and cite: where it is published")
     group.add_argument(
         "--identity", metavar="SHA256", help="verify: the hash by which the version was cited"
     )
@@ -157,7 +197,8 @@ def _add_options_of_boards(p: argparse.ArgumentParser) -> None:
         "--output",
         type=Path,
         metavar="PATH",
-        help="export: default RESULTS/exports/BOARD; site: a folder, default site",
+        help="export: default RESULTS/exports/BOARD; site: a folder, default site; plots: a "
+        "folder, default RESULTS/plots",
     )
     group.add_argument(
         "--name", metavar="TEXT", help="import: name of the row; default: the file's"
@@ -180,7 +221,7 @@ def check(arguments: argparse.Namespace) -> None:
         if getattr(arguments, option) and command not in commands:
             takers = " and ".join(one or "the command without a name" for one in commands)
             raise UserError(f"--{option} is an option of {takers}, not of {command or 'this call'}")
-    formats = EXCHANGE if command == "export" else TABLES
+    formats = _FORMATS.get(command, TABLES)
     if arguments.format and arguments.format not in formats:
         raise UserError(
             f"--format of {command or 'the tables'} must be one of {', '.join(formats)}, got "

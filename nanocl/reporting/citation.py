@@ -15,6 +15,9 @@ from nanocl.reporting import metrics
 from nanocl.reporting.publications import DATA_SETS, PUBLICATIONS
 
 BOARD = "leaderboard"
+SOFTWARE = "nanocl"
+DATE = "2026-11-28"  # of the version of the package, as in CITATION.cff
+TITLE = "{nanocl}: a benchmark of optimizers and strategies for continual learning"
 
 
 def bibtex(key: str) -> str:
@@ -23,17 +26,22 @@ def bibtex(key: str) -> str:
     return entry(publication.kind, key, publication.fields)
 
 
-def board_entry(identity: str, runs: int) -> str:
+def board_entry(identity: str, runs: int, url: str = "") -> str:
     """The entry of the leaderboard: the version of the package and the identity of the records."""
+    note = {"note": f"records {identity} ({runs} runs)"}
     return entry(
-        "misc",
-        f"nanocl-{identity}",
-        {
-            "title": "{nanocl} leaderboard",
-            "author": "{The nanocl authors}",
-            "note": f"nanocl {__version__}, records {identity} ({runs} runs)",
-        },
+        "misc", f"nanocl-{identity}", {"title": "{nanocl} leaderboard", **_own_fields(url), **note}
     )
+
+
+def software_entry(url: str = "") -> str:
+    """The entry of the package."""
+    return entry("software", f"nanocl-{__version__}", {"title": TITLE, **_own_fields(url)})
+
+
+def _own_fields(url: str) -> dict[str, str]:
+    fields = {"author": "{The nanocl authors}", "year": DATE[:4], "version": __version__}
+    return fields | ({"url": url} if url else {})
 
 
 def cite(
@@ -41,20 +49,25 @@ def cite(
     results: Sequence[RunResult],
     identity: str,
     catalogue: Catalogue | None = None,
+    url: str = "",
 ) -> str:
     """BibTeX of the names; without names, of the leaderboard and everything in it.
 
     Args:
-        names: `leaderboard`, and names of strategies (or compositions), streams, models, data sets
-            and metrics.
+        names: `leaderboard`, `nanocl`, and names of strategies (or compositions), streams,
+            models, data sets and metrics.
         results: The records of the leaderboard.
         identity: Its identity.
         catalogue: Plugins that can be cited; default: those that are installed.
+        url: Where the records are published, or empty.
 
     Raises:
         UserError: An unknown name.
     """
-    book = _book(catalogue) | {BOARD: (board_entry(identity, len(results)),)}
+    book = _book(catalogue) | {
+        BOARD: (board_entry(identity, len(results), url),),
+        SOFTWARE: (software_entry(url),),
+    }
     wanted = [part for name in names for part in _parts(name, book)] or [
         BOARD,
         *_mentioned(results),

@@ -7,7 +7,8 @@ that share a colour differ in marker or dash.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 BLACK = "#000000"
 ORANGE = "#E69F00"
@@ -79,3 +80,32 @@ def style(name: str) -> Style:
     number, colour = divmod(number, len(PALETTE))
     number, marker = divmod(number, len(MARKERS))
     return Style(PALETTE[colour], MARKERS[marker], DASHES[number % len(DASHES)])
+
+
+def distinct(names: Sequence[str]) -> list[Style]:
+    """The styles of the rows of one figure; a style that is taken gets a free marker or dash.
+
+    Raises:
+        ValueError: More names than looks of one colour.
+    """
+    chosen: list[Style] = []
+    for name in names:
+        own = style(name)
+        free = [
+            one
+            for one in (own, *_looks(own))
+            if not any((one.colour, one.marker) == (other.colour, other.marker) for other in chosen)
+        ]
+        if not free:
+            raise ValueError(f"at most {len(MARKERS)} rows of a figure share a colour")
+        chosen.append(free[0])
+    return chosen
+
+
+def _looks(own: Style) -> list[Style]:
+    """A style with every other marker, each with the next dash."""
+    start = DASHES.index(own.dash)
+    return [
+        replace(own, marker=marker, dash=DASHES[(start + place) % len(DASHES)])
+        for place, marker in enumerate(MARKERS, start=1)
+    ]

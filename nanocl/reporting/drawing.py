@@ -1,4 +1,4 @@
-"""The look of every figure of a study; the same records give the same bytes."""
+"""The look of every figure; the same records give the same bytes."""
 
 from __future__ import annotations
 
@@ -24,15 +24,20 @@ _LOOK = {
     "axes.spines.right": False,
     "legend.frameon": False,
     "savefig.dpi": 200,
+    "pdf.fonttype": 42,  # TrueType, which publishers ask for
 }
-_STAMPS = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
+_STAMPS = {
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+}
 
 
 def content(figure: Figure, kind: str) -> bytes:
     """The bytes of a figure, without a date.
 
     Args:
-        kind: `png` or `svg`.
+        kind: `pdf`, `png` or `svg`.
     """
     buffer = io.BytesIO()
     figure.savefig(buffer, format=kind, metadata=_STAMPS[kind])

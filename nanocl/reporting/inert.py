@@ -22,6 +22,8 @@ _LATEX = {
     ">": r"$>$",
     "|": r"$|$",
     "±": r"$\pm$",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
     "`": "",
 }
 # Markdown of our own texts that is harmless with any content: code, line ends in cells, and links

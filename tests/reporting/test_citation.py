@@ -77,7 +77,7 @@ def test_without_names_the_board_and_everything_in_it_is_cited_once():
 
 def test_the_board_names_the_package_version_and_the_records():
     text = citation.cite(["leaderboard"], [a_result()], "abcdef012345")
-    assert f"nanocl {__version__}, records abcdef012345 (1 runs)" in text
+    assert "records abcdef012345 (1 runs)" in text and f"version = {{{__version__}}}" in text
 
 
 @pytest.mark.parametrize(
@@ -123,3 +123,12 @@ def test_a_name_without_a_citation_is_named_in_a_comment():
 def test_an_unknown_name_is_one_sentence_with_the_nearest():
     with pytest.raises(UserError, match=r"'forgeting'; did you mean 'forgetting'\?"):
         citation.cite(["forgeting"], [], "0")
+
+
+@pytest.mark.parametrize("name", ["nanocl", "leaderboard"])
+def test_our_own_entries_have_year_version_and_the_url_that_is_given(name):
+    url = "https://example.org/nanocl"
+    text = citation.cite([name], [], "0123", url=url)
+    for field, value in (("year", citation.DATE[:4]), ("version", __version__), ("url", url)):
+        assert f"{field} = {{{value}}}" in text
+    assert "url" not in citation.cite([name], [], "0123")

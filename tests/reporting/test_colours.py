@@ -2,6 +2,8 @@
 
 import itertools
 
+import pytest
+
 from nanocl.reporting import colours
 from nanocl.reporting.colours import style
 from nanocl.studies.teacher_student.settings import ARMS
@@ -39,3 +41,15 @@ def test_an_unknown_name_gets_the_same_style_each_time_and_from_the_palette():
 
 def test_every_colour_is_seen_on_white():
     assert all(1.05 / (luminance(colour) + 0.05) > 2 for colour in colours.PALETTE)
+
+
+def test_rows_of_one_figure_never_share_colour_and_marker():
+    names = ["adamw", "adamw", *(f"learner-{number}" for number in range(8))]
+    styles = colours.distinct(names)
+    assert len({(style.colour, style.marker) for style in styles}) == len(names)
+    assert styles[0] == colours.style("adamw")
+
+
+def test_more_rows_of_a_colour_than_markers_are_refused():
+    with pytest.raises(ValueError, match="at most 8 rows"):
+        colours.distinct(["adamw"] * 9)

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from nanocl.reporting.colours import BLACK, style
 from nanocl.reporting.drawing import WIDTH, content, look
+from nanocl.reporting.plots import unbeaten
 from nanocl.reporting.statistics import deviation, mean
 from nanocl.studies.finetune.points import Point, Sweep, best_points
 
@@ -67,16 +68,6 @@ def fronts(sweep: Sweep) -> Figure:
     for axis, _ in panels:
         _fit_height(axis, before)
     return _with_legend(figure, panels)
-
-
-def unbeaten(curve: Sequence[Mark]) -> list[Mark]:
-    """The points (new task, old task) of a curve that no other point beats on both tasks."""
-
-    def is_beaten(mark: Mark) -> bool:
-        as_good = [other for other in curve if other.x >= mark.x and other.y >= mark.y]
-        return any(other[:2] != mark[:2] for other in as_good)
-
-    return [mark for mark in curve if not is_beaten(mark)]
 
 
 def learning_rates(sweep: Sweep) -> Figure:
