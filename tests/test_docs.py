@@ -23,11 +23,51 @@ PARSERS = {
     "nanocl.tune": lambda arguments: tune.parser().parse_args(arguments),
     "nanocl.memory": lambda arguments: memory.parser().parse_args(arguments),
 }
-PAGES = sorted(DOCS.glob("*.md"))
+PAGES = sorted(DOCS.glob("*.md"))  # extending.md is CONTRIBUTING.md on the built site
 
 
 def blocks(page, language):
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+
+
+def links(page):
+    """The targets of links and pictures of a page that are files, without anchors."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    targets = re.findall(r"\]\(([^)\s]+)\)", text)
+    return [target.partition("#")[0] for target in targets if not re.match(r"\w+:|#", target)]
+
+
+@pytest.mark.parametrize(
+    "page", [*PAGES, README, README.with_name("CONTRIBUTING.md")], ids=lambda page: page.name
+)
+def test_every_link_of_a_page_leads_to_a_file(page):
+    for target in links(page):
+        assert (page.parent / target).exists(), target
+
+
+def test_every_page_is_in_the_navigation_of_the_site():
+    yaml = pytest.importorskip("yaml")
+    settings = yaml.safe_load((DOCS.parent / "mkdocs.yml").read_text(encoding="utf-8"))
+    named = re.findall(r"[\w-]+\.md", str(settings["nav"]))
+    assert sorted(named) == [page.name for page in PAGES]
+
+
+def test_the_first_code_of_readme_and_home_page_is_the_executed_one():
+    first = blocks(DOCS / "python.md", "python")[0]  # executed by tests/api/test_running.py
+    assert first == blocks(DOCS / "index.md", "python")[0]
+    assert first in blocks(README, "python")
+
+
+@pytest.mark.slow
+def test_the_site_is_built_without_a_warning_and_loads_nothing_from_outside(tmp_path):
+    pytest.importorskip("material", reason="pip install 'nanocl[docs]'")
+    call = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
+    subprocess.run(call, cwd=DOCS.parent, check=True, timeout=300)
+    for page in tmp_path.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        loaded = re.findall(r"<(?:script|img|iframe)[^>]*\ssrc=\"?(https?:[^\s\">]+)", text)
+        loaded += re.findall(r"<link[^>]*rel=\"?stylesheet[^>]*href=\"?(https?:[^\s\">]+)", text)
+        assert not loaded, page
 
 
 def commands(page, module):
@@ -43,6 +83,9 @@ def test_every_command_of_a_page_is_understood(page):
         reports.parser().parse_intermixed_args(arguments)
     for arguments in commands(page, "nanocl.run"):
         call(["2/20" if word.startswith("$SLURM") else word for word in arguments])
+    for module in ("nanocl.tune", "nanocl.memory"):
+        for arguments in commands(page, module):
+            PARSERS[module](arguments)
 
 
 def test_every_command_of_the_readme_is_understood():

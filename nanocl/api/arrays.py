@@ -46,17 +46,17 @@ def forgetting(matrix: Any, *, measure: str = "accuracy") -> float:
 
 
 def first_minus_last(matrix: Any, *, measure: str = "accuracy") -> float:
-    """Mean over j < T - 1 of R[j][j] - R[T-1][j]: what Avalanche calls forgetting."""
+    """Mean over j < T - 1 of `R[j][j]` - `R[T-1][j]`: what Avalanche calls forgetting."""
     return _value(metrics.first_minus_last, matrix, measure)
 
 
 def backward_transfer(matrix: Any, *, measure: str = "accuracy") -> float:
-    """BWT: mean over j < T - 1 of R[T-1][j] - R[j][j] (Lopez-Paz and Ranzato, 2017)."""
+    """BWT: mean over j < T - 1 of `R[T-1][j]` - `R[j][j]` (Lopez-Paz and Ranzato, 2017)."""
     return _value(metrics.backward_transfer, matrix, measure)
 
 
 def forward_transfer(matrix: Any, initial: Any, *, measure: str = "accuracy") -> float:
-    """FWT: mean over j >= 1 of R[j-1][j] minus the untrained model's result on j.
+    """FWT: mean over j >= 1 of `R[j-1][j]` minus the untrained model's result on j.
 
     Args:
         matrix: The evaluation matrix, with the tests above its diagonal.
@@ -77,7 +77,7 @@ def minimum_accuracy(matrix: Any, *, measure: str = "accuracy") -> float:
 
 
 def intransigence(matrix: Any, joint: Any, *, measure: str = "accuracy") -> float:
-    """I: mean over j of J[j][j] - R[j][j] (Chaudhry et al., 2018).
+    """I: mean over j of `J[j][j]` - `R[j][j]` (Chaudhry et al., 2018).
 
     Args:
         matrix: The evaluation matrix R.

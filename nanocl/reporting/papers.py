@@ -102,7 +102,8 @@ def of_protocol(summaries: Sequence[Summary], name: str) -> list[Summary]:
     Raises:
         UserError: No row has it.
     """
-    chosen, known = [], {}
+    chosen: list[Summary] = []
+    known: dict[str, None] = {}
     for row in summaries:
         spec = row.results[0].spec
         names = (spec.protocol, f"{spec.protocol}-{spec.tier}-{spec.scenario}", row.protocol_hash)

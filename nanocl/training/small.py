@@ -100,7 +100,8 @@ def small_learner(
         seed: Seed of the initial weights and of the learner.
         head: Kind of output layer, see `nanocl.records.Training.head`; empty for the usual one of
             the scenario.
-        epochs, batch_size: Length and mini-batch size of training in each experience.
+        epochs: Passes over each experience.
+        batch_size: Of training.
         backbone: The network without its output layer; None for `SmallBackbone`.
         device: Where to train.
     """
