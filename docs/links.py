@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 DOCS = Path(__file__).parent
-_LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)\s:#]+)\)")
+_LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(((?!#)[^)\s:]+)\)")
 
 
 def on_page_markdown(markdown: str, **more: Any) -> str:
