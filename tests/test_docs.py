@@ -86,6 +86,9 @@ def test_every_command_of_a_page_is_understood(page):
     for module in ("nanocl.tune", "nanocl.memory"):
         for arguments in commands(page, module):
             PARSERS[module](arguments)
+    rest = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    for span in re.findall(r"`python -m (nanocl\.\w+) ([^`]*)`", rest):
+        PARSERS[span[0]](shlex.split(span[1]))
 
 
 def test_every_command_of_the_readme_is_understood():
