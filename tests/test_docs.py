@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -166,3 +167,29 @@ def test_the_job_for_kubernetes_is_one_and_its_command_is_understood():
     assert len(images) == 1  # versions must be equal
     (docker,) = blocks(DOCS / "machines.md", "dockerfile")
     assert f"ray:{cluster['rayVersion']}-" in docker
+
+
+def test_the_commands_of_the_templates_for_pull_requests_are_understood():
+    template = DOCS.parent / ".github" / "pull_request_template.md"
+    spans = re.findall(r"`python -m (nanocl\.\w+) ([^`]*)`", template.read_text(encoding="utf-8"))
+    assert {arguments.split()[0] for _, arguments in spans} == {"check", "--check", "verify"}
+    for module, arguments in spans:
+        PARSERS[module](shlex.split(arguments))
+
+
+@pytest.mark.parametrize("name", ["release", "docs", "tests"])
+def test_a_workflow_has_jobs_whose_every_step_does_something(name):
+    yaml = pytest.importorskip("yaml")
+    path = DOCS.parent / ".github" / "workflows" / f"{name}.yml"
+    jobs = yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"]
+    for job in jobs.values():
+        assert all(("run" in step) != ("uses" in step) for step in job["steps"])
+    assert name != "release" or jobs["publish"]["permissions"] == {"id-token": "write"}
+
+
+def test_the_image_gets_every_folder_of_the_package_and_its_user_is_not_root():
+    text = (DOCS.parent / "Dockerfile").read_text(encoding="utf-8")
+    settings = tomllib.loads((DOCS.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    folders = {"nanocl", *settings["tool"]["setuptools"]["package-dir"].values()}
+    assert {f"COPY {name} {name}" for name in folders} <= set(text.splitlines())
+    assert re.search(r"^USER nanocl$", text, re.M)
