@@ -89,16 +89,15 @@ def distinct(names: Sequence[str]) -> list[Style]:
         ValueError: More names than looks of one colour.
     """
     chosen: list[Style] = []
+    taken: set[tuple[str, str]] = set()
     for name in names:
         own = style(name)
-        free = [
-            one
-            for one in (own, *_looks(own))
-            if not any((one.colour, one.marker) == (other.colour, other.marker) for other in chosen)
-        ]
+        looks = (own, *_looks(own))
+        free = [one for one in looks if (one.colour, one.marker) not in taken]
         if not free:
             raise ValueError(f"at most {len(MARKERS)} rows of a figure share a colour")
         chosen.append(free[0])
+        taken.add((free[0].colour, free[0].marker))
     return chosen
 
 

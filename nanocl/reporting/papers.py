@@ -80,15 +80,11 @@ def tables(summaries: Sequence[Summary], choice: Choice) -> list[PaperTable]:
     for name in choice.rows:
         if name not in known:
             raise UserError(f"no row {name!r} among the records{did_you_mean(name, sorted(known))}")
-    groups = by_protocol(summaries)
-    if not choice.rows:
-        return [_table(rows, columns, choice) for rows in groups]
-    chosen = set(choice.rows)
-    return [
-        _table(rows, columns, choice)
-        for rows in groups
-        if any(row.strategy in chosen for row in rows)
-    ]
+    made = []
+    for rows in by_protocol(summaries):
+        if not choice.rows or not {row.strategy for row in rows}.isdisjoint(choice.rows):
+            made.append(_table(rows, columns, choice))
+    return made
 
 
 def of_protocol(summaries: Sequence[Summary], name: str) -> list[Summary]:
@@ -149,13 +145,15 @@ def _book() -> dict[str, tuple[Column, str]]:
 def _table(rows: Sequence[Summary], columns: tuple[Shown, ...], choice: Choice) -> PaperTable:
     ranking = None if is_sweep(rows) else rank(rows)
     chosen = _chosen(rows, choice.rows, ranking)
+    measured = {row.strategy for row in chosen}
+    absent = tuple(name for name in choice.rows if name not in measured)
     best = frozenset(_best(chosen, columns, ranking)) if choice.best == "bold" else frozenset()
     return PaperTable(
         tuple(chosen),
         tuple(_names(chosen)),
         columns,
         best,
-        tuple(name for name in choice.rows if name not in {row.strategy for row in chosen}),
+        absent,
         " ".join(_caption(chosen, columns, ranking if best else None, bool(best))),
     )
 
