@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from torch import nn
 
 from nanocl.footprint import models
-from nanocl.libraries.groups import norm_layers
+from nanocl.optim.groups import norm_layers
 from nanocl.plugins.catalogue import Catalogue
 from nanocl.records import RunSpec, UserError
 

@@ -11,8 +11,8 @@ from torch import nn
 
 from nanocl.footprint import architectures
 from nanocl.footprint.architectures import BUNDLED, Weight
-from nanocl.libraries.groups import norm_parameters
 from nanocl.models._collections import with_features
+from nanocl.optim.groups import norm_parameters
 from nanocl.plugins.catalogue import INSTALLED, Catalogue, UnknownPlugin
 from nanocl.plugins.values import UnknownOption
 from nanocl.records import UserError

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from nanocl.libraries.groups import head_parameters
 from nanocl.libraries.signature import Options, OptionValues
+from nanocl.optim.groups import head_parameters
 from nanocl.records.ranges import number
 
 INPUT: Options = {"input_layer": (("bool",), False)}

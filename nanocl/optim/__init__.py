@@ -1,6 +1,7 @@
 """Optimizers with compact state, drop-in for `torch.optim`; they need torch, numpy and numba only.
 
-The public classes are those without a leading underscore in the files without one. A class is
+The public classes are those without a leading underscore in the files without one; `dense_groups`
+makes parameter groups for them. A class is
 imported when its name is first used: nobody edits a list to add an optimizer, and importing this
 package loads no torch. Type checkers see each class in its own module, such as
 `nanocl.optim.nanoadam.NanoAdam`.
@@ -24,7 +25,7 @@ def _modules_of_classes() -> dict[str, str]:
     return modules
 
 
-_MODULES = _modules_of_classes()
+_MODULES = {**_modules_of_classes(), "dense_groups": f"{__name__}.groups"}
 __all__ = sorted(_MODULES)
 
 

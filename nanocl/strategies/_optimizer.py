@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from nanocl.libraries.groups import DENSE, dense_groups
+from nanocl.optim.groups import DENSE, layer_groups
 from nanocl.plugins.signature import numbered
 from nanocl.records import Option
 from nanocl.records.ranges import number, one_of
@@ -71,5 +71,5 @@ class Sparse:
 
     def make(self, model: nn.Module) -> Optimizer:
         """The optimizer on a model's parameters."""
-        groups = dense_groups(model, self.dense, self.dense_lr)
+        groups = layer_groups(model, self.dense, {"density": 1.0, "lr": self.dense_lr})
         return self.optimizer(groups, **self.arguments)

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import torch
 
-from nanocl.libraries.groups import DENSE, layer_groups
+from nanocl.optim.groups import DENSE, layer_groups
 from nanocl.records.ranges import number, one_of
 from nanocl.strategies import Strategy
 

@@ -8,7 +8,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from nanocl import optim
-from nanocl.libraries.groups import DENSE, layer_groups
+from nanocl.optim.groups import DENSE, layer_groups
 from nanocl.records import Option
 from nanocl.records.ranges import number, one_of
 from nanocl.strategies import Strategy

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from nanocl import optim
-from nanocl.libraries.groups import DENSE, head_parameters, layer_groups
+from nanocl.optim.groups import DENSE, head_parameters, layer_groups
 from nanocl.records.ranges import at_least, number, one_of
 from nanocl.strategies import Strategy
 

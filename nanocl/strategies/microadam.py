@@ -8,8 +8,8 @@ from torch import nn
 from torch.optim import AdamW, Optimizer
 
 from nanocl import optim
-from nanocl.libraries.groups import DENSE, layer_groups
 from nanocl.libraries.hybrid import Hybrid
+from nanocl.optim.groups import DENSE, layer_groups
 from nanocl.records import Option
 from nanocl.records.ranges import number, one_of
 from nanocl.strategies import Strategy

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from nanocl.libraries.groups import head_parameters
+from nanocl.optim.groups import head_parameters
 from nanocl.records.ranges import number
 from nanocl.strategies import Strategy
 

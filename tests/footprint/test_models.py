@@ -5,7 +5,7 @@ import torch
 from state_counts import network
 
 from nanocl.footprint import models
-from nanocl.libraries.groups import head_parameters, norm_parameters
+from nanocl.optim.groups import head_parameters, norm_parameters
 from nanocl.records import UserError
 
 

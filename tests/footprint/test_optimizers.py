@@ -13,7 +13,7 @@ from torch import nn
 from nanocl import optim
 from nanocl.footprint import footprint, models, optimizers, state_bytes_of
 from nanocl.footprint.architectures import Weight
-from nanocl.libraries.groups import dense_groups
+from nanocl.optim.groups import dense_groups
 from nanocl.plugins import catalogue
 from nanocl.plugins.catalogue import Catalogue, UnknownPlugin
 from nanocl.plugins.values import UnknownOption
@@ -96,7 +96,7 @@ def test_a_llama_of_transformers_stores_what_is_predicted_from_its_config(tmp_pa
     file.write_text(json.dumps(config))
     sizes = {name: value for name, value in config.items() if name != "model_type"}
     real = transformers.LlamaForCausalLM(transformers.LlamaConfig(**sizes))
-    optimizer = optim.NanoAdam(dense_groups(real, "norms+head", 1e-3), density=0.1)
+    optimizer = optim.NanoAdam(dense_groups(real, lr=1e-3, quiet=True), density=0.1)
     predicted, _ = optimizers.resolve("nanoadam", {"density": 0.1}, torch.float32)
     weights = models.weights_of(f"transformers:{file}")
     assert footprint(weights, predicted, torch.float32).state == counted(optimizer)

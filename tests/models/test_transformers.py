@@ -10,9 +10,9 @@ import torch
 from backbones import same, state_of
 from encoders import write_encoder
 
-from nanocl.libraries.groups import norm_parameters
 from nanocl.models import _encoders
 from nanocl.models._encoders import folder_of, hash_of_encoder
+from nanocl.optim.groups import norm_parameters
 from nanocl.records import UserError
 
 transformers = pytest.importorskip("transformers")

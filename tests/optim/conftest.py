@@ -16,7 +16,7 @@ SMALL: dict[str, dict[str, float]] = {
     "PaFi": {"density": 0.9, "chunk_size": 50},
     "CLASSP": {"threshold": 0.25, "power": 4.0},
 }
-PUBLIC = [getattr(optim, name) for name in optim.__all__]
+PUBLIC = [getattr(optim, name) for name in optim.__all__ if name != "dense_groups"]
 OPTIMIZERS = [kind for kind in PUBLIC if issubclass(kind, torch.optim.Optimizer)]
 
 

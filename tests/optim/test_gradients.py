@@ -10,7 +10,7 @@ from torch import nn
 
 from nanocl import optim
 
-OPTIMIZERS = sorted(set(optim.__all__) - {"StepInBackward"})
+OPTIMIZERS = sorted(set(optim.__all__) - {"StepInBackward", "dense_groups"})
 WRAPPED = """
 import sys
 import torch

@@ -5,7 +5,7 @@ import torch
 from state_counts import network
 from torch import nn
 
-from nanocl.libraries.groups import (
+from nanocl.optim.groups import (
     NORMS,
     dense_groups,
     head_parameters,
@@ -96,7 +96,7 @@ def test_the_norms_of_our_models_are_those_of_torchs_types():
 def test_every_parameter_is_in_one_group_even_when_frozen(dense):
     network = Network(SmallBackbone(), outputs=4)
     network.backbone[1].weight.requires_grad_(False)
-    grouped = [p for group in dense_groups(network, dense, 0.1) for p in group["params"]]
+    grouped = [p for group in layer_groups(network, dense, {}) for p in group["params"]]
     assert sorted(map(id, grouped)) == sorted(map(id, network.parameters()))
 
 
@@ -106,3 +106,64 @@ def test_the_named_layers_get_the_options_and_an_empty_group_is_left_out():
     assert "rank" not in rest and head["rank"] is None
     assert set(map(id, head["params"])) == set(map(id, network.head.parameters()))
     assert len(layer_groups(network, "none", {"rank": None})) == 1
+
+
+HEADS = {
+    "BertForSequenceClassification": {"classifier.weight", "classifier.bias"},
+    "BertForQuestionAnswering": {"qa_outputs.weight", "qa_outputs.bias"},
+    "BertForMaskedLM": {
+        "cls.predictions.bias",
+        "cls.predictions.transform.dense.weight",
+        "cls.predictions.transform.dense.bias",
+        "cls.predictions.transform.LayerNorm.weight",
+        "cls.predictions.transform.LayerNorm.bias",
+    },
+    "LlamaForSequenceClassification": {"score.weight"},
+    "LlamaForCausalLM": {"lm_head.weight"},
+    "RobertaForSequenceClassification": {
+        "classifier.dense.weight",
+        "classifier.dense.bias",
+        "classifier.out_proj.weight",
+        "classifier.out_proj.bias",
+    },
+}
+
+
+def of_transformers(name, **options):
+    transformers = pytest.importorskip("transformers")
+    sizes = {"num_hidden_layers": 1, "num_attention_heads": 2, "vocab_size": 20}
+    kind = getattr(transformers, name)
+    config = kind.config_class(hidden_size=8, intermediate_size=8, **sizes, **options)
+    return kind(config)
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_the_head_of_a_model_of_transformers_is_what_lies_outside_of_its_base(name):
+    assert head_parameters(of_transformers(name)) == HEADS[name]
+
+
+def test_the_norms_of_llama_are_dense_and_a_tied_output_matrix_is_not(capsys):
+    model = of_transformers("LlamaForCausalLM", tie_word_embeddings=True)
+    sparse, dense = dense_groups(model, lr=0.5)
+    named = {id(param): name for name, param in model.named_parameters()}
+    assert {named[id(param)] for param in dense["params"]} == {
+        "model.norm.weight",
+        "model.layers.0.input_layernorm.weight",
+        "model.layers.0.post_attention_layernorm.weight",
+    }
+    assert (dense["density"], dense["lr"]) == (1.0, 0.5) and set(sparse) == {"params"}
+    total = sum(param.numel() for param in model.parameters())
+    assert capsys.readouterr().err == (
+        f"nanocl: dense: 3 tensors of normalisation layers (24 of {total} entries, "
+        f"{24 / total:.2%}; the output matrix is the embedding and stays sparse)\n"
+    )
+
+
+def test_dense_groups_leave_out_frozen_parameters_and_print_nothing_when_quiet(capsys):
+    model = of_transformers("BertForSequenceClassification")
+    model.bert.requires_grad_(False)
+    (dense,) = dense_groups(model, quiet=True)
+    assert {id(p) for p in dense["params"]} == {id(p) for p in model.classifier.parameters()}
+    assert capsys.readouterr().err == ""
+    with pytest.raises(ValueError, match="layers must be"):
+        dense_groups(model, layers="all")
