@@ -13,7 +13,17 @@ from nanocl import studies
 from nanocl.boards import commands, foreign, listing, released
 from nanocl.cli import ending, failures, reports
 from nanocl.plugins.catalogue import Catalogue
-from nanocl.records import RunResult, Summary, UserError, damage, files, merging, migration, store
+from nanocl.records import (
+    RunResult,
+    Summary,
+    UserError,
+    damage,
+    files,
+    merging,
+    migration,
+    store,
+    trainings,
+)
 from nanocl.reporting import (
     citation,
     inert,
@@ -24,6 +34,7 @@ from nanocl.reporting import (
     tables,
 )
 from nanocl.reporting.summaries import results_of, summarise
+from nanocl.studies.byo import page as byo
 
 MANY = 5  # records skipped for one reason, from which on they share a line
 READ = 2**16  # bytes of a page in which it says that it is generated
@@ -227,11 +238,15 @@ def _cite(arguments: argparse.Namespace, results: Sequence[RunResult], results_r
 
 
 def _show(summaries: Sequence[Summary], format: str, results_root: Path) -> None:
-    if not summaries:
+    own, _ = trainings.load_all(results_root)
+    if own and format == "text":
+        print(byo.text(own, _width()))
+    if not summaries and not own:
         print(
             f"nanocl: no records in {results_root / 'runs'} yet; python -m nanocl.run makes some",
             file=sys.stderr,
         )
+    if not summaries:
         return
     print(
         tables.text(summaries, _width()) if format == "text" else tables.document(summaries, format)

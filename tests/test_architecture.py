@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+import tempfile
 import tomllib
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
@@ -18,7 +19,7 @@ LINES = (  # a module imports from a lower line or from its own room
     {"__main__", "__init__"},  # the package's own names are loaded when they are first used
     {"run", "report", "memory", "tune"},
     {"api", "site"},
-    {"testing", "studies", "footprint", "tuning", "measurement", "boards"},
+    {"testing", "studies", "footprint", "tuning", "measurement", "boards", "integrations"},
     {"cli", "training", "reporting", "strategies", "engine"},
     {"protocols", "streams", "libraries"},
     {"data", "models", "plugins"},
@@ -167,3 +168,24 @@ def has_test(path: Path) -> bool:
 def test_every_module_has_a_test_file_of_its_name(room):
     public = [path for path in (PACKAGE / room).glob("[!_]*.py")]
     assert [path.stem for path in public if not has_test(path)] == []
+
+
+def test_optimizers_and_integrations_load_without_the_packages_of_the_benchmark():
+    blocked = ["avalanche", "torchvision", "pandas", "sklearn", "matplotlib", "wandb", "scipy"]
+    code = f"""
+import sys
+import tempfile
+sys.modules.update(dict.fromkeys({blocked}))
+import torch
+from nanocl.integrations.loop import ForgettingMeter
+from nanocl.optim import NanoAdam, dense_groups
+model = torch.nn.Linear(2, 2)
+optimizer = NanoAdam(dense_groups(model), lr=0.1)
+meter = ForgettingMeter({{"old": [(torch.ones(2), 1)]}}, results=sys.argv[1])
+meter.before(model, optimizer)
+meter.step(model, optimizer)
+meter.after(model, optimizer)
+"""
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([sys.executable, "-c", code, folder], check=True)
+        assert len([*Path(folder).rglob("*.json")]) == 1

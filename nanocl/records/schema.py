@@ -36,6 +36,16 @@ def check_probe(probe: Any) -> None:
             raise ValueError(f"its {part} are not all of the same layers")
 
 
+def check_training(record: Any) -> None:
+    """Check the record of somebody's own trainings, see `nanocl.records.trainings`.
+
+    Raises:
+        ValueError: It does not fit its schema, or contains an impossible number or text.
+    """
+    _refuse_misfit(record, _training_validator())
+    consistency.check_values(record)
+
+
 def check_record(record: Any) -> None:
     """Check a whole record.
 
@@ -76,4 +86,11 @@ def _record_validator() -> Draft202012Validator:
 def _probe_validator() -> Draft202012Validator:
     rules = _read("probe.json")
     rules["$defs"] |= {name: rule for name, rule in schema()["$defs"].items() if name != "layer"}
+    return _validator(rules)
+
+
+@cache
+def _training_validator() -> Draft202012Validator:
+    rules = _read("trainings.json")
+    rules["$defs"] = schema()["$defs"] | rules["$defs"]
     return _validator(rules)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -18,6 +18,7 @@ _BITS = {
 }
 Tensors = Mapping[str, Tensor]
 Squares = Mapping[str, float]
+Take = Callable[[nn.Module], dict[str, Tensor]]
 
 
 class Change(NamedTuple):
@@ -45,20 +46,34 @@ class DriftMeter:
 
     Groups: `backbone` (trainable parameters without the output layer), `head`, `all` (both), and
     `buffers` (floating-point buffers such as BatchNorm statistics). A parameter that did not exist
-    in the snapshot, or had another shape, is left out.
+    in the snapshot, or had another shape, is left out. `take` makes the snapshots.
     """
 
-    def __init__(self, model: nn.Module, head: set[str]) -> None:
+    def __init__(self, model: nn.Module, head: set[str], take: Take | None = None) -> None:
         self.head = head
-        self.start = snapshot(model)
+        self._take = take or snapshot
+        self.start = self._take(model)
         self.previous = self.start
         self._squares: tuple[Squares, Squares] | None = None
         self._order: tuple[list[str], Tensor] | None = None
 
     def measure(self, model: nn.Module) -> Drift:
         """Drift of the model as it is now; it becomes the `previous` of the next measurement."""
-        now = snapshot(model)
-        of_start, of_previous = self._squares or (squares(self.start), squares(self.previous))
+        drift, now, of_now = self._compare(model)
+        self.previous = now
+        if self._squares is not None:
+            self._squares = self._squares[0], of_now
+        return drift
+
+    def look(self, model: nn.Module) -> Drift:
+        """Drift of the model as it is now; the `previous` stays as it is."""
+        return self._compare(model)[0]
+
+    def _compare(self, model: nn.Module) -> tuple[Drift, dict[str, Tensor], Squares]:
+        now = self._take(model)
+        if self._squares is None:
+            self._squares = squares(self.start), squares(self.previous)
+        of_start, of_previous = self._squares
         of_now = squares(now)
         from_start = changes(self.start, now, of_start, of_now)
         from_previous = from_start
@@ -78,9 +93,7 @@ class DriftMeter:
             average_tensor=sum(distances) / len(distances) if distances else None,
             layers=layers,
         )
-        self.previous = now
-        self._squares = of_start, of_now
-        return drift
+        return drift, now, of_now
 
     def state_dict(self) -> dict[str, dict[str, Tensor]]:
         """Both snapshots."""

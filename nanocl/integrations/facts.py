@@ -1,0 +1,77 @@
+"""What a record says of the model, the optimizer and the machine."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from importlib.metadata import version
+from typing import Any
+
+import torch
+from torch import nn
+
+from nanocl import __version__
+from nanocl.records import hash_of
+from nanocl.training.measure import processor
+
+PACKAGES = ("transformers", "peft", "lightning", "accelerate", "bitsandbytes", "torchao")
+PLAIN = (bool, int, float, str, type(None))
+
+
+def is_first_process() -> bool:
+    """Whether this is the process that writes; the others of DDP measure the same."""
+    distributed = torch.distributed
+    is_many = distributed.is_available() and distributed.is_initialized()
+    return not is_many or distributed.get_rank() == 0
+
+
+def model_name(model: Any) -> str:
+    """Class of the model, without wrappers of adapters."""
+    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    return type(inner).__name__
+
+
+def config_hash(model: Any) -> str:
+    """Hash of the config of a model of transformers, else of the shapes of parameters."""
+    config: Any = getattr(model, "config", None)
+    if hasattr(config, "to_json_string"):
+        return hash_of(config.to_json_string())
+    return hash_of({name: list(p.shape) for name, p in model.named_parameters()})
+
+
+def described(optimizer: Any) -> dict[str, Any]:
+    """Class and plain options of each group, with the base of a learning rate on a schedule."""
+    inner = getattr(optimizer, "optimizer", optimizer)  # accelerate wraps it
+    groups = []
+    for group in inner.param_groups:
+        options = {name: _plain(value) for name, value in group.items() if name != "params"}
+        options = {name: value for name, value in options.items() if value is not ...}
+        if "initial_lr" in options:
+            options["lr"] = options.pop("initial_lr")
+        groups.append({**options, "entries": sum(p.numel() for p in group["params"])})
+    return {"name": type(inner).__name__, "groups": groups}
+
+
+def _plain(value: Any) -> Any:
+    """The value for a record; an ellipsis for what a record cannot hold."""
+    if isinstance(value, torch.Tensor) and value.numel() == 1:
+        return value.item()
+    if isinstance(value, tuple | list) and all(isinstance(item, PLAIN) for item in value):
+        return list(value)
+    return value if isinstance(value, PLAIN) else ...
+
+
+def environment(model: nn.Module) -> dict[str, Any]:
+    """Versions of what is loaded, and the machine."""
+    device = next(model.parameters()).device
+    loaded = {name: version(name) for name in PACKAGES if name in sys.modules}
+    return {
+        "nanocl": __version__,
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "platform": platform.system().lower(),
+        "processor": processor(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "threads": torch.get_num_threads(),
+        **loaded,
+    }

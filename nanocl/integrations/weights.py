@@ -1,0 +1,132 @@
+"""The weights that a model computes with: adapters of PEFT merged, names as in the bare model."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nanocl.optim.groups import head_parameters
+from nanocl.training.drift import snapshot
+
+# parts of a parameter's name that PEFT adds
+_ADDED = re.compile(r"^base_model\.model\.|\bbase_layer\.|\bmodules_to_save\.[^.]+\.")
+# initialisations after which base weights are as before and an adapter that is off is the start
+_BASE_UNCHANGED = (True, False, "gaussian", "eva", "orthogonal")
+
+
+def bare(model: nn.Module) -> nn.Module:
+    """The model inside of DDP, DataParallel and `torch.compile`.
+
+    Raises:
+        TypeError: The parameters are sharded, so that no process has the weights.
+    """
+    while True:
+        inner = getattr(model, "_orig_mod", None)
+        if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+            inner = model.module
+        if inner is None:
+            break
+        model = inner
+    if any(hasattr(parameter, "full_tensor") for parameter in model.parameters()):
+        raise TypeError(
+            "the parameters are sharded (DTensor), which is not measured; use DDP or one process"
+        )
+    return model
+
+
+def has_adapters(model: nn.Module) -> bool:
+    """Whether a layer of the model has an adapter of PEFT."""
+    return bool(_adapted(model))
+
+
+def starts_without_adapters(model: Any) -> bool:
+    """Whether the model with its adapters off is the model before adapters were added."""
+    configs = getattr(model, "peft_config", None)
+    if not has_adapters(model) or not isinstance(configs, dict):
+        return False
+    inits = [getattr(config, "init_lora_weights", True) for config in configs.values()]
+    return all(init in _BASE_UNCHANGED for init in inits)
+
+
+@contextmanager
+def adapters_off(model: Any) -> Iterator[None]:
+    """Compute without adapters; a model without adapters is left alone."""
+    with model.disable_adapter() if has_adapters(model) else nullcontext():
+        yield
+
+
+def head_names(model: Any) -> set[str]:
+    """Names of the output layer's parameters in `weights_of`."""
+    is_adapted = has_adapters(model) and hasattr(model, "get_base_model")
+    inner = model.get_base_model() if is_adapted else model
+    return {_ADDED.sub("", name) for name in head_parameters(inner)}
+
+
+def weights_of(model: nn.Module) -> dict[str, Tensor]:
+    """CPU copies, in at least float32, of what training changes.
+
+    These are trainable parameters and float buffers and, in place of adapters, the weights of their
+    layers with the adapters merged.
+    """
+    return _weights(model, with_adapters=True)
+
+
+def weights_without_adapters(model: nn.Module) -> dict[str, Tensor]:
+    """As `weights_of`, with adapters off: base weights, and copied modules before training."""
+    return _weights(model, with_adapters=False)
+
+
+def _weights(model: nn.Module, *, with_adapters: bool) -> dict[str, Tensor]:
+    adapted = _adapted(model)
+    every = dict(model.named_parameters())
+    weights = {}
+    for name, tensor in snapshot(model).items():
+        is_base = "base_layer." in name
+        if not is_base and any(name.startswith(f"{path}.") for path in adapted):
+            continue  # a parameter of an adapter
+        if not with_adapters and "modules_to_save." in name:
+            tensor = every[re.sub(r"modules_to_save\.[^.]+", "original_module", name)]
+        weights[_clean(name)] = _exact(tensor)
+    for path, layer in adapted.items():
+        weight = _merged(layer) if with_adapters else layer.get_base_layer().weight
+        if weight.is_floating_point():  # a quantised weight has no drift of its own
+            weights[_clean(f"{path}.weight")] = _exact(weight)
+    return weights
+
+
+def _adapted(model: nn.Module) -> dict[str, Any]:
+    return {
+        path: module
+        for path, module in model.named_modules()
+        if hasattr(module, "base_layer") and hasattr(module, "merge")
+    }
+
+
+@torch.no_grad()
+def _merged(layer: Any) -> Tensor:
+    if layer.merged:
+        return layer.get_base_layer().weight
+    # a copy of one layer at a time: merging and unmerging the layer itself would round its weight
+    alone = copy.deepcopy(layer)
+    if alone.get_base_layer().weight.is_floating_point():
+        alone.float()
+    alone.merge()
+    return alone.get_base_layer().weight
+
+
+def _clean(name: str) -> str:
+    if name.startswith("buffer:"):
+        return f"buffer:{_ADDED.sub('', name.removeprefix('buffer:'))}"
+    return _ADDED.sub("", name)
+
+
+def _exact(tensor: Tensor) -> Tensor:
+    # a difference of two bfloat16 numbers would be rounded to 8 bits
+    on_cpu = tensor.detach().cpu()
+    return on_cpu.float() if on_cpu.element_size() < 4 else on_cpu.clone()

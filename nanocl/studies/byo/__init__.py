@@ -1,0 +1,1 @@
+"""Trainings in other people's loops: tables and curves of their records, which no board ranks."""

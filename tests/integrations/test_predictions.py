@@ -1,0 +1,60 @@
+"""Measuring leaves modes and random numbers as they were, whatever the data set does."""
+
+import random
+
+import numpy
+import pytest
+import torch
+from training_cases import plain_network, vectors
+
+from nanocl.integrations.predictions import Divergence, Reader, measured, undisturbed
+
+
+class Random(list):
+    """A data set that draws random numbers for each sample."""
+
+    def __getitem__(self, number):
+        torch.rand(1), numpy.random.rand(), random.random()
+        return super().__getitem__(number)
+
+
+def test_modes_and_generators_are_afterwards_as_they_were():
+    network = plain_network().train()
+    network[0].eval()
+
+    def drawn():
+        return torch.rand(1).item(), numpy.random.rand(), random.random()
+
+    for generator in (torch.manual_seed, numpy.random.seed, random.seed):
+        generator(1)
+    right = drawn()
+    for generator in (torch.manual_seed, numpy.random.seed, random.seed):
+        generator(1)
+    with undisturbed(network):
+        assert not network[2].training
+        measured(network, Random(vectors()), Reader())
+    assert drawn() == right and network[2].training and not network[0].training
+
+
+def test_the_batch_size_of_measurements_changes_no_number():
+    network, data = plain_network().eval(), vectors(count=7)
+    with torch.no_grad():
+        found = [measured(network, data, Reader(size)) for size in (1, 3, 7)]
+    assert found[0] == pytest.approx(found[1]) and found[0] == pytest.approx(found[2])
+
+
+def test_a_data_set_without_labels_is_no_kept_task():
+    class Echo(torch.nn.Linear):
+        def forward(self, x, y=None):
+            return super().forward(x)
+
+    with pytest.raises(ValueError, match="needs labels"):
+        measured(Echo(4, 2), [{"x": torch.zeros(4)}], Reader())
+
+
+def test_kl_uses_the_stated_number_of_samples():
+    network, data = plain_network().eval(), vectors()
+    divergence = Divergence(data, Reader(5), 12)
+    with torch.no_grad():
+        divergence.begin(network)
+        assert sum(map(len, divergence.start)) == 12 and divergence.now(network) < 1e-12

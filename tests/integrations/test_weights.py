@@ -1,0 +1,27 @@
+"""Weights without wrappers, and what cannot be measured."""
+
+import pytest
+import torch
+from torch import nn
+from training_cases import plain_network
+
+from nanocl.integrations import weights
+
+
+def test_wrappers_are_taken_off_and_sharded_parameters_refused():
+    network = plain_network()
+    assert weights.bare(nn.DataParallel(network)) is network
+    compiled = torch.compile(network)
+    assert weights.bare(compiled) is network
+    network[0].weight.full_tensor = lambda: None
+    with pytest.raises(TypeError, match="sharded"):
+        weights.bare(network)
+
+
+def test_frozen_parameters_are_left_out_and_bfloat16_becomes_float32():
+    network = plain_network().to(torch.bfloat16)
+    network[0].requires_grad_(False)
+    found = weights.weights_of(network)
+    assert {*found} == {"3.weight", "3.bias"} == weights.head_names(network)
+    assert found["3.bias"].dtype == torch.float32 and not weights.has_adapters(network)
+    assert torch.equal(found["3.bias"], network[3].bias.float())

@@ -1,0 +1,52 @@
+"""Records of own trainings are verified when they are read, and never mixed with runs."""
+
+import json
+
+import pytest
+import torch
+from training_cases import plain_network, vectors
+
+from nanocl import report
+from nanocl.integrations.loop import ForgettingMeter
+from nanocl.records import damage, store, trainings
+
+
+@pytest.fixture
+def path(tmp_path):
+    network = plain_network()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    meter = ForgettingMeter({"old": vectors()}, new=vectors(), results=tmp_path, name="mine")
+    meter.before(network, optimizer)
+    meter.step(network, optimizer)
+    return meter.after(network, optimizer)
+
+
+def test_an_edited_record_is_refused_and_named(path, tmp_path):
+    record = json.loads(path.read_text())
+    record["trainings"][0]["cost"]["steps"] = 7
+    path.write_text(json.dumps(record))
+    records, problems = trainings.load_all(tmp_path)
+    assert not records and "edited or damaged" in problems[0].reason
+    assert [problem.path for problem in damage.find(tmp_path)] == [path]
+    del record["status"]
+    path.write_text(json.dumps(record))
+    with pytest.raises(ValueError, match="does not fit the schema"):
+        trainings.load(path)
+
+
+def test_a_record_under_another_name_is_refused(path):
+    moved = path.rename(path.with_name("other.json"))
+    with pytest.raises(ValueError, match="its spec belongs to the file mine-"):
+        trainings.load(moved)
+
+
+def test_report_tables_and_plots_it_and_no_board_has_it(path, tmp_path, capsys):
+    assert store.load_all(tmp_path) == ([], [])
+    assert report.main(["--results", str(tmp_path)]) == 0
+    page = (tmp_path / "studies" / "byo" / "README.md").read_text()
+    assert "mine (seed " in page and "not ranked" in page
+    (figure,) = path.parent.glob("curves-*.png")
+    assert f"({figure.name})" in page and figure.stat().st_size > 1000
+    assert "mine (seed " in capsys.readouterr().out
+    assert not (tmp_path / "LEADERBOARD.md").exists()
+    assert report.main(["--results", str(tmp_path), "--check"]) == 0
