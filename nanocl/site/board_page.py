@@ -43,7 +43,7 @@ def files_of(
         "rule": leaderboard.RULE,
         "families": sorted({family(row) for row in board.rows}),
         "downloads": ["table.csv", "table.tex", *(DOWNLOADS if board.source else ())],
-        "command": words.command(_first(board)),
+        "command": words.command(_first(board), is_newest=board.is_newest),
     }
     page = templates.get_template("board.html").render(root=UP, **values)
     yield f"{board.folder}/index.html", page

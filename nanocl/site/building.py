@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files as resources
 from pathlib import Path
@@ -19,7 +18,7 @@ from nanocl.site.board import Board, collect
 from nanocl.site.claims import judged
 
 STATIC = ("site.css", "site.js")
-MARK = ".nanocl-site"  # a folder with this file may be replaced
+MARK = ".nanocl-site"  # lists the files of the site, which the next one replaces
 
 
 def build(summaries: Sequence[Summary], results_root: Path, folder: Path) -> list[str]:
@@ -28,38 +27,49 @@ def build(summaries: Sequence[Summary], results_root: Path, folder: Path) -> lis
     Args:
         summaries: The rows of the results folder.
         results_root: The results folder, with released boards.
-        folder: Where the site goes: a new or empty folder, or one with an earlier site.
+        folder: Where the site goes: a new or empty folder, or one with an earlier site, whose files
+            are replaced; others in it are kept.
 
     Raises:
         UserError: The folder holds other files.
         OSError: It cannot be written.
     """
-    _clear(folder)
+    _check(folder)
     boards, problems = collect(summaries, results_root)
-    templates = _templates()
-    files.write(folder / MARK, "")
-    for name in STATIC:
-        files.write(folder / name, (resources("nanocl.site") / "static" / name).read_text("utf-8"))
-    for path, content in _files(summaries, results_root, boards, templates):
+    # all of it before anything is deleted: an error leaves the earlier site as it is
+    content = dict(_files(summaries, results_root, boards, _templates()))
+    _remove_earlier(folder)
+    files.write(folder / MARK, "".join(f"{path}\n" for path in content))
+    for path, made in content.items():
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(content, bytes):
-            target.write_bytes(content)
-        else:
-            files.write(target, content)
+        target.write_bytes(made.encode() if isinstance(made, str) else made)
     return problems
 
 
-def _clear(folder: Path) -> None:
-    """Remove an earlier site."""
-    if not folder.is_dir() or not any(folder.iterdir()):
-        return
-    if not (folder / MARK).is_file():
+def _check(folder: Path) -> None:
+    """Refuse a folder with files that is no earlier site."""
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / MARK).is_file():
         raise UserError(
             f"{str(folder)!r} holds files that are no site of nanocl: choose an empty folder with "
             "--output"
         )
-    shutil.rmtree(folder)
+
+
+def _remove_earlier(folder: Path) -> None:
+    """Remove the files of an earlier site, and folders that are empty then."""
+    if not (folder / MARK).is_file():
+        return
+    top = folder.resolve()
+    for line in (folder / MARK).read_text(encoding="utf-8").splitlines():
+        path = (folder / line).resolve()
+        if not path.is_relative_to(top):
+            continue
+        path.unlink(missing_ok=True)
+        for parent in path.parents:
+            if parent == top or not parent.is_dir() or any(parent.iterdir()):
+                break
+            parent.rmdir()
 
 
 def _templates() -> Environment:
@@ -80,7 +90,9 @@ def _files(
     boards: Sequence[Board],
     templates: Environment,
 ) -> Iterator[tuple[str, str | bytes]]:
-    """Path and content of every file but the static ones."""
+    """Path and content of every file."""
+    for name in STATIC:
+        yield name, (resources("nanocl.site") / "static" / name).read_text("utf-8")
     records = results_of(summaries)
     identity = leaderboard.identity(records)
     newest = [board for board in boards if board.is_newest]

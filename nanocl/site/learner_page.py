@@ -47,7 +47,7 @@ def _values(board: Board, place: Place) -> dict[str, Any]:
         "recipe": _recipe(board, row),
         "layers": _layers(row),
         "runs": [_run(run, row) for run in row.results],
-        "command": words.command(row.results[0]),
+        "command": words.command(row.results[0], is_newest=board.is_newest),
         "environment": row.results[0].environment,
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -19,7 +20,7 @@ QUESTIONS = (
     ("Without stored samples", (BOUND, REPLAY)),
     ("Optimizer alone", (BOUND, REPLAY, PENALTY)),
 )
-BY_OPTIONS = ("default", "tuned", "protocol", "sweep")  # options that a plain call takes by itself
+BY_OPTIONS = ("default", "tuned", "published", "sweep")  # options that a plain call takes by itself
 
 
 def title(board: Board) -> str:
@@ -48,6 +49,8 @@ def _best(board: Board, places: Sequence[Place]) -> str:
     text = f"{board.label(first)} {score(first, ranking)}"
     if ranking.preliminary:
         return f"{text} (too few seeds for a test)"
+    if not others:
+        return f"{text}, the only one"
     tied = [place for place in others if is_tied(place, first)]
     if not tied:
         return f"{text}, separable from every other"
@@ -84,12 +87,11 @@ def headline(boards: Sequence[Board]) -> str:
         return "No board has enough seeds for a test yet."
     most = max(wins.values())
     names = ", ".join(sorted(name for name in wins if wins[name] == most)[:MOST_NAMES])
-    share = f"{most} of {len(tested)} boards"
     if most == len(tested):
-        return f"Among optimizers alone, {names} is in the best band of all {share}."
+        return f"Among optimizers alone, {names} is in the best band of all {most} boards."
     return (
         "No optimizer alone is best everywhere: it depends on the stream. Most often it is not "
-        f"separable from the best: {names}, on {share}."
+        f"separable from the best: {names}, on {most} of {len(tested)} boards."
     )
 
 
@@ -99,17 +101,20 @@ def _winners(board: Board) -> set[str]:
     return {place.row.strategy for place in plain if place is plain[0] or is_tied(place, plain[0])}
 
 
-def command(run: RunResult) -> str:
-    """The call that measures a run again."""
+def command(run: RunResult, *, is_newest: bool = True) -> str:
+    """The call that measures a run again, in a results folder of its own.
+
+    Options that a call takes by itself are left out, but not of an older version: they may have
+    been tuned anew since.
+    """
     spec = run.spec
-    words = ["python -m nanocl.run", f"--stream {spec.protocol}", f"--scenario {spec.scenario}"]
+    words = ["python", "-m", "nanocl.run", "--stream", spec.protocol, "--scenario", spec.scenario]
     if spec.tier != USUAL_TIER:
-        words.append(f"--tier {spec.tier}")
-    words += [f"--strategy {spec.strategy_name}", f"--seeds {spec.seed},"]
-    if spec.options_from not in BY_OPTIONS:
-        words += [
-            f"--set {part.name}.{name}={value}"
-            for part in spec.strategy
-            for name, value in part.options.items()
-        ]
-    return " ".join(words)
+        words += ["--tier", spec.tier]
+    words += ["--strategy", spec.strategy_name, "--seeds", f"{spec.seed},"]
+    if not is_newest or spec.options_from not in BY_OPTIONS:
+        for part in spec.strategy:
+            for name, value in part.options.items():
+                words += ["--set", f"{part.name}.{name}={value}"]
+    # in the usual folder the record counts as measured
+    return shlex.join([*words, "--results", "again"])

@@ -74,17 +74,53 @@ def test_equal_records_give_equal_bytes(built, results, rows, tmp_path):
             assert path.read_bytes() == (tmp_path / "again" / path.relative_to(built)).read_bytes()
 
 
-def test_an_earlier_site_is_replaced_and_any_other_folder_refused(results, tmp_path, capsys):
+def test_an_earlier_site_is_replaced_and_any_other_folder_refused(copy, tmp_path, capsys):
+    results = copy
     target = tmp_path / "site"
     words = ["site", "--results", str(results), "--output", str(target)]
     assert report.main(words) == 0
-    (target / "old.html").write_text("old")
-    assert report.main(words) == 0 and not (target / "old.html").exists()
+    (results / "boards").rename(tmp_path / "boards")  # one version fewer
+    stale = [*target.glob("boards/*/v*")]
+    assert report.main(words) == 0 and stale and not any(path.exists() for path in stale)
     (target / site.building.MARK).unlink()
     with pytest.raises(UserError, match="no site of nanocl"):
         site.build((), results, target)
     capsys.readouterr()
     assert report.main(words) == 2 and "choose an empty folder" in capsys.readouterr().err
+
+
+def test_files_that_others_put_into_a_site_are_kept(rows, results, tmp_path):
+    target = tmp_path / "site"
+    site.build(rows, results, target)
+    others = (target / "CNAME", target / ".git" / "HEAD", target / "boards" / "notes.txt")
+    for path in others:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mine")
+    site.build(rows, results, target)
+    assert [path.read_text() for path in others] == ["mine"] * len(others)
+
+
+def test_a_list_of_files_that_leads_out_of_the_site_deletes_nothing(rows, results, tmp_path):
+    target, outside = tmp_path / "site", tmp_path / "outside.txt"
+    site.build(rows, results, target)
+    outside.write_text("mine")
+    (target / site.building.MARK).write_text(f"../outside.txt\n{outside}\n")
+    site.build(rows, results, target)
+    assert outside.read_text() == "mine"
+
+
+def test_a_build_that_fails_leaves_the_earlier_site(rows, results, tmp_path, monkeypatch):
+    target = tmp_path / "site"
+    site.build(rows, results, target)
+    before = sorted(target.rglob("*"))
+
+    def fail(*_):
+        raise UserError("no claims")
+
+    monkeypatch.setattr(site.building, "judged", fail)
+    with pytest.raises(UserError):
+        site.build(rows, results, target)
+    assert sorted(target.rglob("*")) == before
 
 
 def test_the_metrics_stand_with_formula_and_source(built):

@@ -1,6 +1,7 @@
 """The sentences of the site follow from the rankings."""
 
 import re
+import shlex
 
 from making import a_result, a_spec, shifted
 
@@ -37,7 +38,7 @@ def test_learners_that_the_test_does_not_separate_are_named():
 
 def test_the_headline_counts_the_boards_on_which_an_optimizer_is_not_separable_from_the_best():
     first, second = a_board(sgd=0.05, adam=0.0), a_board(sgd=0.05, adam=0.0)
-    assert "sgd is in the best band of all 2 of 2 boards" in words.headline([first, second])
+    assert "sgd is in the best band of all 2 boards" in words.headline([first, second])
     mixed = words.headline([first, second, a_board(sgd=0.0, adam=0.05)])
     assert "sgd, on 2 of 3 boards" in mixed and "depends on the stream" in mixed
     # a board with replay: it is best, but no optimizer alone
@@ -48,10 +49,26 @@ def test_without_a_tested_board_there_is_no_headline():
     assert words.headline([]) == "No board has enough seeds for a test yet."
 
 
+def test_a_learner_without_rivals_is_separable_from_none():
+    answers = dict(words.answers(a_board(sgd=0.0, er=0.08)))
+    assert re.fullmatch(r"sgd [\d.]+ \[[\d., ]+\], the only one", answers["Optimizer alone"])
+
+
 def test_the_command_names_options_only_where_a_call_would_not_take_them_by_itself():
     tuned = a_result(a_spec("sgd", 3, lr=0.1, options_from="tuned"))
     assert words.command(tuned) == (
-        "python -m nanocl.run --stream split-digits --scenario class --strategy sgd --seeds 3,"
+        "python -m nanocl.run --stream split-digits --scenario class --strategy sgd --seeds 3, "
+        "--results again"
     )
     given = a_result(a_spec("sgd", 3, lr=0.1, options_from="cli", tier="paper"))
-    assert words.command(given).endswith("--tier paper --strategy sgd --seeds 3, --set sgd.lr=0.1")
+    assert words.command(given).endswith(
+        "--tier paper --strategy sgd --seeds 3, --set sgd.lr=0.1 --results again"
+    )
+    fixed = words.command(tuned, is_newest=False)
+    assert fixed.endswith("--seeds 3, --set sgd.lr=0.1 --results again")
+
+
+def test_text_of_a_record_is_one_word_of_the_command():
+    attack = "x; touch $(pwd)/stolen"
+    spec = a_spec("sgd", 3, kind=attack, options_from="cli")
+    assert f"sgd.kind={attack}" in shlex.split(words.command(a_result(spec)))
