@@ -166,7 +166,8 @@ def _add_options(p: argparse.ArgumentParser) -> None:
         metavar="PART.OPTION=VALUE",
         dest="settings",
         help="an option of stream, model, training or a strategy, or probe.magnitude=true; "
-        "several values separated by commas are a run each; can be repeated",
+        "several values of an option of a strategy, separated by commas, are a run each; can be "
+        "repeated",
     )
     p.add_argument(
         "--lr", default="", metavar="RATE", help="short for --set OPTIMIZER.lr=RATE; also A,B,C"

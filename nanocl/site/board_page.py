@@ -59,6 +59,7 @@ def files_of(
 
 def choices(board: Board) -> Iterator[dict[str, Any]]:
     """What the chooser of the home page knows of each place, best first."""
+    untested = " (not tested)" if board.ranking.preliminary else ""
     for (slug, place), order in zip(board.places(), range(len(board.rows)), strict=True):
         if order >= board.ranking.compared:
             return
@@ -72,7 +73,7 @@ def choices(board: Board) -> Iterator[dict[str, Any]]:
             "family": family(place.row),
             "state": f"{state:.3g}" if state is not None else "",
             "band": place.band,
-            "score": words.score(place, board.ranking),
+            "score": words.score(place, board.ranking) + untested,
         }
 
 

@@ -80,7 +80,7 @@ def mean(place: Place, ranking: Ranking) -> str:
 
 
 def headline(boards: Sequence[Board]) -> str:
-    """Which optimizer forgets least, over the tested boards, in one or two sentences."""
+    """Which optimizer alone is best over the tested boards, in one or two sentences."""
     tested = [board for board in boards if board.is_newest and not board.ranking.preliminary]
     wins = Counter(name for board in tested for name in _winners(board))
     if not wins:

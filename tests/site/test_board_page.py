@@ -9,6 +9,7 @@ import made_boards
 import pytest
 
 from nanocl.boards import reading, released
+from nanocl.records import store
 from nanocl.reporting import statistics
 from nanocl.reporting.summaries import summarise
 from nanocl.site import board, board_page, building, learner_page
@@ -54,6 +55,13 @@ def test_the_chooser_knows_the_compared_places_best_first(boards):
     assert [choice["learner"] for choice in choices] == ["adamw", "adam", "sgd"]
     assert {choice["state"] for choice in choices} == {"8"}
     assert choices[0]["band"] != choices[-1]["band"]
+
+
+def test_the_chooser_says_which_scores_are_not_tested(tmp_path, boards):
+    folder = made_boards.fill(tmp_path, seeds=range(3))
+    few = board.Board("few", board.NOW, summarise(store.load_all(folder)[0]))
+    assert all(choice["score"].endswith("(not tested)") for choice in board_page.choices(few))
+    assert not any("not tested" in choice["score"] for choice in board_page.choices(boards[0]))
 
 
 def test_versions_stand_side_by_side(boards):
