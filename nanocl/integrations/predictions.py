@@ -85,7 +85,8 @@ def measured(model: nn.Module, kept: Any, reader: Reader) -> dict[str, float]:
         found = answer(model, batch)
         if found.loss is None:
             raise ValueError("a kept data set needs labels; give a callable of the model instead")
-        loss += float(found.loss.double()) * found.size
+        if found.size:  # the mean over no label is NaN
+            loss += float(found.loss.double()) * found.size
         count += found.size
         if found.logits is not None and found.labels is not None:
             right += int((found.logits.argmax(-1) == found.labels).sum())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nanocl.records import plain
+from nanocl.records import plain, trainings
 from nanocl.records.encoding import is_intact
 from nanocl.records.schema import check_probe
 from nanocl.records.store import Problem, one_line
@@ -13,7 +13,7 @@ PLACES = ("probes/**/*.json", "studies/*/*.json")
 
 
 def find(results_root: Path) -> list[Problem]:
-    """Probes and records of studies that cannot be read or do not have their checksum."""
+    """Probes and records of studies that cannot be read, misfit or lack their checksum."""
     problems = []
     for place in PLACES:
         for path in sorted(Path(results_root).glob(place)):
@@ -33,6 +33,8 @@ def reason(path: Path) -> str:
             return "its content does not have its checksum"
         if path.parent.parent.name == "probes":
             check_probe(entry)
+        if path.parent.name == trainings.FOLDER.name:
+            trainings.load(path)
         return ""
     except OSError as error:
         return error.strerror or str(error)

@@ -50,16 +50,27 @@ def load(path: Path) -> dict[str, Any]:
 
     Raises:
         OSError: It cannot be read.
-        ValueError: It is not JSON, does not fit the schema, was edited, or is in the wrong place.
+        ValueError: It is not JSON, does not fit the schema, was edited, contradicts itself, or is
+            in the wrong place.
     """
     record = plain.read(path)
     check_training(record)
+    _check_kept(record)
     if not is_intact(record):
         raise ValueError("its content does not match its checksum: it was edited or damaged")
     right = path_of(record["spec"], Path()).name
     if record["digest"] != hash_of(record["spec"]) or right != path.name:
         raise ValueError(f"its spec belongs to the file {right}")
     return record
+
+
+def _check_kept(record: Mapping[str, Any]) -> None:
+    kept = set(record["spec"]["keep"])
+    for training in record["trainings"]:
+        for point in training["points"]:
+            if set(point["keep"]) != kept:
+                found = ", ".join(point["keep"]) or "none"
+                raise ValueError(f"a point must have the kept tasks of its spec, got {found}")
 
 
 def load_all(results_root: Path) -> tuple[list[dict[str, Any]], list[store.Problem]]:

@@ -1,10 +1,12 @@
 """Measuring leaves modes and random numbers as they were, whatever the data set does."""
 
 import random
+from types import SimpleNamespace
 
 import numpy
 import pytest
 import torch
+from torch import nn
 from training_cases import plain_network, vectors
 
 from nanocl.integrations.predictions import Divergence, Reader, measured, undisturbed
@@ -58,3 +60,18 @@ def test_kl_uses_the_stated_number_of_samples():
     with torch.no_grad():
         divergence.begin(network)
         assert sum(map(len, divergence.start)) == 12 and divergence.now(network) < 1e-12
+
+
+def test_a_batch_without_a_label_that_counts_changes_no_loss():
+    class Tagger(nn.Module):
+        def forward(self, inputs, labels):
+            logits = inputs[..., None] * torch.tensor([1.0, 2.0])
+            loss = nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten())
+            return SimpleNamespace(logits=logits, loss=loss)
+
+    model = Tagger()
+    model.weight = nn.Parameter(torch.zeros(1))
+    counted = [{"inputs": torch.tensor([0.5, 2.0]), "labels": torch.tensor([0, 1])}]
+    ignored = [{"inputs": torch.tensor([1.0, 1.0]), "labels": torch.tensor([-100, -100])}]
+    reader = Reader(batch_size=1)
+    assert measured(model, counted + ignored, reader) == measured(model, counted, reader)

@@ -9,6 +9,7 @@ from training_cases import plain_network, vectors
 from nanocl import report
 from nanocl.integrations.loop import ForgettingMeter
 from nanocl.records import damage, store, trainings
+from nanocl.records.encoding import sealed, to_text
 
 
 @pytest.fixture
@@ -32,6 +33,27 @@ def test_an_edited_record_is_refused_and_named(path, tmp_path):
     path.write_text(json.dumps(record))
     with pytest.raises(ValueError, match="does not fit the schema"):
         trainings.load(path)
+
+
+def without_points(record):
+    record["trainings"][0]["points"] = []
+
+
+def without_a_kept_task(record):
+    del record["trainings"][0]["points"][-1]["keep"]["old"]
+
+
+@pytest.mark.parametrize("change", [without_points, without_a_kept_task])
+def test_a_sealed_record_that_contradicts_itself_is_named_and_stops_no_report(
+    path, tmp_path, change, capsys
+):
+    record = json.loads(path.read_text())
+    change(record)
+    del record["checksum"]
+    path.write_text(to_text(sealed(record)))
+    assert report.main(["--results", str(tmp_path)]) == 0
+    assert f"skipped {path}" in capsys.readouterr().err
+    assert trainings.load_all(tmp_path)[0] == []
 
 
 def test_a_record_under_another_name_is_refused(path):
