@@ -91,8 +91,10 @@ def measured(model: nn.Module, kept: Any, reader: Reader) -> dict[str, float]:
         if found.logits is not None and found.labels is not None:
             right += int((found.logits.argmax(-1) == found.labels).sum())
             labelled += len(found.labels)
+    if not count:
+        raise ValueError("a kept data set has no sample with a label that counts")
     accuracy = {"accuracy": right / labelled} if labelled else {}
-    return {"loss": loss / max(1, count), **accuracy}
+    return {"loss": loss / count, **accuracy}
 
 
 class Divergence:

@@ -75,3 +75,8 @@ def test_a_batch_without_a_label_that_counts_changes_no_loss():
     ignored = [{"inputs": torch.tensor([1.0, 1.0]), "labels": torch.tensor([-100, -100])}]
     reader = Reader(batch_size=1)
     assert measured(model, counted + ignored, reader) == measured(model, counted, reader)
+
+
+def test_a_kept_data_set_without_samples_has_no_loss():
+    with pytest.raises(ValueError, match="no sample with a label that counts"):
+        measured(plain_network(), [], Reader())

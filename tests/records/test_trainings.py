@@ -10,6 +10,7 @@ from nanocl import report
 from nanocl.integrations.loop import ForgettingMeter
 from nanocl.records import damage, store, trainings
 from nanocl.records.encoding import sealed, to_text
+from nanocl.studies.byo import page
 
 
 @pytest.fixture
@@ -72,3 +73,14 @@ def test_report_tables_and_plots_it_and_no_board_has_it(path, tmp_path, capsys):
     assert "mine (seed " in capsys.readouterr().out
     assert not (tmp_path / "LEADERBOARD.md").exists()
     assert report.main(["--results", str(tmp_path), "--check"]) == 0
+
+
+def test_the_name_of_a_kept_task_adds_no_picture_to_the_page(tmp_path):
+    network = plain_network()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    meter = ForgettingMeter({"x](http://elsewhere/a.png)": vectors()}, results=tmp_path)
+    meter.before(network, optimizer)
+    meter.after(network, optimizer)
+    text = page.page(trainings.load_all(tmp_path)[0])
+    pictures = [line for line in text.splitlines() if line.startswith("![")]
+    assert pictures and not any("elsewhere" in line for line in pictures)

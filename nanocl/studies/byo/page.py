@@ -37,7 +37,7 @@ def page(records: Sequence[Record]) -> str:
     parts = [INTRODUCTION]
     for title, group in groups(records).items():
         parts.append(formats.markdown(trained(title, group)))
-        parts.append(f"![{title}]({figure_name(group)})\n")
+        parts.append(f"![Each kept task over the steps of training]({figure_name(group)})\n")
         parts += [formats.markdown(table) for table in map(matrix, group) if table]
     return "\n".join(parts)
 
