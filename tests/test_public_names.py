@@ -41,6 +41,7 @@ PUBLIC = {
         "NanoAdam",
         "PaFi",
         "StepInBackward",
+        "dense_groups",
     },
     "nanocl.strategies": {"Strategy"},
     "nanocl.streams": {"Scenario", "Stream", "make_scenario"},

@@ -293,5 +293,7 @@ class ForgettingMeter:
         states = {one["status"] for one in self.record["trainings"]} - {"ok"}
         self.record["status"] = min(states, default="ok")
         if facts.is_first_process():
+            if self.path is None and not training["resumed_at"]:
+                trainings.number(spec, self.results)
             self.path = trainings.save(self.record, self.results)
         return self.path or trainings.path_of(spec, self.results)

@@ -23,7 +23,16 @@ FOLDER = Path("studies", "byo")
 def path_of(spec: Mapping[str, Any], results_root: Path) -> Path:
     """The path of the record of a spec."""
     name = re.sub(r"^\.|[^\w.+-]", "_", spec["name"])[:80]
-    return Path(results_root) / FOLDER / f"{name}-{hash_of(spec)}.json"
+    return Path(results_root) / FOLDER / f"{name}-{hash_of(plain.finite(spec))}.json"
+
+
+def number(spec: dict[str, Any], results_root: Path) -> None:
+    """Set `repeat` of a new training's spec if there are records of equal ones.
+
+    The spec does not name the data that were trained on: equal specs may be different trainings.
+    """
+    while path_of(spec, results_root).exists():
+        spec["repeat"] = spec.get("repeat", 0) + 1
 
 
 def save(record: Mapping[str, Any], results_root: Path) -> Path:

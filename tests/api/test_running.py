@@ -98,12 +98,11 @@ def executed(cells, monkeypatch, folder):
 
 
 @pytest.fixture
-def no_new_modules():
+def no_new_modules(tmp_path):
     """Forget what the code of a page has imported from its own folder."""
-    before = {*sys.modules}
     yield
-    for name in {*sys.modules} - before:
-        if not name.startswith(("nanocl", "torch", "pandas", "matplotlib")):
+    for name, module in [*sys.modules.items()]:
+        if str(getattr(module, "__file__", None)).startswith(str(tmp_path)):
             del sys.modules[name]
 
 

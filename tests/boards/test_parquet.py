@@ -9,7 +9,7 @@ TABLE = "protocol_hash,seeds,mean\n00012345,0,0.5\n00012345,0,\n"
 def test_without_pyarrow_the_error_says_what_installs_it(monkeypatch, tmp_path):
     monkeypatch.setattr(parquet, "is_installed", lambda: False)
     for call in (lambda: parquet.content(TABLE), lambda: parquet.is_table(tmp_path, TABLE)):
-        with pytest.raises(UserError, match=r"pip install .*\[boards\]'"):
+        with pytest.raises(UserError, match=r"pip install .*\[boards\]"):
             call()
 
 

@@ -143,6 +143,20 @@ def test_a_resumed_training_has_the_record_of_a_whole_one(tmp_path):
         ForgettingMeter({"other": OLD}).load_state_dict(saved[0])
 
 
+def test_a_second_training_of_an_equal_spec_does_not_replace_the_first(tmp_path):
+    paths = []
+    for data in (NEW, OLD):
+        model = plain_network()
+        optimizer = adam(model)
+        meter = ForgettingMeter({"old": OLD}, results=tmp_path, name="same")
+        train(model, optimizer, data, meter)
+        paths.append(meter.after(model, optimizer))
+    first, second = map(load, paths)
+    assert paths[0] != paths[1] and "repeat" not in first["spec"]
+    assert second["spec"] == {**first["spec"], "repeat": 1}
+    assert first["trainings"][0]["points"] != second["trainings"][0]["points"]
+
+
 def test_an_error_in_training_leaves_an_interrupted_record(tmp_path):
     model = plain_network()
     optimizer = adam(model)

@@ -102,7 +102,7 @@ def test_bad_values_are_errors_in_the_words_of_the_library(name, values, message
 
 def test_a_missing_library_is_named_with_the_command_that_installs_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "pytorch_optimizer", None)
-    with pytest.raises(UserError, match=r"pip install .*\[pytorch-optimizer\]'"):
+    with pytest.raises(UserError, match=r"pip install .*\[pytorch-optimizer\]"):
         Catalogue().complete("strategies", "pytorch-optimizer:Lion", {})
 
 

@@ -46,5 +46,5 @@ def test_timm_without_network_fails_at_once_with_one_clear_error(monkeypatch, tm
 def test_a_missing_timm_is_named_with_the_command_that_installs_it(monkeypatch):
     module = importlib.import_module("nanocl.models.timm")
     monkeypatch.setattr(module, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"pip install .*\[timm\]'"):
+    with pytest.raises(UserError, match=r"pip install .*\[timm\]"):
         module.Timm((3, 32, 32))

@@ -199,7 +199,7 @@ def test_an_unknown_name_is_asked_of_the_hub_only_where_there_is_one(monkeypatch
 def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatch, folder):
     module = importlib.import_module("nanocl.models.transformers")
     monkeypatch.setattr(module, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"pip install .*\[transformers\]'"):
+    with pytest.raises(UserError, match=r"pip install .*\[transformers\]"):
         make(folder)
 
 

@@ -60,5 +60,5 @@ def test_without_the_package_the_message_says_how_to_get_it(monkeypatch):
         return real(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(UserError, match=r"--trials needs .* pip install .*\[tune\]'"):
+    with pytest.raises(UserError, match=r"--trials needs .* pip install .*\[tune\]"):
         Sampled((RATES,), 3).settled({})
