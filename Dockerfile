@@ -1,6 +1,6 @@
 # nanocl on a CPU. Data and results are mounted:
 #   docker build -t nanocl .
-#   docker run --rm -v "$PWD/data:/data" -v "$PWD/results:/work/results" nanocl run --stream split-digits
+#   docker run --rm -v "$PWD/data:/data" -v "$PWD/results:/nanocl/results" nanocl run --stream split-digits
 # The mounted folder of results must be writable for the user 1000.
 FROM python:3.12-slim
 
@@ -15,10 +15,10 @@ RUN pip install --no-cache-dir torch torchvision --index-url https://download.py
     && rm -rf /source
 
 RUN useradd --create-home --uid 1000 nanocl \
-    && mkdir -p /work/results /data \
-    && chown -R nanocl /work /data
+    && mkdir -p /nanocl/results /data \
+    && chown -R nanocl /nanocl /data
 USER nanocl
-WORKDIR /work
+WORKDIR /nanocl
 ENV NANOCL_DATA_ROOT=/data
 ENTRYPOINT ["nanocl"]
 CMD ["--help"]

@@ -6,6 +6,14 @@ import torch
 from torch import nn
 
 WORDS, LENGTH = 20, 6
+SIZES = {
+    "vocab_size": WORDS,
+    "hidden_size": 8,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 8,
+    "max_position_embeddings": LENGTH,
+}
 
 
 class Rows(list):
@@ -49,30 +57,14 @@ def plain_network():
 
 
 def tiny_bert(transformers, labels=2):
-    config = transformers.BertConfig(
-        vocab_size=WORDS,
-        hidden_size=8,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=8,
-        max_position_embeddings=LENGTH,
-        num_labels=labels,
-    )
+    config = transformers.BertConfig(**SIZES, num_labels=labels)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return transformers.BertForSequenceClassification(config)
 
 
 def tiny_llama(transformers, tied=False):
-    config = transformers.LlamaConfig(
-        vocab_size=WORDS,
-        hidden_size=8,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=8,
-        max_position_embeddings=LENGTH,
-        tie_word_embeddings=tied,
-    )
+    config = transformers.LlamaConfig(**SIZES, tie_word_embeddings=tied)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return transformers.LlamaForCausalLM(config)
