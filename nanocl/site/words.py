@@ -31,7 +31,7 @@ def title(board: Board) -> str:
 
 
 def answers(board: Board) -> Iterator[tuple[str, str]]:
-    """Questions with the learners that are best on a board, with what cannot be told apart."""
+    """Each question with the best learner of a board and those that are not separable from it."""
     for question, left_out in QUESTIONS:
         places = [place for place in compared(board.ranking) if family(place.row) not in left_out]
         if places:
@@ -56,7 +56,7 @@ def _best(board: Board, places: Sequence[Place]) -> str:
         return f"{text}, separable from every other"
     names = [f"{board.label(place)} {mean(place, ranking)}" for place in tied[:MOST_NAMES]]
     more = f" and {len(tied) - MOST_NAMES} more" if len(tied) > MOST_NAMES else ""
-    return f"{text}; cannot be told apart from it: {', '.join(names)}{more}"
+    return f"{text}; not separable from it: {', '.join(names)}{more}"
 
 
 def is_tied(place: Place, other: Place) -> bool:
@@ -96,7 +96,7 @@ def headline(boards: Sequence[Board]) -> str:
 
 
 def _winners(board: Board) -> set[str]:
-    """The optimizers alone that cannot be told apart from the best of them."""
+    """The best optimizer alone and those that are not separable from it."""
     plain = [p for p in compared(board.ranking) if family(p.row) == OPTIMIZER]
     return {place.row.strategy for place in plain if place is plain[0] or is_tied(place, plain[0])}
 
