@@ -27,8 +27,8 @@ _OLD_TITLE = f"""\
 
 The new-task accuracies are shares of the best accuracy of {REFERENCE}, seed by seed. Each arm
 is represented by the setting that is best on the old task among those that reach the accuracy; no
-line is drawn between settings. `–`: not reached in every seed (with the number of seeds that reach
-it)."""
+line is drawn between settings. `–`: not reached in every seed (with the number of seeds that
+reach it)."""
 _DRIFT_TITLE = """\
 ## Drift of the backbone at equal new-task accuracy
 
