@@ -16,6 +16,7 @@ from nanocl.reporting.statistics import deviation, mean
 from nanocl.studies.finetune.points import Point, Sweep, best_points
 
 SELECTIONS = ("nanoadam", "large", "random", "gradient", "static-small", "head+norms")
+FEW = 9  # arms whose names fit in three columns of a legend
 SHARED = ("adamw", "nanoadam")
 NEAR = 15.0  # points below the best new-task accuracy at which the figure of the fronts begins
 Value = Callable[[Point], float | None]
@@ -87,7 +88,7 @@ def _scale_rates(axis: Any, rates: Collection[float]) -> None:
     positive = [rate for rate in rates if rate > 0]
     if 0 in rates and positive:
         axis.set_xscale("symlog", linthresh=min(positive), linscale=0.5)
-        axis.set_xlim(left=-0.1 * min(positive))
+        axis.set_xlim(-0.1 * min(positive), 1.3 * max(positive))
     elif positive:
         axis.set_xscale("log")
 
@@ -142,7 +143,7 @@ def _with_legend(figure: Figure, panels: Panels) -> Figure:
         list(entries.values()),
         list(entries),
         loc="outside upper center",
-        ncols=3,
+        ncols=3 if len(entries) <= FEW else 2,
         handlelength=2.6,
         columnspacing=1,
     )
