@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from nanocl.optim.groups import head_parameters
+from nanocl.training.adapters import adapted, bare_name, is_added, merged
 from nanocl.training.drift import snapshot
 
-# parts of a parameter's name that PEFT adds
-_ADDED = re.compile(r"^base_model\.model\.|\bbase_layer\.|\bmodules_to_save\.[^.]+\.")
 # initialisations after which base weights are as before and an adapter that is off is the start
 _BASE_UNCHANGED = (True, False, "gaussian", "eva", "orthogonal")
 
@@ -42,7 +39,7 @@ def bare(model: nn.Module) -> nn.Module:
 
 def has_adapters(model: nn.Module) -> bool:
     """Whether a layer of the model has an adapter of PEFT."""
-    return bool(_adapted(model))
+    return bool(adapted(model))
 
 
 def starts_without_adapters(model: Any) -> bool:
@@ -65,7 +62,7 @@ def head_names(model: Any) -> set[str]:
     """Names of the output layer's parameters in `weights_of`."""
     is_adapted = has_adapters(model) and hasattr(model, "get_base_model")
     inner = model.get_base_model() if is_adapted else model
-    return {_ADDED.sub("", name) for name in head_parameters(inner)}
+    return {bare_name(name) for name in head_parameters(inner)}
 
 
 def weights_of(model: nn.Module) -> dict[str, Tensor]:
@@ -83,47 +80,20 @@ def weights_without_adapters(model: nn.Module) -> dict[str, Tensor]:
 
 
 def _weights(model: nn.Module, *, with_adapters: bool) -> dict[str, Tensor]:
-    adapted = _adapted(model)
+    layers = adapted(model)
     every = dict(model.named_parameters())
     weights = {}
     for name, tensor in snapshot(model).items():
-        is_base = "base_layer." in name
-        if not is_base and any(name.startswith(f"{path}.") for path in adapted):
-            continue  # a parameter of an adapter
+        if is_added(name, layers):
+            continue
         if not with_adapters and "modules_to_save." in name:
             tensor = every[re.sub(r"modules_to_save\.[^.]+", "original_module", name)]
-        weights[_clean(name)] = _exact(tensor)
-    for path, layer in adapted.items():
-        weight = _merged(layer) if with_adapters else layer.get_base_layer().weight
+        weights[bare_name(name)] = _exact(tensor)
+    for path, layer in layers.items():
+        weight = merged(layer) if with_adapters else layer.get_base_layer().weight
         if weight.is_floating_point():  # a quantised weight has no drift of its own
-            weights[_clean(f"{path}.weight")] = _exact(weight)
+            weights[bare_name(f"{path}.weight")] = _exact(weight)
     return weights
-
-
-def _adapted(model: nn.Module) -> dict[str, Any]:
-    return {
-        path: module
-        for path, module in model.named_modules()
-        if hasattr(module, "base_layer") and hasattr(module, "merge")
-    }
-
-
-@torch.no_grad()
-def _merged(layer: Any) -> Tensor:
-    if layer.merged:
-        return layer.get_base_layer().weight
-    # a copy of one layer at a time: merging and unmerging the layer itself would round its weight
-    alone = copy.deepcopy(layer)
-    if alone.get_base_layer().weight.is_floating_point():
-        alone.float()
-    alone.merge()
-    return alone.get_base_layer().weight
-
-
-def _clean(name: str) -> str:
-    if name.startswith("buffer:"):
-        return f"buffer:{_ADDED.sub('', name.removeprefix('buffer:'))}"
-    return _ADDED.sub("", name)
 
 
 def _exact(tensor: Tensor) -> Tensor:

@@ -134,12 +134,16 @@ def snapshot(model: nn.Module) -> dict[str, Tensor]:
     tensors = {
         name: p.detach().cpu().clone() for name, p in model.named_parameters() if p.requires_grad
     }
-    buffers = {
+    return tensors | buffers(model)
+
+
+def buffers(model: nn.Module) -> dict[str, Tensor]:
+    """CPU copies of float buffers as `buffer:<name>`."""
+    return {
         f"buffer:{name}": b.detach().cpu().clone()
         for name, b in model.named_buffers()
         if b.is_floating_point()
     }
-    return tensors | buffers
 
 
 def squares(tensors: Tensors) -> dict[str, float]:

@@ -12,9 +12,9 @@ import torch
 from nanocl.records import Cost, Notice, Progress, RunResult, RunSpec
 from nanocl.streams import Scenario
 from nanocl.training import checkpoint, checkpoint_files, execution, loop, measure, together
+from nanocl.training.adapters import drift_meter
 from nanocl.training.assembly import build, choose_device, pretrained_hash
 from nanocl.training.context import Context
-from nanocl.training.drift import DriftMeter
 from nanocl.training.grouping import learner_of
 from nanocl.training.outcome import Outcome
 from nanocl.training.probe import MagnitudeProbe
@@ -147,7 +147,7 @@ def _started(
     learner.measuring = context.measuring_of(spec)
     if learner.measuring.track_every:
         learner.tracker = Tracker(learner.measuring.track_every, meter)
-    drift = DriftMeter(learner.model, learner.model.head_parameters())
+    drift = drift_meter(learner.model)
     saving = None
     if path:
         minutes = context.checkpoint_minutes

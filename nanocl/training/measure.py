@@ -21,9 +21,10 @@ from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 from nanocl import __version__
 from nanocl.plugins.state import held_by, unsaved
 from nanocl.records import Cost, Environment
+from nanocl.training.adapters import counts
 
 # extras that decide what a run computes
-LIBRARIES = ("bitsandbytes", "pytorch-optimizer", "timm", "torchao", "transformers")
+LIBRARIES = ("bitsandbytes", "peft", "pytorch-optimizer", "timm", "torchao", "transformers")
 COUNTS = ("seconds", "cpu_seconds", "steps", "samples", "strategy_bytes", "together", "resumed")
 _STATUS = Path("/proc/self/status")
 _RESET = Path("/proc/self/clear_refs")
@@ -141,8 +142,8 @@ class Meter:
     ) -> Cost:
         """What the run took until now."""
         self.look_at(strategies)
-        parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
-        state = tensor_bytes(list(optimizer.state.values()))
+        parameters, adapters = counts(model)
+        state = tensor_bytes(list(optimizer.state.values())) + adapters
         return Cost(
             train_seconds=self.seconds,
             steps=self.steps,

@@ -16,6 +16,7 @@ from nanocl.plugins.catalogue import Catalogue
 from nanocl.plugins.state import same_values
 from nanocl.records import Part, RunSpec, Training
 from nanocl.training import checkpoint
+from nanocl.training.adapters import drift_meter
 from nanocl.training.constants import OF_ONE, changed, constants_of
 from nanocl.training.drift import DriftMeter
 from nanocl.training.loop import Learner, train
@@ -146,7 +147,7 @@ def _obstacle(make: Make, scenario: str, measure: str, path: Path) -> str:
 def _begun(make: Make, scenario: str, measure: str) -> tuple[Learner, Meter, DriftMeter]:
     stream = small_stream(scenario, measure=measure)
     learner = small_learner(stream, make())
-    return learner, Meter(), DriftMeter(learner.model, learner.model.head_parameters())
+    return learner, Meter(), drift_meter(learner.model)
 
 
 def _spec(scenario: str) -> RunSpec:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from nanocl.data.batches import Preparation, TensorDataset
 from nanocl.records import Training
 from nanocl.streams import Scenario, make_scenario
-from nanocl.training.drift import DriftMeter
+from nanocl.training.adapters import drift_meter
 from nanocl.training.heads import Network
 from nanocl.training.loop import Learner, train
 from nanocl.training.measure import Meter
@@ -137,7 +137,7 @@ def run(
         scenario: From `small_stream`.
         after_experience: Called with the measurements so far after each experience.
     """
-    drift = DriftMeter(learner.model, learner.model.head_parameters())
+    drift = drift_meter(learner.model)
     return train(learner, scenario, Meter(), drift=drift, after_experience=after_experience)
 
 

@@ -1,0 +1,79 @@
+"""The weights of a model with adapters of PEFT, merged, by their names in the bare model."""
+
+from __future__ import annotations
+
+import copy
+import re
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nanocl.training.drift import DriftMeter, buffers
+
+# parts of a parameter's name that PEFT adds
+_ADDED = re.compile(r"^base_model\.model\.|\bbase_layer\.|\bmodules_to_save\.[^.]+\.")
+
+
+def adapted(model: nn.Module) -> dict[str, Any]:
+    """The layers with adapters, by their paths."""
+    return {
+        path: module
+        for path, module in model.named_modules()
+        if hasattr(module, "base_layer") and hasattr(module, "merge")
+    }
+
+
+def is_added(name: str, layers: dict[str, Any]) -> bool:
+    """Whether a parameter belongs to an adapter of one of these layers."""
+    return "base_layer." not in name and any(name.startswith(f"{path}.") for path in layers)
+
+
+def bare_name(name: str) -> str:
+    """The name that a parameter or a snapshot's `buffer:<name>` has without adapters."""
+    if name.startswith("buffer:"):
+        return f"buffer:{_ADDED.sub('', name.removeprefix('buffer:'))}"
+    return _ADDED.sub("", name)
+
+
+@torch.no_grad()
+def merged(layer: Any) -> Tensor:
+    """The weight of a layer with its adapter merged; the layer stays as it is."""
+    if layer.merged:
+        return layer.get_base_layer().weight
+    # a copy of one layer at a time: merging and unmerging the layer itself would round its weight
+    alone = copy.deepcopy(layer)
+    if alone.get_base_layer().weight.is_floating_point():
+        alone.float()
+    alone.merge()
+    return alone.get_base_layer().weight
+
+
+def drift_meter(model: Any) -> DriftMeter:
+    """Measures a network from now on; the weights of one with adapters are the merged ones."""
+    return DriftMeter(model, model.head_parameters(), snapshot if adapted(model) else None)
+
+
+def snapshot(model: nn.Module) -> dict[str, Tensor]:
+    """CPU copies of every weight, with adapters merged, and of float buffers as `buffer:<name>`."""
+    layers = adapted(model)
+    weights = {bare_name(f"{path}.weight"): merged(layer) for path, layer in layers.items()}
+    for name, parameter in model.named_parameters():
+        if not is_added(name, layers):
+            weights.setdefault(bare_name(name), parameter)
+    copies = {name: weight.detach().cpu().clone() for name, weight in weights.items()}
+    return copies | {bare_name(name): buffer for name, buffer in buffers(model).items()}
+
+
+def counts(model: nn.Module) -> tuple[int, int]:
+    """Entries that a model trains, and bytes of its adapters.
+
+    With adapters, every weight of the model counts as trained: they change all that they adapt.
+    """
+    layers = adapted(model)
+    if not layers:
+        return sum(p.numel() for p in model.parameters() if p.requires_grad), 0
+    named = dict(model.named_parameters())
+    own = sum(p.numel() for name, p in named.items() if not is_added(name, layers))
+    added = [p for name, p in named.items() if is_added(name, layers)]
+    return own, sum(p.numel() * p.element_size() for p in added)

@@ -1,0 +1,58 @@
+"""Merged weights of layers with adapters of PEFT."""
+
+import pytest
+import torch
+from torch import nn
+
+from nanocl.training import adapters
+from nanocl.training.adapters import bare_name
+
+peft = pytest.importorskip("peft")
+
+
+@pytest.fixture(params=[{}, {"use_dora": True}, {"init_lora_weights": "pissa"}], ids=str)
+def network(request):
+    """Two linear layers and a norm; the first layer has an adapter that is not zero."""
+    torch.manual_seed(0)
+    made = nn.Sequential(nn.Linear(6, 8), nn.LayerNorm(8), nn.Linear(8, 3))
+    peft.inject_adapter_in_model(peft.LoraConfig(r=2, target_modules=["0"], **request.param), made)
+    with torch.no_grad():
+        made[0].lora_B["default"].weight.normal_()
+    return made
+
+
+def test_the_merged_weight_computes_what_the_layer_with_its_adapter_computes(network):
+    inputs = torch.randn(5, 6)
+    before = {name: p.clone() for name, p in network.state_dict().items()}
+    merged = adapters.merged(network[0])
+    expected = network[0](inputs).detach()
+    got = nn.functional.linear(inputs, merged, network[0].get_base_layer().bias)
+    torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-6)
+    assert not torch.equal(merged, network[0].get_base_layer().weight)
+    assert all(torch.equal(p, before[name]) for name, p in network.state_dict().items())
+
+
+def test_a_snapshot_has_every_weight_by_its_bare_name_and_no_factor(network):
+    found = adapters.snapshot(network)
+    assert {*found} == {"0.weight", "0.bias", "1.weight", "1.bias", "2.weight", "2.bias"}
+    assert torch.equal(found["0.weight"], adapters.merged(network[0]))
+
+
+def test_all_weights_count_as_trained_and_the_adapters_bytes_apart(network):
+    trained, added = adapters.counts(network)
+    assert trained == 6 * 8 + 8 + 2 * 8 + 8 * 3 + 3
+    lengths = 8 if any(network[0].use_dora.values()) else 0  # of the columns, one an output
+    assert added == 4 * (2 * (6 + 8) + lengths)
+
+
+def test_without_adapters_what_needs_a_gradient_counts():
+    plain = nn.Sequential(nn.Linear(6, 8), nn.Linear(8, 3))
+    plain[0].requires_grad_(False)
+    assert adapters.counts(plain) == (8 * 3 + 3, 0)
+
+
+def test_names_lose_what_peft_adds_and_nothing_else():
+    assert bare_name("base_model.model.bert.query.base_layer.weight") == "bert.query.weight"
+    assert bare_name("base_model.model.head.modules_to_save.default.bias") == "head.bias"
+    assert bare_name("buffer:base_model.model.norm.running_mean") == "buffer:norm.running_mean"
+    assert bare_name("base_model.weight") == "base_model.weight"
