@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import re
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from nanocl.records import Cost
 from nanocl.training.drift import DriftMeter, buffers
 
 # parts of a parameter's name that PEFT adds
@@ -65,15 +67,19 @@ def snapshot(model: nn.Module) -> dict[str, Tensor]:
     return copies | {bare_name(name): buffer for name, buffer in buffers(model).items()}
 
 
-def counts(model: nn.Module) -> tuple[int, int]:
-    """Entries that a model trains, and bytes of its adapters.
+def counted(cost: Cost, model: nn.Module) -> Cost:
+    """The cost of a learner, whose adapters, if it has any, count as `lora` counts its own.
 
-    With adapters, every weight of the model counts as trained: they change all that they adapt.
+    They are state of the optimizer, and every weight of the model is trained: they change all that
+    they adapt.
     """
     layers = adapted(model)
     if not layers:
-        return sum(p.numel() for p in model.parameters() if p.requires_grad), 0
+        return cost
     named = dict(model.named_parameters())
     own = sum(p.numel() for name, p in named.items() if not is_added(name, layers))
     added = [p for name, p in named.items() if is_added(name, layers)]
-    return own, sum(p.numel() * p.element_size() for p in added)
+    state = cost.optimizer_state_bytes + sum(p.numel() * p.element_size() for p in added)
+    return replace(
+        cost, parameters=own, optimizer_state_bytes=state, state_bytes_per_parameter=state / own
+    )

@@ -12,7 +12,7 @@ import torch
 from nanocl.records import Cost, Notice, Progress, RunResult, RunSpec
 from nanocl.streams import Scenario
 from nanocl.training import checkpoint, checkpoint_files, execution, loop, measure, together
-from nanocl.training.adapters import drift_meter
+from nanocl.training.adapters import counted, drift_meter
 from nanocl.training.assembly import build, choose_device, pretrained_hash
 from nanocl.training.context import Context
 from nanocl.training.grouping import learner_of
@@ -96,6 +96,7 @@ class _Run:
         if context.probes:
             self.probe.save(context.probes, self.spec)
         outcome = self.member.outcome
+        cost = counted(cost, learner.model)
         result = _result(self.spec, self.scenario, learner, outcome, cost, context.device)
         return replace(result, weights=self.weights)
 

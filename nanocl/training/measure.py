@@ -21,7 +21,6 @@ from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 from nanocl import __version__
 from nanocl.plugins.state import held_by, unsaved
 from nanocl.records import Cost, Environment
-from nanocl.training.adapters import counts
 
 # extras that decide what a run computes
 LIBRARIES = ("bitsandbytes", "peft", "pytorch-optimizer", "timm", "torchao", "transformers")
@@ -142,8 +141,8 @@ class Meter:
     ) -> Cost:
         """What the run took until now."""
         self.look_at(strategies)
-        parameters, adapters = counts(model)
-        state = tensor_bytes(list(optimizer.state.values())) + adapters
+        parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
+        state = tensor_bytes(list(optimizer.state.values()))
         return Cost(
             train_seconds=self.seconds,
             steps=self.steps,

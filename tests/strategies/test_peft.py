@@ -11,7 +11,7 @@ from nanocl.plugins.catalogue import Catalogue
 from nanocl.records import UserError
 from nanocl.strategies.peft import Peft
 from nanocl.testing import SmallBackbone, run, small_learner, small_stream
-from nanocl.training.adapters import snapshot
+from nanocl.training.adapters import counted, snapshot
 from nanocl.training.heads import Network
 from nanocl.training.measure import Meter
 from nanocl.training.round_trip import obstacle
@@ -97,12 +97,13 @@ def test_drift_and_cost_are_those_of_the_merged_weights():
     assert moved > 0.01
     assert drift.layers[WEIGHT][0] == pytest.approx(moved, rel=1e-6)
     assert {*drift.layers} == {name for name, _ in bare.model.named_parameters()}
-    meter, own = Meter(), Meter()
-    cost = meter.cost(learner.model, learner.optimizer, learner.strategies, workers=1)
-    alone = own.cost(bare.model, bare.optimizer, [], workers=1)
-    assert cost.parameters == alone.parameters
+    cost = Meter().cost(learner.model, learner.optimizer, learner.strategies, workers=1)
+    cost = counted(cost, learner.model)
+    alone = Meter().cost(bare.model, bare.optimizer, [], workers=1)
+    assert cost.parameters == alone.parameters and counted(alone, bare.model) == alone
     factors = 2 * (16 + 12)  # of rank 2, of a 12 x 16 matrix; the head has 6 rows
     assert cost.optimizer_state_bytes == 4 * factors + 8 * (factors + 6 * 13) + 4 * 4
+    assert cost.state_bytes_per_parameter == cost.optimizer_state_bytes / alone.parameters
 
 
 def test_targets_are_ends_of_names_and_a_wrong_one_is_refused():

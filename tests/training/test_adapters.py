@@ -6,6 +6,7 @@ from torch import nn
 
 from nanocl.training import adapters
 from nanocl.training.adapters import bare_name
+from nanocl.training.measure import Meter
 
 peft = pytest.importorskip("peft")
 
@@ -38,17 +39,13 @@ def test_a_snapshot_has_every_weight_by_its_bare_name_and_no_factor(network):
     assert torch.equal(found["0.weight"], adapters.merged(network[0]))
 
 
-def test_all_weights_count_as_trained_and_the_adapters_bytes_apart(network):
-    trained, added = adapters.counts(network)
-    assert trained == 6 * 8 + 8 + 2 * 8 + 8 * 3 + 3
-    lengths = 8 if any(network[0].use_dora.values()) else 0  # of the columns, one an output
-    assert added == 4 * (2 * (6 + 8) + lengths)
-
-
-def test_without_adapters_what_needs_a_gradient_counts():
-    plain = nn.Sequential(nn.Linear(6, 8), nn.Linear(8, 3))
-    plain[0].requires_grad_(False)
-    assert adapters.counts(plain) == (8 * 3 + 3, 0)
+def test_all_weights_count_as_trained_and_adapters_as_state(network):
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    cost = adapters.counted(Meter().cost(network, optimizer, [], workers=1), network)
+    lengths = 8 if any(network[0].use_dora.values()) else 0  # of DoRA, one for each output
+    assert cost.parameters == 6 * 8 + 8 + 2 * 8 + 8 * 3 + 3
+    assert cost.optimizer_state_bytes == 4 * (2 * (6 + 8) + lengths)
+    assert cost.state_bytes_per_parameter == cost.optimizer_state_bytes / cost.parameters
 
 
 def test_names_lose_what_peft_adds_and_nothing_else():
