@@ -22,6 +22,7 @@ REPLAY = "stores samples"
 PENALTY = "penalty or distillation"
 OPTIMIZER = "optimizer alone"
 BOUND = "upper bound"
+STORED = {"memory_size", "mem_size", "patterns_per_experience"}  # the last two are Avalanche's
 _UNSAFE = re.compile(r"[^a-z0-9.+=-]+")
 
 
@@ -114,9 +115,11 @@ def family(row: Summary) -> str:
     if is_upper_bound(result):
         return BOUND
     options = {name for part in result.spec.strategy for name in part.options}
-    if "memory_size" in options:
+    if options & STORED:
         return REPLAY
-    return PENALTY if len(result.spec.strategy) > 1 or "strength" in options else OPTIMIZER
+    is_plugin = any(part.name.startswith("avalanche:") for part in result.spec.strategy)
+    is_more = is_plugin or "strength" in options or len(result.spec.strategy) > 1
+    return PENALTY if is_more else OPTIMIZER
 
 
 def collect(summaries: Sequence[Summary], results_root: Path) -> tuple[list[Board], list[str]]:

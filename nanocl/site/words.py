@@ -6,7 +6,8 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from nanocl.records import RunResult
+from nanocl.plugins.named import PACKAGES
+from nanocl.records import Part, RunResult
 from nanocl.reporting import formats, statistics
 from nanocl.reporting.ranking import Place, Ranking, values_of
 from nanocl.reporting.summaries import measure_of
@@ -105,16 +106,28 @@ def command(run: RunResult, *, is_newest: bool = True) -> str:
     """The call that measures a run again, in a results folder of its own.
 
     Options that a call takes by itself are left out, but not of an older version: they may have
-    been tuned anew since.
+    been tuned anew since. A user's plugin is named by a file of its name, here.
     """
     spec = run.spec
     words = ["python", "-m", "nanocl.run", "--stream", spec.protocol, "--scenario", spec.scenario]
     if spec.tier != USUAL_TIER:
         words += ["--tier", spec.tier]
-    words += ["--strategy", spec.strategy_name, "--seeds", f"{spec.seed},"]
+    own = {part.name: _file_of(part) for part in (*spec.strategy, spec.stream, spec.model)}
+    learner = "+".join(own[part.name] or part.name for part in spec.strategy)
+    words += ["--strategy", learner, "--seeds", f"{spec.seed},"]
+    for part in (spec.stream, spec.model):
+        words += ["--plugin", own[part.name]] if own[part.name] else []
     if not is_newest or spec.options_from not in BY_OPTIONS:
         for part in spec.strategy:
             for name, value in part.options.items():
                 words += ["--set", f"{part.name}.{name}={value}"]
     # in the usual folder the record counts as measured
     return shlex.join([*words, "--results", "again"])
+
+
+def _file_of(part: Part) -> str:
+    """The reference to a part in a user's file, `lion.py:Lion` of `lion:Lion`; else empty."""
+    module, colon, class_name = part.name.partition(":")
+    if not part.plugin or "." in module or module in PACKAGES:
+        return ""
+    return f"{module.replace('-', '_')}.py{colon}{class_name}"

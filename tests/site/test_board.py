@@ -48,6 +48,9 @@ def test_present_records_without_a_version_are_a_board_if_their_protocol_is_pres
         (a_spec("lwf", strength=1.0), board.PENALTY),
         (a_spec("er+adamw", memory_size=500), board.REPLAY),
         (a_spec("joint+adamw"), board.BOUND),
+        (a_spec("avalanche:ReplayPlugin", mem_size=200), board.REPLAY),
+        (a_spec("avalanche:AGEMPlugin+sgd", patterns_per_experience=9), board.REPLAY),
+        (a_spec("avalanche:LwFPlugin", temperature=2.0), board.PENALTY),
     ],
 )
 def test_the_kind_of_a_learner_follows_from_its_parts_and_options(spec, family):

@@ -2,7 +2,9 @@
 
 import re
 import shlex
+from dataclasses import replace
 
+import pytest
 from making import a_result, a_spec, shifted
 
 from nanocl.reporting.summaries import summarise
@@ -72,3 +74,27 @@ def test_text_of_a_record_is_one_word_of_the_command():
     attack = "x; touch $(pwd)/stolen"
     spec = a_spec("sgd", 3, kind=attack, options_from="cli")
     assert f"sgd.kind={attack}" in shlex.split(words.command(a_result(spec)))
+
+
+@pytest.mark.parametrize(
+    ("name", "plugin", "named"),
+    [
+        ("lion:Lion", "0f" * 8, "--strategy lion.py:Lion"),
+        ("my-clip", "0f" * 8, "--strategy my_clip.py"),
+        ("my-clip+sgd", "0f" * 8, "--strategy my_clip.py+sgd"),
+        ("some.module:Lion", "0f" * 8, "--strategy some.module:Lion"),
+        ("avalanche:GEMPlugin", "0f" * 8, "--strategy avalanche:GEMPlugin"),
+        ("torch:Muon", "", "--strategy torch:Muon"),
+    ],
+)
+def test_the_command_names_the_file_of_a_users_plugin(name, plugin, named):
+    spec = a_spec(name)
+    first, *others = spec.strategy
+    spec = replace(spec, strategy=(replace(first, plugin=plugin), *others))
+    assert f" {named} --seeds" in words.command(a_result(spec))
+
+
+def test_the_command_names_the_file_of_a_users_stream():
+    spec = a_spec()
+    spec = replace(spec, protocol="blobs", stream=replace(spec.stream, name="blobs", plugin="0f"))
+    assert "--plugin blobs.py" in words.command(a_result(spec))
