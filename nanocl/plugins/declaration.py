@@ -178,7 +178,10 @@ def kind_of(file: File, class_name: str = "") -> str:
         if any(bases_of(node) & set(bases) for node in classes):
             return kind
     if len(classes) == 1 and classes[0].bases:
-        raise UserError(f"{file.path} holds no plugin: {_not_direct(classes[0])}")
+        raise UserError(
+            f"{file.path} holds no plugin: {_not_direct(classes[0])}; an optimizer of its own or a "
+            f"plugin of Avalanche is named with its class: {file.path}:{classes[0].name}"
+        )
     raise UserError(
         f"{file.path} holds no plugin: it needs one public class derived from Strategy, Stream or "
         "Module"

@@ -34,7 +34,10 @@ def convert(label: str, value: Any, types: tuple[str, ...]) -> Option:
         except (ValueError, TypeError, OverflowError):
             continue
     expected = " or ".join(types) + (" (finite)" if "float" in types else "")
-    raise UnknownOption(f"{label} must be of type {expected}, got {value!r}")
+    hint = ""
+    if isinstance(value, str) and "," in value:
+        hint = "; only options of strategies take a list of values: make a call for each"
+    raise UnknownOption(f"{label} must be of type {expected}, got {value!r}{hint}")
 
 
 def _convert(value: Any, name: str) -> Option:

@@ -106,6 +106,7 @@ def test_a_name_found_twice_is_an_error(tmp_path):
     [
         ("class Broken(Strategy:\n", "syntax error in line 1"),
         ("x = 1\n", "holds no plugin"),
+        ("class Lion(SGD):\n    pass\n", r"is named with its class: .*\.py:Lion"),
         (TOY.replace("steps: int = 3", "steps=3"), "needs a default and a type"),
         (TOY.replace("steps: int = 3", "steps: int"), "needs a default and a type"),
         (

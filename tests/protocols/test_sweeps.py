@@ -129,7 +129,7 @@ def test_values_of_the_caller_come_instead_of_the_protocols_sweep(swept):
 def test_one_value_and_a_text_with_a_comma_are_no_sweep():
     (run,) = specs(strategies=("sgd",), seeds=(0,), settings={"sgd": {"lr": "0.1"}})
     assert run.options_from == "set"
-    with pytest.raises(UserError, match=r"training.epochs must be of type int, got '1,2'"):
+    with pytest.raises(UserError, match=r"got '1,2'; only options of strategies"):
         specs(strategies=("sgd",), settings={"training": {"epochs": "1,2"}})
     with pytest.raises(UserError, match=r"adamw.lr must be of type float \(finite\), got 'x'"):
         specs(strategies=("adamw",), settings={"adamw": {"lr": "1e-3,x"}})
