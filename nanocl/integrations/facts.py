@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import sys
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
+import numpy
 import torch
 from torch import nn
 
@@ -16,6 +19,40 @@ from nanocl.training.measure import processor
 
 PACKAGES = ("transformers", "peft", "lightning", "accelerate", "bitsandbytes", "torchao")
 PLAIN = (bool, int, float, str, type(None))
+
+
+class Digest:
+    """The fingerprint of samples: numbers, texts and arrays, in mappings and sequences."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+        self._is_known: bool | None = None  # None: nothing was taken in yet
+
+    def add(self, value: Any) -> None:
+        """Take in a sample or a part of one; an object of another kind makes it unknown."""
+        if self._is_known is None:
+            self._is_known = True
+        if isinstance(value, Mapping):
+            for name in sorted(value):
+                self.add(str(name))
+                self.add(value[name])
+        elif isinstance(value, list | tuple):
+            self._hash.update(b"[")
+            for item in value:
+                self.add(item)
+            self._hash.update(b"]")
+        elif isinstance(value, numpy.ndarray | torch.Tensor):
+            array = torch.as_tensor(value).detach().cpu().contiguous()
+            self._hash.update(f"{array.dtype}{tuple(array.shape)}".encode())
+            self._hash.update(array.reshape(-1).view(torch.uint8).numpy().tobytes())
+        elif isinstance(value, PLAIN):
+            self._hash.update(f"{value!r};".encode())
+        else:
+            self._is_known = False
+
+    def __str__(self) -> str:
+        """16 hexadecimal digits; empty if nothing or an object of another kind was taken in."""
+        return self._hash.hexdigest()[:16] if self._is_known else ""
 
 
 def is_first_process() -> bool:

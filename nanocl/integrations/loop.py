@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from nanocl.integrations import facts, weights
-from nanocl.integrations.predictions import Divergence, Metric, Reader, measured, undisturbed
+from nanocl.integrations.predictions import Divergence, Metric, Reader, all_measured, undisturbed
 from nanocl.records import trainings
 from nanocl.training.drift import DriftMeter
 from nanocl.training.measure import Meter
@@ -277,8 +277,9 @@ class ForgettingMeter:
     def _point(self, model: nn.Module, *, is_start: bool = False) -> dict[str, Any]:
         """One measurement; drift at the very start is none by definition."""
         with undisturbed(model):
-            kept = {name: measured(model, data, self.reader) for name, data in self.keep.items()}
+            kept, found = all_measured(model, self.keep, self.reader, is_start)
             kl = self._divergence.now(model)
+        self.record["spec"] |= {"data": found} if is_start else {}
         drift = None if is_start or self._drift is None else self._drift.look(model).start
         return {"step": self.steps, "keep": kept, "kl": kl, "drift": drift}
 

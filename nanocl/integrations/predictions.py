@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import default_collate
 
+from nanocl.integrations.facts import Digest
 from nanocl.training import randomness
 
 LABELS = ("labels", "label", "label_ids")
@@ -30,8 +31,21 @@ class Reader(NamedTuple):
     batch_size: int = 8
     collate: Callable[[list[Any]], Any] | None = None
 
-    def batches(self, model: nn.Module, data: Any, most: int | None = None) -> Iterator[Any]:
-        """Mini-batches of the first samples, on the model's device, in the order of the data."""
+    def batches(
+        self,
+        model: nn.Module,
+        data: Any,
+        most: int | None = None,
+        digest: Digest | None = None,
+    ) -> Iterator[Any]:
+        """Mini-batches of the first samples, on the model's device, in the order of the data.
+
+        Args:
+            model: The model that takes them.
+            data: Samples.
+            most: How many; None for all.
+            digest: Takes in each sample.
+        """
         count = len(data) if most is None else min(most, len(data))
         columns = _columns(model)
         device = next(model.parameters()).device
@@ -39,6 +53,8 @@ class Reader(NamedTuple):
         for first in range(0, count, self.batch_size):
             last = min(first + self.batch_size, count)
             samples = [_only(data[i], columns) for i in range(first, last)]
+            if digest is not None:
+                digest.add(samples)
             yield _moved((self.collate or default_collate)(samples), device)
 
 
@@ -73,15 +89,33 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
             module.training = mode
 
 
-def measured(model: nn.Module, kept: Any, reader: Reader) -> dict[str, float]:
-    """`loss` and, with labels of classes, `accuracy` on a data set; or what a callable returns."""
+def all_measured(
+    model: nn.Module, keep: Mapping[str, Any], reader: Reader, is_start: bool
+) -> tuple[dict[str, dict[str, float]], dict[str, str]]:
+    """By kept task what `measured` returns and, at the start, the fingerprint of its samples."""
+    digests = {name: Digest() for name in keep} if is_start else {}
+    kept = {name: measured(model, one, reader, digests.get(name)) for name, one in keep.items()}
+    return kept, {name: str(digest) for name, digest in digests.items() if str(digest)}
+
+
+def measured(
+    model: nn.Module, kept: Any, reader: Reader, digest: Digest | None = None
+) -> dict[str, float]:
+    """`loss` and, with labels of classes, `accuracy` on a data set; or what a callable returns.
+
+    Args:
+        model: The model.
+        kept: The data set or callable.
+        reader: Reads it.
+        digest: Takes in each sample of a data set.
+    """
     if callable(kept) and not hasattr(kept, "__getitem__"):
         value = kept(model)
         if isinstance(value, Mapping):
             return {str(name): float(number) for name, number in value.items()}
         return {"value": float(value)}
     loss, right, count, labelled = 0.0, 0, 0, 0
-    for batch in reader.batches(model, kept):
+    for batch in reader.batches(model, kept, digest=digest):
         found = answer(model, batch)
         if found.loss is None:
             raise ValueError("a kept data set needs labels; give a callable of the model instead")

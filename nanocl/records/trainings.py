@@ -29,7 +29,8 @@ def path_of(spec: Mapping[str, Any], results_root: Path) -> Path:
 def number(spec: dict[str, Any], results_root: Path) -> None:
     """Set `repeat` of a new training's spec if there are records of equal ones.
 
-    The spec does not name the data that were trained on: equal specs may be different trainings.
+    The spec names kept data, but not those that were trained on: equal specs may be different
+    trainings.
     """
     while path_of(spec, results_root).exists():
         spec["repeat"] = spec.get("repeat", 0) + 1

@@ -1,5 +1,6 @@
 """What a record says of model and optimizer."""
 
+import numpy
 import torch
 from training_cases import plain_network
 
@@ -18,3 +19,31 @@ def test_models_of_other_shapes_have_other_hashes():
     assert facts.config_hash(one) == facts.config_hash(plain_network())
     assert facts.config_hash(one) != facts.config_hash(other)
     assert facts.model_name(other) == "Linear"
+
+
+def digest(*samples):
+    made = facts.Digest()
+    made.add(list(samples))
+    return str(made)
+
+
+def test_the_fingerprint_of_samples_changes_with_any_value_and_with_their_order():
+    one = {"ids": torch.arange(4), "label": 1}
+    changed = [
+        {"ids": torch.arange(4), "label": 2},
+        {"ids": torch.arange(4).flip(0), "label": 1},
+        {"ids": torch.arange(4).int(), "label": 1},
+        {"ids": torch.arange(4).reshape(2, 2), "label": 1},
+        {"idx": torch.arange(4), "label": 1},
+        {"ids": torch.arange(4), "label": "1"},
+        {"ids": torch.arange(4), "label": torch.tensor(1)},
+    ]
+    found = [digest(one), *map(digest, changed), digest(one, one), digest([one], one)]
+    assert len({*found}) == len(found) and all(len(text) == 16 for text in found)
+    again = {"label": 1, "ids": numpy.arange(4)}
+    assert digest(one) == digest(again)
+    assert digest(one, changed[0]) != digest(changed[0], one)
+
+
+def test_samples_of_an_unknown_kind_and_none_have_no_fingerprint():
+    assert digest({"image": object()}) == "" == str(facts.Digest())

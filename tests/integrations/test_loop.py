@@ -157,6 +157,18 @@ def test_a_second_training_of_an_equal_spec_does_not_replace_the_first(tmp_path)
     assert first["trainings"][0]["points"] != second["trainings"][0]["points"]
 
 
+def test_the_spec_names_the_kept_data_by_their_content(tmp_path):
+    specs = []
+    for kept in (OLD, [*OLD[1:], OLD[0]], lambda model: 1.0):
+        meter = ForgettingMeter({"old": kept}, results=tmp_path, name="same")
+        model = plain_network()
+        meter.before(model, adam(model))
+        specs.append(load(meter.after(model, adam(model)))["spec"])
+    one, other, function = (spec["data"] for spec in specs)
+    assert len(one["old"]) == 16 and one != other and function == {}
+    assert "repeat" not in specs[1]
+
+
 def test_an_error_in_training_leaves_an_interrupted_record(tmp_path):
     model = plain_network()
     optimizer = adam(model)
