@@ -102,15 +102,17 @@ def _lowest(sweep: Sweep) -> dict[int, tuple[float, str]]:
     """Seed to the lowest over arms of the best held-out accuracy, and that arm.
 
     An arm without the backbone sets no level: at one that head and norms reach alone, no rate of
-    the backbone matters. It has a reading where it reaches the level.
+    the backbone matters. It has a reading where it reaches the level. Nor does an arm of which runs
+    are missing, if another has all: its best setting may be to come.
     """
     lowest: dict[int, tuple[float, str]] = {}
     alone = {arm for arm, one in sweep.grids.items() if one.head == ALONE}
-    aside = alone | set(filter(is_joint, sweep.arms))
-    for arm, seeds in sweep.arms.items():
-        for seed, points in seeds.items():
+    setting = set(sweep.arms) - alone - set(filter(is_joint, sweep.arms))
+    whole = setting - {arm for arm, one in sweep.grids.items() if one.missing}
+    for arm in sorted(whole or setting):
+        for seed, points in sweep.arms[arm].items():
             top = best(points)
-            if top is not None and arm not in aside:
+            if top is not None:
                 value = (_new(top, held), arm)
                 lowest[seed] = min(lowest.get(seed, value), value)
     return lowest

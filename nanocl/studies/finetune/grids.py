@@ -26,10 +26,12 @@ class Grid:
     Attributes:
         learner: Its strategies; NanoAdam by its selection, AdamW with a second rate as `adamw`.
         options: (Place of the part, option) to the distinct values in the grid.
+        missing: Runs of the seeds that have any, with settings of the protocol, without a record.
     """
 
     learner: str
     options: Mapping[tuple[int, str], tuple[Option, ...]]
+    missing: int = 0
 
     def values(self, name: str) -> tuple[Option, ...]:
         """The distinct values of an option, of the last part that has it; empty without it."""
@@ -47,14 +49,14 @@ class Grid:
         return FREE if len(rates) > 1 else FIXED
 
 
-def grid(runs: Sequence[Sequence[Part]]) -> Grid:
-    """The grid of runs of one learner, given by their strategies."""
+def grid(runs: Sequence[Sequence[Part]], missing: int = 0) -> Grid:
+    """The grid of runs of one learner, given by their strategies; see `Grid` for what is missing."""
     options: dict[tuple[int, str], tuple[Option, ...]] = {}
     for place, part in enumerate(runs[0]):
         for name in part.options:
             values = [run[place].options.get(name) for run in runs]
             options[place, name] = tuple(dict.fromkeys(values))
-    return Grid(learner_name(runs[0]), options)
+    return Grid(learner_name(runs[0]), options, missing)
 
 
 def learner_name(parts: Sequence[Part]) -> str:
@@ -94,6 +96,8 @@ def unlike(first: Grid, control: Grid, *, same_head: bool = True) -> str:
 def _untuned(arm: Grid, whose: str) -> list[str]:
     """The options of an arm that needed a sweep and got none."""
     reasons = []
+    if arm.missing:
+        reasons.append(f"{arm.missing} runs of {whose} sweep are not measured yet")
     if arm.head == FIXED:
         reasons.append(f"{whose} rate of the dense parameters was not swept")
     if arm.values(ADAPTERS) and arm.head == TIED:

@@ -187,7 +187,9 @@ def _sweep(
             usual = arm_name(arm, specs[0].strategy)
             key = arm if usual in arms else usual
             arms[key] = _points_by_seed(runs, _swept(specs))
-            grids[key] = grid([run.strategy for run, _ in runs])
+            seeds = {run.seed for run, _ in runs}
+            missing = sum(run.seed in seeds for run in specs) - len(runs)
+            grids[key] = grid([run.strategy for run, _ in runs], missing)
             spec = runs[-1][1].spec
     if spec is None:
         return None

@@ -101,3 +101,9 @@ def test_head_and_norms_alone_lower_no_level():
     assert fronts.levels(learned(0.80, **weak)) == fronts.levels(learned(0.80))
     lower = fronts.levels(learned(0.80, sgd=weak["head+norms"])).by_share
     assert all(row[0] < 0.55 for row in lower.values())
+
+
+def test_an_arm_of_which_runs_are_missing_lowers_no_level():
+    whole = learned(0.80, sgd=(point(1e-3, 0.55, 0.9),))
+    part = replace(whole, grids={**whole.grids, "sgd": replace(whole.grids["sgd"], missing=1)})
+    assert fronts.levels(part) == fronts.levels(learned(0.80)) != fronts.levels(whole)

@@ -9,6 +9,7 @@ from nanocl.protocols import suite
 from nanocl.protocols.request import Request
 from nanocl.studies.finetune import claims
 from nanocl.studies.finetune.claimed import PLAIN
+from nanocl.studies.finetune.grids import unlike
 from nanocl.studies.finetune.page import sweep_page
 from nanocl.studies.finetune.points import SWITCHES, sweeps
 
@@ -98,3 +99,16 @@ def test_a_switch_of_the_stream_makes_a_comparison_of_its_own_that_no_other_clai
         if claim.claim.startswith(PLAIN)
     ]
     assert settings == [["finetune-halves"], ["finetune-halves-freeze"], []]
+
+
+def test_an_arm_of_which_runs_are_missing_is_counted_and_not_judged():
+    runs = suite.specs(Request(stream="finetune-halves", strategies=("adamw",)), Catalogue())
+    kept = [run for run in runs if run.seed < 2]
+    whole, part = (
+        sweeps([a_result(run, ((0.9, 0.01), (0.5, 0.4)), initial=(0.9, 0.01)) for run in some])[0]
+        for some in (kept, kept[1:])
+    )
+    assert (whole.grids["adamw"].missing, part.grids["adamw"].missing) == (0, 1)
+    reason = "1 runs of the control's sweep are not measured yet"
+    assert unlike(whole.grids["adamw"], whole.grids["adamw"]) == ""
+    assert reason in unlike(whole.grids["adamw"], part.grids["adamw"])
