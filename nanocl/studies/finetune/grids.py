@@ -50,7 +50,7 @@ class Grid:
 
 
 def grid(runs: Sequence[Sequence[Part]], missing: int = 0) -> Grid:
-    """The grid of runs of one learner, given by their strategies; see `Grid` for what is missing."""
+    """The grid of runs of one learner, given by their strategies; `missing` as in `Grid`."""
     options: dict[tuple[int, str], tuple[Option, ...]] = {}
     for place, part in enumerate(runs[0]):
         for name in part.options:
