@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from nanocl import studies
+from nanocl import data, studies
 from nanocl.api import arguments
 from nanocl.api.arguments import Learner
 from nanocl.api.naming import Name, Names
@@ -19,8 +21,11 @@ from nanocl.measurement import runs as measurement
 from nanocl.plugins.catalogue import Catalogue
 from nanocl.protocols import suite
 from nanocl.protocols.request import Request
-from nanocl.records import Option, RunFailure, UserError, store
+from nanocl.records import OWN_STREAM, Option, RunFailure, UserError, store
 from nanocl.records.ranges import device_of
+
+if TYPE_CHECKING:
+    from nanocl.api.experiences import Data
 
 
 class RunsFailed(RuntimeError):
@@ -42,7 +47,7 @@ class RunsFailed(RuntimeError):
 
 
 def run(
-    stream: Name = "split-digits",
+    stream: Name | Sequence[tuple[Data, Data]] = "split-digits",
     strategies: Learner | Sequence[Learner] = (),
     *,
     seeds: int | Iterable[int] | None = None,
@@ -66,8 +71,10 @@ def run(
     calling program: a script needs no `if __name__ == "__main__"`.
 
     Args:
-        stream: A protocol or stream family by name, a protocol file (`.toml`), or a stream of your
-            own: its class or plugin file.
+        stream: A protocol or stream family by name, a protocol file (`.toml`), a stream of your
+            own as its class or plugin file, or its experiences in order, `[(train, test), ...]`:
+            data sets of torch, or pairs (inputs, targets) of tensors. These are stored in the data
+            root under their fingerprint; without a scenario they are class-incremental.
         strategies: Names, compositions such as `"ewc+adamw"`, arms of the protocol, classes,
             plugin files; a tuple of them is a composition. A class may be an optimizer of torch's
             kind or a plugin of Avalanche, and configured: `functools.partial(Lion, lr=1e-3)`.
@@ -97,13 +104,15 @@ def run(
     names = Names(plugin)
     try:
         device_of(device)
-        family, network = names.of("streams", stream), names.of("models", model)
+        root = _data_root(data_root)
+        family, own_scenario = _family(stream, names, root)
+        network = names.of("models", model)
         learners = arguments.learners(strategies, names)
         request = Request(
             stream=family,
             strategies=learners,
             seeds=arguments.seeds(seeds),
-            scenario=scenario,
+            scenario=scenario or own_scenario,
             tier=tier,
             model=network,
             settings=arguments.settings(set or {}, names.settings),
@@ -113,7 +122,7 @@ def run(
         asked = Call(
             request=request,
             plugin_files=tuple(names.files),
-            data_root=_data_root(data_root),
+            data_root=root,
             results_root=Path(results).expanduser(),
             machines=Machines(workers=arguments.whole("workers", workers)),
             device=device,
@@ -124,6 +133,19 @@ def run(
         return _measured(asked, catalogue)
     except UserError as error:
         raise UserError(arguments.in_python(str(error))) from None  # the sentence says it all
+
+
+def _family(
+    stream: Name | Sequence[tuple[Data, Data]], names: Names, data_root: Path | None
+) -> tuple[str, str]:
+    """The name of a stream, and the scenario of one that is given as data: '' for any other."""
+    if isinstance(stream, str | Path | type | partial):
+        return names.of("streams", stream), ""
+    from nanocl.api import experiences  # here, because it loads torch
+
+    stored = experiences.store(stream, data_root or data.default_root())
+    names.settings["stream"] = {"data": stored.name}
+    return OWN_STREAM, stored.scenario
 
 
 def _measured(asked: Call, catalogue: Catalogue) -> Results:

@@ -10,7 +10,7 @@ from nanocl.boards import defined
 from nanocl.records import SCENARIOS, TIERS, RunResult, RunSpec, Summary, UserError, store
 from nanocl.records.ranges import did_you_mean
 from nanocl.records.store import Problem
-from nanocl.reporting.ranking import is_sweep
+from nanocl.reporting.ranking import not_ranked
 from nanocl.reporting.summaries import by_protocol, results_of, summarise
 from nanocl.reporting.tables import file_stem
 
@@ -57,11 +57,9 @@ def rows_of(text: str, results_root: Path) -> list[Summary]:
     """
     results, problems = _records(text, results_root)
     rows = _only(text, by_protocol(summarise(results)), results_root)
-    if is_sweep(rows):
-        raise UserError(
-            f"{name_of(_first(rows).spec)} is a sweep, whose best point would be chosen on test "
-            "data: it is not ranked and no board"
-        )
+    reason = not_ranked(rows)
+    if reason:
+        raise UserError(f"{name_of(_first(rows).spec)} is {reason}: it is not ranked and no board")
     folder = store.path_of(results_of(rows)[0].spec, results_root).parents[1]
     for problem in problems:
         if folder in problem.path.parents:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nanocl.data import cache, limits
+from nanocl.data import cache, limits, tensors
 from nanocl.data.archives import ARCHIVES, OFFICIAL_FINGERPRINTS
 from nanocl.data.dataset import DataSet, fingerprint_of
 from nanocl.data.download import download as fetch
@@ -103,10 +103,14 @@ def fingerprint(
 ) -> str:
     """The fingerprint of the data set that `load` returns; reads no pixels if a copy is cached.
 
+    Also of experiences from Python, see `nanocl.data.tensors`.
+
     Raises:
         DataMissing, UserError: As `load` does.
     """
     with _system_errors_named(name):
+        if tensors.is_name(name):
+            return tensors.fingerprint(name, _folder(data_root))
         _, places, identity = _locate(name, data_root, image_size, tokenizer, download)
         for place in places:
             facts = cache.facts(place, identity)

@@ -12,7 +12,7 @@ import mmap
 import os
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from nanocl.records import hash_of, tensors
 
 SCHEMA = "nanocl-data/2"
 ARRAYS = ("train_inputs", "train_labels", "test_inputs", "test_labels")
-DTYPES = {"U8": np.uint8, "I32": np.int32, "I64": np.int64}
+DTYPES = {"U8": np.uint8, "I32": np.int32, "I64": np.int64, "F32": np.float32}
 
 
 def user_folder() -> Path:
@@ -60,21 +60,18 @@ def facts(path: Path, identity: str) -> dict[str, str] | None:
 
 def read(path: Path, identity: str) -> DataSet | None:
     """The data set in a decoded copy, memory-mapped; None as in `facts`."""
+    if facts(path, identity) is None:
+        return None
     try:
         with path.open("rb") as file:
-            header, start = tensors.read_header(file)
-            stored = header[tensors.METADATA]
-            if not _is_of(stored, identity):
-                return None
-            # copy on write: torch wants writable memory, and other processes share the pages
-            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-            tensors.check(header, memoryview(mapped)[start:])
+            stored, arrays = mapped(file)
     except (OSError, tensors.Unsealed):
         return None
     except tensors.Damaged as error:
         _name(path, error)
         return None
-    arrays = {array: _view(mapped, start, header[array]) for array in ARRAYS}
+    if not _is_of(stored, identity):  # another process has just replaced the copy
+        return None
     return DataSet(
         **arrays,
         classes=tuple(json.loads(stored["classes"])),
@@ -82,6 +79,20 @@ def read(path: Path, identity: str) -> DataSet | None:
         name=stored["name"],
         fingerprint=stored["fingerprint"],
     )
+
+
+def mapped(file: BinaryIO) -> tuple[dict[str, str], dict[str, np.ndarray]]:
+    """The facts and arrays of an open file, verified and memory-mapped.
+
+    Raises:
+        Damaged: They are not those that were written.
+    """
+    header, start = tensors.read_header(file)
+    # copy on write: torch wants writable memory, and other processes share the pages
+    memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    tensors.check(header, memoryview(memory)[start:])
+    stored: dict[str, str] = header.pop(tensors.METADATA)
+    return stored, {name: _view(memory, start, entry) for name, entry in header.items()}
 
 
 def write(places: tuple[Path, ...], data: DataSet, identity: str) -> Path | None:

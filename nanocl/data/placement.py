@@ -13,7 +13,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from nanocl.data import default_root, find_file, folder
+from nanocl.data import default_root, find_file, folder, tensors
 from nanocl.data.cache import user_folder
 from nanocl.data.sources import find
 from nanocl.records import hash_of
@@ -24,6 +24,9 @@ Contents = Mapping[str, bytes]
 def files_of(name: str, data_root: Path | None) -> dict[str, Path]:
     """The files of a data set by their paths in a data root; none for one that needs no files."""
     root = _root(data_root)
+    if tensors.is_name(name):
+        path = tensors.find(name, root)
+        return {f".nanocl/{path.name}": path} if path else {}
     source = find(name, root)
     files = {}
     for path in source.paths if source else ():

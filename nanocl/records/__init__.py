@@ -10,9 +10,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from nanocl.records.spec import SCENARIOS, TIERS, Option, Part, RunSpec, Training, hash_of
+from nanocl.records.spec import (
+    OWN_STREAM,
+    SCENARIOS,
+    TIERS,
+    Option,
+    Part,
+    RunSpec,
+    Training,
+    hash_of,
+)
 
 __all__ = [
+    "OWN_STREAM",
     "SCENARIOS",
     "SCHEMA",
     "TIERS",

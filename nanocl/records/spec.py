@@ -11,6 +11,7 @@ from typing import Any
 
 SCENARIOS = ("class", "task", "domain")
 TIERS = ("smoke", "cpu", "paper")
+OWN_STREAM = "tensors"  # the stream family of data that was given in Python
 
 # fields of Training that records of earlier versions do not have
 LATER = (
@@ -164,6 +165,11 @@ class RunSpec:
     def strategy_name(self) -> str:
         """The composition as people write it, such as `ewc+nanoadam`."""
         return "+".join(part.name for part in self.strategy)
+
+    @property
+    def has_own_data(self) -> bool:
+        """Whether its experiences were given in Python: nobody else has them."""
+        return self.stream.name == OWN_STREAM and not self.stream.plugin
 
     @property
     def digest(self) -> str:

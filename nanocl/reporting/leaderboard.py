@@ -24,7 +24,7 @@ from nanocl.reporting import (
 )
 from nanocl.reporting.columns import Column, Undefined
 from nanocl.reporting.formats import Table
-from nanocl.reporting.ranking import Place, Ranking, is_sweep, rank, values_of
+from nanocl.reporting.ranking import Place, Ranking, is_sweep, not_ranked, rank, values_of
 from nanocl.reporting.summaries import by_protocol, measure_of, results_of
 
 RULE = f"""\
@@ -95,9 +95,10 @@ def section(summaries: Sequence[Summary]) -> str:
     stem = tables.file_stem(spec)
     link = f"all columns, with their definitions: [tables/{stem}.md](tables/{stem}.md)"
     below = (*origins.mixed(summaries), *outdated.rows(summaries), link)
-    if is_sweep(summaries):
+    if not_ranked(summaries):
         title, above = captions.heading(spec), captions.above(summaries)
-        return formats.markdown(Table(title, above, (), (), (_sweep_line(summaries), *below)))
+        line = _sweep_line(summaries) if is_sweep(summaries) else _own_data_line(summaries)
+        return formats.markdown(Table(title, above, (), (), (line, *below)))
     return formats.markdown(replace(board(summaries), below=below))
 
 
@@ -212,6 +213,10 @@ def _sweep_line(summaries: Sequence[Summary]) -> str:
         return line
     folder = _sweep_folder(spec)
     return f"{line}: [{folder}]({folder}/README.md)"
+
+
+def _own_data_line(summaries: Sequence[Summary]) -> str:
+    return f"{_count(results_of(summaries), 'run')} of {not_ranked(summaries)}: not ranked"
 
 
 def _sweep_folder(spec: RunSpec) -> str:

@@ -113,6 +113,15 @@ def is_sweep(summaries: Sequence[Summary]) -> bool:
     return any(row.options_from == SWEEP for row in summaries)
 
 
+def not_ranked(summaries: Sequence[Summary]) -> str:
+    """Why no board ranks these rows; empty if one does."""
+    if is_sweep(summaries):
+        return "a sweep, whose best point would be chosen on test data"
+    if summaries[0].results[0].spec.has_own_data:
+        return "a stream of the caller's own data, which nobody else has"
+    return ""
+
+
 def score_of(spec: RunSpec) -> Column:
     """The column that a protocol is ranked by: its key `score`, for other protocols ACC."""
     name = metrics.average_accuracy.name
