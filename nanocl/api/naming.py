@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from nanocl.plugins.catalogue import INSTALLED, KINDS, Catalogue
+from nanocl.plugins.declaration import classes_of, tree_of
 from nanocl.plugins.named import name_of, references
 from nanocl.plugins.signature import numbered
 from nanocl.records import UserError
 
 Name = str | Path | type | partial[Any]
+TORCHVISION = "torchvision.models"  # whose functions are models of nanocl
 
 
 class Names:
@@ -35,17 +37,20 @@ class Names:
 
     def composition(self, text: str) -> str:
         """A composition with the names of its parts: `lion.py:Lion+ewc` is `lion:Lion+ewc`."""
-        known = {*INSTALLED.plugins("strategies"), *map(name_of, self.files)}
+        return self._named("strategies", text)
+
+    def _named(self, kind: str, text: str) -> str:
+        known = {*INSTALLED.plugins(kind), *map(name_of, self.files)}
         name, found = references(text, known)
         self.files += [Path(one) for one in found if Path(one) not in self.files]
         return name
 
-    def of(self, kind: str, plugin: Name) -> str:
+    def of(self, kind: str, plugin: Name | Callable[..., Any]) -> str:
         """The name of a plugin: of a class, of a file, or the text as it is.
 
         Args:
             kind: `strategies`, `streams` or `models`.
-            plugin: A class, the path of a plugin file, or a name.
+            plugin: A class, the path of a plugin file, a name, or a function that makes a model.
 
         Raises:
             UserError: A class without a file of its own, or something else.
@@ -54,17 +59,21 @@ class Names:
             return self._configured(kind, plugin)
         if isinstance(plugin, type) and _is_bare(plugin):
             return self.composition(_reference(plugin))
+        if kind == "models" and inspect.isfunction(plugin) and plugin.__name__ != "<lambda>":
+            return self._of_function(plugin)
         if isinstance(plugin, type):
             return _installed_name(kind, plugin) or self._of_class(kind, plugin)
         if isinstance(plugin, Path) or (isinstance(plugin, str) and plugin.endswith(".py")):
             path = Path(plugin)
             return self._of_file(path) if path.suffix == ".py" else str(path)
         if isinstance(plugin, str):
-            return self.composition(plugin) if kind == "strategies" else plugin
+            return plugin if kind == "streams" else self._named(kind, plugin)
+        of_model = ", or a function in a file that returns it, 'FILE.py:FUNCTION'"
         raise UserError(
-            f"a {KINDS[kind]} is given as a name, a class or the path of a plugin file, got "
-            f"{plugin!r}; options go into set={{'name.option': value}}, or write "
-            f"functools.partial(CLASS, option=value): a record cannot hold an object"
+            f"a {KINDS[kind]} is given as a name, a class or the path of a plugin file"
+            f"{of_model if kind == 'models' else ''}, got {_in_a_line(plugin)}; options go into "
+            f"set={{'name.option': value}}, or write functools.partial(CLASS, option=value): a "
+            "record cannot hold an object"
         )
 
     def _configured(self, kind: str, plugin: partial[Any]) -> str:
@@ -72,9 +81,11 @@ class Names:
 
         A tuple such as `betas` becomes `beta1`, `beta2`, as in options.
         """
-        if plugin.args or not isinstance(plugin.func, type):
+        is_factory = kind == "models" and inspect.isfunction(plugin.func)
+        if plugin.args or not (is_factory or isinstance(plugin.func, type)):
             raise UserError(
-                f"functools.partial takes a class and options by name here, got {plugin!r}"
+                "functools.partial takes a class and options by name here, got "
+                f"{_in_a_line(plugin)}"
             )
         name = self.of(kind, plugin.func)
         part = name if kind == "strategies" else KINDS[kind]
@@ -109,8 +120,22 @@ class Names:
                 )
 
     def _of_class(self, kind: str, plugin: type) -> str:
+        public = [node.name for node in classes_of(tree_of(_file_of(plugin)))]
+        if len(public) > 1 and plugin.__name__ in public:
+            return self._named(kind, f"{_file_of(plugin)}:{plugin.__name__}")
         self._classes.append((kind, plugin))
         return self._of_file(_file_of(plugin))
+
+    def _of_function(self, function: Callable[..., Any]) -> str:
+        """The name of a function that makes a model."""
+        if function.__module__.startswith(TORCHVISION):
+            return f"torchvision:{function.__name__}"
+        if "<locals>" in function.__qualname__:
+            raise UserError(
+                f"{function.__qualname__} is made while the program runs: write it at the top of a "
+                "file of its own, and pass 'FILE.py:FUNCTION'"
+            )
+        return self._named("models", _reference(function))
 
     def _of_file(self, path: Path) -> str:
         if path.resolve() not in (file.resolve() for file in self.files):
@@ -132,15 +157,20 @@ def _is_bare(plugin: type) -> bool:
     return "Strategy" not in bases and bool({"Optimizer", "SupervisedPlugin"} & bases)
 
 
-def _reference(plugin: type) -> str:
-    """The reference of a class: of a package by its module, of another file by its path."""
+def _reference(plugin: type | Callable[..., Any]) -> str:
+    """The reference of a class or function: of a package by its module, else by its path."""
     if "." in plugin.__module__:
         return f"{plugin.__module__}:{plugin.__name__}"
     return f"{_file_of(plugin)}:{plugin.__name__}"
 
 
-def _file_of(plugin: type) -> Path:
-    """The file that a class was imported from.
+def _in_a_line(value: Any) -> str:
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _file_of(plugin: type | Callable[..., Any]) -> Path:
+    """The file that a class or function was imported from.
 
     Raises:
         UserError: It was not imported: workers could not read it.
@@ -149,9 +179,10 @@ def _file_of(plugin: type) -> Path:
     file = getattr(module, "__file__", None)
     if plugin.__module__ == "__main__" or not file or not Path(file).is_file():
         stem = "".join(f"_{c.lower()}" if c.isupper() else c for c in plugin.__name__).lstrip("_")
+        member = "" if isinstance(plugin, type) else f":{plugin.__name__}"
         raise UserError(
             f"{plugin.__name__} is defined in this notebook or program, which workers do not run: "
             f"write it, with its imports, into a file of its own (in a notebook with %%writefile "
-            f"{stem}.py as the first line of the cell) and pass the path '{stem}.py'"
+            f"{stem}.py as the first line of the cell) and pass the path '{stem}.py{member}'"
         )
     return Path(inspect.getsourcefile(plugin) or file)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,8 @@ from nanocl.records import OWN_STREAM, Option, RunFailure, UserError, store
 from nanocl.records.ranges import device_of
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from nanocl.api.experiences import Data
 
 
@@ -53,7 +55,7 @@ def run(
     seeds: int | Iterable[int] | None = None,
     scenario: str = "",
     tier: str = "cpu",
-    model: Name = "",
+    model: Name | Callable[..., nn.Module] = "",
     set: Mapping[str, Option | Sequence[Option]] | None = None,
     plugin: Sequence[str | Path] = (),
     data_root: str | Path | None = None,
@@ -81,7 +83,8 @@ def run(
         seeds: 3 for seeds 0 to 2, or a list of seeds.
         scenario: `class`, `task` or `domain`.
         tier: `smoke` (seconds), `cpu` (minutes) or `paper` (as published).
-        model: A backbone by name, its class, or a plugin file.
+        model: A backbone by name, its class, a plugin file, or a function of a file that makes it,
+            also as `"my_models.py:make_net"`.
         set: Options such as `{"adamw.lr": 1e-3, "training.epochs": 2, "stream.samples": 100}`; of a
             strategy also a list of values, each of which is run.
         plugin: Further files with plugins, to be named in the other arguments.

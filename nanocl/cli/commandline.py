@@ -97,9 +97,11 @@ def call_of(arguments: argparse.Namespace) -> Call:
     probe = values.probing(settings.pop(PROBE, {}))
     known = {*INSTALLED.plugins("strategies"), *map(name_of, arguments.plugin)}
     strategies, found = all_references(_strategies(arguments.strategy), known)
+    backbones = {*INSTALLED.plugins("models"), *map(name_of, arguments.plugin)}
+    (model,), own_model = all_references([arguments.model], backbones)
     return Call(
-        request=_request(arguments, strategies, _by_name(settings, known)),
-        plugin_files=(*arguments.plugin, *found),
+        request=_request(arguments, strategies, model, _by_name(settings, known)),
+        plugin_files=(*arguments.plugin, *found, *own_model),
         data_root=arguments.data_root,
         results_root=arguments.results,
         machines=machines(arguments),
@@ -176,7 +178,8 @@ def _add_options(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--model",
         default="",
-        help="backbone (see --list), such as slim-resnet18 or torchvision:resnet18",
+        help="backbone (see --list), such as slim-resnet18 or torchvision:resnet18; also FILE.py, "
+        "or a class or function that makes one: FILE.py:NAME, MODULE:NAME",
     )
     p.add_argument(
         "--plugin",
@@ -278,6 +281,7 @@ def _by_name(
 def _request(
     arguments: argparse.Namespace,
     strategies: tuple[str, ...],
+    model: str,
     settings: Mapping[str, Mapping[str, str]],
 ) -> Request:
     return Request(
@@ -286,7 +290,7 @@ def _request(
         seeds=values.seeds(arguments.seeds),
         scenario=arguments.scenario,
         tier=arguments.tier,
-        model=arguments.model,
+        model=model,
         settings=settings,
         lr=arguments.lr,
         evaluate=arguments.evaluate,

@@ -54,7 +54,13 @@ def features_of(network: nn.Module, inputs: tuple[int, ...], name: str) -> int:
 
 
 def with_features(network: nn.Module, inputs: tuple[int, ...], name: str) -> nn.Module:
-    """The network; without an attribute `features` its length is that of an output for zeros."""
+    """The network; without an attribute `features` its length is that of an output for zeros.
+
+    Raises:
+        UserError: It is no module of torch, or as in `features_of`.
+    """
+    if not isinstance(network, nn.Module):
+        raise UserError(f"{name} must return a torch.nn.Module, got {type(network).__name__}")
     if not hasattr(network, "features"):
         length: Any = features_of(network, inputs, name)
         network.features = length

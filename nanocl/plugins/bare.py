@@ -11,6 +11,7 @@ import importlib
 import inspect
 import warnings
 from pathlib import Path
+from types import ModuleType
 
 from nanocl.plugins.declaration import BASES, File, Plugin, bases_of, classes_of, tree_of
 from nanocl.plugins.named import PACKAGES
@@ -44,8 +45,12 @@ def in_file(file: File, name: str, class_name: str) -> Plugin | None:
         return None
     named = [node for node in classes if node.name == class_name]
     if class_name and not named:
-        near = did_you_mean(class_name, [node.name for node in classes])
-        raise UserError(f"{file.path} has no class {class_name!r}{near}")
+        tree = tree_of(file.path, file)
+        names = [
+            node.name for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef)
+        ]
+        near = did_you_mean(class_name, names)
+        raise UserError(f"{file.path} has no class or function {class_name!r}{near}")
     bare_classes = [node for node in classes if _is_bare(node)]
     chosen = named or bare_classes
     if len(chosen) != 1 or not chosen[0].bases:
@@ -72,14 +77,8 @@ def of_module(reference: str) -> Plugin:
         UserError: There is no such module or class.
     """
     stem, _, class_name = reference.partition(":")
-    name = PACKAGES.get(stem, stem)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what only other classes of the package need
-            module = importlib.import_module(name)
-    except Exception as error:  # the code of a package may fail in any way
-        reason = f"{type(error).__name__}: {error}"
-        raise UserError(f"{reference}: the module {name} cannot be loaded: {reason}") from error
+    module = module_of(reference)
+    name = module.__name__
     cls = getattr(module, class_name, None)
     if not isinstance(cls, type):
         public = [key for key, value in vars(module).items() if isinstance(value, type)]
@@ -99,6 +98,23 @@ def of_module(reference: str) -> Plugin:
         brings_optimizer=any(base.__name__ == "Optimizer" for base in cls.__mro__),
         is_bare=True,
     )
+
+
+def module_of(reference: str) -> ModuleType:
+    """The module before the colon.
+
+    Raises:
+        UserError: It cannot be loaded.
+    """
+    stem = reference.partition(":")[0]
+    name = PACKAGES.get(stem, stem)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what only other classes of the package need
+            return importlib.import_module(name)
+    except Exception as error:  # the code of a package may fail in any way
+        reason = f"{type(error).__name__}: {error}"
+        raise UserError(f"{reference}: the module {name} cannot be loaded: {reason}") from error
 
 
 def _source_of(cls: type, reference: str) -> Path:

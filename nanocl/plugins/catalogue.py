@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from nanocl.plugins import bare
+from nanocl.plugins import bare, factories
 from nanocl.plugins.declaration import File, Plugin, kind_of, parse
 from nanocl.plugins.named import file_of, name_of
 from nanocl.plugins.signature import Options
@@ -127,7 +127,7 @@ class Catalogue:
     def make(self, kind: str, part: Part, *arguments: object) -> Any:
         """An instance of a part's class with the part's options.
 
-        A model whose `__init__` has no argument for the shape of its inputs gets none.
+        A model, class or function, that has no argument for the shape of its inputs gets none.
         """
         plugin = self.plugin(kind, part.name)
         if plugin.is_bare:
@@ -139,7 +139,7 @@ INSTALLED = Catalogue()  # without user files
 
 
 def load(plugin: Plugin) -> type:
-    """Import the plugin's module and return its class.
+    """Import the plugin's module and return its class, or the function that makes a model.
 
     Raises:
         UserError: The module cannot be imported (the reason in one line).
@@ -219,10 +219,10 @@ def _elsewhere(option: str, options: Mapping[str, Any]) -> str:
 def _plugin_of(reference: Path) -> Plugin:
     path, class_name = file_of(reference)
     if path is None:
-        return bare.of_module(str(reference))
+        return factories.of_module(str(reference)) or bare.of_module(str(reference))
     file = _read(path)
     name = name_of(reference)
-    plugin = bare.in_file(file, name, class_name)
+    plugin = factories.in_file(file, name, class_name) or bare.in_file(file, name, class_name)
     if plugin:
         return plugin
     kind = kind_of(file, class_name)

@@ -43,7 +43,7 @@ class Plugin:
         kind: `strategies`, `streams` or `models`.
         name: Its name on the command line.
         path: The file.
-        class_name: Its one public class.
+        class_name: Its one public class, or the function that makes a model.
         summary: First line of the class's docstring.
         options: Option name to (allowed types, default).
         module: Dotted module, empty for a user's file.
@@ -184,7 +184,7 @@ def kind_of(file: File, class_name: str = "") -> str:
         )
     raise UserError(
         f"{file.path} holds no plugin: it needs one public class derived from Strategy, Stream or "
-        "Module"
+        f"Module; a function that makes a model is named {file.path}:FUNCTION"
     )
 
 

@@ -46,6 +46,18 @@ def plain_options(node: ast.ClassDef) -> Options:
     return options
 
 
+def function_options(node: ast.FunctionDef) -> Options:
+    """Arguments with a default of a plain type, which stands for a missing annotation."""
+    options: Options = {}
+    for argument, default in _defaults(node):
+        value = literal(default)
+        names = {type(value).__name__, "None" if value is None else ""}
+        types = types_of(argument) or tuple(name for name in TYPES if name in names)
+        if argument not in node.args.posonlyargs and any(fits(value, name) for name in types):
+            options[argument.arg] = (types, value)
+    return options
+
+
 def types_of(argument: ast.arg) -> tuple[str, ...]:
     """The plain types in an annotation such as `torch.dtype | str | None`."""
     if argument.annotation is None:

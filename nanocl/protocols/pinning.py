@@ -55,6 +55,11 @@ def data_sets(spec: RunSpec) -> str:
     if "datasets" in options:
         parsed = data.parse_names(str(options["datasets"]))
         return ",".join(dict.fromkeys(name for name, _ in parsed))
+    if spec.has_own_data and not options["data"]:
+        raise UserError(
+            "the stream tensors is given in Python, nanocl.run(stream=[(train, test), ...]), or as "
+            "--set stream.data=tensors-FINGERPRINT once it is stored"
+        )
     if "data" in options and not options["data"]:
         raise UserError(
             f"{spec.protocol} needs a data set: --set stream.data=NAME, an image folder or zip of "

@@ -1,11 +1,13 @@
 """Classes and files become the names and plugin files of the command."""
 
+import importlib
 import importlib.util
 import sys
 from functools import partial
 
 import pytest
 import torch
+import torchvision
 
 from nanocl.api.naming import Names
 from nanocl.models.mlp import MLP
@@ -73,6 +75,42 @@ def test_a_class_of_a_notebook_cell_is_refused_with_what_to_do(monkeypatch):
 def test_an_instance_is_refused_with_where_options_go():
     with pytest.raises(UserError, match=r"a model is given as a name, .*set="):
         Names().of("models", 3.0)
+
+
+def test_a_function_that_makes_a_model_is_named_by_its_file(tmp_path, monkeypatch):
+    code = "from torch import nn\ndef make_net(width=3):\n    return nn.Identity()\n"
+    (tmp_path / "my_nets.py").write_text(
+        code + "class A(nn.Module): ...\nclass B(nn.Module): ...\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "my_nets", raising=False)
+    module = importlib.import_module("my_nets")
+    names = Names()
+    assert names.of("models", module.make_net) == "my-nets:make_net"
+    assert names.of("models", f"{tmp_path / 'my_nets.py'}:make_net") == "my-nets:make_net"
+    assert [*map(str, names.files)] == [f"{tmp_path / 'my_nets.py'}:make_net"]
+    assert names.of("models", partial(module.make_net, width=4)) == "my-nets:make_net"
+    assert names.settings == {"model": {"width": 4}}
+    assert names.of("models", module.B) == "my-nets:B"
+    names.check(Catalogue(names.files))
+    assert names.of("models", torchvision.models.resnet18) == "torchvision:resnet18"
+    monkeypatch.delitem(sys.modules, "my_nets")
+
+
+def test_a_model_that_no_file_holds_is_refused_with_what_to_write(monkeypatch):
+    def make_net():
+        return torch.nn.Identity()
+
+    for wrong in (lambda: torch.nn.Identity(), torch.nn.Sequential(torch.nn.Linear(2, 2))):
+        with pytest.raises(UserError, match="or a function in a file that returns it") as raised:
+            Names().of("models", wrong)
+        assert "\n" not in str(raised.value)
+    with pytest.raises(UserError, match="is made while the program runs: write it at the top"):
+        Names().of("models", make_net)
+    make_net.__module__ = "__main__"
+    make_net.__qualname__ = "make_net"
+    with pytest.raises(UserError, match=r"%%writefile make_net.py .* 'make_net.py:make_net'"):
+        Names().of("models", make_net)
 
 
 def test_a_protocol_file_stays_a_path(tmp_path):

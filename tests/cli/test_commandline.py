@@ -59,6 +59,16 @@ def test_short_forms_and_named_classes_are_what_their_long_forms_are():
     }
 
 
+def test_a_model_may_be_a_function_or_class_of_a_file():
+    asked = call(["--model", "nets/my_models.py:make_net", "--set", "model.width=3"])
+    assert asked.request.model == "my-models:make_net"
+    assert asked.plugin_files == (Path("nets/my_models.py:make_net"),)
+    assert call(["--model", "my_net.py"]).request.model == "my-net"
+    for name in ("torchvision:resnet18", "resnet18", "mlp", ""):
+        asked = call(["--model", name])
+        assert (asked.request.model, asked.plugin_files) == (name, ())
+
+
 def test_a_device_is_checked_before_anything_is_read():
     assert call(["--device", "cuda:1"]).device == "cuda:1"
     with pytest.raises(UserError, match="--device takes auto, cpu, cuda or a GPU such as cuda:1"):

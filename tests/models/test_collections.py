@@ -10,7 +10,7 @@ import torch
 from backbones import same, state_of
 from torch import nn
 
-from nanocl.models._collections import answers, check_name, features_of
+from nanocl.models._collections import answers, check_name, features_of, with_features
 from nanocl.records import UserError
 
 
@@ -52,3 +52,8 @@ def test_a_misspelt_architecture_is_refused_with_the_nearest_name():
     check_name("timm", "resnet18", ["resnet18", "vgg11"])
     with pytest.raises(UserError, match="'resnet81'; did you mean 'resnet18'"):
         check_name("timm", "resnet81", ["vgg11", "resnet18"])
+
+
+def test_what_is_no_module_is_refused():
+    with pytest.raises(UserError, match=r"mine:make must return a torch.nn.Module, got dict"):
+        with_features({}, (3,), "mine:make")

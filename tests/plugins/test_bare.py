@@ -32,7 +32,9 @@ def test_a_strategy_is_no_bare_class(tmp_path):
 
 
 def test_a_class_that_the_file_does_not_hold_is_refused_with_the_nearest(tmp_path):
-    with pytest.raises(UserError, match=r"own.py has no class 'Loin'; did you mean 'Lion'"):
+    with pytest.raises(
+        UserError, match=r"own.py has no class or function 'Loin'; did you mean 'Lion'"
+    ):
         bare.in_file(file(tmp_path, LION), "own", "Loin")
 
 
