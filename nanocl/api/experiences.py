@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,6 +16,7 @@ from nanocl.data import batches, tensors
 from nanocl.data.conversion import as_tensors
 from nanocl.data.tensors import Experience
 from nanocl.records import UserError
+from nanocl.records.roots import DataRoot
 
 FORM = "a data set of torch or (inputs, targets)"
 Arrays = tuple[np.ndarray, np.ndarray]
@@ -36,7 +36,7 @@ class Stored:
     scenario: str
 
 
-def store(stream: Sequence[tuple[Data, Data]], data_root: Path) -> Stored:
+def store(stream: Sequence[tuple[Data, Data]], data_root: DataRoot) -> Stored:
     """Read each data set once, check that they make a stream, and write them where workers read.
 
     Raises:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nanocl import data, studies
+from nanocl import studies
 from nanocl.api import arguments
 from nanocl.api.arguments import Learner
 from nanocl.api.naming import Name, Names
@@ -23,6 +22,7 @@ from nanocl.protocols import suite
 from nanocl.protocols.request import Request
 from nanocl.records import OWN_STREAM, Option, RunFailure, UserError, store
 from nanocl.records.ranges import device_of
+from nanocl.records.roots import DataRoot, data_root_of, in_environment
 
 if TYPE_CHECKING:
     from torch import nn
@@ -58,7 +58,7 @@ def run(
     model: Name | Callable[..., nn.Module] = "",
     set: Mapping[str, Option | Sequence[Option]] | None = None,
     plugin: Sequence[str | Path] = (),
-    data_root: str | Path | None = None,
+    data_root: str | Path | Sequence[str | Path] | None = None,
     results: str | Path = "results",
     workers: int = 0,
     device: str = "auto",
@@ -88,7 +88,8 @@ def run(
         set: Options such as `{"adamw.lr": 1e-3, "training.epochs": 2, "stream.samples": 100}`; of a
             strategy also a list of values, each of which is run.
         plugin: Further files with plugins, to be named in the other arguments.
-        data_root: Folder of the data sets; default: NANOCL_DATA_ROOT, else `./data`.
+        data_root: Folder of the data sets, or a list of folders, searched in order; default:
+            NANOCL_DATA_ROOT, else `./data`.
         results: Folder of the records, made where it is missing.
         workers: Runs at a time; 0 for one per core, or one per GPU.
         device: `auto`, `cpu`, `cuda` or one GPU, such as `cuda:1`.
@@ -139,14 +140,14 @@ def run(
 
 
 def _family(
-    stream: Name | Sequence[tuple[Data, Data]], names: Names, data_root: Path | None
+    stream: Name | Sequence[tuple[Data, Data]], names: Names, data_root: DataRoot
 ) -> tuple[str, str]:
     """The name of a stream, and the scenario of one that is given as data: '' for any other."""
     if isinstance(stream, str | Path | type | partial):
         return names.of("streams", stream), ""
     from nanocl.api import experiences  # here, because it loads torch
 
-    stored = experiences.store(stream, data_root or data.default_root())
+    stored = experiences.store(stream, data_root)
     names.settings["stream"] = {"data": stored.name}
     return OWN_STREAM, stored.scenario
 
@@ -169,10 +170,10 @@ def _measured(asked: Call, catalogue: Catalogue) -> Results:
     return results
 
 
-def _data_root(named: str | Path | None) -> Path | None:
-    """The folder that the caller names, here or in the environment.
+def _data_root(named: str | Path | Sequence[str | Path] | None) -> DataRoot:
+    """The folders that the caller names, here or in the environment.
 
     Workers have the environment of this program's first call, and a notebook may change it.
     """
-    named = named or os.environ.get("NANOCL_DATA_ROOT")
-    return Path(named).expanduser() if named else None
+    folders = [named] if isinstance(named, str | Path) else named or []
+    return data_root_of(filter(None, folders)) or in_environment()

@@ -17,6 +17,7 @@ from nanocl.protocols.request import Request
 from nanocl.records import SCENARIOS, TIERS, UserError
 from nanocl.records.measuring import Measuring
 from nanocl.records.ranges import device_of
+from nanocl.records.roots import DataRoot, data_root_of
 
 PROBE = "probe"
 EPILOG = """\
@@ -41,7 +42,7 @@ class Call:
     Attributes:
         request: What to run.
         plugin_files: Files with plugins of the caller.
-        data_root: Folder of the data sets; None for the default.
+        data_root: Folders of the data sets; None for the default.
         results_root: Folder of the results.
         machines: Where the runs are executed.
         device: `auto`, `cpu`, `cuda` or one GPU, such as `cuda:1`.
@@ -55,7 +56,7 @@ class Call:
 
     request: Request
     plugin_files: tuple[Path, ...] = ()
-    data_root: Path | None = None
+    data_root: DataRoot = None
     results_root: Path = Path("results")
     machines: Machines = THIS_ONE
     device: str = "auto"
@@ -96,13 +97,13 @@ def call_of(arguments: argparse.Namespace) -> Call:
         settings.setdefault("training", {})["epochs"] = arguments.epochs
     probe = values.probing(settings.pop(PROBE, {}))
     known = {*INSTALLED.plugins("strategies"), *map(name_of, arguments.plugin)}
-    strategies, found = all_references(_strategies(arguments.strategy), known)
+    strategies, found = all_references(values.strategies(arguments.strategy), known)
     backbones = {*INSTALLED.plugins("models"), *map(name_of, arguments.plugin)}
     (model,), own_model = all_references([arguments.model], backbones)
     return Call(
         request=_request(arguments, strategies, model, _by_name(settings, known)),
         plugin_files=(*arguments.plugin, *found, *own_model),
-        data_root=arguments.data_root,
+        data_root=data_root_of(arguments.data_root),
         results_root=arguments.results,
         machines=machines(arguments),
         device=arguments.device,
@@ -195,8 +196,12 @@ def add_how(p: argparse.ArgumentParser) -> None:
     """Add the arguments that say how and where it is run."""
     p.add_argument(
         "--data-root",
+        action="append",
+        default=[],
         type=Path,
-        help="folder with the data sets; default: $NANOCL_DATA_ROOT, ./data",
+        metavar="DIR",
+        help="folder with the data sets; can be repeated: searched in this order; default: "
+        "$NANOCL_DATA_ROOT, ./data",
     )
     p.add_argument(
         "--results",
@@ -257,15 +262,6 @@ def _add_tests(p: argparse.ArgumentParser) -> None:
     )
     p.add_argument("--force", action="store_true", help="repeat runs that are measured already")
     p.add_argument("--full", action="store_true", help="show every column with its definition")
-
-
-def _strategies(text: str) -> tuple[str, ...]:
-    strategies = tuple(filter(None, text.replace(" ", "").split(",")))
-    if text and not strategies:
-        raise UserError(
-            f"--strategy takes names separated by commas, as in adamw,ewc+adamw; got {text!r}"
-        )
-    return strategies
 
 
 def _by_name(

@@ -68,3 +68,17 @@ def probing(options: Mapping[str, str]) -> bool:
             f"the probe has one option, probe.magnitude=true or false, got {dict(options)}"
         )
     return value == "true"
+
+
+def strategies(text: str) -> tuple[str, ...]:
+    """The compositions between commas.
+
+    Raises:
+        UserError: There is none between commas.
+    """
+    strategies = tuple(filter(None, text.replace(" ", "").split(",")))
+    if text and not strategies:
+        raise UserError(
+            f"--strategy takes names separated by commas, as in adamw,ewc+adamw; got {text!r}"
+        )
+    return strategies

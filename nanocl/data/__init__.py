@@ -5,7 +5,6 @@ Loads no torch. Pixels are uint8 arrays of shape (N, C, H, W); tokens of texts i
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from nanocl.data.subsets import parse_names
 from nanocl.data.text import as_bytes
 from nanocl.data.tokens import Tokenizer
 from nanocl.records import UserError
+from nanocl.records.roots import DataRoot, roots
 
 __all__ = [
     "STANDARD",
@@ -36,21 +36,13 @@ __all__ = [
 
 
 def default_root() -> Path:
-    """The data root when none is named.
-
-    NANOCL_DATA_ROOT, else ./data if that folder exists, else `data` in the user's cache folder.
-    """
-    named = os.environ.get("NANOCL_DATA_ROOT")
-    if named:
-        return Path(named).expanduser()
-    if Path("data").is_dir():
-        return Path("data")
-    return cache.user_folder() / "data"
+    """The data root when none is named, the first of `nanocl.records.roots.roots()`."""
+    return roots()[0]
 
 
 def load(
     name: str,
-    data_root: Path | None = None,
+    data_root: DataRoot = None,
     *,
     image_size: int = 0,
     tokenizer: Tokenizer | None = None,
@@ -63,8 +55,9 @@ def load(
             `flowers102`), or the name of an image folder (see `nanocl.data.folder`), of a zip of
             one, or of a folder with texts (see `nanocl.data.text`). A standard data set is searched
             in torchvision's layout first.
-        data_root: Folder that holds the data sets; None for `default_root()`. Decoded copies are
-            kept in its subfolder `.nanocl` if that is writable, else in the user's cache folder.
+        data_root: Folder that holds the data sets, or several, searched in order; None for the
+            default. Decoded copies and downloads go into the first; copies into its subfolder
+            `.nanocl` if that is writable, else into that of the next or the user's cache folder.
         image_size: Side of the squares that images are centre-cropped and resized to; 0 keeps
             their size.
         tokenizer: Turns texts into tokens; without one they are UTF-8 bytes. Unused for images.
@@ -85,17 +78,17 @@ def load(
         return (cache.read(written, identity) if written else None) or data
 
 
-def find_file(name: str, data_root: Path | None = None) -> Path | None:
-    """The file at the path `name`, or at that path below the data root; None if neither exists."""
-    folder = _folder(data_root)
+def find_file(name: str, data_root: DataRoot = None) -> Path | None:
+    """The file at the path `name`, or at that path below a data root; None if none exists."""
     if "\0" in name:
         return None
-    return next((path for path in (Path(name).expanduser(), folder / name) if path.is_file()), None)
+    places = (Path(name).expanduser(), *(folder / name for folder in roots(data_root)))
+    return next((path for path in places if path.is_file()), None)
 
 
 def fingerprint(
     name: str,
-    data_root: Path | None = None,
+    data_root: DataRoot = None,
     *,
     image_size: int = 0,
     tokenizer: Tokenizer | None = None,
@@ -110,7 +103,7 @@ def fingerprint(
     """
     with _system_errors_named(name):
         if tensors.is_name(name):
-            return tensors.fingerprint(name, _folder(data_root))
+            return tensors.fingerprint(name, data_root)
         _, places, identity = _locate(name, data_root, image_size, tokenizer, download)
         for place in places:
             facts = cache.facts(place, identity)
@@ -121,38 +114,31 @@ def fingerprint(
     ).fingerprint
 
 
-def _folder(data_root: Path | None) -> Path:
-    if data_root is None:
-        return default_root()
-    return Path(data_root).expanduser()
-
-
 def _locate(
     name: str,
-    data_root: Path | None,
+    data_root: DataRoot,
     image_size: int,
     tokenizer: Tokenizer | None,
     download: bool,
-) -> tuple[Source, tuple[Path, Path], str]:
+) -> tuple[Source, tuple[Path, ...], str]:
     """The source of a data set, the places of its decoded copy, and the source's identity."""
     limits.check_image_size(image_size)
     if "\0" in name:
         raise UserError(f"no data set can have the name {name!r}")
-    folder = _folder(data_root)
-    source = find(name, folder)
+    source = find(name, data_root)
     if source is None:
         reason = "downloading is switched off"
         if download and name in ARCHIVES:
-            reason = fetch(ARCHIVES[name], folder)
-            source = find(name, folder)
+            reason = fetch(ARCHIVES[name], roots(data_root)[0])
+            source = find(name, data_root)
         if source is None:
-            raise data_missing(name, folder, reason)
+            raise data_missing(name, data_root, reason)
     variant = str(image_size or "")
     identity = source.identity()
     if source.texts is not None:
         variant = tokenizer.identity() if tokenizer else "bytes"
         identity = f"{identity} {variant}"
-    return source, cache.locations(name, folder, variant), identity
+    return source, cache.locations(name, data_root, variant), identity
 
 
 def _decode(name: str, source: Source, image_size: int, tokenizer: Tokenizer | None) -> DataSet:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import math
 import mmap
-import os
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,27 +18,24 @@ import numpy as np
 
 from nanocl.data.dataset import DataSet
 from nanocl.records import hash_of, tensors
+from nanocl.records.roots import DataRoot, make_folder, places_of, roots, user_folder
 
 SCHEMA = "nanocl-data/2"
 ARRAYS = ("train_inputs", "train_labels", "test_inputs", "test_labels")
 DTYPES = {"U8": np.uint8, "I32": np.int32, "I64": np.int64, "F32": np.float32}
 
 
-def user_folder() -> Path:
-    """`$XDG_CACHE_HOME/nanocl`, or `~/.cache/nanocl` where that variable is not set."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nanocl"
+def locations(name: str, data_root: DataRoot, variant: str) -> tuple[Path, ...]:
+    """The places of a decoded copy, in order: in the data roots, in the user's cache folder.
 
-
-def locations(name: str, data_root: Path, variant: str) -> tuple[Path, Path]:
-    """The two places of a decoded copy, in order: in the data root, in the user's cache folder.
-
-    The second is for a data root that is not writable; its name depends on the data root's path.
+    The last is for data roots that are not writable; its name depends on the first one's path.
     `variant` tells copies of a data set apart, such as those of each image size.
     """
     size = f"-{variant}" if variant else ""
-    elsewhere = f"{name}{size}-{hash_of(str(data_root.absolute()), 8)}.safetensors"
-    beside = data_root / ".nanocl" / f"{name}{size}.safetensors"
-    return beside, user_folder() / "decoded" / elsewhere
+    first = roots(data_root)[0].absolute()
+    elsewhere = f"{name}{size}-{hash_of(str(first), 8)}.safetensors"
+    file = f"{name}{size}.safetensors"
+    return places_of(file, data_root, user_folder() / "decoded" / elsewhere)
 
 
 def facts(path: Path, identity: str) -> dict[str, str] | None:
@@ -95,7 +92,7 @@ def mapped(file: BinaryIO) -> tuple[dict[str, str], dict[str, np.ndarray]]:
     return stored, {name: _view(memory, start, entry) for name, entry in header.items()}
 
 
-def write(places: tuple[Path, ...], data: DataSet, identity: str) -> Path | None:
+def write(places: Sequence[Path], data: DataSet, identity: str) -> Path | None:
     """Write a copy, atomically, to the first writable place; None and a warning if none is."""
     for path in places:
         try:
@@ -131,8 +128,7 @@ def _write(path: Path, data: DataSet, identity: str) -> None:
         "official": json.dumps(data.official),
         "classes": json.dumps(data.classes),
     }
-    # a missing data root is not created for the sake of a copy
-    path.parent.mkdir(parents=path.parent.name != ".nanocl", exist_ok=True)
+    make_folder(path)
     arrays = {array: np.ascontiguousarray(getattr(data, array)) for array in ARRAYS}
     tensors.write(path, save(arrays, header))
 

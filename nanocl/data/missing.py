@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from nanocl.data.archives import ARCHIVES
@@ -10,28 +11,28 @@ from nanocl.data.idx import FILES
 from nanocl.data.sources import IDX_CLASSES, STANDARD, official_places
 from nanocl.records import UserError
 from nanocl.records.ranges import nearest
+from nanocl.records.roots import DataRoot, roots
 
 
 class DataMissing(UserError):
     """A data set is missing; the message lists the places searched and how to provide it."""
 
 
-def data_missing(name: str, data_root: Path, reason: str) -> DataMissing:
+def data_missing(name: str, data_root: DataRoot, reason: str) -> DataMissing:
     """The error for the data set `name`.
 
     Args:
         name: The data set.
-        data_root: The data root, which need not exist.
+        data_root: The data roots, which need not exist.
         reason: Why it was not downloaded.
     """
-    note = "" if data_root.is_dir() else f" (the data root {data_root} does not exist)"
-    images = [
-        f"  {data_root / name}/{{train,test}}/<class>/*.{{png,jpg,jpeg,webp}}",
-        f"  {data_root / name}.zip, a zip of such a folder",
-        f"  {data_root / name}/{{train,test}}.{{csv,tsv,jsonl,json}}, texts with their labels",
-    ]
+    folders = roots(data_root)
+    absent = [f"the data root {one} does not exist" for one in folders if not one.is_dir()]
+    note = f" ({', '.join(absent)})" if absent else ""
+    images = [line for folder in folders for line in _own_places(folder / name)]
     if name in STANDARD:
-        places = official_places(name, data_root)
+        listed = [place for folder in folders for place in official_places(name, folder)]
+        places = dict.fromkeys(listed)
         lines = [
             f"data set {name!r} was not found{note}; searched",
             *(f"  {place}/{_files(name, place)}" for place in places),
@@ -40,13 +41,22 @@ def data_missing(name: str, data_root: Path, reason: str) -> DataMissing:
         ]
     else:
         lines = [
-            f"there is no data set {name!r}{note}{_did_you_mean(name, data_root)}",
+            f"there is no data set {name!r}{note}{_did_you_mean(name, folders)}",
             "searched",
             *images,
             f"standard data sets: {', '.join(STANDARD)}",
         ]
-    lines += ["to provide it, do one of these:", *(f"  {way}" for way in _ways(name, data_root))]
+    lines += ["to provide it, do one of these:", *(f"  {way}" for way in _ways(name, folders[0]))]
     return DataMissing("\n".join(lines))
+
+
+def _own_places(path: Path) -> list[str]:
+    """Where a data set of the caller's may be in a data root."""
+    return [
+        f"  {path}/{{train,test}}/<class>/*.{{png,jpg,jpeg,webp}}",
+        f"  {path}.zip, a zip of such a folder",
+        f"  {path}/{{train,test}}.{{csv,tsv,jsonl,json}}, texts with their labels",
+    ]
 
 
 def _files(name: str, place: Path) -> str:
@@ -81,10 +91,9 @@ def _ways(name: str, data_root: Path) -> list[str]:
     return ways
 
 
-def _did_you_mean(name: str, data_root: Path) -> str:
-    titles: list[str] = []
-    if data_root.is_dir():
-        titles = [path.name.removesuffix(".zip") for path in data_root.iterdir()]
+def _did_you_mean(name: str, folders: Sequence[Path]) -> str:
+    paths = [path for folder in folders if folder.is_dir() for path in folder.iterdir()]
+    titles = [path.name.removesuffix(".zip") for path in paths]
     names = {title.lower(): title for title in (*titles, *STANDARD) if not title.startswith(".")}
     near = nearest(name.lower(), names)
     return f", did you mean {names[near]!r}?" if near else ""

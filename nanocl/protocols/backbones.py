@@ -13,6 +13,7 @@ from nanocl.models._encoders import folder_of, hash_of_encoder
 from nanocl.plugins.catalogue import Catalogue
 from nanocl.plugins.values import convert
 from nanocl.records import Option, Part, UserError
+from nanocl.records.roots import DataRoot, relative, roots
 
 PRETRAINING: Mapping[str, int | float] = {
     "pretrain_epochs": 10,
@@ -74,14 +75,14 @@ def tokenizer_of(part: Part) -> str:
     return str(part.options["architecture"]) if is_encoder else ""
 
 
-def portable(encoder: str, data_root: Path | None) -> str:
+def portable(encoder: str, data_root: DataRoot) -> str:
     """The name of an encoder on any machine: one in the data root is named relative to it."""
-    return _relative(Path(encoder).expanduser(), data_root) or encoder
+    return relative(Path(encoder).expanduser(), data_root) or encoder
 
 
 def pinned(
     part: Part,
-    data_root: Path | None,
+    data_root: DataRoot,
     *,
     reading: Mapping[str, Any] = MappingProxyType({}),
     download: bool = True,
@@ -104,7 +105,7 @@ def pinned(
 
     encoder = tokenizer_of(part)
     if encoder:
-        folder = folder_of(encoder, data_root or data.default_root(), download=download)
+        folder = folder_of(encoder, data_root, download=download)
         architecture = portable(encoder, data_root)
         part = replace(
             part,
@@ -125,14 +126,13 @@ def pinned(
         return replace(part, weights=published_hash(str(part.options["architecture"])))
     weights = str(part.options.get("weights", ""))
     path = data.find_file(weights, data_root) if weights else None
-    folder = data.default_root() if data_root is None else Path(data_root).expanduser()
     if path is None:
         if weights and not part.plugin:  # a user's plugin may mean something else by `weights`
-            raise UserError(_missing(weights, folder))
+            raise UserError(_missing(weights, data_root))
         return part
-    relative = _relative(path, data_root)
-    if relative:
-        part = replace(part, options={**part.options, "weights": relative})
+    place = relative(path, data_root)
+    if place:
+        part = replace(part, options={**part.options, "weights": place})
     return _hashed(part, path)
 
 
@@ -150,22 +150,14 @@ def _schedule(
     return schedule
 
 
-def _missing(weights: str, folder: Path) -> str:
+def _missing(weights: str, data_root: DataRoot) -> str:
     origin = next((address for name, address in PUBLIC.items() if name in weights), "")
     get = f"get it from {origin} and " if origin else ""
+    places = " nor at ".join(str(folder / weights) for folder in roots(data_root))
     return (
-        f"no file of weights {weights}, neither at that path nor at {folder / weights}; "
+        f"no file of weights {weights}, neither at that path nor at {places}; "
         f"{get}put it there, or name another with --set model.weights=FILE"
     )
-
-
-def _relative(path: Path, data_root: Path | None) -> str:
-    """A path relative to the data root; empty if it is elsewhere."""
-    from nanocl import data  # here, because it loads numpy
-
-    folder = (data_root or data.default_root()).expanduser().absolute()
-    path = path.absolute()
-    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else ""
 
 
 def _hashed(part: Part, path: Path) -> Part:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from nanocl.models._encoders import folder_of
 from nanocl.protocols import backbones
 from nanocl.records import Part, RunSpec, UserError
+from nanocl.records.roots import DataRoot
 
 
 def pin(
     specs: Iterable[RunSpec],
-    data_root: Path | None,
+    data_root: DataRoot,
     *,
     download: bool = True,
 ) -> list[RunSpec]:
@@ -68,21 +68,20 @@ def data_sets(spec: RunSpec) -> str:
     return str(options.get("data", ""))
 
 
-def _reading(stream: Part, data_root: Path | None, download: bool) -> dict[str, Any]:
+def _reading(stream: Part, data_root: DataRoot, download: bool) -> dict[str, Any]:
     """Keyword arguments of `nanocl.data.load` that say how a stream reads data sets."""
     from nanocl import data
 
     options: Mapping[str, Any] = stream.options
     reading: dict[str, Any] = {"image_size": int(options.get("image_size") or 0)}
     if options.get("tokenizer"):
-        root = data_root or data.default_root()
-        folder = folder_of(str(options["tokenizer"]), root, download=download)
+        folder = folder_of(str(options["tokenizer"]), data_root, download=download)
         longest = {name: options[name] for name in ("max_length",) if name in options}
         reading["tokenizer"] = data.Tokenizer(folder, **longest)
     return reading
 
 
-def _portable(stream: Part, data_root: Path | None) -> Part:
+def _portable(stream: Part, data_root: DataRoot) -> Part:
     """The stream with its tokenizer named as on any machine."""
     if not stream.options.get("tokenizer"):
         return stream
@@ -93,7 +92,7 @@ def _portable(stream: Part, data_root: Path | None) -> Part:
 def _fingerprint(
     names: str,
     reading: Mapping[str, Any],
-    data_root: Path | None,
+    data_root: DataRoot,
     download: bool,
 ) -> str:
     from nanocl import data

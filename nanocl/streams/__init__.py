@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, ClassVar
 
 from nanocl.streams import _avalanche as _avalanche  # loads Avalanche faster, so it comes first
@@ -23,6 +22,7 @@ from nanocl.data.batches import TensorDataset
 from nanocl.data.conversion import as_tensors
 from nanocl.records import SCENARIOS
 from nanocl.records.ranges import one_of
+from nanocl.records.roots import DataRoot
 
 
 class Stream:
@@ -43,13 +43,14 @@ class Stream:
     scenarios: ClassVar[tuple[str, ...]] = ("class", "task", "domain")
     version: ClassVar[int] = 1
 
-    def build(self, *, scenario: str, seed: int, data_root: Path | None) -> Scenario:
+    def build(self, *, scenario: str, seed: int, data_root: DataRoot) -> Scenario:
         """The stream of one seed: equal arguments give equal data in the same order.
 
         Args:
             scenario: `class`, `task` or `domain`.
             seed: Seed of everything random.
-            data_root: Folder that holds the data sets; None for `nanocl.data.default_root()`.
+            data_root: Folder that holds the data sets, for `nanocl.data.load`, or several, of which
+                `data_root / name` is the first path of that name; None for the default.
         """
         raise NotImplementedError(f"{type(self).__name__} must implement build")
 

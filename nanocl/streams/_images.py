@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,6 +16,7 @@ from nanocl.data.tokens import MISSING, Tokenizer
 from nanocl.models._encoders import folder_of
 from nanocl.records import UserError
 from nanocl.records.ranges import at_least, number, one_of, share
+from nanocl.records.roots import DataRoot
 from nanocl.streams import Scenario, make_scenario
 from nanocl.streams._statistics import IMAGENET, PUBLISHED, Statistics, measured, padded
 
@@ -63,11 +63,11 @@ class Selection:
         for name in ("pad", "image_size"):
             number(name, getattr(self, name), 0, LARGEST_SIDE)
 
-    def read(self, data_root: Path | None, seed: int) -> Images:
+    def read(self, data_root: DataRoot, seed: int) -> Images:
         """Load the data set and draw the samples of this seed."""
         tokenizer = None
         if self.tokenizer:
-            folder = folder_of(self.tokenizer, data_root or data.default_root())
+            folder = folder_of(self.tokenizer, data_root)
             tokenizer = Tokenizer(folder, self.max_length)
         source = data.load(self.data, data_root, image_size=self.image_size, tokenizer=tokenizer)
         train, validation = draw(source.train_labels, self.samples, self.validation, seed=(seed, 1))

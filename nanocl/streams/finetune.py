@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -15,6 +14,7 @@ from nanocl.data.batches import TensorDataset
 from nanocl.data.tokens import MISSING
 from nanocl.records import UserError
 from nanocl.records.ranges import at_least, one_of
+from nanocl.records.roots import DataRoot
 from nanocl.streams import Scenario, Stream, make_scenario
 from nanocl.streams._images import Images, Selection, draw, in_order_of_targets
 
@@ -98,7 +98,7 @@ class Finetune(Stream):
             bucket=bucket,
         )
 
-    def build(self, *, scenario: str, seed: int, data_root: Path | None) -> Scenario:
+    def build(self, *, scenario: str, seed: int, data_root: DataRoot) -> Scenario:
         heads = list(dict.fromkeys(self.datasets))
         images = {head: self._read(*head, seed, data_root) for head in heads}
         shape = max(entry.shape for entry in images.values())
@@ -134,7 +134,7 @@ class Finetune(Stream):
         name: str,
         classes: range | None,
         seed: int,
-        data_root: Path | None,
+        data_root: DataRoot,
     ) -> Images:
         """The rows in use of a data set: at most `samples` and `test_samples` of its `classes`."""
         whole = replace(self.selection, data=name, validation=0.0).read(data_root, seed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor
 
 from nanocl.records.ranges import at_least, one_of
+from nanocl.records.roots import DataRoot
 from nanocl.streams import Scenario, Stream
 from nanocl.streams._images import Selection
 
@@ -67,7 +67,7 @@ class Permuted(Stream):
             image_size=image_size,
         )
 
-    def build(self, *, scenario: str, seed: int, data_root: Path | None) -> Scenario:
+    def build(self, *, scenario: str, seed: int, data_root: DataRoot) -> Scenario:
         images = self.selection.read(data_root, seed)
         pixels = images.shape[1] * images.shape[2]
         generator = np.random.default_rng(seed)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from math import cos, radians, sin
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 
 from nanocl.records.ranges import at_least, one_of
+from nanocl.records.roots import DataRoot
 from nanocl.streams import Scenario, Stream
 from nanocl.streams._images import Selection
 
@@ -74,7 +74,7 @@ class Rotated(Stream):
             image_size=image_size,
         )
 
-    def build(self, *, scenario: str, seed: int, data_root: Path | None) -> Scenario:
+    def build(self, *, scenario: str, seed: int, data_root: DataRoot) -> Scenario:
         images = self.selection.read(data_root, seed)
         _, height, width = images.shape
         orders = [rotation(height, width, angle) for angle in self.degrees(seed)]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
 from nanocl.records.ranges import at_least, one_of
+from nanocl.records.roots import DataRoot
 from nanocl.streams import Scenario, Stream
 from nanocl.streams._images import Selection
 
@@ -74,7 +74,7 @@ class Split(Stream):
             bucket=bucket,
         )
 
-    def build(self, *, scenario: str, seed: int, data_root: Path | None) -> Scenario:
+    def build(self, *, scenario: str, seed: int, data_root: DataRoot) -> Scenario:
         images = self.selection.read(data_root, seed)
         if self.experiences > images.classes:
             raise ValueError(

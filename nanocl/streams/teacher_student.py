@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -11,6 +10,7 @@ import torch
 from nanocl.data.batches import TensorDataset
 from nanocl.data.teachers import Tasks, answers, draw_tasks
 from nanocl.records.ranges import at_least
+from nanocl.records.roots import DataRoot
 from nanocl.streams import Scenario, Stream, make_scenario
 
 
@@ -67,7 +67,7 @@ class TeacherStudent(Stream):
             )
         self.angle = angle
 
-    def build(self, *, scenario: str, seed: int, data_root: Path | None = None) -> Scenario:
+    def build(self, *, scenario: str, seed: int, data_root: DataRoot = None) -> Scenario:
         if scenario != "domain":
             raise ValueError(f"scenario must be domain for a regression stream, got {scenario!r}")
         tasks = self.tasks(seed)

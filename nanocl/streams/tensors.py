@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import torch
 
-from nanocl import data
 from nanocl.data import tensors
 from nanocl.data.batches import TensorDataset
 from nanocl.records import UserError
+from nanocl.records.roots import DataRoot
 from nanocl.streams import Scenario, Stream, make_scenario
 
 
@@ -46,8 +45,8 @@ class Tensors(Stream):
             )
         self.data = data
 
-    def build(self, *, scenario: str, seed: int, data_root: Path | None) -> Scenario:
-        experiences = tensors.read(self.data, data_root or data.default_root())
+    def build(self, *, scenario: str, seed: int, data_root: DataRoot) -> Scenario:
+        experiences = tensors.read(self.data, data_root)
         is_regression = experiences[0].train_targets.ndim == 2
         if is_regression and scenario != "domain":
             raise ValueError(f"scenario must be domain for a regression stream, got {scenario!r}")

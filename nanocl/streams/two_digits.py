@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
 from nanocl.data.batches import TensorDataset
 from nanocl.records.ranges import share
+from nanocl.records.roots import DataRoot
 from nanocl.streams import Scenario, Stream, make_scenario
 from nanocl.streams._images import Images, Selection, draw, in_order_of_targets
 
@@ -50,7 +50,7 @@ class TwoDigits(Stream):
         self.selection = Selection(data=data, validation=validation)
         self.validation = share("validation", validation)
 
-    def build(self, *, scenario: str, seed: int, data_root: Path | None) -> Scenario:
+    def build(self, *, scenario: str, seed: int, data_root: DataRoot) -> Scenario:
         whole = replace(self.selection, validation=0.0).read(data_root, seed)
         if whole.classes <= max(PAIRS[1]):
             raise ValueError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from nanocl.data.batches import MiniBatches, Parts, tensor_parts
 from nanocl.plugins.state import same_values
+from nanocl.records.roots import DataRoot
 from nanocl.streams import Scenario, Stream
 from nanocl.testing._claims import (
     claim,
@@ -26,7 +26,7 @@ def check_stream(
     cls: type,
     options: Mapping[str, Any] | None = None,
     *,
-    data_root: Path | None = None,
+    data_root: DataRoot = None,
 ) -> None:
     """Check that a stream keeps the plugin contract in each scenario that it declares.
 
@@ -45,7 +45,7 @@ def check_stream(
     Args:
         cls: The stream's class, derived from `nanocl.streams.Stream`.
         options: Its options; few samples make the check fast.
-        data_root: Folder that holds its data sets; None for `nanocl.data.default_root()`.
+        data_root: Folders that hold its data sets; None for the default.
 
     Raises:
         NotConforming: The stream breaks a rule; the message states the first broken one.
@@ -66,7 +66,7 @@ def _keeps_contract(
     cls: type,
     options: Mapping[str, Any] | None,
     scenario: str,
-    data_root: Path | None,
+    data_root: DataRoot,
 ) -> None:
     where = f"{cls.__name__} as a {scenario}-incremental stream"
     with silence(cls):
@@ -87,7 +87,7 @@ def _build(
     cls: type,
     options: Mapping[str, Any] | None,
     scenario: str,
-    data_root: Path | None,
+    data_root: DataRoot,
     global_state: int,
     where: str,
 ) -> Scenario:

@@ -18,6 +18,7 @@ from nanocl.models._encoders import folder_of, hash_of_encoder
 from nanocl.models._weights import output_layer
 from nanocl.protocols.backbones import hash_of_file, tokenizer_of
 from nanocl.records import Part, RunSpec, UserError
+from nanocl.records.roots import DataRoot
 from nanocl.streams import Scenario
 from nanocl.training import eligibility, execution, pretraining, round_trip
 from nanocl.training.context import Context, Findings
@@ -200,12 +201,12 @@ def _with_weights(spec: RunSpec, context: Context, device: str) -> Part:
     return model
 
 
-def _with_encoder(model: Part, data_root: Path | None) -> Part:
+def _with_encoder(model: Part, data_root: DataRoot) -> Part:
     """A model for texts with the folder of its encoder; any other model as it is."""
     encoder = tokenizer_of(model)
     if not encoder:
         return model
-    folder = folder_of(encoder, data_root or data.default_root(), download=False)
+    folder = folder_of(encoder, data_root, download=False)
     _check_hash(model, folder, hash_of_encoder(folder))
     return replace(model, options={**model.options, "architecture": str(folder)})
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from nanocl.plugins.catalogue import INSTALLED, Catalogue
 from nanocl.records import RunSpec
 from nanocl.records.measuring import Measuring
+from nanocl.records.roots import DataRoot
 
 
 class Findings(NamedTuple):
@@ -30,7 +31,7 @@ class Context:
 
     Attributes:
         catalogue: All plugins, user files as they were read when the call began.
-        data_root: Folder of the data sets; None for the default.
+        data_root: Folders of the data sets; None for the default.
         device: `auto`, `cpu` or `cuda`.
         workers: Runs that share the machine, for the record.
         checkpoints: Folder for checkpoints; None writes none.
@@ -46,7 +47,7 @@ class Context:
     """
 
     catalogue: Catalogue = INSTALLED
-    data_root: Path | None = None
+    data_root: DataRoot = None
     device: str = "cpu"
     workers: int = 1
     checkpoints: Path | None = None

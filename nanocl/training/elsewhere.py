@@ -15,6 +15,7 @@ from nanocl.models._encoders import files_of, folder_of
 from nanocl.protocols import pinning
 from nanocl.protocols.backbones import tokenizer_of
 from nanocl.records import Notice, Progress, RunResult, RunSpec, SavedFile, UserError, files
+from nanocl.records.roots import DataRoot
 from nanocl.training import checkpoint_files, entry
 from nanocl.training.context import Context
 
@@ -80,7 +81,7 @@ class Elsewhere:
                 send(path)
             return result
 
-    def _data_root(self, spec: RunSpec, fetch: Callable[[], Contents]) -> Path | None:
+    def _data_root(self, spec: RunSpec, fetch: Callable[[], Contents]) -> DataRoot:
         """The data root of this machine if it has the data of the run, else one made of files."""
         own = self.context.data_root
         if not self.key or _has_data(spec, own):
@@ -90,7 +91,7 @@ class Elsewhere:
         return placement.place(self.key, fetch)
 
 
-def data_files(specs: Iterable[RunSpec], data_root: Path | None) -> dict[str, bytes]:
+def data_files(specs: Iterable[RunSpec], data_root: DataRoot) -> dict[str, bytes]:
     """The files of data sets, weights and encoders that runs need, by their paths in a data root.
 
     An encoder that is named by an absolute path must be there on the other machine, too.
@@ -114,7 +115,7 @@ def data_files(specs: Iterable[RunSpec], data_root: Path | None) -> dict[str, by
         paths |= placement.weights_of(name, data_root)
     for name in sorted(encoders - {""}):
         if not Path(name).is_absolute():
-            folder = folder_of(name, data_root or data.default_root(), download=False)
+            folder = folder_of(name, data_root, download=False)
             paths |= {f"{name}/{path.name}": path for path in files_of(folder)}
     return {name: path.read_bytes() for name, path in paths.items()}
 
@@ -150,7 +151,7 @@ def keep(file: SavedFile, results_root: Path) -> None:
     files.write(results_root / file.path, file.content)
 
 
-def _has_data(spec: RunSpec, data_root: Path | None) -> bool:
+def _has_data(spec: RunSpec, data_root: DataRoot) -> bool:
     try:
         return pinning.pin([spec], data_root, download=False) == [spec]
     except (UserError, OSError):

@@ -17,11 +17,10 @@ from filelock import FileLock
 from torch import nn
 from torch.nn import functional
 
-from nanocl import data
-from nanocl.data import cache
 from nanocl.data.batches import MiniBatches, TensorDataset, tensor_parts
 from nanocl.data.resident import Resident
 from nanocl.records import Option, Part, UserError, hash_of, tensors
+from nanocl.records.roots import DataRoot, places_of, user_folder
 from nanocl.streams.finetune import Finetune
 from nanocl.training import randomness, verified
 from nanocl.training.heads import Network
@@ -40,7 +39,7 @@ def weights_of(
     model: Part,
     stream: Mapping[str, Option],
     make_backbone: Callable[[tuple[int, ...]], nn.Module],
-    data_root: Path | None,
+    data_root: DataRoot,
     device: str = "cpu",
     *,
     minutes: float = 0.0,
@@ -58,8 +57,8 @@ def weights_of(
             `pretrain_batch_size`.
         stream: Options of the stream that the model will be trained on.
         make_backbone: Input shape to a backbone with fresh weights.
-        data_root: The data root; the file is kept in its folder `.nanocl`, else in the user's
-            cache.
+        data_root: The data roots; the file is kept in the folder `.nanocl` of the first, else in
+            the user's cache.
         device: Where to train.
         minutes: From one checkpoint to the next while it trains; 0 writes none.
 
@@ -68,11 +67,8 @@ def weights_of(
     """
     reading = {name: stream[name] for name in READING if name in stream}
     key = hash_of([VERSION, model.identity(), reading], 16)
-    folder = data.default_root() if data_root is None else Path(data_root).expanduser()
-    places = (
-        folder / ".nanocl" / f"pretrained-{key}.safetensors",
-        cache.user_folder() / "pretrained" / f"{key}.safetensors",
-    )
+    elsewhere = user_folder() / "pretrained" / f"{key}.safetensors"
+    places = places_of(f"pretrained-{key}.safetensors", data_root, elsewhere)
     place = _intact(places)
     if place:
         return place
@@ -82,7 +78,7 @@ def weights_of(
             return place
         identity = {"schema": SCHEMA, "key": key, **verified.versions(device)}
         progress = Progress(writable.with_suffix(".part.pt"), identity, minutes)
-        network = _pretrained(model, reading, make_backbone, folder, device, progress)
+        network = _pretrained(model, reading, make_backbone, data_root, device, progress)
         written = _write(network, places)
         progress.path.unlink(missing_ok=True)
     return written
@@ -219,7 +215,7 @@ def _pretrained(
     model: Part,
     reading: Mapping[str, Any],
     make_backbone: Callable[[tuple[int, ...]], nn.Module],
-    data_root: Path,
+    data_root: DataRoot,
     device: str,
     progress: Progress,
 ) -> Network:

@@ -13,6 +13,7 @@ import nanocl
 from nanocl import run as command
 from nanocl.api import running
 from nanocl.measurement import runs as measurement
+from nanocl.records.roots import Folders
 
 REPOSITORY = Path(__file__).parents[2]
 PAGE = REPOSITORY / "docs" / "python.md"
@@ -164,7 +165,12 @@ def test_the_environment_of_the_call_counts_not_that_of_the_first_one(tmp_path, 
     monkeypatch.setenv("NANOCL_DATA_ROOT", str(tmp_path))
     nanocl.run(strategies="sgd", **SMALL)
     nanocl.run(strategies="sgd", data_root="~/data", workers=2, device="cpu", **SMALL)
-    assert [call.data_root for _, call in asked] == [tmp_path, Path(os.path.expanduser("~/data"))]
+    nanocl.run(strategies="sgd", data_root=["~/data", tmp_path], **SMALL)
+    monkeypatch.setenv("NANOCL_DATA_ROOT", os.pathsep.join(["/x", "/y"]))
+    nanocl.run(strategies="sgd", **SMALL)
+    home = Path(os.path.expanduser("~/data"))
+    several = [Folders((home, tmp_path)), Folders((Path("/x"), Path("/y")))]
+    assert [call.data_root for _, call in asked] == [tmp_path, home, *several]
     assert (asked[1][1].machines.workers, asked[1][1].device) == (2, "cpu")
 
 

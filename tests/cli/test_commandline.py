@@ -8,6 +8,7 @@ from nanocl.cli.commandline import Call, call
 from nanocl.cli.machines import Machines
 from nanocl.protocols.request import Request
 from nanocl.records import UserError
+from nanocl.records.roots import Folders
 
 
 def test_no_argument_asks_for_the_default_protocol():
@@ -67,6 +68,12 @@ def test_a_model_may_be_a_function_or_class_of_a_file():
     for name in ("torchvision:resnet18", "resnet18", "mlp", ""):
         asked = call(["--model", name])
         assert (asked.request.model, asked.plugin_files) == (name, ())
+
+
+def test_data_roots_are_kept_in_order():
+    assert call([]).data_root is None and call(["--data-root", "a"]).data_root == Path("a")
+    both = call(["--data-root", "b", "--data-root", "a"])
+    assert both.data_root == Folders((Path("b"), Path("a")))
 
 
 def test_a_device_is_checked_before_anything_is_read():

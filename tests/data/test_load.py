@@ -4,10 +4,12 @@ import subprocess
 import sys
 
 import pytest
+from pictures import pictures, write_zip
 
 from nanocl import data
-from nanocl.data import find_file, load
+from nanocl.data import find_file, fingerprint, load
 from nanocl.records import UserError
+from nanocl.records.roots import Folders
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -48,6 +50,22 @@ def test_an_image_size_that_is_not_a_number_of_pixels_is_refused(tmp_path, size)
 def test_a_name_that_is_a_path_is_refused(tmp_path, name):
     with pytest.raises(UserError, match="without path separators"):
         load(name, tmp_path)
+
+
+def test_data_roots_are_searched_in_order_and_copies_go_into_the_first(tmp_path):
+    first, second = (tmp_path / name for name in ("first", "second"))
+    both = Folders((first, second))
+    first.mkdir()
+    write_zip(second / "insects.zip", pictures())
+    assert fingerprint("insects", second) == fingerprint("insects", both)
+    assert load("insects", both).classes == ("ant", "bee")
+    assert [*first.rglob("*.safetensors")] == []  # the copy in the second is used
+    write_zip(first / "insects.zip", pictures(classes=("cow", "dog")))
+    assert load("insects", both).classes == ("cow", "dog")
+    assert len([*first.rglob("*.safetensors")]) == 1
+    assert load("insects", Folders((second, first))).classes == ("ant", "bee")
+    (second / "a.pt").write_bytes(b"")
+    assert find_file("a.pt", both) == second / "a.pt"
 
 
 def test_a_file_is_searched_at_its_path_and_below_the_data_root(tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ from pictures import pictures, write_folder
 from nanocl.data import DataMissing, load
 from nanocl.data.archives import ARCHIVES
 from nanocl.records import UserError
+from nanocl.records.roots import Folders
 
 pytestmark = pytest.mark.usefixtures("no_network")
 
@@ -39,6 +40,19 @@ def test_missing_data_gives_one_quick_message_with_every_place_and_remedy(tmp_pa
 def test_the_message_says_that_the_data_root_is_missing(tmp_path):
     with pytest.raises(DataMissing, match=r"the data root .*nowhere does not exist"):
         load("mnist", tmp_path / "nowhere")
+
+
+def test_every_data_root_is_named_and_those_that_are_missing(tmp_path):
+    absent = tmp_path / "nowhere"
+    with pytest.raises(DataMissing) as caught:
+        load("insects", Folders((absent, tmp_path)))
+    message = str(caught.value)
+    assert f"(the data root {absent} does not exist)" in message
+    for folder in (absent, tmp_path):
+        assert f"{folder / 'insects'}.zip, a zip of such a folder" in message
+    (tmp_path / "insect").mkdir()
+    with pytest.raises(DataMissing, match="did you mean 'insect'"):
+        load("insects", Folders((absent, tmp_path)))
 
 
 def test_the_message_names_the_missing_idx_file_of_an_incomplete_set(tmp_path):

@@ -8,6 +8,7 @@ from pictures import pictures, write_folder, write_zip
 
 from nanocl import data
 from nanocl.data import placement
+from nanocl.records.roots import Folders
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -43,6 +44,19 @@ def test_files_outside_the_data_root_are_placed_where_they_are_found(tmp_path):
     shutil.rmtree(tmp_path / "debian")
     placed = placement.place(placement.key_of(files), lambda: files)
     assert data.fingerprint("fashion-mnist", placed, download=False) == before
+
+
+def test_data_sets_of_several_roots_are_placed_in_one(tmp_path):
+    both = Folders((tmp_path / "a", tmp_path / "b"))
+    write_zip(tmp_path / "a" / "insects.zip", pictures())
+    write_folder(tmp_path / "b" / "birds", pictures(classes=("owl", "tit")))
+    names = ("insects", "birds")
+    before = [data.fingerprint(name, both) for name in names]
+    files = {}
+    for name in names:
+        files |= contents(placement.files_of(name, both))
+    placed = placement.place(placement.key_of(files), lambda: files)
+    assert [data.fingerprint(name, placed) for name in names] == before
 
 
 def test_files_are_fetched_once(tmp_path):

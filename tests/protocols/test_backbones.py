@@ -7,6 +7,7 @@ from nanocl.plugins.catalogue import Catalogue
 from nanocl.protocols import backbones, suite
 from nanocl.protocols.request import Request
 from nanocl.records import UserError
+from nanocl.records.roots import Folders
 
 
 def specs(**values):
@@ -45,10 +46,11 @@ class Mine(nn.Module):
 '''
 
 
-def part(tmp_path, text=PLUGIN, **values):
+def part(tmp_path, text=PLUGIN, data_root=None, **values):
     path = tmp_path / "mine.py"
     path.write_text(text)
-    return backbones.pinned(backbones.complete("mine", values, Catalogue([path])), tmp_path)
+    completed = backbones.complete("mine", values, Catalogue([path]))
+    return backbones.pinned(completed, data_root or tmp_path)
 
 
 def test_weights_in_the_data_root_are_named_relative_to_it(tmp_path):
@@ -56,6 +58,13 @@ def test_weights_in_the_data_root_are_named_relative_to_it(tmp_path):
     one = part(tmp_path, weights="first.pt")
     other = part(tmp_path, weights=str(tmp_path / "first.pt"))
     assert one == other and one.options["weights"] == "first.pt"
+
+
+def test_weights_in_a_later_data_root_are_those_in_the_only_one(tmp_path):
+    (tmp_path / "first.pt").write_bytes(b"weights")
+    both = Folders((tmp_path / "empty", tmp_path))
+    for name in ("first.pt", str(tmp_path / "first.pt")):
+        assert part(tmp_path, weights=name, data_root=both) == part(tmp_path, weights="first.pt")
 
 
 def test_plugin_file_and_weights_are_two_hashes(tmp_path):
