@@ -33,8 +33,8 @@ def locations(name: str, data_root: DataRoot, variant: str) -> tuple[Path, ...]:
     """
     size = f"-{variant}" if variant else ""
     first = roots(data_root)[0].absolute()
-    elsewhere = f"{name}{size}-{hash_of(str(first), 8)}.safetensors"
-    file = f"{name}{size}.safetensors"
+    elsewhere = f"{name}{size}-{hash_of(str(first), 8)}.safetensors".replace(":", "_")
+    file = f"{name}{size}.safetensors".replace(":", "_")
     return places_of(file, data_root, user_folder() / "decoded" / elsewhere)
 
 

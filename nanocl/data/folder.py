@@ -23,10 +23,12 @@ import numpy as np
 from nanocl.data import limits
 from nanocl.data.dataset import Splits
 from nanocl.data.images import decode_all
+from nanocl.data.splitting import HINT, Request
 from nanocl.records import UserError
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp")
 SPLITS = ("train", "test")
+Members = dict[str, list[tuple[str, str]]]  # class and name of each file, by split
 # what zipfile raises for damaged files; a RuntimeError also for an encrypted member, and for an
 # unknown version or compression
 DAMAGES = (
@@ -41,11 +43,11 @@ DAMAGES = (
 )
 
 
-def read_folder(folder: Path, image_size: int) -> Splits:
-    """Read the image folder `folder`."""
+def read_folder(folder: Path, image_size: int, *, split: Request | None = None) -> Splits:
+    """Read the image folder `folder`, whose class folders are split if that is asked for."""
     names = [path.relative_to(folder).as_posix() for path in walk(folder)]
     return _read(
-        names,
+        _members(names, str(folder), split),
         lambda name: limits.read(folder / name),
         lambda name: str(folder / name),
         str(folder),
@@ -53,13 +55,13 @@ def read_folder(folder: Path, image_size: int) -> Splits:
     )
 
 
-def read_zip(archive: Path, image_size: int) -> Splits:
-    """Read the image folder in the zip file `archive`."""
+def read_zip(archive: Path, image_size: int, *, split: Request | None = None) -> Splits:
+    """Read the image folder in the zip file `archive`, as `read_folder` does."""
     try:
         with zipfile.ZipFile(archive) as opened:
             files = (name for name in opened.namelist() if not name.endswith("/"))
             return _read(
-                list(dict.fromkeys(files)),
+                _members(list(dict.fromkeys(files)), str(archive), split),
                 _member_reader(opened, archive),
                 lambda name: f"{name} in {archive}",
                 str(archive),
@@ -100,7 +102,7 @@ def _member_reader(opened: zipfile.ZipFile, archive: Path) -> Callable[[str], by
 
 
 def _read(
-    names: list[str],
+    members: Members,
     read: Callable[[str], bytes],
     describe: Callable[[str], str],
     where: str,
@@ -109,13 +111,12 @@ def _read(
     """Read an image folder.
 
     Args:
-        names: Its files.
+        members: Its files by split.
         read: Returns the bytes of one file.
         describe: Returns the name of one file in error messages.
         where: The folder's name in error messages.
         image_size: See `nanocl.data.load`.
     """
-    members = _by_split(names, where)
     classes = class_order(label for label, _ in members["train"])
     _check_classes(members, where)
     number = {label: index for index, label in enumerate(classes)}
@@ -147,13 +148,41 @@ def _is_hidden(path: tuple[str, ...]) -> bool:
     return any(part.startswith((".", "__MACOSX")) for part in path)
 
 
-def _by_split(names: list[str], where: str) -> dict[str, list[tuple[str, str]]]:
+def _members(names: list[str], where: str, split: Request | None) -> Members:
+    if split is None:
+        return _by_split(names, where)
+    everything = sorted(_by_class(names, where), key=_file_name)
+    return split.divided(everything, [label for label, _ in everything], where)
+
+
+def _by_class(names: list[str], where: str) -> list[tuple[str, str]]:
+    """Class and file of each image of a data set without test data.
+
+    The class folders may be inside one outer folder, and inside `train`.
+    """
+    parts = {name: PurePosixPath(name).parts for name in names}
+    parts = {name: path for name, path in parts.items() if not _is_hidden(path)}
+    parts = {name: path for name, path in parts.items() if name.lower().endswith(EXTENSIONS)}
+    for _ in range(2):  # the outer folder, then `train`
+        tops = {path[0] for path in parts.values() if len(path) > 1}
+        if set(SPLITS) <= tops:
+            raise UserError(f"{where} has train/ and test/: leave out what follows the colon")
+        inside = "train" if "train" in tops else next(iter(tops)) if len(tops) == 1 else ""
+        if inside:
+            parts = {name: path[1:] for name, path in parts.items() if path[0] == inside}
+    for name, path in parts.items():
+        if len(path) < 2:
+            raise UserError(f"{name} in {where} is in no class folder; images belong in <class>/")
+    return [(path[0], name) for name, path in parts.items()]
+
+
+def _by_split(names: list[str], where: str) -> Members:
     """The images of each split as (class name, path)."""
     parts = {name: PurePosixPath(name).parts for name in names}
     parts = {name: path for name, path in parts.items() if not _is_hidden(path)}
     tops = {path[0] for path in parts.values() if len(path) > 1}
     skip = 1 if len(tops) == 1 and not tops & set(SPLITS) else 0  # one outer folder
-    members: dict[str, list[tuple[str, str]]] = {split: [] for split in SPLITS}
+    members: Members = {split: [] for split in SPLITS}
     for name, path in parts.items():
         inner = path[skip:]
         if len(inner) < 2 or inner[0] not in SPLITS or not name.lower().endswith(EXTENSIONS):
@@ -166,12 +195,14 @@ def _by_split(names: list[str], where: str) -> dict[str, list[tuple[str, str]]]:
     return members
 
 
-def _check_classes(members: dict[str, list[tuple[str, str]]], where: str) -> None:
+def _check_classes(members: Members, where: str) -> None:
+    name = PurePosixPath(where).name.removesuffix(".zip")
     for split in SPLITS:
         if not members[split]:
             raise UserError(
                 f"{where} has no images in {split}/; a data set has images "
-                f"({', '.join(EXTENSIONS)}) in train/<class>/ and test/<class>/"
+                f"({', '.join(EXTENSIONS)}) in train/<class>/ and test/<class>/; "
+                f"without test data, {HINT.format(name=name)}"
             )
     train, test = (set(map(itemgetter(0), members[split])) for split in SPLITS)
     for missing, split in ((test - train, "train"), (train - test, "test")):

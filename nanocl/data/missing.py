@@ -9,6 +9,7 @@ from nanocl.data.archives import ARCHIVES
 from nanocl.data.cifar import LAYOUTS
 from nanocl.data.idx import FILES
 from nanocl.data.sources import IDX_CLASSES, STANDARD, official_places
+from nanocl.data.splitting import HINT, parsed
 from nanocl.records import UserError
 from nanocl.records.ranges import nearest
 from nanocl.records.roots import DataRoot, roots
@@ -29,7 +30,9 @@ def data_missing(name: str, data_root: DataRoot, reason: str) -> DataMissing:
     folders = roots(data_root)
     absent = [f"the data root {one} does not exist" for one in folders if not one.is_dir()]
     note = f" ({', '.join(absent)})" if absent else ""
-    images = [line for folder in folders for line in _own_places(folder / name)]
+    files, split = parsed(name)
+    own_places = _places_to_split if split else _own_places
+    images = [line for folder in folders for line in own_places(folder / files)]
     if name in STANDARD:
         listed = [place for folder in folders for place in official_places(name, folder)]
         places = dict.fromkeys(listed)
@@ -41,12 +44,12 @@ def data_missing(name: str, data_root: DataRoot, reason: str) -> DataMissing:
         ]
     else:
         lines = [
-            f"there is no data set {name!r}{note}{_did_you_mean(name, folders)}",
+            f"there is no data set {name!r}{note}{_did_you_mean(files, folders)}",
             "searched",
             *images,
             f"standard data sets: {', '.join(STANDARD)}",
         ]
-    lines += ["to provide it, do one of these:", *(f"  {way}" for way in _ways(name, folders[0]))]
+    lines += ["to provide it, do one of these:", *(f"  {way}" for way in _ways(files, folders[0]))]
     return DataMissing("\n".join(lines))
 
 
@@ -56,6 +59,15 @@ def _own_places(path: Path) -> list[str]:
         f"  {path}/{{train,test}}/<class>/*.{{png,jpg,jpeg,webp}}",
         f"  {path}.zip, a zip of such a folder",
         f"  {path}/{{train,test}}.{{csv,tsv,jsonl,json}}, texts with their labels",
+    ]
+
+
+def _places_to_split(path: Path) -> list[str]:
+    """Where a data set of the caller's that has no test data may be in a data root."""
+    return [
+        f"  {path}/<class>/*.{{png,jpg,jpeg,webp}}",
+        f"  {path}.zip, a zip of such a folder",
+        f"  {path}.{{csv,tsv,jsonl,json}}, or the one such file in {path}, texts with their labels",
     ]
 
 
@@ -84,6 +96,11 @@ def _ways(name: str, data_root: Path) -> list[str]:
             f"into {data_root / archive.folder}"
         ]
     ways += [f"put an image folder or a zip of one at {data_root / name} or {data_root / name}.zip"]
+    if name not in STANDARD:
+        ways += [
+            f"if it has no test data ({data_root / name}/<class>/ or {data_root / name}.csv), "
+            f"{HINT.format(name=name)}"
+        ]
     if name == "fashion-mnist":
         ways += ["on Debian or Ubuntu: apt-get install dataset-fashion-mnist"]
     if archive:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from nanocl.data import digits, folder, idx
+from nanocl.data import digits, folder, idx, splitting
 from nanocl.data.archives import ARCHIVES
 from nanocl.data.cifar import LAYOUTS, read_cifar
 from nanocl.data.dataset import Splits
 from nanocl.data.flowers import IDS, LABELS, TAR, read_flowers
-from nanocl.data.text import Texts, collected, files_in, read_text
+from nanocl.data.text import Texts, collected, file_to_split, files_in, read_text, read_unsplit
 from nanocl.records import UserError, hash_of
 from nanocl.records.roots import DataRoot, roots
 
@@ -48,7 +48,7 @@ class Source:
         release: Identity of a source that is not a file.
     """
 
-    read: Callable[[int], Splits]
+    read: Callable[..., Splits]
     paths: tuple[Path, ...] = ()
     release: str = ""
     texts: Callable[[], Texts] | None = None
@@ -68,7 +68,8 @@ def find(name: str, data_root: DataRoot) -> Source | None:
     Raises:
         UserError: The name is empty, hidden or a path.
     """
-    if not name or name != Path(name).name or name.startswith(".") or "\\" in name:
+    files, split = splitting.parsed(name)
+    if not files or name != Path(name).name or name.startswith(".") or "\\" in name:
         raise UserError(
             "a data set is named like a folder in the data root, without path separators, "
             f"got {name!r}"
@@ -78,8 +79,26 @@ def find(name: str, data_root: DataRoot) -> Source | None:
             lambda image_size: digits.read_digits(),
             release=f"scikit-learn {version('scikit-learn')}",
         )
-    candidates = (_below(name, folder) for folder in roots(data_root))
+    if split is not None and files in STANDARD:
+        raise UserError(f"{files} has test data: leave out what follows the colon, got {name!r}")
+    candidates = (
+        _to_split(files, split, folder) if split else _below(name, folder)
+        for folder in roots(data_root)
+    )
     return next((source for source in candidates if source), None)
+
+
+def _to_split(name: str, split: splitting.Request, folder: Path) -> Source | None:
+    """An image folder, a zip of one, or one file of texts, without test data."""
+    text = file_to_split(name, folder)
+    if text is not None:
+        source = Source(_no_images, (text,), texts=partial(read_unsplit, text, split))
+    else:
+        images = _images(name, folder)
+        if images is None:
+            return None
+        source = replace(images, read=partial(images.read, split=split))
+    return replace(source, release=repr(split))
 
 
 def _below(name: str, folder: Path) -> Source | None:

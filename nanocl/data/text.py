@@ -21,6 +21,7 @@ import numpy as np
 from nanocl.data import limits
 from nanocl.data.dataset import Splits
 from nanocl.data.folder import SPLITS, class_order, walk
+from nanocl.data.splitting import HINT, Request
 from nanocl.data.text_archives import is_official
 from nanocl.data.text_files import Row, clinc_rows, rows_of
 from nanocl.records import UserError
@@ -74,8 +75,23 @@ def read_text(files: Sequence[Path]) -> Texts:
     else:
         rows = {split: rows_of(path) for split, path in zip(SPLITS, files, strict=True)}
     samples = {split: [*map(_checked, rows[split])] for split in SPLITS}
+    return _texts(samples, str(files[0].parent), official=is_official(files))
+
+
+def read_unsplit(file: Path, split: Request) -> Texts:
+    """Read the file that `file_to_split` returns.
+
+    Raises:
+        UserError: It is damaged or has the wrong layout.
+    """
+    everything = [*map(_checked, rows_of(file))]
+    samples = split.divided(everything, [label for _, label in everything], str(file))
+    return _texts(samples, str(file), official=False)
+
+
+def _texts(samples: Mapping[str, list[tuple[str, str]]], where: str, *, official: bool) -> Texts:
     names = {split: set(map(itemgetter(1), samples[split])) for split in SPLITS}
-    _check_classes(names, str(files[0].parent))
+    _check_classes(names, where)
     classes = class_order(names["train"])
     number = {label: index for index, label in enumerate(classes)}
     return Texts(
@@ -84,7 +100,7 @@ def read_text(files: Sequence[Path]) -> Texts:
         [text for text, _ in samples["test"]],
         _numbers(samples["test"], number),
         classes,
-        is_official(files),
+        official,
     )
 
 
@@ -129,9 +145,30 @@ def files_in(folder: Path) -> tuple[Path, ...]:
         if len(present[split]) != 1:
             raise UserError(
                 f"a text data set has one file {split}.{{{','.join(FORMATS)}}}, got "
-                f"{' and '.join(path.name for path in present[split]) or 'none'} in {folder}"
+                f"{' and '.join(path.name for path in present[split]) or 'none'} in {folder}; "
+                f"without test data, {HINT.format(name=folder.name)}"
             )
     return tuple(present[split][0] for split in SPLITS)
+
+
+def file_to_split(name: str, data_root: Path) -> Path | None:
+    """The one file of texts `<name>.csv`, or of any name in a folder `<name>` without folders.
+
+    Raises:
+        UserError: There are several, or the folder has test data.
+    """
+    directory = data_root / name
+    inside = sorted(directory.iterdir()) if directory.is_dir() else []
+    found = [*_in_formats(data_root, name)]
+    if not any(path.is_dir() and not path.name.startswith(".") for path in inside):
+        found += [path for path in inside if path.suffix[1:] in FORMATS]
+    if any(path.stem == "test" for path in found):
+        raise UserError(f"{directory} has test data: leave out what follows the colon")
+    if len(found) > 1:
+        raise UserError(
+            f"a text data set that is to be split is one file, got {' and '.join(map(str, found))}"
+        )
+    return found[0] if found else None
 
 
 def _in_formats(folder: Path, split: str) -> Iterator[Path]:

@@ -12,6 +12,7 @@ from torch import Tensor
 from nanocl import data
 from nanocl.data.batches import Preparation, TensorDataset
 from nanocl.data.limits import LARGEST_SIDE
+from nanocl.data.splitting import draw
 from nanocl.data.tokens import MISSING, Tokenizer
 from nanocl.models._encoders import folder_of
 from nanocl.records import UserError
@@ -261,40 +262,3 @@ class Images:
 def in_order_of_targets(targets: Mapping[int, int]) -> tuple[int, ...]:
     """Class labels of a data set, sorted by the target that each of them has."""
     return tuple(int(label) for label in sorted(targets, key=lambda label: targets[label]))
-
-
-def draw(
-    labels: np.ndarray,
-    most: int,
-    held_out: float,
-    *,
-    seed: tuple[int, ...],
-) -> tuple[np.ndarray, np.ndarray]:
-    """Draw the rows to use and the rows to hold out.
-
-    Args:
-        labels: Class of each row.
-        most: Largest number of rows per class, before the split; 0 for all.
-        held_out: Share of each class to hold out, in [0, 1); above 0, at least one row, never all.
-        seed: Seed of the draw.
-
-    Returns:
-        Row numbers to use and to hold out, each ascending.
-
-    Raises:
-        ValueError: A class has too few rows to hold one out.
-    """
-    generator = np.random.default_rng(seed)
-    used = []
-    held = []
-    for label in np.unique(labels):
-        rows = generator.permutation(np.flatnonzero(labels == label))[: most or None]
-        if held_out and len(rows) < 2:
-            raise ValueError(
-                "validation must hold out some samples of each class and leave some to train on, "
-                f"got {held_out} of {len(rows)} samples of class {label}"
-            )
-        cut = min(max(1, round(held_out * len(rows))), len(rows) - 1) if held_out else 0
-        held.append(rows[:cut])
-        used.append(rows[cut:])
-    return np.sort(np.concatenate(used)), np.sort(np.concatenate(held))

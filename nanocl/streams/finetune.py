@@ -11,12 +11,13 @@ from torch.nn import functional
 
 from nanocl.data import parse_names
 from nanocl.data.batches import TensorDataset
+from nanocl.data.splitting import draw
 from nanocl.data.tokens import MISSING
 from nanocl.records import UserError
 from nanocl.records.ranges import at_least, one_of
 from nanocl.records.roots import DataRoot
 from nanocl.streams import Scenario, Stream, make_scenario
-from nanocl.streams._images import Images, Selection, draw, in_order_of_targets
+from nanocl.streams._images import Images, Selection, in_order_of_targets
 
 Head = tuple[str, range | None]  # a data set and some of its classes, None for all
 

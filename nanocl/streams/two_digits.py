@@ -8,10 +8,11 @@ from typing import ClassVar
 import numpy as np
 
 from nanocl.data.batches import TensorDataset
+from nanocl.data.splitting import draw
 from nanocl.records.ranges import share
 from nanocl.records.roots import DataRoot
 from nanocl.streams import Scenario, Stream, make_scenario
-from nanocl.streams._images import Images, Selection, draw, in_order_of_targets
+from nanocl.streams._images import Images, Selection, in_order_of_targets
 
 PAIRS = ((1, 2), (3, 4), (1, 2), (3, 4))
 TRAINED_ON = (6, 6, 7, 7)  # the fold of each experience

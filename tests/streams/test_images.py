@@ -9,7 +9,7 @@ from experiences import build, rows_of, whole
 from real_data import missing
 
 from nanocl import data
-from nanocl.streams._images import PUBLISHED, draw, measured, padded
+from nanocl.streams._images import PUBLISHED, measured, padded
 from nanocl.streams.split import Split
 
 
@@ -63,14 +63,6 @@ def test_imagenet_normalisation_uses_the_constants_of_pretrained_networks():
     normalised = whole(build(Split(experiences=1, normalise="imagenet")).test_stream[0])[0]
     grey = ((0.485 + 0.456 + 0.406) / 3, (0.229 + 0.224 + 0.225) / 3)
     assert torch.allclose(normalised, (values - grey[0]) / grey[1], atol=1e-5)
-
-
-def test_of_a_small_class_one_row_is_held_out_and_of_one_row_none_can_be():
-    for count, share, held in ((3, 0.1, 1), (2, 0.9, 1), (10, 0.1, 1), (30, 0.1, 3)):
-        used, out = draw(np.full(count, 4), 0, share, seed=(0,))
-        assert (len(used), len(out)) == (count - held, held)
-    with pytest.raises(ValueError, match=r"validation .* got 0.1 of 1 samples of class 4"):
-        draw(np.array([4]), 0, 0.1, seed=(0,))
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
