@@ -107,7 +107,7 @@ def _lowest(sweep: Sweep) -> dict[int, tuple[float, str]]:
     """
     lowest: dict[int, tuple[float, str]] = {}
     alone = {arm for arm, one in sweep.grids.items() if one.head == ALONE}
-    setting = set(sweep.arms) - alone - set(filter(is_joint, sweep.arms))
+    setting = {arm for arm in sweep.arms if arm not in alone and not is_joint(arm)}
     whole = setting - {arm for arm, one in sweep.grids.items() if one.missing}
     for arm in sorted(whole or setting):
         for seed, points in sweep.arms[arm].items():
