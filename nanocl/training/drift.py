@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -167,8 +168,8 @@ def changes(reference: Tensors, now: Tensors, before: Squares, after: Squares) -
             square=_square(tensor - old),
             before=before[name],
             after=after[name],
-            dot=(old.double() * tensor.double()).sum().item(),
-            touched=int((_bits(old) != _bits(tensor)).count_nonzero()),
+            dot=_double(old).mul_(tensor).sum().item(),
+            touched=_touched(old, tensor),
             entries=tensor.numel(),
         )
     return changed
@@ -201,11 +202,12 @@ def smallest_first(reference: Tensor) -> Tensor:
         return magnitude.argsort(stable=True)
     if magnitude.dtype != torch.float32:
         return magnitude.argsort(stable=True).int()
-    # the bits of floats that are not negative order as the floats do; with the place of an entry
-    # below them, sorting one array of integers in place is stable, and twice as fast
-    keys = magnitude.view(torch.int32).to(torch.int64).mul_(2**32).add_(torch.arange(count))
-    keys.numpy().sort()
-    return keys.to(torch.int32)  # the lower half is the place
+    # the bits of floats that are not negative order as the floats do; numpy sorts 16 bits by radix,
+    # so that the lower half and then the upper half take linear time
+    bits = magnitude.view(torch.int32).numpy()
+    order = bits.astype(np.uint16).argsort(kind="stable")
+    upper = (bits >> 16).astype(np.uint16)[order]
+    return torch.from_numpy(order[upper.argsort(kind="stable")].astype(np.int32))
 
 
 def change_by_magnitude(
@@ -223,7 +225,8 @@ def change_by_magnitude(
     if reference.numel() < 10:
         return ()
     # sort |now - ref| by |ref|, cut into ten parts of (nearly) equal size, and average each
-    change = (now - reference).abs()[smallest_first(reference) if order is None else order]
+    order = smallest_first(reference) if order is None else order
+    change = (now - reference).abs().index_select(0, order)  # 6 times as fast as [order]
     return tuple(part.double().mean().item() for part in change.tensor_split(10))
 
 
@@ -233,6 +236,12 @@ def _flat(tensors: Tensors, names: list[str]) -> Tensor:
     return torch.empty(0)
 
 
+def _touched(old: Tensor, now: Tensor) -> int:
+    """The number of entries whose bits differ."""
+    differs = _bits(old).numpy() != _bits(now).numpy()
+    return int(np.count_nonzero(differs))  # 4 times as fast as torch's
+
+
 def _bits(tensor: Tensor) -> Tensor:
     # -0.0 == 0.0 and NaN != NaN, but a weight that was written to has other bits
     return tensor.view(_BITS[tensor.element_size()])
@@ -240,7 +249,12 @@ def _bits(tensor: Tensor) -> Tensor:
 
 def _square(tensor: Tensor) -> float:
     # ||x||^2 in float64: a sum of float32 squares would lose the small ones
-    return tensor.double().square().sum().item()
+    return _double(tensor).square_().sum().item()
+
+
+def _double(tensor: Tensor) -> Tensor:
+    """A copy in float64, for changes in place: each further tensor takes new memory."""
+    return tensor.to(torch.float64, copy=True)
 
 
 def _relative(change: Change) -> float | None:

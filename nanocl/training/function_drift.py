@@ -19,8 +19,8 @@ DIGITS = 6  # that are kept of a value
 class FunctionMeter(SupervisedPlugin):
     """Compares features and outputs with those of earlier, on the first test samples.
 
-    It reads the features while experiences are tested, and adds one test of `PROBED` samples before
-    each experience but the first.
+    It reads the features while experiences are tested. Before an experience that the last test left
+    out it adds a test of `PROBED` samples.
 
     - `representation`, after experience i: mean over the tested experiences j < i of 1 - CKA
       between the features of the samples of j right after training on j and now. Linear CKA is
@@ -78,7 +78,7 @@ class FunctionMeter(SupervisedPlugin):
         self._start = []
         has_outputs = number and not isinstance(learner._criterion, torch.nn.MSELoss)
         if is_trained or has_outputs:
-            learner.eval([_first(self._tests[number])])
+            self._look(learner, number)
         if not is_trained:
             if has_outputs:
                 self._open = ~learner.model.closed
@@ -102,6 +102,12 @@ class FunctionMeter(SupervisedPlugin):
         if number in grams:
             self.references[number] = grams[number]
         return {name: _rounded(value) for name, value in entry.items()}
+
+    def _look(self, learner: Any, number: int) -> None:
+        """Keep the features of this experience, which the last test read or a test now reads."""
+        if number not in self._features:  # else the weights are those of that test
+            learner.eval([_first(self._tests[number])])
+        self._features = {number: self._features[number]}
 
     def _probed(self, number: int) -> Tensor:
         """The features of the first samples of an experience."""
