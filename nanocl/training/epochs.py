@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from avalanche.training.templates import SupervisedTemplate
-
 from nanocl.training import randomness
+from nanocl.training.hooks import HookTemplate
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ class Rest:
         yield from batches
 
 
-class InterruptibleTemplate(SupervisedTemplate):
+class InterruptibleTemplate(HookTemplate):
     """Avalanche's template, which can also go on in the middle of an experience.
 
     The hooks before the experience and before the epoch run again, on the state that they met the

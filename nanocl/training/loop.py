@@ -274,7 +274,11 @@ def experiences(
         number = experience.current_experience
         is_trained = number < scenario.start
         learner.train_epochs = 0 if is_trained else epochs
-        learner.function.before(learner, number, is_trained)
+        try:
+            learner.function.before(learner, number, is_trained)
+        except Diverged:  # the outputs on the samples that come next are infinite
+            outcome.status = "diverged"
+            return
         yield experience
         if outcome.status == "diverged":
             return

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from nanocl.data.batches import MiniBatches, tensor_parts
+from nanocl.data.prepared import prepared
 from nanocl.data.resident import Resident
 from nanocl.data.transfer import moved
 from nanocl.records import Training
@@ -41,7 +42,7 @@ class MiniBatchTemplate(InterruptibleTemplate):
             self.seed * 1_000_003 + self.experience.current_experience
         )
         self.dataloader = MiniBatches(
-            self.resident.parts(parts),
+            prepared(self.resident.parts(parts)),
             self.train_mb_size,
             generator=order,
             iterations=self.training.iterations,

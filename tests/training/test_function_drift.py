@@ -10,7 +10,7 @@ from nanocl.data.batches import MiniBatches, tensor_parts
 from nanocl.strategies.lwf import LwF
 from nanocl.strategies.sgd import SGD
 from nanocl.testing import run, small_learner, small_stream
-from nanocl.training import function_drift
+from nanocl.training import function_drift, loop
 
 
 def plain():
@@ -101,6 +101,40 @@ def test_what_was_not_tested_is_not_compared():
     whole = run(small_learner(scenario, [SGD(lr=0.1)]), scenario).function
     assert outcome.function[1] == {"kl": whole[1]["kl"], "representation": None}
     assert outcome.function[2] == whole[2] and whole[1]["representation"] > 0
+
+
+@pytest.mark.parametrize(("mode", "extra"), [("all", 0), ("seen", 2)])
+def test_an_experience_is_tested_before_it_is_trained_only_if_the_last_test_left_it_out(
+    mode, extra, monkeypatch
+):
+    counts = []
+    test = loop.Learner.eval
+    monkeypatch.setattr(
+        loop.Learner, "eval", lambda self, tests: (counts.append(len(tests)), test(self, tests))
+    )
+    scenario = small_stream()
+    learner = small_learner(scenario, [SGD(lr=0.1)])
+    learner.measuring = type(learner.measuring)(mode)
+    run(learner, scenario)
+    rows = {"all": [3, 3, 3], "seen": [1, 2, 3]}[mode]
+    assert sorted(counts) == sorted([3, *rows, *[1] * extra])
+
+
+class OverflowsOnNext(SGD):
+    """Its model has infinite outputs on the samples of the next experience only."""
+
+    def after_eval_forward(self, strategy, **kwargs):
+        trained = strategy.clock.train_exp_counter
+        if trained and strategy.experience.current_experience >= trained:
+            strategy.mb_output = strategy.mb_output * torch.inf
+
+
+def test_infinite_outputs_on_the_next_experience_end_the_run_as_diverged():
+    scenario = small_stream()
+    learner = small_learner(scenario, [OverflowsOnNext(lr=0.1)])
+    learner.measuring = type(learner.measuring)("seen")
+    outcome = run(learner, scenario)
+    assert outcome.status == "diverged" and len(outcome.evaluation) == 1
 
 
 @pytest.mark.parametrize("kind", ["class", "task"])
