@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -103,7 +104,14 @@ def _row(name: str, rounds: Sequence[dict[str, Spent]], spec: RunSpec) -> list[f
 
 
 def starts(repeats: int, records: Path) -> dict[str, list[float]]:
-    """Seconds of commands until they return, and the ratio to `import torch`."""
+    """Seconds of commands until they return, and the ratio to `import torch`.
+
+    Python may keep compiled modules, as it does of an installed package.
+    """
+    names = os.environ.keys() - {"PYTHONDONTWRITEBYTECODE"}
+    start = partial(
+        subprocess.run, check=True, capture_output=True, env={n: os.environ[n] for n in names}
+    )
     with tempfile.TemporaryDirectory() as folder:
         copy = shutil.copytree(records, Path(folder) / "records")  # a report writes its pages
         run = ["-m", "nanocl.run", "--stream", "split-digits", "--strategy", "adamw"]
@@ -115,12 +123,13 @@ def starts(repeats: int, records: Path) -> dict[str, list[float]]:
             "the main job, 36 runs": ["-m", "nanocl.run", "--results", f"{folder}/main", "--force"],
             bars.REPORT: ["-m", "nanocl.report", "--results", str(copy)],
         }
-        subprocess.run([sys.executable, *commands[bars.REPORT]], check=True, capture_output=True)
+        for name in (bars.RUN, bars.REPORT):  # they write the compiled modules and the pages
+            start([sys.executable, *commands[name]])
         times: dict[str, list[float]] = {name: [] for name in commands}
         for _ in range(repeats):
             for name, arguments in commands.items():
                 begin = time.perf_counter()
-                subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
+                start([sys.executable, *arguments])
                 times[name].append(time.perf_counter() - begin)
     base = times["import torch"]
     ratios = {

@@ -62,7 +62,7 @@ def read(path: Path, most: int) -> bytes:
             path contains a null character.
     """
     try:
-        status = Path(path).stat()
+        status = os.stat(path)  # a report reads thousands of files: `Path.open` takes twice as long
     except ValueError as error:
         raise Refused(f"no file can have the name {str(path)!r}") from error
     if not stat.S_ISREG(status.st_mode):
@@ -70,7 +70,7 @@ def read(path: Path, most: int) -> bytes:
         raise Refused(f"it is {kind}")
     size = status.st_size
     if size <= most:
-        with Path(path).open("rb") as file:
+        with open(path, "rb") as file:
             content = file.read(size + 1)
         size = len(content)  # it may have grown
     if size > most:

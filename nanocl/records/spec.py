@@ -171,7 +171,7 @@ class RunSpec:
         """Whether its experiences were given in Python: nobody else has them."""
         return self.stream.name == OWN_STREAM and not self.stream.plugin
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Hash of every field but `options_from`, 12 hex digits.
 

@@ -7,25 +7,27 @@ from html import escape
 
 from nanocl.records.plain import printable
 
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"$<$",
-    ">": r"$>$",
-    "|": r"$|$",
-    "±": r"$\pm$",
-    "↑": r"$\uparrow$",
-    "↓": r"$\downarrow$",
-    "`": "",
-}
+_LATEX = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "&": r"\&",
+        "%": r"\%",
+        "$": r"\$",
+        "#": r"\#",
+        "_": r"\_",
+        "{": r"\{",
+        "}": r"\}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "<": r"$<$",
+        ">": r"$>$",
+        "|": r"$|$",
+        "±": r"$\pm$",
+        "↑": r"$\uparrow$",
+        "↓": r"$\downarrow$",
+        "`": "",
+    }
+)
 # Markdown of our own texts that is harmless with any content: code, line ends in cells, and links
 # to pages beside this one
 _OWN = re.compile(
@@ -57,7 +59,7 @@ def page(text: str) -> str:
 
 def latex(text: str) -> str:
     """Text as LaTeX prints it literally, with a minus sign before negative numbers."""
-    letters = "".join(_LATEX.get(letter, letter) for letter in printable(text))
+    letters = printable(text).translate(_LATEX)
     return re.sub(r"(?<![\w.])-(?=\d)", "$-$", letters)
 
 

@@ -109,7 +109,7 @@ def sign_flips(n: int, block: int = BLOCK) -> Iterator[NDArray]:
         yield signs[start : start + block]
 
 
-@functools.lru_cache(maxsize=2)  # a page of claims has hundreds of tests on one number of seeds
+@functools.lru_cache(maxsize=4)  # a page of claims has hundreds of tests on few numbers of seeds
 def _kept(n: int) -> NDArray:
     import numpy as np
 
