@@ -50,15 +50,20 @@ def check_plain(param: Tensor, name: str) -> None:
         RuntimeError: With the type.
     """
     gradient = gradient_of(param)
-    for tensor, label in ((param, "parameter"), (gradient, "gradient")):
-        if type(tensor) not in PLAIN and _is_wrapper(tensor):
-            raise RuntimeError(
-                f"{name} takes plain tensors, got a {label} of type {type(tensor).__name__}"
-            )
+    if type(param) not in PLAIN or type(gradient) not in PLAIN:
+        _refuse_wrappers({"parameter": param, "gradient": gradient}, name)
     if gradient.is_sparse:
         raise RuntimeError(f"{name} does not support sparse gradients")
     if param.is_meta:
         raise RuntimeError(f"{name} takes tensors with values, got a parameter on the meta device")
+
+
+def _refuse_wrappers(tensors: Mapping[str, Tensor], name: str) -> None:
+    for label, tensor in tensors.items():
+        if _is_wrapper(tensor):
+            raise RuntimeError(
+                f"{name} takes plain tensors, got a {label} of type {type(tensor).__name__}"
+            )
 
 
 def _is_wrapper(tensor: Tensor) -> bool:

@@ -8,8 +8,6 @@ from typing import Any
 
 from torch import Tensor
 
-from nanocl.optim._gradients import gradient_of
-
 States = Mapping[Tensor, dict[str, Any]]
 ARRAYS = ("mean", "square", "start", "offset", "age")
 
@@ -32,14 +30,18 @@ class Unchanged:
         self, params: Sequence[Tensor], states: States, fits: Callable[[Tensor], bool]
     ) -> bool:
         """Whether these parameters and states are still those, and a kernel still fits them."""
-        return len(params) == len(self._kept) and all(
-            states.get(param) is state
-            and fits(param)
-            and param.dtype == kind
-            and param.numel() == gradient_of(param).numel() == numel
-            and not any(map(is_not, map(state.get, ARRAYS), arrays))
-            for param, (state, arrays, kind, numel) in zip(params, self._kept, strict=True)
-        )
+        if len(params) != len(self._kept):
+            return False
+        # a loop, and no call that can be spared: with few entries this takes longer than the kernel
+        for param, (state, arrays, kind, numel) in zip(params, self._kept, strict=True):
+            if states.get(param) is not state or param.dtype is not kind or not fits(param):
+                return False
+            gradient: Any = param.grad  # which fits
+            if not param.numel() == gradient.numel() == numel:
+                return False
+            if any(map(is_not, map(state.get, ARRAYS), arrays)):
+                return False
+        return True
 
 
 def is_repeatable(states: Sequence[dict[str, Any]], group: Mapping[str, Any]) -> bool:

@@ -9,13 +9,12 @@ import torch
 from torch import Tensor
 
 from nanocl.optim._compiled.arrays import KINDS, address, arithmetic_type
-from nanocl.optim._compiled.loops_adamw import BLOCK, adamw_all, adamw_selected
+from nanocl.optim._compiled.loops_adamw import BLOCK, LINE, adamw_all, adamw_selected
 from nanocl.optim._corrections import corrections
 from nanocl.optim._gradients import gradient_of
 from nanocl.optim._plain.adamw import AdamStep
 from nanocl.optim._threads import Work
 
-LINE = 64  # bytes of a cache line
 FETCH = 8  # fetching the cache lines of an isolated entry takes as long as updating 8 entries
 
 

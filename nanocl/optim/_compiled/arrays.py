@@ -28,8 +28,8 @@ def fits(param: Tensor) -> bool:
         grad is not None
         and param.is_cpu
         and grad.is_cpu
+        and grad.dtype is kind
         and kind in TYPES
-        and grad.dtype == kind
         and param.is_contiguous()
         and grad.is_contiguous()
         and is_plain(param)

@@ -2,7 +2,7 @@
 
 Selected entries lie apart, so most of the time goes to fetching their cache lines. Entries are
 taken in short blocks: while the processor computes one block in vector registers, the lines of the
-next blocks are on their way.
+next blocks are on their way. Where hardly two entries share a line, the loop asks for them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from nanocl.optim._compiled.floats import COMPILE, INLINE, array_at, load, noise
 
 BLOCK = 64  # entries gathered, computed and scattered together
 AHEAD = 128  # entries between the one prefetched and the one in use
+LINE = 64  # bytes of a cache line
 HEAD = 3  # columns that `Work` puts before each row of a table
 
 
@@ -91,6 +92,9 @@ def _selected(
     weight_key = np.uint32(row[14])
     entries = buffer[0]
     gradient = buffer[1]
+    # entries that share cache lines come fast enough without: a fifth of the time of 90,000 weights
+    # at density 0.1, while isolated ones of 20 million at 0.01 gain a twelfth
+    fetched = len(offset) if len(offset) * LINE < len(param) * param.itemsize else 0
     for c in range(first, last):
         base = c * chunk
         end = start[c + 1]
@@ -99,7 +103,7 @@ def _selected(
             # gather, and prefetch the entries that come AHEAD places later
             for i in range(count):
                 ahead = j + i + AHEAD
-                if ahead < len(offset):
+                if ahead < fetched:
                     soon = (base if ahead < end else base + chunk) + np.intp(offset[ahead])
                     prefetch(param, soon)
                     prefetch(grad, soon)
