@@ -59,7 +59,6 @@ class Point:
 
 
 Seeds = Mapping[int, Sequence[Point]]  # seed to its points
-_Key = tuple[str, int]  # see `_key`
 
 
 @dataclass(frozen=True)
@@ -161,7 +160,7 @@ def _sweep(
     tier: str,
     switch: str,
     values: Mapping[str, Any],
-    measured: Mapping[_Key, RunResult],
+    measured: Mapping[str, RunResult],
 ) -> Sweep | None:
     """The sweep of a protocol at a tier, or None if it is no sweep or nothing is measured."""
     settled = protocol.at(values, tier)
@@ -180,7 +179,8 @@ def _sweep(
             settings=settings,
         )
         specs = suite.specs(request, INSTALLED)
-        runs = _measured_of(specs, measured)
+        keyed = [(run, _key(run)) for run in specs]
+        runs = [(run, measured[key]) for run, key in keyed if key in measured]
         if runs or not switch:
             wanted += len(specs)
         if runs:
@@ -195,18 +195,6 @@ def _sweep(
         return None
     title = values.get("title", name) + (f"; {SWITCHES[switch]}" if switch else "")
     return Sweep(_name(name, tier, switch), title, spec, arms, wanted, switch, grids)
-
-
-def _measured_of(
-    specs: Sequence[RunSpec], measured: Mapping[_Key, RunResult]
-) -> list[tuple[RunSpec, RunResult]]:
-    """Those runs of one arm that are measured, with their records."""
-    texts = {}
-    for run in specs:
-        if id(run.strategy) not in texts:  # seeds share their parts, and all else
-            texts[id(run.strategy)] = _key(run)[0]
-    keyed = [(run, (texts[id(run.strategy)], run.seed)) for run in specs]
-    return [(run, measured[key]) for run, key in keyed if key in measured]
 
 
 def _name(protocol_name: str, tier: str, switch: str) -> str:
@@ -280,18 +268,18 @@ def _text(values: Mapping[str, Option]) -> str:
     )
 
 
-def _key(spec: RunSpec) -> _Key:
-    """Text of everything in a run that a protocol file decides, and the seed.
+def _key(spec: RunSpec) -> str:
+    """Text of everything in a run that a protocol file decides.
 
     Left out are fingerprints, which depend on the machine, and where the options come from.
     """
-    names = [spec.protocol, spec.tier, spec.scenario, spec.stream.name, spec.model.name]
+    names = [spec.protocol, spec.tier, spec.scenario, spec.stream.name, spec.model.name, spec.seed]
     parts = [
         (part.name, part.version, part.plugin, part.weights, part.pretrained_on)
         for part in spec.strategy
     ]
     options = [sorted(part.options.items()) for part in (*spec.strategy, spec.stream, spec.model)]
-    return repr((names, parts, options, [*vars(spec.training).values()])), spec.seed
+    return repr((names, parts, options, [*vars(spec.training).values()]))
 
 
 def _of_one_data_set(results: Iterable[RunResult]) -> list[RunResult]:
