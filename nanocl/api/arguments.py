@@ -31,6 +31,7 @@ _OPTIONS = {  # of the command, and the arguments of `nanocl.run` that are the s
     "--device": "device",
     "--evaluate": "evaluate",
     "--track-every": "track_every",
+    "--log": "log",
 }
 
 
@@ -130,6 +131,17 @@ def _plain(target: str, value: Any) -> Option:
             f"list of these, got {value!r}"
         )
     return value
+
+
+def loggers(given: str | Iterable[str]) -> tuple[str, ...]:
+    """`"csv,wandb"`, or a list of names.
+
+    Raises:
+        UserError: There is no such logger.
+    """
+    if isinstance(given, str):
+        return values.loggers(given.split(",") if given else ())
+    return values.loggers(map(str, given) if isinstance(given, Iterable) else [str(given)])
 
 
 def whole(name: str, value: int) -> int:

@@ -64,6 +64,7 @@ def run(
     device: str = "auto",
     evaluate: str = "",
     track_every: int = 0,
+    log: str | Sequence[str] = (),
     progress: bool = True,
 ) -> Results:
     """Train learners on a stream, unless the results folder has them already.
@@ -95,6 +96,8 @@ def run(
         device: `auto`, `cpu`, `cuda` or one GPU, such as `cuda:1`.
         evaluate: Experiences tested after each: `all`, `seen`, `last` or `every:K`.
         track_every: Also test within experiences, every K mini-batches; 0 for not.
+        log: Loggers of curves of loss, accuracy and drift: `csv`, `tensorboard`, `wandb`, `mlflow`,
+            or a list of them; they write into the folder `logs` of the results.
         progress: Whether progress is shown on stderr.
 
     Returns:
@@ -131,6 +134,7 @@ def run(
             machines=Machines(workers=arguments.whole("workers", workers)),
             device=device,
             quiet=not progress,
+            log=arguments.loggers(log),
         )
         catalogue = Catalogue(asked.plugin_files)
         names.check(catalogue)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,9 +12,10 @@ from nanocl import __version__
 from nanocl.cli import values
 from nanocl.cli.machines import THIS_ONE, Machines, add_arguments, machines
 from nanocl.plugins.catalogue import INSTALLED
-from nanocl.plugins.named import all_references, name_of, references
+from nanocl.plugins.named import all_references, name_of
 from nanocl.protocols.request import Request
 from nanocl.records import SCENARIOS, TIERS, UserError
+from nanocl.records.curves import LOGGERS
 from nanocl.records.measuring import Measuring
 from nanocl.records.ranges import device_of
 from nanocl.records.roots import DataRoot, data_root_of
@@ -52,6 +53,7 @@ class Call:
         only_list, dry_run, force: List plugins; print the runs; run what is measured again.
         full: Show all columns with their definitions.
         quiet: Show no progress.
+        log: Loggers of curves, see `nanocl.loggers`.
     """
 
     request: Request
@@ -68,6 +70,7 @@ class Call:
     force: bool = False
     full: bool = False
     quiet: bool = False
+    log: tuple[str, ...] = ()
 
 
 def call(argv: Sequence[str] | None = None) -> Call:
@@ -101,7 +104,7 @@ def call_of(arguments: argparse.Namespace) -> Call:
     backbones = {*INSTALLED.plugins("models"), *map(name_of, arguments.plugin)}
     (model,), own_model = all_references([arguments.model], backbones)
     return Call(
-        request=_request(arguments, strategies, model, _by_name(settings, known)),
+        request=_request(arguments, strategies, model, values.by_name(settings, known)),
         plugin_files=(*arguments.plugin, *found, *own_model),
         data_root=data_root_of(arguments.data_root),
         results_root=arguments.results,
@@ -113,6 +116,7 @@ def call_of(arguments: argparse.Namespace) -> Call:
         dry_run=arguments.dry_run,
         force=arguments.force,
         full=arguments.full,
+        log=values.loggers(arguments.log.split(",") if arguments.log else ()),
     )
 
 
@@ -261,17 +265,13 @@ def _add_tests(p: argparse.ArgumentParser) -> None:
         help="print the runs and which are measured already; train none",
     )
     p.add_argument("--force", action="store_true", help="repeat runs that are measured already")
+    p.add_argument(
+        "--log",
+        default="",
+        metavar="A,B",
+        help=f"curves of loss, accuracy and drift for {', '.join(LOGGERS)}",
+    )
     p.add_argument("--full", action="store_true", help="show every column with its definition")
-
-
-def _by_name(
-    settings: Mapping[str, Mapping[str, str]], known: Collection[str]
-) -> dict[str, dict[str, str]]:
-    """The settings with the names of parts: `lion.py:Lion` is the part `lion:Lion`."""
-    named: dict[str, dict[str, str]] = {}
-    for part, options in settings.items():
-        named.setdefault(references(part, known)[0], {}).update(options)
-    return named
 
 
 def _request(

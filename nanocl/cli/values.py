@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from nanocl.plugins.named import references
 from nanocl.protocols.validation import MOST_SEEDS
 from nanocl.records import UserError
+from nanocl.records.curves import LOGGERS
 
 
 def seeds(text: str) -> tuple[int, ...]:
@@ -82,3 +84,26 @@ def strategies(text: str) -> tuple[str, ...]:
             f"--strategy takes names separated by commas, as in adamw,ewc+adamw; got {text!r}"
         )
     return strategies
+
+
+def by_name(
+    settings: Mapping[str, Mapping[str, str]], known: Collection[str]
+) -> dict[str, dict[str, str]]:
+    """The settings with the names of parts: `lion.py:Lion` is the part `lion:Lion`."""
+    named: dict[str, dict[str, str]] = {}
+    for part, options in settings.items():
+        named.setdefault(references(part, known)[0], {}).update(options)
+    return named
+
+
+def loggers(names: Iterable[str]) -> tuple[str, ...]:
+    """The names of loggers, each once.
+
+    Raises:
+        UserError: There is no such logger.
+    """
+    stripped = [name.strip() for name in names]
+    for name in stripped:
+        if name not in LOGGERS:
+            raise UserError(f"--log takes {', '.join(LOGGERS)} or several of them, got {name!r}")
+    return tuple(dict.fromkeys(stripped))

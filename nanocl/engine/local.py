@@ -12,7 +12,7 @@ from multiprocessing.forkserver import ensure_running
 from multiprocessing.process import BaseProcess
 
 from nanocl.engine.outcomes import RunGroup, RunOne, outcome_of, outcomes_of
-from nanocl.engine.pools import Death, Task, run_in
+from nanocl.engine.pools import Death, OnProgress, Task, run_in
 from nanocl.engine.processes import (
     CLOSED,
     context,
@@ -22,7 +22,8 @@ from nanocl.engine.processes import (
     start,
     stop,
 )
-from nanocl.records import Notice, Progress, RunFailure, RunResult, RunSpec
+from nanocl.records import RunFailure, RunResult, RunSpec
+from nanocl.records.curves import Message
 from nanocl.records.reservations import Reservations
 
 TRIES = 2  # a worker killed for lack of memory may succeed when others have ended
@@ -42,7 +43,7 @@ def run_all(
     specs: Sequence[RunSpec],
     *,
     workers: int,
-    on_progress: Callable[[Progress | Notice], None] = lambda progress: None,
+    on_progress: OnProgress = lambda progress: None,
     reservations: Reservations | None = None,
     gpus: Sequence[str] = (),
     run_group: RunGroup | None = None,
@@ -111,7 +112,7 @@ class _Pool:
 
     def outcomes(
         self,
-        on_progress: Callable[[Progress | Notice], None],
+        on_progress: OnProgress,
         timeout: float | None,
     ) -> Iterator[RunResult | RunFailure | Death]:
         """Wait for the workers; what they report, and who died."""
@@ -120,7 +121,7 @@ class _Pool:
         for connection in wait(list(self.busy), timeout):
             assert isinstance(connection, Connection)
             message = receive(connection)
-            if isinstance(message, Progress | Notice):
+            if isinstance(message, Message):
                 on_progress(message)
                 continue
             process, task, attempt = self.busy.pop(connection)

@@ -8,13 +8,14 @@ from collections.abc import Callable, Generator, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from typing import Protocol
 
-from nanocl.records import Notice, Progress, RunFailure, RunResult, RunSpec
+from nanocl.records import RunFailure, RunResult, RunSpec
+from nanocl.records.curves import Message
 from nanocl.records.reservations import Reservations
 
 # what one worker executes at a time: a run, or runs that it trains as one model
 Task = tuple[RunSpec, ...]
 PAUSE = 1.0  # seconds between looks at runs that other processes measure
-OnProgress = Callable[[Progress | Notice], None]
+OnProgress = Callable[[Message], None]
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from nanocl.cli.commandline import Call
 from nanocl.engine import local
+from nanocl.loggers.log import FOLDER, Log
 from nanocl.measurement import engines
 from nanocl.plugins.catalogue import Catalogue
 from nanocl.protocols.pinning import pin
@@ -23,6 +24,7 @@ from nanocl.records import (
     probes,
     store,
 )
+from nanocl.records.curves import Message, ResultSoFar, TrainingPoints
 from nanocl.records.measuring import Measuring
 from nanocl.records.reservations import Reservations
 from nanocl.training import checkpoint_files, elsewhere
@@ -52,20 +54,50 @@ def complete(
         The runs with the fingerprints of their data, and the outcomes of this call.
 
     Raises:
-        UserError: Data is missing, the results folder cannot be written, or as in `measure`.
+        UserError: Data or the library of a logger is missing, the results folder cannot be written,
+            or as in `measure`.
     """
+    log = _log(asked)
     pinned = pin(runs, asked.data_root)
     store.check_writable(asked.results_root)
     todo = pinned if asked.force else missing(pinned, asked)
     if not asked.probe:
         name_damaged(todo, asked)
-    return pinned, measure(todo, len(pinned), asked, catalogue) if todo else []
+    if log is None:
+        return pinned, measure(todo, len(pinned), asked, catalogue) if todo else []
+    with closing(log):
+        outcomes = measure(todo, len(pinned), asked, catalogue, log) if todo else []
+        measured_now = {one.spec.digest for one in outcomes if isinstance(one, RunResult)}
+        for run in pinned:  # the records of earlier calls, and of others at the same time
+            if run.digest not in measured_now and (record := store.find(run, asked.results_root)):
+                log.record(record)
+    if log.kinds and not asked.quiet:
+        _say(log.where())
+    return pinned, outcomes
+
+
+def _log(asked: Call) -> Log | None:
+    return Log.of(asked.log, asked.results_root / FOLDER, _say) if asked.log else None
+
+
+def _say(sentence: str) -> None:
+    print(f"nanocl: {sentence}", file=sys.stderr)
 
 
 def measure(
-    todo: Sequence[RunSpec], total: int, asked: Call, catalogue: Catalogue
+    todo: Sequence[RunSpec],
+    total: int,
+    asked: Call,
+    catalogue: Catalogue,
+    log: Log | None = None,
 ) -> list[RunResult | RunFailure]:
     """Run what no other call runs at the moment; the outcomes of this call.
+
+    Args:
+        todo: The runs.
+        total: Their number, with those that are measured already.
+        asked, catalogue: The call.
+        log: Takes the curves of the runs.
 
     Raises:
         UserError: A record that would be replaced has tests within experiences at another interval
@@ -89,22 +121,33 @@ def measure(
         measuring=asked.measuring,
         vectorize=asked.machines.vectorize,
         replacing=plan.measuring,
+        logs=log is not None,
     )
     reservations = Reservations(checkpoints, plan.needs_no_run)
+    by_digest = {run.digest: run for run in todo}
+
+    def show(message: Message) -> None:
+        if not isinstance(message, TrainingPoints | ResultSoFar):
+            display.update(message)
+        elif log:
+            log.take(by_digest[message.digest], message)
+
     engine = engines.on_cluster if asked.machines.engine == "ray" else engines.here
     outcomes = []
     with (
         engine(todo, asked, context) as run_all,
         Display(todo, measured=total - len(todo), quiet=asked.quiet) as display,
-        closing(run_all(todo, on_progress=display.update, reservations=reservations)) as running,
+        closing(run_all(todo, on_progress=show, reservations=reservations)) as running,
     ):
         for outcome in running:
             if not asked.probe:
                 outcome = _stored(outcome, asked, checkpoints)
+            if log and isinstance(outcome, RunResult):
+                log.record(outcome)
             outcomes.append(outcome)
             display.finish(outcome)
     again = plan.postponed if asked.force else missing(plan.postponed, asked)
-    return outcomes + (measure(again, total, asked, catalogue) if again else [])
+    return outcomes + (measure(again, total, asked, catalogue, log) if again else [])
 
 
 @dataclass

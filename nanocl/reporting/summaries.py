@@ -205,7 +205,7 @@ def _summary(
         columns[column_name(column, group)] = tuple(values)
     return Summary(
         strategy=spec.strategy_name,
-        options=_options(spec, plugins),
+        options=options_of(spec, plugins),
         options_from="/".join(sorted({run.spec.options_from for run in runs})),
         protocol_hash=spec.protocol_hash,
         seeds=tuple(run.spec.seed for run in measured),
@@ -253,8 +253,9 @@ def _strategies() -> Plugins:
         return {}
 
 
-def _options(spec: RunSpec, plugins: Plugins) -> str:
+def options_of(spec: RunSpec, plugins: Plugins | None = None) -> str:
     """The options of all parts that differ from their defaults, as text."""
+    plugins = _strategies() if plugins is None else plugins
     texts = []
     for part in spec.strategy:
         prefix = f"{part.name}." if len(spec.strategy) > 1 else ""

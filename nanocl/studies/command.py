@@ -27,6 +27,7 @@ def run(study: TrainedStudy, asked: Call) -> int:
         ("--evaluate", request.evaluate),
         ("--track-every", request.track_every),
         ("--set probe.magnitude=true", asked.probe),
+        ("--log", asked.log),
     ):
         if value:
             raise UserError(

@@ -158,6 +158,7 @@ def _state_of(learner: Learner, meter: Meter) -> dict[str, Any]:
         "clock": clock,
         "meter": meter.state_dict(),
         "tracking": learner.tracker.state_dict() if learner.tracker else {},
+        "curves": learner.curves.state_dict() if learner.curves else {},
         "mastery": learner.mastery.state_dict() if learner.mastery else {},
     }
 
@@ -174,6 +175,8 @@ def _put_back(state: Mapping[str, Any], learner: Learner, meter: Meter) -> None:
     meter.load_state_dict(state["meter"])
     if learner.tracker:
         learner.tracker.load_state_dict(state["tracking"])
+    if learner.curves and state.get("curves"):  # the run may not have been logged before
+        learner.curves.load_state_dict(state["curves"])
     if learner.mastery:
         learner.mastery.load_state_dict(state["mastery"])
 

@@ -43,6 +43,7 @@ class Context:
         measuring: Which experiences are tested, and when.
         vectorize: Whether seeds are trained as one model, see `nanocl.training.grouping`.
         unsavable: As in `Findings`; such a run writes no checkpoint.
+        logs: Whether runs tell what loggers write, see `nanocl.training.curves`.
         replacing: By digest, the same for runs whose record is replaced: it has all its tests, too.
     """
 
@@ -58,6 +59,7 @@ class Context:
     vectorize: str = "off"
     unsavable: Mapping[str, str] = field(default_factory=dict)
     replacing: Mapping[str, Measuring] = field(default_factory=dict)
+    logs: bool = False
 
     def measuring_of(self, spec: RunSpec) -> Measuring:
         """Which experiences of a run are tested, and when."""

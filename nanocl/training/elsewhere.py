@@ -14,7 +14,8 @@ from pathlib import Path
 from nanocl.models._encoders import files_of, folder_of
 from nanocl.protocols import pinning
 from nanocl.protocols.backbones import tokenizer_of
-from nanocl.records import Notice, Progress, RunResult, RunSpec, SavedFile, UserError, files
+from nanocl.records import RunResult, RunSpec, SavedFile, UserError, files
+from nanocl.records.curves import Message
 from nanocl.records.roots import DataRoot
 from nanocl.training import checkpoint_files, entry
 from nanocl.training.context import Context
@@ -22,7 +23,7 @@ from nanocl.training.context import Context
 CHECKPOINTS = ".part"  # folder in a results folder
 PROBES = "probes"
 Contents = Mapping[str, bytes]
-Tell = Callable[[Progress | Notice | SavedFile], None]
+Tell = Callable[[Message | SavedFile], None]
 
 
 @dataclass(frozen=True)

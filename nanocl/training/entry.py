@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from nanocl.records import Notice, Progress, RunResult, RunSpec
+from nanocl.records import Notice, RunResult, RunSpec
+from nanocl.records.curves import Message
 from nanocl.records.ranges import device_of
 from nanocl.training.context import Context, Findings
 from nanocl.training.devices import Devices, devices
 from nanocl.training.grouping import learner_of
 
-Tell = Callable[[Progress | Notice], None]
+Tell = Callable[[Message], None]
 
 
 def check(specs: Sequence[RunSpec], context: Context, tell: Tell) -> tuple[Devices, Findings]:

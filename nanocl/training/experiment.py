@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,18 +11,20 @@ from typing import Any
 import torch
 
 from nanocl.records import Cost, Notice, Progress, RunResult, RunSpec
+from nanocl.records.curves import Message, ResultSoFar
 from nanocl.streams import Scenario
 from nanocl.training import checkpoint, checkpoint_files, execution, loop, measure, together
 from nanocl.training.adapters import counted, drift_meter
 from nanocl.training.assembly import build, choose_device, pretrained_hash
 from nanocl.training.context import Context
+from nanocl.training.curves import Curves
 from nanocl.training.grouping import learner_of
 from nanocl.training.outcome import Outcome
 from nanocl.training.probe import MagnitudeProbe
 from nanocl.training.saving import Saving
 from nanocl.training.tracking import Tracker
 
-Tell = Callable[[Progress | Notice], None]
+Tell = Callable[[Message], None]
 
 
 def run_one(spec: RunSpec, context: Context, tell: Tell | None = None) -> RunResult:
@@ -89,12 +92,19 @@ class _Run:
 
     def result(self, context: Context) -> RunResult:
         """The record of what was measured."""
-        learner = self.member.learner
-        cost = self.member.meter.cost(
-            learner.model, learner.optimizer, learner.strategies, workers=context.workers
-        )
         if context.probes:
             self.probe.save(context.probes, self.spec)
+        return self._record(self.member.meter, context)
+
+    def so_far(self, context: Context) -> RunResult:
+        """The record after an experience; the meter goes on as if nobody had looked."""
+        return self._record(copy.copy(self.member.meter), context)
+
+    def _record(self, meter: measure.Meter, context: Context) -> RunResult:
+        learner = self.member.learner
+        cost = meter.cost(
+            learner.model, learner.optimizer, learner.strategies, workers=context.workers
+        )
         outcome = self.member.outcome
         cost = counted(cost, learner.model)
         result = _result(self.spec, self.scenario, learner, outcome, cost, context.device)
@@ -149,6 +159,9 @@ def _started(
     if learner.measuring.track_every:
         learner.tracker = Tracker(learner.measuring.track_every, meter)
     drift = drift_meter(learner.model)
+    log = tell if context.logs else None
+    if log:
+        learner.curves = Curves(spec.digest, meter, drift, log)
     saving = None
     if path:
         minutes = context.checkpoint_minutes
@@ -158,17 +171,25 @@ def _started(
     probe = MagnitudeProbe()
     if context.probes:
         learner.plugins.append(probe)
+
+    def after_experience(outcome: Outcome) -> None:
+        if log:
+            log(ResultSoFar(run.so_far(context)))
+        if saving:
+            saving.after_experience(outcome)
+
     experiences = loop.experiences(
         learner,
         scenario,
         meter,
         outcome,
         drift=drift,
-        after_experience=saving.after_experience if saving else None,
+        after_experience=after_experience,
         tell=_teller(spec, scenario, meter, tell) if tell else None,
     )
     member = together.Member(learner, meter, outcome, experiences)
-    return _Run(spec, scenario, member, probe, weights)
+    run = _Run(spec, scenario, member, probe, weights)
+    return run
 
 
 def _prepared(spec: RunSpec, context: Context) -> tuple[loop.Learner, Scenario]:

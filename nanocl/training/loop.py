@@ -15,6 +15,7 @@ from nanocl.data.resident import Resident
 from nanocl.records import Training
 from nanocl.records.measuring import Measuring
 from nanocl.streams import Scenario
+from nanocl.training.curves import Curves
 from nanocl.training.drift import DriftMeter
 from nanocl.training.function_drift import FunctionMeter
 from nanocl.training.heads import Network
@@ -40,6 +41,7 @@ class Learner(MiniBatchTemplate):
         measuring: Which experiences are tested, and when.
         tracker: Tests within experiences, or None.
         mastery: Ends experiences that are mastered, or None.
+        curves: Sends loss and drift while it trains, or None.
         function: Measures how far features and outputs moved.
         largest: On a GPU, the largest magnitude of the loss in this epoch; NaN if it was NaN once.
     """
@@ -79,6 +81,7 @@ class Learner(MiniBatchTemplate):
         self.statistics: RunningStatistics | None = None
         self.measuring = Measuring()
         self.tracker: Tracker | None = None
+        self.curves: Curves | None = None
         self.mastery = Mastery() if training.until == "mastered" else None
         self.function = FunctionMeter()
 
@@ -263,6 +266,7 @@ def experiences(
         learner.function.begin(tests),
         Ticker(meter, tell),
         *([learner.tracker.begin(tests, scores)] if learner.tracker else []),
+        *([learner.curves] if learner.curves else []),
         *([learner.mastery] if learner.mastery else []),
         *([] if training.schedule == "constant" else [schedule]),
     ]

@@ -124,7 +124,10 @@ class Group:
             self.stack.backward(losses, live)
             self._step(live)
             for number in live:
-                self.members[number].learner._after_training_iteration()
+                learner = self.members[number].learner
+                if learner.curves:
+                    learner.loss = losses[number].detach()
+                learner._after_training_iteration()
         self._finite(largest, range(len(self.members)))
 
     def _losses(self, batches: Sequence[Any], live: Sequence[int], task_label: int) -> Tensor:

@@ -43,7 +43,7 @@ def asked(monkeypatch):
 def test_it_asks_for_the_runs_of_the_command(tmp_path, asked):
     options = ["--set", "adamw.lr=2e-3", "--set", "training.epochs=2", "--evaluate", "all"]
     names = ["--strategy", "adamw,ewc+sgd", "--scenario", "class", "--track-every", "3"]
-    where = ["--results", str(tmp_path), "--workers", "2", "--device", "cpu"]
+    where = ["--results", str(tmp_path), "--workers", "2", "--device", "cpu", "--log", "csv,wandb"]
     command.main(["--tier", "smoke", "--seeds", "0,4", *names, *options, *where])
     nanocl.run(
         strategies=["adamw", "ewc+sgd"],
@@ -56,10 +56,12 @@ def test_it_asks_for_the_runs_of_the_command(tmp_path, asked):
         results=tmp_path,
         workers=2,
         device="cpu",
+        log=["csv", "wandb"],
     )
     (of_command, call_of_command), (of_python, call) = asked
     assert of_python == of_command and len(of_python) == 4
-    for name in ("measuring", "results_root", "machines", "device", "probe", "force", "quiet"):
+    same = ("measuring", "results_root", "machines", "device", "probe", "force", "quiet", "log")
+    for name in same:
         assert getattr(call, name) == getattr(call_of_command, name)
 
 
@@ -183,6 +185,8 @@ def test_the_environment_of_the_call_counts_not_that_of_the_first_one(tmp_path, 
         ({"evaluate": "some"}, "^evaluate must"),
         ({"device": "tpu"}, "device takes auto, cpu, cuda or a GPU"),
         ({"stream": "teacher-student"}, "has a study, which only the command runs"),
+        ({"log": "tensorbord"}, "^log takes csv, tensorboard, wandb, mlflow or several of them"),
+        ({"log": 3}, "^log takes csv"),
         ({"model": 3}, "a model is given as a name, a class"),
     ],
 )

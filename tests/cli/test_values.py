@@ -44,3 +44,15 @@ def test_the_probe_is_off_unless_asked_for(options, probes):
 def test_another_option_of_the_probe_is_refused(options):
     with pytest.raises(UserError, match=r"probe\.magnitude=true or false"):
         values.probing(options)
+
+
+def test_loggers_are_named_once_each():
+    assert values.loggers(["csv", " wandb", "csv"]) == ("csv", "wandb")
+    assert values.loggers([]) == ()
+
+
+@pytest.mark.parametrize("name", ["tensorbord", "", "comet"])
+def test_a_logger_that_does_not_exist_is_refused(name):
+    sentence = rf"--log takes csv, tensorboard, wandb, mlflow or several of them, got '{name}'"
+    with pytest.raises(UserError, match=sentence):
+        values.loggers(["csv", name])

@@ -1,14 +1,19 @@
 """Which runs of a call are missing, and what becomes of their results."""
 
+import dataclasses
+import sys
+
+import pandas as pd
 import pytest
 from making import a_result
 from small_runs import spec
 
+from nanocl.api.results import Results
 from nanocl.cli.commandline import Call
 from nanocl.measurement import runs
 from nanocl.plugins.catalogue import INSTALLED
 from nanocl.protocols.request import Request
-from nanocl.records import RunFailure, RunResult, store
+from nanocl.records import RunFailure, RunResult, UserError, store
 from nanocl.records.measuring import Measuring
 from nanocl.records.reservations import Reservations
 
@@ -82,3 +87,50 @@ def test_a_probe_stores_no_record_and_may_track_at_another_interval(tmp_path):
     runs.measure([run], 1, call(tmp_path, "seen", 3, probe=True), INSTALLED)
     assert runs.missing([run], call(tmp_path, probe=True)) == []
     assert store.find(run, tmp_path) == before
+
+
+def curves(folder):
+    """All logged points by digest and curve: steps and values."""
+    frames = [pd.read_csv(file) for file in folder.glob("logs/csv/**/curves.csv")]
+    return {
+        key: [*rows[["step", "value"]].itertuples(index=False, name=None)]
+        for key, rows in pd.concat(frames).groupby(["digest", "curve"])
+    }
+
+
+def test_the_curves_of_a_call_end_at_the_numbers_of_its_results(tmp_path, capsys):
+    todo = [spec("sgd", seed=seed, scenario="class") for seed in (0, 1)]
+    asked = call(tmp_path, log=("csv",))
+    runs.complete(todo[:1], call(tmp_path), INSTALLED)  # measured already, without a log
+    pinned, _ = runs.complete(todo, asked, INSTALLED)
+    assert f"nanocl: curves are in {tmp_path / 'logs' / 'csv'} (" in capsys.readouterr().err
+    logged = curves(tmp_path)
+    stored = [store.find(run, tmp_path) for run in pinned]
+    frame = Results(tuple(stored)).to_pandas().set_index("digest")
+    for run in stored:
+        digest = run.spec.digest
+        for name in ("average_accuracy", "forgetting", "masked_accuracy", "backbone.relative"):
+            assert logged[digest, name][-1] == (5, frame.loc[digest, name])
+        for j in range(5):
+            rows = [(0, run.initial[j])]
+            rows += [(i + 1, run.evaluation[i][j]) for i in range(5)]
+            rows = [row for row in rows if row[1] is not None]
+            assert logged[digest, f"accuracy/experience_{j + 1}"] == rows
+    now, before = stored[1].spec.digest, stored[0].spec.digest
+    steps, losses = zip(*logged[now, "training/loss"], strict=True)
+    assert steps[-1] == stored[1].cost.steps and min(losses) > 0
+    assert (before, "training/loss") not in logged, "a record has no losses"
+    runs.complete(todo, dataclasses.replace(asked, force=True), INSTALLED)
+    again = curves(tmp_path)
+    assert again[before, "training/loss"]
+    assert {key: again[key] for key in logged} == logged, "each point once"
+
+
+def test_a_logger_without_its_library_is_named_before_anything_is_trained(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    for name in [one for one in sys.modules if one.startswith("tensorboard.")]:
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.delitem(sys.modules, "nanocl.loggers.tensorboard", raising=False)
+    with pytest.raises(UserError, match="--log tensorboard needs the package tensorboard"):
+        runs.complete([spec("sgd")], call(tmp_path, log=("tensorboard",)), INSTALLED)
+    assert not [*tmp_path.iterdir()]

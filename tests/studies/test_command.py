@@ -19,6 +19,7 @@ class Never:
         (["--scenario", "task"], "--scenario"),
         (["--shard", "1/2"], "--shard"),
         (["--engine", "ray"], "--engine ray"),
+        (["--log", "csv"], "--log"),
     ],
 )
 def test_an_option_that_a_study_does_not_take_is_refused(arguments, option):

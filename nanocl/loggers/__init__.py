@@ -1,0 +1,1 @@
+"""Curves of runs for TensorBoard, Weights & Biases, MLflow, or as CSV files."""
