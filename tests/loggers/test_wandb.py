@@ -2,6 +2,7 @@
 
 import os
 import socket
+import time
 
 import pytest
 
@@ -24,6 +25,14 @@ def offline(monkeypatch, tmp_path):
         monkeypatch.delenv(name)
 
 
+def content_with(text, file):
+    """The content of a file once it has a text, after 10 s as it is: wandb's process writes it."""
+    end = time.monotonic() + 10
+    while text not in (content := file.read_bytes()) and time.monotonic() < end:
+        time.sleep(0.05)
+    return content
+
+
 def test_runs_are_kept_in_a_folder_at_the_same_time(tmp_path, offline, capfd):
     from nanocl.loggers.wandb import kind
 
@@ -37,6 +46,5 @@ def test_runs_are_kept_in_a_folder_at_the_same_time(tmp_path, offline, capfd):
     assert capfd.readouterr() == ("", ""), "no login is asked for"
     for digest in digests:
         (file,) = tmp_path.glob(f"wandb/offline-run-*-{digest}/*.wandb")
-        content = file.read_bytes()
         for text in (b"training/loss", b"average_accuracy", b"0.625", b"mini-batches"):
-            assert text in content
+            assert text in content_with(text, file)
