@@ -39,9 +39,8 @@ class Learner(MiniBatchTemplate):
         training: Epochs or iterations, mini-batch sizes, what happens to the optimizer's state.
         seed: Source of the data order, which is the same for every strategy.
         measuring: Which experiences are tested, and when.
-        tracker: Tests within experiences, or None.
-        mastery: Ends experiences that are mastered, or None.
-        curves: Sends loss and drift while it trains, or None.
+        tracker, curves, mastery: Test within experiences, send loss and drift while it trains, end
+            experiences that are mastered; or None.
         function: Measures how far features and outputs moved.
         largest: On a GPU, the largest magnitude of the loss in this epoch; NaN if it was NaN once.
     """
@@ -250,8 +249,7 @@ def experiences(
             experiences before `start`: strategies see them begin and end without a mini-batch, and
             their row is that of the untrained model.
         meter: Counts the seconds of training, evaluation excluded.
-        outcome: Empty, or that of an interrupted run, which resumes with the next experience. The
-            measurements are added to it.
+        outcome: Empty, or that of an interrupted run; the measurements are added to it.
         drift: Measures the parameters after each experience.
         after_experience: Called after each experience with the outcome so far, to save it.
         tell: Called from time to time with (experience, epoch, share of the experience done).
@@ -261,13 +259,12 @@ def experiences(
     count = training.experiences or len(scenario.train_stream)
     tests, held = tested(scenario, training, count)
     schedule = Schedule(training.schedule, training.schedule_at, scenario.start)
+    tracker = learner.tracker and learner.tracker.begin(tests, scores)
     learner.plugins[:0] = [
         scores,
         learner.function.begin(tests),
         Ticker(meter, tell),
-        *([learner.tracker.begin(tests, scores)] if learner.tracker else []),
-        *([learner.curves] if learner.curves else []),
-        *([learner.mastery] if learner.mastery else []),
+        *filter(None, (tracker, learner.curves, learner.mastery)),
         *([] if training.schedule == "constant" else [schedule]),
     ]
     if not outcome.initial:
