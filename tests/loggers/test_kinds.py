@@ -13,7 +13,8 @@ from nanocl.records.curves import LOGGERS
 def test_a_missing_library_is_one_sentence_with_the_command_that_installs_it(
     name, tmp_path, monkeypatch
 ):
-    monkeypatch.setitem(sys.modules, name, None)
+    for module in [name, *(one for one in sys.modules if one.startswith(f"{name}."))]:
+        monkeypatch.setitem(sys.modules, module, None)
     monkeypatch.delitem(sys.modules, f"nanocl.loggers.{name}", raising=False)
     with pytest.raises(UserError, match=rf"--log {name} needs the package {name}; .*\[{name}\]"):
         kinds.kind(name, tmp_path)
