@@ -116,7 +116,14 @@ def parser() -> argparse.ArgumentParser:
     commandline.add_how(p)
     p.add_argument("--version", action="version", version=f"nanocl {__version__}")
     p.set_defaults(
-        seeds="", evaluate="", track_every=0, list=False, dry_run=False, force=False, full=False
+        seeds="",
+        evaluate="",
+        track_every=0,
+        list=False,
+        dry_run=False,
+        force=False,
+        log="",
+        full=False,
     )
     return p
 
