@@ -77,6 +77,8 @@ class FunctionMeter(SupervisedPlugin):
         """
         self._start = []
         has_outputs = number and not isinstance(learner._criterion, torch.nn.MSELoss)
+        if is_trained:  # a test of its own: in other mini-batches, bfloat16 rounds otherwise
+            self._features = {}
         if is_trained or has_outputs:
             self._look(learner, number)
         if not is_trained:
