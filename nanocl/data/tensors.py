@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from nanocl.records.roots import DataRoot, make_folder, places_of, user_folder
 
 PREFIX = "tensors-"
 PARTS = ("train_inputs", "train_targets", "test_inputs", "test_targets")
+Found = TypeVar("Found")
 _NAME = re.compile(f"{PREFIX}[0-9a-f]{{16}}")
 
 
@@ -64,14 +65,21 @@ def write(experiences: Sequence[Experience], data_root: DataRoot) -> str:
     limits.check_memory(2 * size, "the tensors of the stream, of which a copy is written,")
     name = PREFIX + fingerprint_of(arrays)
     paths = _places(name, data_root)
-    if not any(map(_is_intact, paths)):
+    if not any(_is_intact(path, name) for path in paths):
         _write(arrays, name, paths)
     return name
 
 
 def find(name: str, data_root: DataRoot) -> Path | None:
-    """The file of stored experiences; None without one."""
-    return next((place for place in _places(name, data_root) if place.is_file()), None)
+    """The file of stored experiences, of which the header is checked; None without one.
+
+    Raises:
+        UserError: Every such file is damaged.
+    """
+    try:
+        return _first(name, data_root, _checked)
+    except DataMissing:
+        return None
 
 
 def read(name: str, data_root: DataRoot) -> list[Experience]:
@@ -79,16 +87,9 @@ def read(name: str, data_root: DataRoot) -> list[Experience]:
 
     Raises:
         DataMissing: They are not on this machine.
-        UserError: The file is damaged.
+        UserError: Every file of them is damaged.
     """
-    path = _found(name, data_root)
-    try:
-        with path.open("rb") as file:
-            _, arrays = cache.mapped(file)
-    except tensors.Damaged as error:
-        raise UserError(f"{path} is damaged: {error}; {_AGAIN}") from error
-    numbers = range(len(arrays) // len(PARTS))
-    return [_experience(arrays, number) for number in numbers]
+    return _first(name, data_root, _read)
 
 
 def fingerprint(name: str, data_root: DataRoot) -> str:
@@ -97,16 +98,8 @@ def fingerprint(name: str, data_root: DataRoot) -> str:
     Raises:
         DataMissing, UserError: As `read` does.
     """
-    path = _found(name, data_root)
-    try:
-        with path.open("rb") as file:
-            header, _ = tensors.read_header(file)
-    except tensors.Damaged as error:
-        raise UserError(f"{path} is damaged: {error}; {_AGAIN}") from error
-    stored: str = header[tensors.METADATA].get("fingerprint", "")
-    if PREFIX + stored != name:
-        raise UserError(f"{path} holds the tensors {stored or 'of no stream'}; {_AGAIN}")
-    return stored
+    _first(name, data_root, _checked)
+    return name.removeprefix(PREFIX)
 
 
 def facts(name: str, experiences: Sequence[Experience]) -> dict[str, Any]:
@@ -129,8 +122,48 @@ def facts(name: str, experiences: Sequence[Experience]) -> dict[str, Any]:
 _AGAIN = "pass the same tensors to nanocl.run(stream=[...]) again, which writes them anew"
 
 
-def _experience(arrays: Mapping[str, np.ndarray], number: int) -> Experience:
-    return Experience(*(arrays[f"{number}.{part}"] for part in PARTS))
+def _first(name: str, data_root: DataRoot, look: Callable[[Path, str], Found]) -> Found:
+    """What `look` returns for the first place whose file is not damaged."""
+    places = _places(name, data_root)
+    problems = []
+    for path in places:
+        try:
+            return look(path, name)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            problems.append(f"{path} cannot be read: {error.strerror}")
+        except tensors.Damaged as error:
+            problems.append(f"{path} is damaged: {error}")
+    if problems:
+        raise UserError(f"{'; '.join(problems)}; {_AGAIN}")
+    searched = " and ".join(str(place.parent) for place in places)
+    raise DataMissing(f"the data {name} is not in {searched}; {_AGAIN}")
+
+
+def _checked(path: Path, name: str) -> Path:
+    """The path of a file whose header says that it holds these tensors."""
+    with path.open("rb") as file:
+        header, _ = tensors.read_header(file)
+    _check_name(name, header[tensors.METADATA].get("fingerprint", "of no stream"))
+    return path
+
+
+def _read(path: Path, name: str) -> list[Experience]:
+    with path.open("rb") as file:
+        _, arrays = cache.mapped(file)
+    numbers = range(len(arrays) // len(PARTS))
+    # the fingerprint depends on their order, which a file does not keep
+    keys = [f"{number}.{part}" for number in numbers for part in PARTS]
+    if {*keys} != {*arrays}:
+        raise tensors.Damaged("it has no experiences")
+    _check_name(name, fingerprint_of({key: arrays[key] for key in keys}))
+    return [Experience(*(arrays[f"{number}.{part}"] for part in PARTS)) for number in numbers]
+
+
+def _check_name(name: str, found: str) -> None:
+    if PREFIX + found != name:
+        raise tensors.Damaged(f"it holds the tensors {found}")
 
 
 def _places(name: str, data_root: DataRoot) -> tuple[Path, ...]:
@@ -138,17 +171,9 @@ def _places(name: str, data_root: DataRoot) -> tuple[Path, ...]:
     return places_of(file, data_root, user_folder() / "tensors" / file)
 
 
-def _found(name: str, data_root: DataRoot) -> Path:
-    path = find(name, data_root)
-    if path is None:
-        searched = " and ".join(str(place.parent) for place in _places(name, data_root))
-        raise DataMissing(f"the data {name} is not in {searched}; {_AGAIN}")
-    return path
-
-
-def _is_intact(path: Path) -> bool:
+def _is_intact(path: Path, name: str) -> bool:
     try:
-        tensors.verify(path)
+        _read(path, name)
     except (OSError, tensors.Damaged):
         return False
     return True

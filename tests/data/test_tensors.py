@@ -1,5 +1,6 @@
 """Experiences from Python are written once by content, and read only as they were written."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ from nanocl import data
 from nanocl.data import placement, tensors
 from nanocl.data.missing import DataMissing
 from nanocl.records import UserError
+from nanocl.records.roots import Folders
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -78,6 +80,34 @@ def test_a_file_under_another_name_is_refused(root):
         data.fingerprint(other, root)
     with pytest.raises(DataMissing, match=r"is not in .*; pass the same tensors"):
         data.fingerprint(name, root)
+
+
+def test_a_damaged_file_hides_none_in_a_later_data_root(root, tmp_path):
+    name = tensors.write([an_experience()], root)
+    other = tensors.find(tensors.write([an_experience(1)], root), root)
+    second = tmp_path / "second"
+    shutil.copytree(root, second)
+    shutil.copy(other, tensors.find(name, root))
+    both = Folders((root, second))
+    assert np.array_equal(tensors.read(name, both)[0].train_inputs, an_experience().train_inputs)
+    assert tensors.find(name, both).is_relative_to(second)
+    assert data.fingerprint(name, both) == name.removeprefix("tensors-")
+
+
+def test_a_file_of_other_tensors_is_written_again(root):
+    name = tensors.write([an_experience()], root)
+    other = tensors.find(tensors.write([an_experience(1)], root), root)
+    shutil.copy(other, tensors.find(name, root))
+    assert tensors.write([an_experience()], root) == name
+    assert np.array_equal(tensors.read(name, root)[0].train_inputs, an_experience().train_inputs)
+
+
+def test_a_file_with_another_fingerprint_than_its_header_says_is_refused(root, monkeypatch):
+    monkeypatch.setattr(tensors, "fingerprint_of", lambda arrays: "0" * 16)
+    name = tensors.write([an_experience()], root)
+    monkeypatch.undo()
+    with pytest.raises(UserError, match="is damaged: it holds the tensors"):
+        tensors.read(name, root)
 
 
 def test_without_a_writable_data_root_the_user_s_cache_folder_holds_them(tmp_path):
