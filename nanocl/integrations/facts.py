@@ -33,22 +33,34 @@ class Digest:
         if self._is_known is None:
             self._is_known = True
         if isinstance(value, Mapping):
-            for name in sorted(value):
+            self._hash.update(b"{")
+            for name in sorted(value, key=str):
                 self.add(str(name))
                 self.add(value[name])
+            self._hash.update(b"}")
         elif isinstance(value, list | tuple):
             self._hash.update(b"[")
             for item in value:
                 self.add(item)
             self._hash.update(b"]")
-        elif isinstance(value, numpy.ndarray | torch.Tensor):
-            array = torch.as_tensor(value).detach().cpu().contiguous()
-            self._hash.update(f"{array.dtype}{tuple(array.shape)}".encode())
-            self._hash.update(array.reshape(-1).view(torch.uint8).numpy().tobytes())
+        elif isinstance(value, numpy.ndarray | numpy.generic | torch.Tensor):
+            self._add_array(value)
         elif isinstance(value, PLAIN):
             self._hash.update(f"{value!r};".encode())
         else:
             self._is_known = False
+
+    def _add_array(self, value: numpy.ndarray | numpy.generic | torch.Tensor) -> None:
+        if not isinstance(value, torch.Tensor):
+            value = numpy.array(value, order="C")  # torch takes no negative strides
+        try:
+            array = torch.as_tensor(value).detach().cpu().contiguous()
+            content = array.reshape(-1).view(torch.uint8).numpy().tobytes()
+        except (TypeError, RuntimeError):  # texts or objects; a layout without bytes of its own
+            self._is_known = False
+            return
+        self._hash.update(f"{array.dtype}{tuple(array.shape)}".encode())
+        self._hash.update(content)
 
     def __str__(self) -> str:
         """16 hexadecimal digits; empty if nothing or an object of another kind was taken in."""

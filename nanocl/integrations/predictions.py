@@ -54,7 +54,8 @@ class Reader(NamedTuple):
             last = min(first + self.batch_size, count)
             samples = [_only(data[i], columns) for i in range(first, last)]
             if digest is not None:
-                digest.add(samples)
+                for sample in samples:  # one by one: mini-batches of any size have one fingerprint
+                    digest.add(sample)
             yield _moved((self.collate or default_collate)(samples), device)
 
 

@@ -1,6 +1,7 @@
 """What a record says of model and optimizer."""
 
 import numpy
+import pytest
 import torch
 from training_cases import plain_network
 
@@ -37,6 +38,7 @@ def test_the_fingerprint_of_samples_changes_with_any_value_and_with_their_order(
         {"idx": torch.arange(4), "label": 1},
         {"ids": torch.arange(4), "label": "1"},
         {"ids": torch.arange(4), "label": torch.tensor(1)},
+        {"ids": torch.arange(4), "label": numpy.int64(2)},
     ]
     found = [digest(one), *map(digest, changed), digest(one, one), digest([one], one)]
     assert len({*found}) == len(found) and all(len(text) == 16 for text in found)
@@ -45,5 +47,19 @@ def test_the_fingerprint_of_samples_changes_with_any_value_and_with_their_order(
     assert digest(one, changed[0]) != digest(changed[0], one)
 
 
-def test_samples_of_an_unknown_kind_and_none_have_no_fingerprint():
-    assert digest({"image": object()}) == "" == str(facts.Digest())
+def test_the_borders_of_samples_count():
+    assert digest({"ids": 1}, {"label": 1}) != digest({"ids": 1, "label": 1})
+
+
+def test_arrays_and_numbers_of_numpy_are_known_by_their_values():
+    flipped = numpy.arange(4)[::-1]  # torch takes no array with negative strides
+    assert digest(flipped) == digest(flipped.copy()) == digest(torch.arange(4).flip(0)) != ""
+    assert digest(numpy.float64(0.5)) == digest(torch.tensor(0.5, dtype=torch.float64)) != ""
+
+
+@pytest.mark.parametrize(
+    "image",
+    [object(), numpy.array(["text"]), torch.eye(2).to_sparse()],
+)
+def test_samples_of_an_unknown_kind_and_none_have_no_fingerprint(image):
+    assert digest({"image": image}) == "" == str(facts.Digest())

@@ -6,6 +6,7 @@ from torch.nn import functional
 from training_cases import copied, plain_kl, plain_l2, plain_network, vectors
 
 from nanocl.integrations.loop import ForgettingMeter
+from nanocl.integrations.predictions import Reader
 from nanocl.records import trainings
 from nanocl.records.trainings import load
 from nanocl.reporting import metrics
@@ -159,13 +160,14 @@ def test_a_second_training_of_an_equal_spec_does_not_replace_the_first(tmp_path)
 
 def test_the_spec_names_the_kept_data_by_their_content(tmp_path):
     specs = []
-    for kept in (OLD, [*OLD[1:], OLD[0]], lambda model: 1.0):
-        meter = ForgettingMeter({"old": kept}, results=tmp_path, name="same")
+    for kept, size in ((OLD, 8), ([*OLD[1:], OLD[0]], 8), (lambda model: 1.0, 8), (OLD, 3)):
+        meter = ForgettingMeter({"old": kept}, results=tmp_path, name="same", reader=Reader(size))
         model = plain_network()
         meter.before(model, adam(model))
         specs.append(load(meter.after(model, adam(model)))["spec"])
-    one, other, function = (spec["data"] for spec in specs)
+    one, other, function, in_other_batches = (spec["data"] for spec in specs)
     assert len(one["old"]) == 16 and one != other and function == {}
+    assert one == in_other_batches
     assert "repeat" not in specs[1]
 
 
