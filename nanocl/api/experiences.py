@@ -84,6 +84,8 @@ def _check_pair(experience: Any, number: int) -> None:
 def _arrays(given: Any, where: str) -> Arrays:
     """Inputs as float32, targets as int64 labels or float32 vectors, both on the CPU."""
     inputs, targets = _read(given, where)
+    if not inputs.ndim or not targets.ndim:
+        raise UserError(f"{where} must have one input and one target for each sample, got a number")
     if len(inputs) != len(targets):
         raise UserError(f"{where} has {len(inputs)} inputs and {len(targets)} targets")
     if not len(inputs):

@@ -180,4 +180,6 @@ def _data_root(named: str | Path | Sequence[str | Path] | None) -> DataRoot:
     Workers have the environment of this program's first call, and a notebook may change it.
     """
     folders = [named] if isinstance(named, str | Path) else named or []
+    if not isinstance(folders, Sequence) or not all(isinstance(one, str | Path) for one in folders):
+        raise UserError(f"data_root takes a folder or a list of folders, got {named!r}")
     return data_root_of(filter(None, folders)) or in_environment()

@@ -75,6 +75,7 @@ def test_every_form_of_the_same_data_is_the_same_stream(tmp_path, form):
         ([((X.numpy(), np.array(["a"] * 8)), GOOD)], r"stream\[0\]\[0\] must hold numbers"),
         ([((X, Y), (X, Y + 1))], r"stream\[0\] tests class 2, which it does not train"),
         ([((X * float("nan"), Y), GOOD)], r"stream\[0\]\[0\] has a value that is not finite"),
+        ([((X, Y[0]), GOOD)], r"stream\[0\]\[0\] must have one input and one target for each"),
         ([((X[:, 0], Y), GOOD)], r"inputs of stream\[0\]\[0\] must be real tensors"),
         ([(Listed([(X[0], "cat")]), GOOD)], r"^stream\[0\]\[0\]: the samples of Listed must"),
         ([(Listed([("image", 0)]), GOOD)], r"images become tensors with torchvision"),

@@ -187,6 +187,8 @@ def test_the_environment_of_the_call_counts_not_that_of_the_first_one(tmp_path, 
         ({"stream": "teacher-student"}, "has a study, which only the command runs"),
         ({"log": "tensorbord"}, "^log takes csv, tensorboard, wandb, mlflow or several of them"),
         ({"log": 3}, "^log takes csv"),
+        ({"data_root": 3}, "^data_root takes a folder or a list of folders, got 3"),
+        ({"data_root": ["a", 3]}, "^data_root takes a folder or a list of folders, got"),
         ({"model": 3}, "a model is given as a name, a class"),
     ],
 )
