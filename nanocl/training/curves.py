@@ -74,6 +74,10 @@ class Curves(SupervisedPlugin):
                     self._add(f"{group}.{column}", self._meter.steps, value)
 
     def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Send what is left, also of an experience in which the loss became infinite."""
         if self._count:
             self._end_mean()
         self._send()

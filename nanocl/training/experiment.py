@@ -94,6 +94,8 @@ class _Run:
         """The record of what was measured."""
         if context.probes:
             self.probe.save(context.probes, self.spec)
+        if self.member.learner.curves:
+            self.member.learner.curves.end()
         return self._record(self.member.meter, context)
 
     def so_far(self, context: Context) -> RunResult:

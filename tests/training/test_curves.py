@@ -68,6 +68,14 @@ def test_a_point_is_the_mean_loss_of_its_mini_batches(three, monkeypatch):
         assert value == pytest.approx(sum(losses[begin:end]) / (end - begin), rel=1e-12)
 
 
+def test_a_run_that_diverges_tells_the_losses_before(three):
+    told = []
+    settings = {**TWO_OF_FIVE, "sgd": {"lr": "1e9"}}
+    result = experiment.run_one(spec("sgd", settings=settings), LOGGED, told.append)
+    assert result.status == "diverged" and 0 < result.cost.steps < 10
+    assert points_of(told)["training/loss"][-1][0] == result.cost.steps
+
+
 def test_drift_after_the_last_epoch_of_an_experience_is_that_of_the_record():
     told = []
     result = experiment.run_one(spec("adamw", settings=TWO_OF_FIVE), LOGGED, told.append)
