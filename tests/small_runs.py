@@ -19,4 +19,5 @@ def numbers(result: RunResult):
         result.evaluation,
         result.masked,
         [dataclasses.asdict(d) for d in result.drift],
+        result.function,
     )
