@@ -14,7 +14,7 @@ from nanocl.strategies._compiled import Rows, are_dense, fits, sums_of_blocks
 
 
 class HalfSquare:
-    """The scalar `strength / 2 * sum of weight * (parameter - centre)^2`, in each step.
+    """Adds `strength / 2 * sum of weight * (parameter - centre)^2` to the loss of each step.
 
     Its gradient is None for a parameter without penalty: with zeros the optimizer would move an
     unused head by its momentum. On the CPU the values tell which these are. On a GPU the host would
@@ -39,20 +39,22 @@ class HalfSquare:
 
     def __call__(
         self,
+        loss: Tensor,
         model: nn.Module,
         weights: Mapping[str, Tensor],
         centres: Mapping[str, Tensor],
         strength: float = 1.0,
         constant: float = 0.0,
     ) -> Tensor:
-        """The penalty of the model, and a constant beside it.
+        """The loss with the penalty of the model, and with a constant, added.
 
         Args:
+            loss: A scalar.
             model: Has the parameters, the same ones as long as weights and centres are.
             weights: Parameter name to a weight for each entry; other parameters have no penalty.
             centres: Parameter name to the values without penalty.
             strength: A factor.
-            constant: Added to the value; an addition of its own would be another step backwards.
+            constant: Added to the value.
         """
         if self._pulls is None or self.weights is not weights or self.centres is not centres:
             self.weights = weights
@@ -60,7 +62,7 @@ class HalfSquare:
             steps = self._pulls.steps if self._pulls else 0
             self._pulls = _Pulls(model, weights, centres)
             self._pulls.steps = steps
-        return _HalfSquare.apply(strength, constant, self._pulls, *self._pulls.parameters)
+        return _HalfSquare.apply(loss, strength, constant, self._pulls, *self._pulls.parameters)
 
 
 def snapshot(model: nn.Module) -> dict[str, Tensor]:
@@ -184,16 +186,22 @@ def _clear_at_first_gradient(rests: list[bool], position: int, parameter: Tensor
 
 
 class _HalfSquare(torch.autograd.Function):
-    # autograd's own formula would walk a graph for every parameter, at three times the cost
+    # autograd's own formula would walk a graph for every parameter, at three times the cost; an
+    # addition outside would be a step of its own, forwards and backwards
 
     @staticmethod
     def forward(
-        ctx: Any, strength: float, constant: float, pulls: _Pulls, *parameters: Tensor
+        ctx: Any,
+        loss: Tensor,
+        strength: float,
+        constant: float,
+        pulls: _Pulls,
+        *parameters: Tensor,
     ) -> Tensor:
         # strength / 2 sum F (w - w*)^2, whose gradient is strength F (w - w*)
         ctx.again = partial(pulls.compute, strength)
         ctx.made, penalty = pulls.compute(strength, constant)
-        return penalty
+        return loss + penalty
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
@@ -203,4 +211,4 @@ class _HalfSquare(torch.autograd.Function):
         # a test on a GPU would let the host wait
         if not gradient.is_cpu or gradient.item() != 1:
             made = [None if pull is None else pull * gradient for pull in made]
-        return (None, None, None, *made)
+        return (gradient, None, None, None, *made)

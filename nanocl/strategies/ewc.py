@@ -74,7 +74,7 @@ class EWC(Strategy):
         if self.importance and self.strength:
             # equation 3: L + strength / 2 sum F (w - w*)^2
             values = self.importance, self.centre, self.strength, self.strength * self.floor
-            strategy.loss = strategy.loss + self.penalty(strategy.model, *values)
+            strategy.loss = self.penalty(strategy.loss, strategy.model, *values)
 
     def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         self.experiences += 1

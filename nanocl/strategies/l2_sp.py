@@ -55,5 +55,5 @@ class L2SP(Strategy):
 
     def before_backward(self, strategy: Any, **kwargs: Any) -> None:
         if self.strength:
-            penalty = self.penalty(strategy.model, self.weights, self.anchor, self.strength)
-            strategy.loss = strategy.loss + penalty
+            values = self.weights, self.anchor, self.strength
+            strategy.loss = self.penalty(strategy.loss, strategy.model, *values)

@@ -66,8 +66,8 @@ class OnlineEWC(Strategy):
     def before_backward(self, strategy: Any, **kwargs: Any) -> None:
         if self.importance and self.strength:
             # L + strength / 2 F (w - w*)^2
-            penalty = self.penalty(strategy.model, self.importance, self.anchor, self.strength)
-            strategy.loss = strategy.loss + penalty
+            values = self.importance, self.anchor, self.strength
+            strategy.loss = self.penalty(strategy.loss, strategy.model, *values)
 
     def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         self.experiences += 1

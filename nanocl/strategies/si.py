@@ -67,8 +67,8 @@ class SI(Strategy):
     def before_backward(self, strategy: Any, **kwargs: Any) -> None:
         if self.omega and self.strength:
             # equation 4: L + c sum omega (w - w*)^2
-            penalty = self.penalty(strategy.model, self.omega, self.anchor, 2 * self.strength)
-            strategy.loss = strategy.loss + penalty
+            values = self.omega, self.anchor, 2 * self.strength
+            strategy.loss = self.penalty(strategy.loss, strategy.model, *values)
 
     def before_update(self, strategy: Any, **kwargs: Any) -> None:
         self.updated, gradients, weights = [], [], []

@@ -12,6 +12,10 @@ from nanocl.strategies.si import SI
 from nanocl.testing import run, small_learner, small_stream
 
 
+def penalty(*values):
+    return HalfSquare()(torch.zeros(()), *values)
+
+
 class Losses(SGD):
     """SGD that also notes what the penalty adds to each loss."""
 
@@ -48,12 +52,12 @@ def test_one_quadratic_stands_for_the_sum_over_all_experiences():
     with torch.no_grad():
         for parameter in learner.model.parameters():
             parameter += 0.1 * torch.randn_like(parameter)
-    merged = HalfSquare()(learner.model, ewc.importance, ewc.centre) + ewc.floor
-    apart = sum(HalfSquare()(learner.model, importance, anchor) for importance, anchor in pairs)
+    merged = penalty(learner.model, ewc.importance, ewc.centre) + ewc.floor
+    apart = sum(penalty(learner.model, importance, anchor) for importance, anchor in pairs)
     torch.testing.assert_close(merged, apart)
     weights = list(learner.model.parameters())
-    first = torch.autograd.grad(HalfSquare()(learner.model, ewc.importance, ewc.centre), weights)
-    second = torch.autograd.grad(sum(HalfSquare()(learner.model, *pair) for pair in pairs), weights)
+    first = torch.autograd.grad(penalty(learner.model, ewc.importance, ewc.centre), weights)
+    second = torch.autograd.grad(sum(penalty(learner.model, *pair) for pair in pairs), weights)
     for a, b in zip(first, second, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
 
@@ -68,7 +72,7 @@ def test_a_huge_strength_freezes_what_matters(strategy):
         anchor = snapshot(learner.model)
         importance = fisher(learner.model, scenario.train_stream[0].dataset)
         learner.train(scenario.train_stream[1], eval_streams=[])
-        moved.append(HalfSquare()(learner.model, importance, anchor).item())
+        moved.append(penalty(learner.model, importance, anchor).item())
     assert moved[1] < 1e-2 * moved[0]
 
 

@@ -10,6 +10,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from nanocl.strategies import _compiled
 from nanocl.strategies._penalty import HalfSquare, _Pulls, fit, plain_pulls, snapshot, still
 
+ZERO = torch.zeros(())
+
 
 @pytest.fixture(params=["plain", "compiled"])
 def computed(request, monkeypatch):
@@ -31,9 +33,9 @@ def test_the_penaltys_gradient_is_weight_times_distance(computed):
     centres = snapshot(model)
     weights = {name: torch.rand_like(p) for name, p in model.named_parameters() if name != "1.bias"}
     half_square = HalfSquare()
-    assert half_square(model, weights, centres) == 0
+    assert half_square(ZERO, model, weights, centres) == 0
     moved_from(centres, model)
-    penalty = half_square(model, weights, centres, 3.0)
+    penalty = half_square(ZERO, model, weights, centres, 3.0)
     (7 * penalty).backward()
     expected = 0.0
     for name, parameter in model.named_parameters():
@@ -73,7 +75,7 @@ def test_a_constant_beside_the_penalty_changes_its_value_alone(computed):
     centres = snapshot(model)
     moved_from(centres, model)
     weights = {name: torch.rand_like(p) for name, p in model.named_parameters()}
-    without, beside = (HalfSquare()(model, weights, centres, 2.0, c) for c in (0.0, 5.0))
+    without, beside = (HalfSquare()(ZERO, model, weights, centres, 2.0, c) for c in (0.0, 5.0))
     torch.testing.assert_close(beside, without + 5)
     pairs = [torch.autograd.grad(value, model.parameters()) for value in (without, beside)]
     assert all(map(torch.equal, *pairs))
@@ -85,8 +87,10 @@ def test_an_unused_parameter_at_its_centre_gets_no_gradient(computed):
     weights = {name: torch.ones_like(p) for name, p in model.named_parameters()}
     with torch.no_grad():
         model[0].weight += 1
-    (model[0](torch.ones(3)).sum() + HalfSquare()(model, weights, centres)).backward()
-    assert model[0].weight.grad is not None and model[1].weight.grad is None
+    HalfSquare()(model[0](torch.ones(3)).sum(), model, weights, centres).backward()
+    assert model[1].weight.grad is None
+    # 1 from the loss, and the distance of 1
+    torch.testing.assert_close(model[0].weight.grad, torch.full((2, 3), 2.0))
 
 
 def test_the_first_gradient_tells_what_the_values_tell():
@@ -132,7 +136,7 @@ def test_a_graph_that_is_kept_gives_the_gradient_twice(computed):
     model = nn.Linear(3, 2)
     centres = snapshot(model)
     moved_from(centres, model)
-    penalty = HalfSquare()(model, snapshot(model), centres)
+    penalty = HalfSquare()(ZERO, model, snapshot(model), centres)
     first = torch.autograd.grad(penalty, model.parameters(), retain_graph=True)
     second = torch.autograd.grad(penalty, model.parameters())
     assert all(map(torch.equal, first, second))
@@ -143,13 +147,13 @@ def test_a_copy_has_the_penalty_of_its_own_model(computed):
     centres = snapshot(model)
     moved_from(centres, model)
     pair = (HalfSquare(), model, {name: torch.ones_like(p) for name, p in centres.items()}, centres)
-    penalty = pair[0](*pair[1:])
+    penalty = pair[0](ZERO, *pair[1:])
     copied = copy.deepcopy(pair)
-    assert torch.equal(copied[0](*copied[1:]), penalty)
+    assert torch.equal(copied[0](ZERO, *copied[1:]), penalty)
     copied[3]["weight"].zero_()
     fresh = copied[1].weight.detach().square().sum()
     rest = (copied[1].bias.detach() - centres["bias"]).square().sum()
-    torch.testing.assert_close(copied[0](*copied[1:]).detach(), 0.5 * (fresh + rest))
+    torch.testing.assert_close(copied[0](ZERO, *copied[1:]).detach(), 0.5 * (fresh + rest))
 
 
 def test_the_penalty_covers_grown_parameters_in_their_old_part():
