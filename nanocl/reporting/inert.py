@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from html import escape
 
 from nanocl.records.plain import printable
@@ -39,6 +40,7 @@ _ACTIVE = re.compile(rf"[\\`]|{_TAG.pattern}|&(?=#?\w+;)|(?<=\])(?=\()")
 _BLOCK = re.compile(r"(?=[#>+=~\[-])")
 
 
+@lru_cache(maxsize=2**14)  # the pages of a report repeat most of their cells
 def markdown(text: str) -> str:
     """Text of a table's cell or line: HTML, links and images are shown as characters.
 

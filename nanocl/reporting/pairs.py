@@ -14,7 +14,7 @@ import string
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import combinations_with_replacement
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -115,11 +115,15 @@ def _kept(n: int) -> NDArray:
 
     bits = np.concatenate([*(_every(n) if n <= EXACT_UP_TO else _drawn(n))])
     # a seed's signs side by side: a product with one pair takes 0.6 of the time
-    return np.asfortranarray(_signs(bits))
+    return _signs(bits, "F")
 
 
-def _signs(negative: NDArray) -> NDArray:
-    return 1.0 - 2.0 * negative
+def _signs(negative: NDArray, order: Literal["C", "F"] = "C") -> NDArray:
+    import numpy as np
+
+    signs = np.multiply(negative, -2.0, order=order)
+    signs += 1.0
+    return signs
 
 
 def _every(n: int) -> Iterator[NDArray]:

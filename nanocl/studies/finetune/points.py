@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -160,7 +160,7 @@ def _sweep(
     tier: str,
     switch: str,
     values: Mapping[str, Any],
-    measured: Mapping[str, RunResult],
+    measured: Mapping[Hashable, RunResult],
 ) -> Sweep | None:
     """The sweep of a protocol at a tier, or None if it is no sweep or nothing is measured."""
     settled = protocol.at(values, tier)
@@ -268,18 +268,19 @@ def _text(values: Mapping[str, Option]) -> str:
     )
 
 
-def _key(spec: RunSpec) -> str:
-    """Text of everything in a run that a protocol file decides.
+def _key(spec: RunSpec) -> Hashable:
+    """Everything in a run that a protocol file decides.
 
     Left out are fingerprints, which depend on the machine, and where the options come from.
     """
-    names = [spec.protocol, spec.tier, spec.scenario, spec.stream.name, spec.model.name, spec.seed]
-    parts = [
+    names = (spec.protocol, spec.tier, spec.scenario, spec.stream.name, spec.model.name, spec.seed)
+    parts = tuple(
         (part.name, part.version, part.plugin, part.weights, part.pretrained_on)
         for part in spec.strategy
-    ]
-    options = [sorted(part.options.items()) for part in (*spec.strategy, spec.stream, spec.model)]
-    return repr((names, parts, options, [*vars(spec.training).values()]))
+    )
+    every = (*spec.strategy, spec.stream, spec.model)
+    options = tuple(frozenset(part.options.items()) for part in every)
+    return names, parts, options, tuple(vars(spec.training).values())
 
 
 def _of_one_data_set(results: Iterable[RunResult]) -> list[RunResult]:
