@@ -167,6 +167,33 @@ def test_texts_of_any_length_are_compared_with_themselves(kind, monkeypatch):
     assert outcomes[0] == outcomes[1] and outcomes[0][2]["representation"] > 0
 
 
+class DiffersByBatch(nn.Module):
+    """Its features depend on the size of the mini-batch, as the rounding of bfloat16 does."""
+
+    features = 12
+
+    def __init__(self):
+        super().__init__()
+        self.layers = plain()
+
+    def forward(self, inputs):
+        return self.layers(inputs) * (torch.arange(self.features) < len(inputs))
+
+
+def test_a_trained_start_is_compared_with_a_test_of_its_own(monkeypatch):
+    monkeypatch.setattr(function_drift, "PROBED", 7)
+    scenario = small_stream("task")
+    scenario.start = 1  # the first experience was trained before the run
+    learner = small_learner(scenario, [SGD(lr=0.1)], backbone=DiffersByBatch())
+    start = copy.deepcopy(learner.model.backbone).eval()
+    run(learner, scenario)
+    features = start(inputs_of(scenario.test_stream[0], 7)).detach().double()
+    gram = learner.function.references[0]
+    centred = features - features.mean(0)
+    expected = centred @ centred.t()
+    torch.testing.assert_close(gram, expected / expected.norm())
+
+
 class Dead(nn.Module):
     """Features that are the same for every sample."""
 
