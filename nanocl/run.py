@@ -77,11 +77,12 @@ def _run(asked: Call, catalogue: Catalogue) -> int:
 
 
 def _show(runs: Sequence[RunSpec], measured_now: int, asked: Call) -> None:
+    report = listing.report_command(asked.results_root)
     if asked.probe:
         probed = len(runs) - len(measurement.missing(runs, asked))
         print(
             f"{probed} of {len(runs)} runs probed, {measured_now} of them now, in "
-            f"{probes.folder(asked.results_root)}; python -m nanocl.report draws the figures"
+            f"{probes.folder(asked.results_root)}; {report} draws the figures"
         )
         return
     stored = (store.find(run, asked.results_root) for run in runs)
@@ -94,7 +95,7 @@ def _show(runs: Sequence[RunSpec], measured_now: int, asked: Call) -> None:
         f"{len(results)} of {len(runs)} runs measured, {measured_now} of them now; records in "
         f"{asked.results_root / 'runs'}{listing.origin(results, measured_now)}"
     )
-    print("all columns: --full; tables, leaderboard and figures: python -m nanocl.report")
+    print(f"all columns: --full; tables, leaderboard and figures: {report}")
 
 
 def _dry_run(runs: Sequence[RunSpec], asked: Call, catalogue: Catalogue) -> int:

@@ -1,6 +1,8 @@
 """`python -m nanocl.run`, used as people use it."""
 
 import os
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +11,7 @@ import pytest
 from commands import command
 from pictures import pictures, write_zip
 
-from nanocl import run
+from nanocl import report, run
 from nanocl.records import store
 
 
@@ -41,6 +43,19 @@ def test_a_second_call_trains_nothing_and_prints_the_same(first):
     assert again.stdout.split("runs measured")[0] == shown.stdout.split("runs measured")[0]
     assert "0 of them now" in again.stdout
     assert sorted(path.stat().st_mtime_ns for path in folder.rglob("*.json")) == before
+
+
+def test_the_last_line_is_a_command_that_finds_the_results_folder_of_the_call(
+    first, tmp_path, monkeypatch, capsys
+):
+    folder, _ = first
+    shutil.copytree(folder / "results", tmp_path / "my results")
+    monkeypatch.chdir(tmp_path)
+    assert run.main(["--tier", "smoke", "--results", "my results"]) == 0
+    advice = capsys.readouterr().out.splitlines()[-1]
+    _, named = advice.rsplit("python -m nanocl.report", 1)
+    assert report.main(shlex.split(named)) == 0
+    assert (tmp_path / "my results" / "LEADERBOARD.md").exists()
 
 
 def test_more_tests_are_measured_on_request_and_fewer_are_never_put_in_their_place(tmp_path):

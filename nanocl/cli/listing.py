@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
 from nanocl.plugins.catalogue import Catalogue
 from nanocl.protocols import protocol
@@ -64,6 +66,13 @@ def origin(results: Sequence[RunResult], measured_now: int) -> str:
         f"\nrecords of earlier calls are of whoever made them ({named}); --results DIR with a new "
         "folder measures all runs here"
     )
+
+
+def report_command(results_root: Path) -> str:
+    """The command that writes the pages of a results folder."""
+    if results_root == Path("results"):  # the default
+        return "python -m nanocl.report"
+    return f"python -m nanocl.report --results {shlex.quote(str(results_root))}"
 
 
 def shard_line(shard: Shard, runs: Sequence[RunSpec], grid: Sequence[RunSpec]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,9 +45,9 @@ def merge(folders: Sequence[Path], results_root: Path) -> Merge:
     more experiences (`--evaluate`), or tests within experiences (`--track-every`).
 
     Raises:
-        UserError: A folder does not exist or is the destination, the destination has a damaged
-            file where one is to be copied or cannot be written, or two files have different
-            numbers of one run. Nothing is copied then.
+        UserError: A folder does not exist, is the destination or is no results folder but above
+            or below one, the destination has a damaged file where one is to be copied or cannot be
+            written, or two files have different numbers of one run. Nothing is copied then.
     """
     _check_folders(folders, results_root)
     done = Merge()
@@ -76,6 +77,20 @@ def _check_folders(folders: Sequence[Path], results_root: Path) -> None:
             raise UserError(f"the results folder {str(folder)!r} does not exist")
         if folder.resolve() == results_root.resolve():
             raise UserError(f"{str(folder)!r} cannot be merged into itself; name another --results")
+        meant = _meant(folder)
+        if meant:
+            raise UserError(
+                f"{str(folder)!r} holds no runs/; name the results folders: "
+                + " ".join(shlex.quote(str(path)) for path in meant)
+            )
+
+
+def _meant(folder: Path) -> list[Path]:
+    """The results folders above or below a folder that is none; empty if it is one or has none."""
+    if any(any(folder.glob(place)) for place in PLACES):
+        return []
+    inside = [folder] if folder.name == "runs" else sorted(folder.rglob("runs"))
+    return [runs.parent for runs in inside if any(runs.rglob("*.json"))]
 
 
 def _records(folders: Sequence[Path], done: Merge) -> Iterator[tuple[Path, Path]]:

@@ -1,5 +1,8 @@
 """`--list` names everything that the command line takes."""
 
+import shlex
+from pathlib import Path
+
 from making import a_spec
 
 from nanocl.cli import listing
@@ -37,3 +40,9 @@ def test_a_shard_is_a_line_with_its_share_of_runs_and_learners():
     grid = [a_spec(name, seed) for seed in range(2) for name in ("sgd", "adamw")]
     line = listing.shard_line(Shard(1, 4), grid[:1], grid)
     assert line == "nanocl: shard 1 of 4: 1 of 4 runs, 1 of 2 learners"
+
+
+def test_the_command_for_reports_names_the_results_folder_as_a_shell_takes_it():
+    assert listing.report_command(Path("results")) == "python -m nanocl.report"
+    command = listing.report_command(Path("my results"))
+    assert shlex.split(command) == ["python", "-m", "nanocl.report", "--results", "my results"]

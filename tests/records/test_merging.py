@@ -218,3 +218,22 @@ def test_records_with_other_tests_are_a_conflict_where_both_tested_and_differ(tm
     folders = [folder_of(tmp_path / "a", result(0)), folder_of(tmp_path / "b", fewer)]
     with pytest.raises(UserError, match="differ in evaluation"):
         merge(folders, tmp_path / "all")
+
+
+def test_a_folder_above_or_below_results_folders_is_refused_with_the_ones_to_name(tmp_path):
+    shards = tmp_path / "shards"
+    shards.mkdir()
+    first, _ = (folder_of(shards / str(seed), result(seed)) for seed in range(2))
+    for wrong, right in ((shards, f"{first} "), (first / "runs", f"{first}")):
+        with pytest.raises(UserError, match=r"holds no runs/.*name") as refused:
+            merge([wrong], tmp_path / "all")
+        assert str(wrong) in str(refused.value) and right in f"{refused.value} "
+    assert not (tmp_path / "all").exists()
+
+
+def test_a_folder_without_any_record_is_merged_as_nothing(tmp_path):
+    source = tmp_path / "of a shard without runs"
+    source.mkdir()
+    (source / "page.md").write_text("a page")
+    done = merge([source], tmp_path / "all")
+    assert done.copied == [] and done.others == 1
