@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from nanocl.integrations import facts, weights
+from nanocl.integrations import facts, predictions, weights
 from nanocl.integrations.predictions import Divergence, Metric, Reader, all_measured, undisturbed
 from nanocl.records import trainings
 from nanocl.training.drift import DriftMeter
@@ -71,9 +71,7 @@ class ForgettingMeter:
         for what, value, least in (("every", every, 0), ("samples", samples, 1)):
             if not isinstance(value, int) or value < least:
                 raise ValueError(f"{what} must be an integer of at least {least}, got {value!r}")
-        for kept in keep.values():
-            if not callable(kept) and not hasattr(kept, "__len__"):
-                raise TypeError(f"keep takes data sets with a length or callables, got {kept!r}")
+        predictions.check_kept(keep)
         self.keep, self.new, self.every = dict(keep), new, every
         self.tasks, self.name, self.results = tuple(tasks), name, Path(results)
         self.samples, self.reader = samples, reader or Reader()
