@@ -36,4 +36,9 @@ def kind(folder: Path) -> Kind:
     def open_log(name: str, facts: Facts) -> _Csv:
         return _Csv(folder / name / FILE, facts)
 
-    return Kind(open_log, "pandas.read_csv reads each")
+    return Kind(
+        open_log,
+        "pandas.read_csv reads each",
+        holds=lambda name, _: (folder / name / FILE).exists(),
+        clear=lambda name, _: (folder / name / FILE).unlink(missing_ok=True),
+    )

@@ -38,10 +38,16 @@ class Kind:
         open: Opens the log of a run, or goes on with it: called with the run's name (a path with
             `/`) and what is noted of the run.
         look: How a user looks at the curves.
+        holds: Whether there is a log of the run to go on with; called as `open` is.
+        clear: Deletes the log of the run, if there is one; called as `open` is.
+        address: Of the server or database that has the curves; empty if the folder has them.
     """
 
     open: Callable[[str, Facts], RunLog]
     look: str
+    holds: Callable[[str, Facts], bool]
+    clear: Callable[[str, Facts], None]
+    address: str = ""
 
 
 def kind(name: str, folder: Path) -> Kind:

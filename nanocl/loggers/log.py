@@ -5,26 +5,26 @@ writes records. So a run on another machine, or in a stack of seeds, is logged a
 processes write one file, and libraries such as wandb are loaded once and not in every worker.
 Avalanche's own loggers would run in the workers, and name what Avalanche measures: not our metrics.
 
-What is in a log already is not written again. A run that resumes from a checkpoint sends the points
-since then once more; they are the same numbers.
+A run that trains from its beginning begins its log anew: nothing of an earlier measurement stays
+beside the new numbers. A run that resumes from a checkpoint sends the points since then once more;
+they are the same numbers, and what is in the log already is not written again.
 """
 
 from __future__ import annotations
 
-import json
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nanocl.loggers import facts, points
-from nanocl.loggers.kinds import Kind, RunLog, kind
-from nanocl.records import RunResult, RunSpec, UserError, files
+from nanocl.loggers import points
+from nanocl.loggers.kinds import Kind, kind
+from nanocl.loggers.written import Written
+from nanocl.records import RunResult, RunSpec, UserError
 from nanocl.records.curves import Point, ResultSoFar, TrainingPoints
 
 FOLDER = "logs"  # in a results folder
-STEPS = "steps.json"
 
 
 @dataclass
@@ -40,7 +40,8 @@ class Log:
     kinds: dict[str, Kind]
     folder: Path
     warn: Callable[[str], None]
-    _open: dict[tuple[str, str], _Written] = field(default_factory=dict)
+    _open: dict[tuple[str, str], Written] = field(default_factory=dict)
+    _begun: set[str] = field(default_factory=set)  # digests of runs that sent something
 
     @classmethod
     def of(cls, names: Sequence[str], folder: Path, warn: Callable[[str], None]) -> Log:
@@ -61,17 +62,23 @@ class Log:
 
     def take(self, spec: RunSpec, message: TrainingPoints | ResultSoFar) -> None:
         """Write what the worker of a run sent."""
+        if spec.digest not in self._begun:
+            self._begun.add(spec.digest)
+            if not message.resumed:
+                self._each(spec, Written.begin_anew)
         if isinstance(message, TrainingPoints):
-            self._write(spec, message.points)
-            return
-        trained = len(message.result.evaluation)
-        # with the first experience comes what was measured before it
-        self._write(spec, points.of(message.result, first=trained if trained > 1 else 0))
+            new = [*message.points]
+        else:
+            trained = len(message.result.evaluation)
+            # with the first experience comes what was measured before it
+            new = self._points(message.result, first=trained if trained > 1 else 0)
+        self._each(spec, lambda written: written.add(new))
 
     def record(self, result: RunResult) -> None:
         """Write what the record of a run has and its log has not; nothing follows."""
-        self._write(result.spec, points.of(result))
-        self._each(result.spec, _Written.close)
+        listed = self._points(result)
+        self._each(result.spec, lambda written: written.add_record(listed))
+        self._each(result.spec, Written.close)
         for name in self.kinds:
             self._open.pop((name, result.spec.digest), None)
 
@@ -83,21 +90,23 @@ class Log:
 
     def where(self) -> str:
         """One sentence that says where the curves are, and how to look at them."""
-        told = [f"{self.folder / name} ({kind.look})" for name, kind in self.kinds.items()]
+        told = [
+            f"{kind.address or self.folder / name} ({kind.look})"
+            for name, kind in self.kinds.items()
+        ]
         return f"curves are in {', '.join(told)}"
 
-    def _write(self, spec: RunSpec, new: Iterable[Point]) -> None:
-        listed = list(new) if self.kinds else []
-        self._each(spec, lambda written: written.add(listed))
+    def _points(self, result: RunResult, *, first: int = 0) -> list[Point]:
+        return [*points.of(result, first=first)] if self.kinds else []
 
-    def _each(self, spec: RunSpec, action: Callable[[_Written], None]) -> None:
+    def _each(self, spec: RunSpec, action: Callable[[Written], None]) -> None:
         for name in list(self.kinds):
             self._try(name, lambda name=name: action(self._log_of(name, spec)))  # type: ignore[misc]
 
-    def _log_of(self, name: str, spec: RunSpec) -> _Written:
+    def _log_of(self, name: str, spec: RunSpec) -> Written:
         key = (name, spec.digest)
         if key not in self._open:
-            self._open[key] = _Written(self.kinds[name], self.folder / name, spec)
+            self._open[key] = Written(self.kinds[name], self.folder / name, spec, self.warn)
         return self._open[key]
 
     def _try(self, name: str, action: Callable[[], None]) -> None:
@@ -115,36 +124,3 @@ class Log:
                 self._open.pop(key).close()
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         self.warn(f"--log {name} was given up, the runs go on without it: {reason}")
-
-
-class _Written:
-    """The log of one run of one kind, and the last step of each of its curves."""
-
-    def __init__(self, kind: Kind, folder: Path, spec: RunSpec) -> None:
-        self._kind = kind
-        self._spec = spec
-        self._log: RunLog | None = None  # nothing is opened for a run that has nothing new
-        self._name = facts.name_of(spec)
-        self._path = folder / self._name / STEPS
-        self._steps: dict[str, int] = {}
-        with suppress(OSError, ValueError):
-            self._steps = json.loads(self._path.read_text(encoding="utf-8"))
-
-    def add(self, listed: Sequence[Point]) -> None:
-        """Write the points that are not in the log."""
-        new = [point for point in listed if point.step > self._steps.get(point.name, -1)]
-        if not new:
-            return
-        for point in new:
-            self._steps[point.name] = max(point.step, self._steps.get(point.name, -1))
-        # before the points: an interruption between the two loses them rather than doubles them
-        files.write(self._path, json.dumps(self._steps))
-        if self._log is None:
-            self._log = self._kind.open(self._name, facts.of(self._spec))
-        self._log.write(new)
-
-    def close(self) -> None:
-        """End the log, so that everything is on disk."""
-        if self._log is not None:
-            self._log.close()
-            self._log = None

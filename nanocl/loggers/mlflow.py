@@ -6,6 +6,7 @@ In a database in the folder, unless MLFLOW_TRACKING_URI names another place.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import time
 from collections.abc import Sequence
@@ -41,7 +42,8 @@ def kind(folder: Path) -> Kind:
     """The logger that writes into a folder; a new database takes MLflow some seconds."""
     folder.mkdir(parents=True, exist_ok=True)
     database = f"sqlite:///{(folder / 'mlflow.db').absolute()}"
-    place = os.environ.get("MLFLOW_TRACKING_URI", database)
+    elsewhere = os.environ.get("MLFLOW_TRACKING_URI", "")
+    place = elsewhere or database
     client = MlflowClient(tracking_uri=place)
     found = client.get_experiment_by_name(EXPERIMENT)
     experiment = found.experiment_id if found else client.create_experiment(EXPERIMENT)
@@ -49,16 +51,43 @@ def kind(folder: Path) -> Kind:
     def open_log(name: str, facts: Facts) -> _Run:
         return _Run(client, _run_of(client, experiment, name, facts))
 
-    return Kind(open_log, f"mlflow ui --backend-store-uri {shlex.quote(place)}")
+    def clear(_: str, facts: Facts) -> None:
+        for run_id in _earlier(client, experiment, facts):
+            client.delete_run(run_id)
+
+    return Kind(
+        open_log,
+        _look(elsewhere, database),
+        holds=lambda _, facts: bool(_earlier(client, experiment, facts)),
+        clear=clear,
+        address=_without_password(elsewhere),
+    )
+
+
+def _look(elsewhere: str, database: str) -> str:
+    if elsewhere.startswith(("http:", "https:")):
+        return f"in its pages, experiment {EXPERIMENT}"
+    # the variable, not its value: that may have a password
+    place = '"$MLFLOW_TRACKING_URI"' if elsewhere else shlex.quote(database)
+    return f"mlflow ui --backend-store-uri {place}"
+
+
+def _without_password(address: str) -> str:
+    """The address without the user's name and password, which is told and stored."""
+    return re.sub(r"//[^/@]*@", "//", address)
+
+
+def _earlier(client: MlflowClient, experiment: str, facts: Facts) -> list[str]:
+    """The ids of runs with the digest; one, unless somebody else has added more."""
+    found = client.search_runs([experiment], f"tags.digest = '{facts['digest']}'")
+    return [run.info.run_id for run in found]
 
 
 def _run_of(client: MlflowClient, experiment: str, name: str, facts: Facts) -> str:
     """The id of the run with the digest, or of a new one."""
+    for earlier in _earlier(client, experiment, facts):
+        return earlier
     digest = str(facts["digest"])
-    earlier = client.search_runs([experiment], f"tags.digest = '{digest}'")
-    if earlier:
-        found: str = earlier[0].info.run_id
-        return found
     run_id: str = client.create_run(experiment, run_name=name, tags={"digest": digest}).info.run_id
     params = [Param(key, str(value)[:LONGEST]) for key, value in facts.items()]
     client.log_batch(run_id, params=params)

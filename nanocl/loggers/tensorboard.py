@@ -42,4 +42,17 @@ def kind(folder: Path) -> Kind:
     def open_log(name: str, facts: Facts) -> _Events:
         return _Events(folder / name)
 
-    return Kind(open_log, f"tensorboard --logdir {shlex.quote(str(folder))}")
+    def clear(name: str, _: Facts) -> None:
+        for path in _files(folder / name):
+            path.unlink()
+
+    return Kind(
+        open_log,
+        f"tensorboard --logdir {shlex.quote(str(folder))}",
+        holds=lambda name, _: bool(_files(folder / name)),
+        clear=clear,
+    )
+
+
+def _files(folder: Path) -> list[Path]:
+    return [*folder.glob("events.out.tfevents.*")]

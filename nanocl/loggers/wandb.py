@@ -1,16 +1,18 @@
 """Curves for Weights & Biases; needs the extra `nanocl[wandb]`.
 
-Offline, in a folder, unless WANDB_MODE or the user's settings of wandb say otherwise. A run that
-resumes adds another folder with the same id, which `wandb sync` joins.
+Offline, in a folder, unless WANDB_MODE says otherwise. A run that resumes adds another folder with
+the same id, which `wandb sync` joins. On a server, a run that begins anew replaces the run of its
+id: wandb does that where `resume` is not set.
 """
 
 from __future__ import annotations
 
 import os
 import shlex
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import wandb
 
@@ -18,6 +20,7 @@ from nanocl.loggers.kinds import Facts, Kind
 from nanocl.records.curves import TRAINING, Point
 
 PROJECT = "nanocl"
+ONLINE = ("online", "shared")  # values of WANDB_MODE with which a server has the curves
 
 
 class _Run:
@@ -42,25 +45,55 @@ class _Run:
 def kind(folder: Path) -> Kind:
     """The logger that writes into a folder."""
 
+    cleared: set[str] = set()
+    is_online = os.environ.get("WANDB_MODE") in ONLINE
+
     def open_log(name: str, facts: Facts) -> _Run:
-        return _Run(_begun(folder, name, facts))
+        is_new = str(facts["digest"]) in cleared
+        cleared.discard(str(facts["digest"]))
+        return _Run(_begun(folder, name, facts, None if is_new else "allow"))
+
+    def clear(_: str, facts: Facts) -> None:
+        cleared.add(str(facts["digest"]))
+        for path in _offline(folder, facts):
+            shutil.rmtree(path)
 
     sync = f"wandb sync {shlex.quote(str(folder))}/wandb/offline-run-*"
-    return Kind(open_log, sync)
+    return Kind(
+        open_log,
+        "on its pages" if is_online else sync,
+        holds=lambda _, facts: is_online or bool(_offline(folder, facts)),
+        clear=clear,
+        address=_server() if is_online else "",
+    )
 
 
-def _begun(folder: Path, name: str, facts: Facts) -> Any:
+def _server() -> str:
+    project = "/".join(filter(None, [os.environ.get("WANDB_ENTITY"), _project()]))
+    return f"project {project} at {os.environ.get('WANDB_BASE_URL', 'wandb.ai')}"
+
+
+def _project() -> str:
+    return os.environ.get("WANDB_PROJECT", PROJECT)
+
+
+def _offline(folder: Path, facts: Facts) -> list[Path]:
+    """The folders of a run that were written without a server."""
+    return [*folder.glob(f"wandb/offline-run-*-{facts['digest']}")]
+
+
+def _begun(folder: Path, name: str, facts: Facts, resume: Literal["allow"] | None) -> Any:
     """A run whose id is the digest."""
     folder.mkdir(parents=True, exist_ok=True)
     return wandb.init(
-        project=os.environ.get("WANDB_PROJECT", PROJECT),
+        project=_project(),
         dir=str(folder),
         id=str(facts["digest"]),
         name=name,
         group=str(facts["protocol"]),
         config=dict(facts),
         mode=None if "WANDB_MODE" in os.environ else "offline",
-        resume="allow",
+        resume=resume,
         reinit="create_new",  # runs of a call are logged at the same time
         settings=wandb.Settings(silent=True, console="off"),
     )

@@ -32,10 +32,15 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True)
 class TrainingPoints:
-    """New points of the curves over mini-batches, of the run with this digest."""
+    """New points of the curves over mini-batches, of the run with this digest.
+
+    Attributes:
+        resumed: Whether the run went on from a checkpoint, so that earlier points were sent before.
+    """
 
     digest: str
     points: tuple[Point, ...]
+    resumed: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,11 @@ class ResultSoFar:
     def digest(self) -> str:
         """The digest of the run."""
         return self.result.spec.digest
+
+    @property
+    def resumed(self) -> bool:
+        """As of `TrainingPoints`."""
+        return self.result.cost.resumed > 0
 
 
 Message = Progress | Notice | TrainingPoints | ResultSoFar

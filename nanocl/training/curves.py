@@ -91,7 +91,8 @@ class Curves(SupervisedPlugin):
         for step, total, count in self._means:
             self._add("loss", step, total.item() / count)
         if self._points:
-            self._tell(TrainingPoints(self._digest, tuple(self._points)))
+            resumed = self._meter.resumed > 0
+            self._tell(TrainingPoints(self._digest, tuple(self._points), resumed))
         self._means.clear()
         self._points.clear()
         self._told = time.monotonic()

@@ -26,7 +26,12 @@ class Memory:
     closed: int = 0
 
     def kind(self) -> Kind:
-        return Kind(self.open, "look")
+        return Kind(
+            self.open, "look", holds=lambda *_: bool(self.points), clear=lambda *_: self.clear()
+        )
+
+    def clear(self):
+        self.points.clear()
 
     def open(self, name, facts):
         self.opened += 1
@@ -47,8 +52,9 @@ def log(tmp_path, *, warned=None, **memories):
     return Log(kinds, tmp_path, [].append if warned is None else warned.append)
 
 
-def losses(*steps):
-    return TrainingPoints(SPEC.digest, tuple(Point("training/loss", n, n / 10) for n in steps))
+def losses(*steps, resumed=False):
+    named = tuple(Point("training/loss", n, n / 10) for n in steps)
+    return TrainingPoints(SPEC.digest, named, resumed)
 
 
 def until(count):
@@ -68,23 +74,24 @@ def test_the_messages_of_a_run_become_the_points_of_its_record_each_once(tmp_pat
 
 
 def test_what_another_call_has_logged_is_not_written_again(tmp_path):
-    first, second = Memory(), Memory()
-    interrupted = log(tmp_path, a=first)
+    memory = Memory()
+    interrupted = log(tmp_path, a=memory)
     interrupted.take(SPEC, losses(10, 20))
     interrupted.take(SPEC, ResultSoFar(until(2)))
     interrupted.close()
-    resumed = log(tmp_path, a=second)
-    resumed.take(SPEC, losses(20, 30))  # the checkpoint was written before step 20
+    before = [*memory.points]
+    resumed = log(tmp_path, a=memory)
+    resumed.take(SPEC, losses(20, 30, resumed=True))  # the checkpoint was written before step 20
     resumed.take(SPEC, ResultSoFar(RESULT))
     resumed.record(RESULT)
-    assert len({(one.name, one.step) for one in first.points + second.points}) == len(
-        first.points + second.points
-    )
-    assert [one.step for one in second.points if one.name == "training/loss"] == [30]
-    assert {one.step for one in second.points if one.name == "average_accuracy"} == {3}
-    third = Memory()
-    log(tmp_path, a=third).record(RESULT)
-    assert third.opened == 0, "nothing new"
+    assert len({(one.name, one.step) for one in memory.points}) == len(memory.points)
+    added = memory.points[len(before) :]
+    assert memory.points == before + added
+    assert [one.step for one in added if one.name == "training/loss"] == [30]
+    assert {one.step for one in added if one.name == "average_accuracy"} == {3}
+    opened = memory.opened
+    log(tmp_path, a=memory).record(RESULT)
+    assert memory.opened == opened, "nothing new"
 
 
 def test_a_run_whose_log_was_deleted_is_logged_anew(tmp_path):

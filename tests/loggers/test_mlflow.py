@@ -22,3 +22,29 @@ def test_mlflow_reads_the_points_of_a_run_that_resumed(tmp_path, monkeypatch):
     assert run.info.run_name == "stream/sgd/s0" and run.data.params["strategy"] == "sgd"
     history = client.get_metric_history(run.info.run_id, "training/backbone.l2")
     assert sorted((one.step, one.value) for one in history) == [(10, 1.25), (20, 2.5)]
+
+
+def test_a_run_that_is_cleared_is_no_run_that_mlflow_shows(tmp_path, monkeypatch):
+    from nanocl.loggers.mlflow import kind
+
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    facts = {"digest": "0123456789ab"}
+    made = kind(tmp_path)
+    assert not made.holds("s0", facts)
+    made.open("s0", facts).close()
+    assert made.holds("s0", facts) and not made.holds("s1", {"digest": "ba9876543210"})
+    made.clear("s0", facts)
+    assert not made.holds("s0", facts)
+
+
+def test_curves_on_a_server_are_told_to_be_there_without_the_users_password(tmp_path, monkeypatch):
+    from nanocl.loggers.log import Log
+    from nanocl.loggers.mlflow import _look, _without_password
+
+    database = f"sqlite:///{tmp_path / 'other.db'}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", database)
+    log = Log.of(("mlflow",), tmp_path / "logs", [].append)
+    look = 'mlflow ui --backend-store-uri "$MLFLOW_TRACKING_URI"'
+    assert log.where() == f"curves are in {database} ({look})"
+    assert _without_password("https://me:secret@host:5000/a@b") == "https://host:5000/a@b"
+    assert _look("https://host:5000", database) == "in its pages, experiment nanocl"

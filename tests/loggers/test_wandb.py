@@ -48,3 +48,33 @@ def test_runs_are_kept_in_a_folder_at_the_same_time(tmp_path, offline, capfd):
         (file,) = tmp_path.glob(f"wandb/offline-run-*-{digest}/*.wandb")
         for text in (b"training/loss", b"average_accuracy", b"0.625", b"mini-batches"):
             assert text in content_with(text, file)
+    first, second = ({"digest": digest} for digest in digests)
+    made.clear("any name", first)
+    assert not made.holds("any name", first) and made.holds("any name", second)
+    assert not [*tmp_path.glob(f"wandb/offline-run-*-{digests[0]}")]
+
+
+def test_curves_on_a_server_are_told_to_be_there_and_a_new_run_replaces_the_old(
+    tmp_path, offline, monkeypatch
+):
+    import wandb
+
+    from nanocl.loggers.wandb import kind
+
+    for name, value in (("MODE", "online"), ("BASE_URL", "https://host"), ("ENTITY", "team")):
+        monkeypatch.setenv(f"WANDB_{name}", value)
+    asked = []
+
+    def init(**options):
+        asked.append((options["id"], options["mode"], options["resume"]))
+        raise ConnectionError
+
+    monkeypatch.setattr(wandb, "init", init)
+    made = kind(tmp_path)
+    assert made.address == "project team/nanocl at https://host" and "sync" not in made.look
+    facts = {**FACTS, "digest": "0123456789a0"}
+    made.clear("s0", facts)
+    for _ in range(2):
+        with pytest.raises(ConnectionError):
+            made.open("s0", facts)
+    assert asked == [("0123456789a0", None, None), ("0123456789a0", None, "allow")]
