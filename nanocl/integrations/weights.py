@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from nanocl.optim.groups import head_parameters
-from nanocl.training.adapters import adapted, bare_name, is_added, merged
+from nanocl.training.adapters import adapted, bare_name, base_weights, is_added, merged_weights
 from nanocl.training.drift import snapshot
 
 # initialisations after which base weights are as before and an adapter that is off is the start
@@ -89,10 +89,9 @@ def _weights(model: nn.Module, *, with_adapters: bool) -> dict[str, Tensor]:
         if not with_adapters and "modules_to_save." in name:
             tensor = every[re.sub(r"modules_to_save\.[^.]+", "original_module", name)]
         weights[bare_name(name)] = _exact(tensor)
-    for path, layer in layers.items():
-        weight = merged(layer) if with_adapters else layer.get_base_layer().weight
-        if weight.is_floating_point():  # a quantised weight has no drift of its own
-            weights[bare_name(f"{path}.weight")] = _exact(weight)
+    for name, tensor in (merged_weights if with_adapters else base_weights)(layers).items():
+        if tensor.is_floating_point():  # a quantised weight has no drift of its own
+            weights[name] = _exact(tensor)
     return weights
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterable
 from importlib.util import find_spec
 from typing import Any, ClassVar
 
@@ -138,7 +139,7 @@ def targets_of(model: nn.Module, ends: tuple[str, ...]) -> list[str]:
     """Paths of the linear layers of the backbone, of all or of those with these ends.
 
     Raises:
-        ValueError: There is none.
+        ValueError: There is none, or an adapter would not be computed with.
     """
     linear = [
         path
@@ -146,6 +147,7 @@ def targets_of(model: nn.Module, ends: tuple[str, ...]) -> list[str]:
         if isinstance(module, nn.Linear) and path.startswith("backbone.")
     ]
     chosen = [path for path in linear if not ends or path.endswith(ends)]
+    _check_called(model, chosen)
     if not chosen:
         found = ", ".join(sorted({path.rpartition(".")[2] for path in linear})) or "none"
         raise ValueError(
@@ -153,3 +155,24 @@ def targets_of(model: nn.Module, ends: tuple[str, ...]) -> list[str]:
             f"{' or '.join(ends) or 'any name'}; the model has: {found}"
         )
     return chosen
+
+
+def _check_called(model: nn.Module, chosen: Iterable[str]) -> None:
+    """Refuse layers whose weight torch's attention reads without calling the layer.
+
+    PEFT's own adapter of that attention registers new parameters in every mini-batch, which an
+    optimizer of Avalanche loses.
+    """
+    inside = [
+        f"{path}.out_proj"
+        for path, module in model.named_modules()
+        if isinstance(module, nn.MultiheadAttention)
+    ]
+    unusable = sorted({*inside} & {*chosen})
+    if unusable:
+        usable = sorted({path.rpartition(".")[2] for path in chosen if path not in unusable})
+        others = f"peft.target_modules={','.join(usable)}" if usable else "the strategy lora"
+        raise ValueError(
+            f"peft:LoRA has no adapters for torch's nn.MultiheadAttention, which the model has as "
+            f"{unusable[0].removesuffix('.out_proj')}; use {others}"
+        )

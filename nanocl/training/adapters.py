@@ -28,7 +28,9 @@ def adapted(model: nn.Module) -> dict[str, Any]:
 
 def is_added(name: str, layers: dict[str, Any]) -> bool:
     """Whether a parameter belongs to an adapter of one of these layers."""
-    return "base_layer." not in name and any(name.startswith(f"{path}.") for path in layers)
+    # an adapter may be inside the base layer of another one: the inner one counts
+    owner = max((path for path in layers if name.startswith(f"{path}.")), key=len, default=None)
+    return owner is not None and not name.startswith(f"{owner}.base_layer.")
 
 
 def bare_name(name: str) -> str:
@@ -38,17 +40,56 @@ def bare_name(name: str) -> str:
     return _ADDED.sub("", name)
 
 
+def base_weights(layers: dict[str, Any]) -> dict[str, Tensor]:
+    """The weights that adapters change, without them, by their names in the bare model."""
+    return {
+        bare_name(f"{path}.{name}"): weight
+        for path, layer in _outermost(layers)
+        for name, weight in _changed(layer).items()
+    }
+
+
 @torch.no_grad()
-def merged(layer: Any) -> Tensor:
-    """The weight of a layer with its adapter merged; the layer stays as it is."""
+def merged_weights(layers: dict[str, Any]) -> dict[str, Tensor]:
+    """The weights that adapters change, with them; the layers stay as they are."""
+    weights = {}
+    for path, layer in _outermost(layers):
+        for name, weight in _changed(_merged(layer)).items():
+            weights[bare_name(f"{path}.{name}")] = weight
+    return weights
+
+
+def _outermost(layers: dict[str, Any]) -> list[tuple[str, Any]]:
+    """The layers that are not inside another one, which merges what is inside."""
+    return [
+        (path, layer)
+        for path, layer in layers.items()
+        if not any(path.startswith(f"{other}.") for other in layers)
+    ]
+
+
+def _changed(layer: Any) -> dict[str, Tensor]:
+    """The weights of the base layer that its adapter changes, by their names there."""
+    base = layer.get_base_layer()
+    if isinstance(base, nn.MultiheadAttention):
+        projection = base.out_proj.get_base_layer()
+        return {"in_proj_weight": base.in_proj_weight, "out_proj.weight": projection.weight}
+    weights = {"weight": base.weight}
+    if any(getattr(layer, "lora_bias", {}).values()):
+        weights["bias"] = base.bias
+    return weights
+
+
+def _merged(layer: Any) -> Any:
+    """The layer if its adapter is merged, else a merged copy."""
     if layer.merged:
-        return layer.get_base_layer().weight
+        return layer
     # a copy of one layer at a time: merging and unmerging the layer itself would round its weight
     alone = copy.deepcopy(layer)
-    if alone.get_base_layer().weight.is_floating_point():
+    if all(weight.is_floating_point() for weight in _changed(alone).values()):
         alone.float()
     alone.merge()
-    return alone.get_base_layer().weight
+    return alone
 
 
 def drift_meter(model: Any) -> DriftMeter:
@@ -59,7 +100,7 @@ def drift_meter(model: Any) -> DriftMeter:
 def snapshot(model: nn.Module) -> dict[str, Tensor]:
     """CPU copies of every weight, with adapters merged, and of float buffers as `buffer:<name>`."""
     layers = adapted(model)
-    weights = {bare_name(f"{path}.weight"): merged(layer) for path, layer in layers.items()}
+    weights = merged_weights(layers)
     for name, parameter in model.named_parameters():
         if not is_added(name, layers):
             weights.setdefault(bare_name(name), parameter)

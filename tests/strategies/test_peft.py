@@ -112,6 +112,21 @@ def test_targets_are_ends_of_names_and_a_wrong_one_is_refused():
         Peft(target_modules="query").make_optimizer(model)
 
 
+def test_layers_inside_torchs_attention_are_refused_with_the_targets_that_train():
+    backbone = SmallBackbone()
+    backbone.add_module("layer", nn.TransformerEncoderLayer(4, 1))
+    model = Network(backbone, outputs=4)
+    with pytest.raises(ValueError, match="MultiheadAttention") as refused:
+        Peft().make_optimizer(model)
+    assert "as backbone.layer.self_attn; use peft.target_modules=1,linear1,linear2" in str(
+        refused.value
+    )
+    Peft(target_modules="1,linear1,linear2").make_optimizer(model)
+    assert not any("attn" in name for name, p in model.named_parameters() if p.requires_grad)
+    with pytest.raises(ValueError, match="use the strategy lora"):
+        Peft(target_modules="out_proj").make_optimizer(Network(backbone, outputs=4))
+
+
 def test_without_the_package_the_error_names_the_extra(monkeypatch):
     monkeypatch.setattr("nanocl.strategies.peft.find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"needs the package peft; install it with: .*\[peft\]"):

@@ -117,8 +117,9 @@ def test_a_resumed_run_tells_the_same_points(three, monkeypatch, tmp_path):
         for name, points in points_of(first).items()
     }
     assert union == points_of(whole)
-    assert not any(one.resumed for one in whole + first if not isinstance(one, Progress))
-    assert all(one.resumed for one in second if not isinstance(one, Progress))
+    logged = TrainingPoints | ResultSoFar
+    assert not any(one.resumed for one in whole + first if isinstance(one, logged))
+    assert all(one.resumed for one in second if isinstance(one, logged))
 
 
 def test_seeds_that_are_trained_as_one_model_tell_the_losses_that_each_has_alone(three):
