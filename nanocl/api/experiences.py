@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, TensorDataset
 
 from nanocl.data import batches, tensors
-from nanocl.data.conversion import as_tensors
+from nanocl.data.conversion import as_inputs, as_tensors, check_labels
 from nanocl.data.tensors import Experience
 from nanocl.records import UserError
 from nanocl.records.roots import DataRoot
@@ -62,6 +62,7 @@ def store(stream: Sequence[tuple[Data, Data]], data_root: DataRoot) -> Stored:
         _check_alike(f"targets of {where}", targets, first_targets)
     is_regression = first_targets.ndim == 2
     if not is_regression:
+        check_labels(torch.from_numpy(targets) for _, targets in arrays.values())
         for number in range(len(stream)):
             _check_tested(arrays[number, 0][1], arrays[number, 1][1], number)
     experiences = [
@@ -82,7 +83,7 @@ def _check_pair(experience: Any, number: int) -> None:
 
 
 def _arrays(given: Any, where: str) -> Arrays:
-    """Inputs as float32, targets as int64 labels or float32 vectors, both on the CPU."""
+    """Inputs as `as_inputs` makes them, targets as int64 labels or float32 vectors, on the CPU."""
     inputs, targets = _read(given, where)
     if not inputs.ndim or not targets.ndim:
         raise UserError(f"{where} must have one input and one target for each sample, got a number")
@@ -95,7 +96,7 @@ def _arrays(given: Any, where: str) -> Arrays:
             f"the inputs of {where} must be real tensors of shape (samples, ...), got "
             f"{inputs.dtype} of shape {tuple(inputs.shape)}"
         )
-    inputs = inputs.detach().cpu().to(torch.float32)
+    inputs = as_inputs(inputs.detach().cpu())
     targets = targets.detach().cpu()
     if not bool(inputs.isfinite().all()) or not bool(targets.isfinite().all()):
         raise UserError(f"{where} has a value that is not finite; remove NaN and infinity")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -9,8 +10,33 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from torch.utils.data import TensorDataset as Pairs
 
-from nanocl.data.batches import TensorDataset
+from nanocl.data.batches import Preparation, TensorDataset
 from nanocl.records import UserError
+
+INTEGERS = (torch.int32, torch.int64)  # inputs that stay integers, which an embedding takes
+MANY_LABELS = 1000  # output units of which most may be of no class
+SPARSE = 10  # with more of them: the most that there may be for each class
+
+
+def as_inputs(inputs: Tensor) -> Tensor:
+    """Inputs in the type in which a model gets them: token numbers as integers, others float32."""
+    return inputs if inputs.dtype in INTEGERS else inputs.to(torch.float32)
+
+
+def check_labels(targets: Iterable[Tensor]) -> None:
+    """Refuse class labels that would make an output layer of units most of which have no class.
+
+    Raises:
+        UserError: How many classes there are, and how to number them.
+    """
+    labels = torch.cat([one.unique() for one in targets]).unique()
+    needed = int(labels.max()) + 1
+    if needed > max(MANY_LABELS, SPARSE * len(labels)):
+        raise UserError(
+            f"the stream has {len(labels)} classes with labels up to {needed - 1}, for which the "
+            f"model would need {needed} outputs; number the classes 0 to {len(labels) - 1} "
+            "(numpy.unique(labels, return_inverse=True) of all labels does)"
+        )
 
 
 def as_tensors(dataset: Dataset[Any], task_label: int) -> TensorDataset:
@@ -20,7 +46,8 @@ def as_tensors(dataset: Dataset[Any], task_label: int) -> TensorDataset:
 
     Args:
         dataset: torch's `TensorDataset`, or any with `__len__` and `__getitem__`. Inputs are
-            tensors of one shape, targets class labels or, for regression, vectors.
+            tensors of one shape, targets class labels or, for regression, vectors. Inputs of int32
+            or int64 are token numbers and stay integers.
         task_label: Of the experience.
 
     Raises:
@@ -34,7 +61,9 @@ def as_tensors(dataset: Dataset[Any], task_label: int) -> TensorDataset:
         inputs, targets = _read(dataset)
     inputs = inputs.to(torch.float32) if inputs.dtype == torch.float64 else inputs
     targets = targets.to(torch.float32 if targets.is_floating_point() else torch.int64)
-    return TensorDataset(inputs, torch.arange(len(inputs)), targets, task_label=task_label)
+    prepare = Preparation(floats=inputs.dtype not in INTEGERS)
+    rows = torch.arange(len(inputs))
+    return TensorDataset(inputs, rows, targets, task_label=task_label, prepare=prepare)
 
 
 def _read(dataset: Dataset[Any]) -> tuple[Tensor, Tensor]:

@@ -28,7 +28,12 @@ _NAME = re.compile(f"{PREFIX}[0-9a-f]{{16}}")
 
 @dataclass(frozen=True, eq=False)
 class Experience:
-    """Inputs (N, ...) float32; targets (N,) int64 labels, or (N, k) float32 for regression."""
+    """What an experience trains and tests.
+
+    Attributes:
+        train_inputs, test_inputs: Shape (N, ...), float32, or int32 or int64 for tokens.
+        train_targets, test_targets: Labels, shape (N,), int64, or for regression (N, k), float32.
+    """
 
     train_inputs: np.ndarray
     train_targets: np.ndarray

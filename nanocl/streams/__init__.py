@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from nanocl.streams import _avalanche as _avalanche  # loads Avalanche faster, so it comes first
 
 # isort: split
+import torch
 from avalanche.benchmarks.scenarios.dataset_scenario import benchmark_from_datasets
 from avalanche.benchmarks.scenarios.generic_scenario import CLScenario
 from avalanche.benchmarks.scenarios.supervised import with_classes_timeline
@@ -19,7 +20,7 @@ from avalanche.benchmarks.utils.classification_dataset import (
 from torch.utils.data import Dataset
 
 from nanocl.data.batches import TensorDataset
-from nanocl.data.conversion import as_tensors
+from nanocl.data.conversion import as_tensors, check_labels
 from nanocl.records import SCENARIOS
 from nanocl.records.ranges import one_of
 from nanocl.records.roots import DataRoot
@@ -63,6 +64,7 @@ class Scenario(CLScenario):
     Attributes:
         kind: `class`, `task` or `domain`.
         inputs: Shape of one prepared input, without the batch dimension.
+        dtype: Its type.
         outputs: Number of classes in the whole stream, or of regression outputs.
         classes: Class labels of each experience (empty for regression).
         measure: `accuracy`, or `loss` for regression (mean squared error).
@@ -80,6 +82,7 @@ class Scenario(CLScenario):
 
     kind: str
     inputs: tuple[int, ...]
+    dtype: torch.dtype
     outputs: int
     classes: tuple[tuple[int, ...], ...]
     measure: str
@@ -115,7 +118,7 @@ def make_scenario(
 
     Raises:
         ValueError: An unknown `kind`.
-        UserError: A data set cannot be read.
+        UserError: A data set cannot be read, or its class labels leave most outputs unused.
     """
     one_of("scenario", kind, SCENARIOS)
     train, test, validation = map(_as_tensors, (train, test, validation))
@@ -135,6 +138,7 @@ def make_scenario(
     scenario = Scenario(list(labelled.streams.values()))
     scenario.kind = kind
     scenario.inputs = tuple(inputs)
+    scenario.dtype = train[0][0][0].dtype
     scenario.outputs = outputs
     scenario.classes = scenario.labels = classes
     scenario.measure = measure
@@ -151,6 +155,7 @@ def _as_tensors(datasets: Sequence[Dataset[Any]]) -> list[TensorDataset]:
 def _outputs(train: Sequence[TensorDataset], measure: str) -> int:
     """The number of classes, or the length of a target."""
     if measure == "accuracy":
+        check_labels(dataset.targets for dataset in train)
         return 1 + max(int(dataset.targets.max()) for dataset in train)
     return train[0].targets.shape[1]
 

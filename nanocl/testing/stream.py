@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from nanocl.data.batches import MiniBatches, Parts, tensor_parts
+from nanocl.data.conversion import INTEGERS
 from nanocl.plugins.state import same_values
 from nanocl.records.roots import DataRoot
 from nanocl.streams import Scenario, Stream
@@ -37,7 +38,7 @@ def check_stream(
     - give the same data in the same order when it is built twice with one seed, without drawing
       from the global generators or printing;
     - give every experience training and test data as a `nanocl.data.batches.TensorDataset`, with
-      finite float32 inputs of the shape that the scenario declares;
+      finite float32 inputs, or tokens as int32 or int64, of the shape that the scenario declares;
     - have targets that fit the scenario: labels below `outputs` from the experience's `classes`,
       which class-incremental experiences do not share, or regression targets of `outputs` numbers;
     - test on no sample that the same experience trains on.
@@ -161,7 +162,10 @@ def _samples_are_right(
         tuple(inputs.shape) == shape,
         f"{where}: a sample must have the shape {shape}, got {tuple(inputs.shape)}",
     )
-    claim(inputs.dtype == torch.float32, f"{where}: a sample must be float32, got {inputs.dtype}")
+    claim(
+        inputs.dtype in (torch.float32, *INTEGERS),
+        f"{where}: a sample must be float32, or int32 or int64 (tokens), got {inputs.dtype}",
+    )
     batch = next(iter(_batches(dataset)))
     claim(
         same_values([batch[0][0], int(batch[2][0])], [inputs, int(label)])

@@ -66,7 +66,10 @@ def build(
     numpy.random.seed(spec.seed)
     network = Network(
         with_features(
-            catalogue.make("models", model, scenario.inputs), scenario.inputs, model.name
+            catalogue.make("models", model, scenario.inputs),
+            scenario.inputs,
+            model.name,
+            scenario.dtype,
         ),
         outputs=scenario.outputs,
         classes=scenario.heads,

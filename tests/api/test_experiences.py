@@ -81,6 +81,10 @@ def test_every_form_of_the_same_data_is_the_same_stream(tmp_path, form):
         ([(Listed([("image", 0)]), GOOD)], r"images become tensors with torchvision"),
         ([(Listed([(X[0], 0), (X[0, :2], 0)]), GOOD)], r"must have one shape"),
         ([(Endless(), GOOD)], r"stream\[0\]\[0\]: a data set must have __len__"),
+        (
+            [((X, 10**9 * Y), (X, 10**9 * Y))],
+            r"has 2 classes with labels up to 1000000000, .* the classes 0 to 1",
+        ),
         ([((X, Y, Y), GOOD)], r"stream\[0\]\[0\] must be a data set .* got a tuple of 3"),
     ],
 )
@@ -88,6 +92,49 @@ def test_what_makes_no_stream_is_refused_in_one_sentence(stream, said, tmp_path)
     with pytest.raises(UserError, match=said) as raised:
         nanocl.run(stream, "sgd", data_root=tmp_path, progress=False)
     assert "\n" not in str(raised.value) and not [*tmp_path.rglob("*.safetensors")]
+
+
+TOKEN_MODEL = """
+from torch import nn
+class Words(nn.Module):
+    def __init__(self, inputs):
+        super().__init__()
+        self.table = nn.Embedding(50, 8)
+        self.features = 8
+    def forward(self, tokens):
+        return self.table(tokens).mean(1)
+"""
+
+
+@pytest.mark.parametrize("dtype", [torch.int32, torch.int64])
+def test_token_numbers_reach_an_embedding_as_integers_and_are_refused_by_another_model(
+    tmp_path, dtype
+):
+    labels = torch.arange(64) % 4
+    tokens = (12 * labels[:, None] + torch.arange(64 * 3).view(64, 3) % 12).to(dtype)
+    parts = [labels < 2, labels >= 2]
+    stream = [((tokens[part], labels[part]),) * 2 for part in parts]
+    (tmp_path / "words.py").write_text(TOKEN_MODEL)
+    asked = {"results": tmp_path / "out", "data_root": tmp_path, "progress": False, "seeds": 1}
+    asked |= {"scenario": "task", "set": {"training.epochs": 60, "training.batch_size": 8}}
+    (found,) = nanocl.run(stream, "er", model=str(tmp_path / "words.py"), **asked)
+    assert found.evaluation[-1][1] > 0.9, "the tokens tell the classes"
+    with pytest.raises(UserError, match=r"mlp cannot take integers, got torch\.int") as refused:
+        nanocl.run(stream, "sgd", model="mlp", **asked)
+    assert r"(inputs.float())" in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_images_as_bytes_and_other_small_types_become_float32(tmp_path):
+    for dtype in (torch.uint8, torch.int16, torch.float16, torch.bool):
+        pair = ((X > 11).to(dtype), Y)
+        (read,) = tensors.read(store([(pair, pair)], tmp_path).name, tmp_path)
+        assert read.train_inputs.dtype == np.float32
+
+
+def test_labels_with_gaps_are_taken_as_they_are(tmp_path):
+    pair = (X, 500 * Y)
+    (read,) = tensors.read(store([(pair, pair)], tmp_path).name, tmp_path)
+    assert {*read.train_targets} == {0, 500}
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +160,7 @@ def test_a_record_has_its_whole_spec_and_a_second_call_measures_nothing(measured
     assert len(results) == 2  # the second call found the same digests
     by_scenario = {run.spec.scenario: run for run in results}
     labels, floats = by_scenario["task"], by_scenario["domain"]
-    assert labels.spec.stream.options == {"data": labels.data[0]["name"]}
+    assert labels.spec.stream.options == {"data": labels.data[0]["name"], "validation": 0.0}
     assert labels.spec.data == labels.data[0]["fingerprint"]
     assert len(labels.evaluation) == 2 and labels.measure == "accuracy"
     assert floats.measure == "loss"
