@@ -14,7 +14,7 @@ import struct
 import threading
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from operator import itemgetter
 from pathlib import Path, PurePosixPath
 
@@ -164,16 +164,40 @@ def _by_class(names: list[str], where: str) -> list[tuple[str, str]]:
     parts = {name: path for name, path in parts.items() if not _is_hidden(path)}
     parts = {name: path for name, path in parts.items() if name.lower().endswith(EXTENSIONS)}
     for _ in range(2):  # the outer folder, then `train`
-        tops = {path[0] for path in parts.values() if len(path) > 1}
-        if set(SPLITS) <= tops:
-            raise UserError(f"{where} has train/ and test/: leave out what follows the colon")
-        inside = "train" if "train" in tops else next(iter(tops)) if len(tops) == 1 else ""
+        inside = _folder_of_classes(parts.values(), where)
         if inside:
             parts = {name: path[1:] for name, path in parts.items() if path[0] == inside}
     for name, path in parts.items():
         if len(path) < 2:
             raise UserError(f"{name} in {where} is in no class folder; images belong in <class>/")
     return [(path[0], name) for name, path in parts.items()]
+
+
+def _folder_of_classes(paths: Collection[tuple[str, ...]], where: str) -> str:
+    """The folder that has the class folders: the only one, or the split `train`; '' if they are
+    not in one.
+
+    A folder called `train` is a class if it has images of its own, as other class folders have.
+    """
+    tops = {path[0] for path in paths if len(path) > 1}
+    with_images = {path[0] for path in paths if len(path) == 2}
+    if set(SPLITS) <= tops:
+        if with_images & set(SPLITS):
+            raise UserError(
+                f"{where} has images in train/ and test/ without class folders; if these are "
+                "classes called train and test, rename them"
+            )
+        raise UserError(f"{where} has train/ and test/: leave out what follows the colon")
+    if len(tops) == 1:
+        return tops.pop()
+    if "train" not in tops - with_images:
+        return ""
+    if with_images:
+        raise UserError(
+            f"{where} has folders in train/, and images in {min(with_images)}/: rename train/ if "
+            "it is a class, or move the other folders away if it has the classes"
+        )
+    return "train"
 
 
 def _by_split(names: list[str], where: str) -> Members:

@@ -17,6 +17,7 @@ from nanocl.records import UserError
 
 Sample = TypeVar("Sample")
 _FORM = re.compile(r"(?P<name>[^:]+):test=(?P<share>0?\.\d+)(:seed=(?P<seed>\d{1,9}))?")
+_STATED = re.compile(r":test=0?\.(?P<digits>\d*[1-9])0*(:seed=0*(?P<seed>\d+))?(?![\d:])")
 HINT = "name it {name}:test=0.2 to hold out a fifth of each class for tests"
 
 
@@ -67,6 +68,19 @@ def parsed(name: str) -> tuple[str, Request | None]:
             f"with a share between 0 and 1, got {name!r}"
         )
     return match["name"], Request(share, int(match["seed"] or 0))
+
+
+def normalised(names: str) -> str:
+    """Names of data sets with each split in one form: `:test=.20:seed=0` is `:test=0.2`.
+
+    A run has one digest however its split is written. What has another form stays as it is.
+    """
+
+    def one_form(match: re.Match[str]) -> str:
+        seed = int(match["seed"] or 0)
+        return f":test=0.{match['digits']}" + (f":seed={seed}" if seed else "")
+
+    return _STATED.sub(one_form, names)
 
 
 def draw(

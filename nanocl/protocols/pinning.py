@@ -28,7 +28,10 @@ def pin(
     models: dict[tuple[str, str], Part] = {}
     readings: dict[str, dict[str, Any]] = {}
     pinned = []
-    for spec in specs:
+    for given in specs:
+        spec = replace(
+            given, stream=_with_one_name(given.stream), model=_with_one_name(given.model)
+        )
         stream = repr(spec.stream)
         if stream not in readings:
             readings[stream] = _reading(spec.stream, data_root, download)
@@ -45,6 +48,18 @@ def pin(
             replace(spec, model=models[model], stream=streams[stream], data=fingerprints[named])
         )
     return pinned
+
+
+def _with_one_name(part: Part) -> Part:
+    """The part with each data set that it names to be split in one form."""
+    from nanocl.data import splitting  # here, because it loads numpy
+
+    names = {
+        option: splitting.normalised(value)
+        for option in ("data", "datasets", "pretrain")
+        if isinstance(value := part.options.get(option), str) and ":" in value
+    }
+    return replace(part, options={**part.options, **names}) if names else part
 
 
 def data_sets(spec: RunSpec) -> str:

@@ -8,7 +8,7 @@ from pictures import pictures, write_folder, write_zip
 
 from nanocl import data
 from nanocl.data import placement
-from nanocl.data.splitting import Request, draw, parsed
+from nanocl.data.splitting import Request, draw, normalised, parsed
 from nanocl.records import UserError
 
 pytestmark = pytest.mark.usefixtures("no_network")
@@ -132,3 +132,67 @@ def test_of_a_small_class_one_row_is_held_out_and_of_one_row_none_can_be():
         assert (len(used), len(out)) == (count - held, held)
     with pytest.raises(ValueError, match=r"validation .* got 0.1 of 1 samples of class 4"):
         draw(np.array([4]), 0, 0.1, seed=(0,))
+
+
+@pytest.mark.parametrize(
+    ("written", "normal"),
+    [
+        ("a:test=0.20", "a:test=0.2"),
+        ("a:test=.2:seed=0", "a:test=0.2"),
+        ("a:test=0.050:seed=007", "a:test=0.05:seed=7"),
+        ("a:test=0.2,b:test=.50:seed=3,c", "a:test=0.2,b:test=0.5:seed=3,c"),
+        ("a:test=0.20[0-4]", "a:test=0.2[0-4]"),
+        ("a:test=0.0", "a:test=0.0"),
+        ("a:test=0.2:seed=x", "a:test=0.2:seed=x"),
+        ("a:test=0.20:other=1", "a:test=0.20:other=1"),
+    ],
+)
+def test_a_split_has_one_name_however_it_is_written(written, normal):
+    assert normalised(written) == normal == normalised(normal)
+    if "," not in written and normal != written and "[" not in written:
+        assert parsed(written)[1] == parsed(normal)[1]
+
+
+@pytest.mark.parametrize("outer", ["", "insects/"])
+@pytest.mark.parametrize("name", ["train", "test"])
+def test_a_class_called_train_or_test_beside_others_is_a_class(tmp_path, name, outer):
+    files = {
+        path.replace("bee/", f"{name}/"): content for path, content in unsplit(outer=outer).items()
+    }
+    write_folder(tmp_path / "insects", files)
+    made = data.load("insects:test=0.2", tmp_path)
+    assert made.classes == tuple(sorted(["ant", "cow", name]))
+    assert np.bincount(made.train_labels).tolist() == [8, 8, 8]
+
+
+def test_class_folders_of_which_two_are_called_train_and_test_are_refused_with_what_to_rename(
+    tmp_path,
+):
+    names = {"ant/": "train/", "bee/": "test/"}
+    for count in (2, 3):
+        files = unsplit()
+        for old, new in [*names.items()][:count]:
+            files = {path.replace(old, new): content for path, content in files.items()}
+        if count == 2:
+            files = {path: one for path, one in files.items() if "cow" not in path}
+        write_folder(tmp_path / f"insects{count}", files)
+        with pytest.raises(UserError, match=r"classes called train and test.*rename"):
+            data.load(f"insects{count}:test=0.2", tmp_path)
+
+
+def test_a_train_folder_of_folders_beside_images_is_refused_as_it_may_be_either(tmp_path):
+    files = {f"train/{path}": one for path, one in unsplit().items()} | {
+        path: one for path, one in unsplit().items() if "cow" in path
+    }
+    write_folder(tmp_path / "insects", files)
+    with pytest.raises(UserError, match=r"folders in train/, and images in cow/: rename train/ if"):
+        data.load("insects:test=0.2", tmp_path)
+
+
+def test_one_class_folder_called_train_is_no_split(tmp_path):
+    files = {
+        path.replace("ant/", "train/"): one for path, one in unsplit().items() if "ant" in path
+    }
+    write_folder(tmp_path / "insects", files)
+    with pytest.raises(UserError, match="is in no class folder"):
+        data.load("insects:test=0.2", tmp_path)

@@ -1,6 +1,7 @@
 """A digest says which data a run was trained on."""
 
 import pytest
+from pictures import pictures, write_folder
 
 from nanocl import data
 from nanocl.plugins.catalogue import INSTALLED
@@ -38,3 +39,13 @@ def test_a_synthetic_stream_has_no_fingerprint():
 def test_a_stream_without_its_data_set_is_refused_with_how_to_name_one():
     with pytest.raises(UserError, match=r"split-folder needs a data set: --set stream\.data=NAME"):
         pinned(stream="split-folder", strategies=("sgd",))
+
+
+def test_one_split_has_one_digest_however_it_is_written(tmp_path):
+    write_folder(tmp_path / "own", pictures(train=4, test=0))
+    digests = set()
+    for name in ("own:test=0.5", "own:test=.50", "own:test=0.500:seed=0", "own:test=0.5:seed=1"):
+        settings = {"stream": {"data": name}}
+        runs = pinned(tmp_path, stream="split-folder", strategies=("sgd",), settings=settings)
+        digests.add(runs[0].digest)
+    assert len(digests) == 2, "two seeds of the draw"

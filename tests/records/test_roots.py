@@ -3,6 +3,11 @@
 import os
 from pathlib import Path
 
+import numpy as np
+from pictures import pictures, write_folder
+
+from nanocl import data
+from nanocl.data import tensors
 from nanocl.records.roots import (
     Folders,
     absolute,
@@ -50,5 +55,23 @@ def test_a_file_is_named_relative_to_the_root_that_holds_it(monkeypatch, tmp_pat
     assert moved == Folders((tmp_path / "a", B)) and absolute(None) is None
 
 
-def test_what_is_written_goes_into_the_first(tmp_path):
+def test_a_file_is_searched_in_every_root_and_last_in_the_users_folder(tmp_path):
     assert places_of("x", Folders((A, B)), tmp_path) == (A / ".nanocl/x", B / ".nanocl/x", tmp_path)
+
+
+def test_what_is_written_goes_into_the_first_root_wherever_the_data_was_found(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    first, second = tmp_path / "first", tmp_path / "second"
+    write_folder(second / "insects", pictures())
+    first.mkdir()
+    before = {path for path in tmp_path.rglob("*") if path.is_file()}
+    data.load("insects", Folders((first, second)))
+    inputs, labels = np.zeros((2, 3), np.float32), np.arange(2)
+    name = tensors.write(
+        [tensors.Experience(inputs, labels, inputs, labels)], Folders((first, second))
+    )
+    written = {path for path in tmp_path.rglob("*") if path.is_file()} - before
+    expected = {"insects.safetensors", f"{name}.safetensors"}
+    assert {path.relative_to(first / ".nanocl").as_posix() for path in written} == expected
