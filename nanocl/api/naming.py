@@ -120,6 +120,8 @@ class Names:
                 )
 
     def _of_class(self, kind: str, plugin: type) -> str:
+        if kind == "models" and "." in plugin.__module__:  # it may import its package's modules
+            return self._named(kind, _reference(plugin))
         public = [node.name for node in classes_of(tree_of(_file_of(plugin)))]
         if len(public) > 1 and plugin.__name__ in public:
             return self._named(kind, f"{_file_of(plugin)}:{plugin.__name__}")

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nanocl.plugins.bare import module_of
-from nanocl.plugins.declaration import File, Plugin, tree_of
+from nanocl.plugins.declaration import File, Plugin, parse, tree_of
 from nanocl.plugins.signature import function_options
 from nanocl.records import UserError
 
@@ -49,18 +49,22 @@ def in_file(file: File, name: str, function_name: str) -> Plugin | None:
 
 
 def of_module(reference: str) -> Plugin | None:
-    """The function of an installed module; None if the reference names something else.
+    """The function or class of an installed module that makes a model; None for anything else.
 
     Raises:
-        UserError: There is no such module, or as in `in_file`.
+        UserError: There is no such module, or as in `in_file` and `parse`.
     """
-    function_name = reference.rpartition(":")[2]
-    made = getattr(module_of(reference), function_name, None)
-    if not inspect.isfunction(made):
+    member = reference.rpartition(":")[2]
+    made = getattr(module_of(reference), member, None)
+    is_class = isinstance(made, type) and "Module" in {base.__name__ for base in made.__mro__}
+    if made is None or not (is_class or inspect.isfunction(made)):
         return None
     path = Path(inspect.getfile(made))
     content = path.read_bytes()
     file = File(path, content.decode(), hashlib.sha256(content).hexdigest()[:12])
+    if is_class:
+        plugin = parse("models", path, reference, class_name=made.__name__, file=file)
+        return replace(plugin, file=None, module=made.__module__, source_hash=file.hash)
     plugin = in_file(file, reference, made.__name__)
     if plugin is None:
         raise UserError(f"{reference} is made while {path} runs; name a function written there")

@@ -143,3 +143,18 @@ def test_classes_of_files_and_modules_by_name_are_read():
     assert names.of("strategies", "a/my_lion.py:Lion+ewc") == "my-lion:Lion+ewc"
     assert names.of("strategies", "avalanche:EWCPlugin") == "avalanche:EWCPlugin"
     assert [*map(str, names.files)] == ["a/my_lion.py:Lion", "avalanche:EWCPlugin"]
+
+
+def test_a_model_class_of_a_package_is_known_by_its_module_and_one_of_a_file_by_its_file(
+    tmp_path, monkeypatch
+):
+    code = "from torch import nn\nclass OwnNet(nn.Module):\n    pass\n"
+    folder = tmp_path / "own_package"
+    folder.mkdir()
+    for path in (folder / "nets.py", tmp_path / "own_net.py"):
+        path.write_text(code)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    names = Names()
+    packaged = importlib.import_module("own_package.nets").OwnNet
+    assert names.of("models", packaged) == "own_package.nets:OwnNet"
+    assert names.of("models", importlib.import_module("own_net").OwnNet) == "own-net"

@@ -7,6 +7,23 @@ from torch import nn
 from nanocl.plugins.catalogue import Catalogue
 from nanocl.records import UserError
 
+NET = """
+from torch import nn
+
+from .sizes import FEATURES
+
+class Other:
+    pass
+
+class Net(nn.Module):
+    def __init__(self, inputs, *, depth: int = 1):
+        super().__init__()
+        self.features = FEATURES
+        self.layer = nn.Linear(inputs[0], FEATURES)
+
+    def forward(self, inputs):
+        return self.layer(inputs)
+"""
 CODE = '''
 from torch import nn
 
@@ -81,6 +98,22 @@ def test_a_file_alone_does_not_say_which_function(tmp_path):
 def test_a_class_among_several_of_a_file_is_a_model(path):
     catalogue = Catalogue([f"{path}:Net"])
     assert catalogue.complete("models", "my-nets:Net", {}).options == {"width": 3}
+
+
+def test_a_class_of_a_package_is_a_model_and_may_import_its_neighbours(tmp_path, monkeypatch):
+    folder = tmp_path / "my_models"
+    folder.mkdir()
+    (folder / "sizes.py").write_text("FEATURES = 6\n")
+    (folder / "nets.py").write_text(NET)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    catalogue = Catalogue(["my_models.nets:Net"])
+    part = catalogue.complete("models", "my_models.nets:Net", {"depth": 3})
+    assert part.options == {"depth": 3} and len(part.plugin) == 12
+    made = catalogue.make("models", part, (4,))
+    assert made(torch.zeros(2, 4)).shape == (2, 6)
+    (folder / "nets.py").write_text(NET + "# another version\n")
+    again = Catalogue(["my_models.nets:Net"]).complete("models", "my_models.nets:Net", {})
+    assert again.plugin != part.plugin
 
 
 def test_a_function_of_a_package_is_known_by_its_module(tmp_path, monkeypatch):
