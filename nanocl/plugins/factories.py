@@ -63,9 +63,11 @@ def of_module(reference: str) -> Plugin | None:
     content = path.read_bytes()
     file = File(path, content.decode(), hashlib.sha256(content).hexdigest()[:12])
     if is_class:
-        plugin = parse("models", path, reference, class_name=made.__name__, file=file)
-        return replace(plugin, file=None, module=made.__module__, source_hash=file.hash)
-    plugin = in_file(file, reference, made.__name__)
+        plugin: Plugin | None = parse(
+            "models", path, reference, class_name=made.__name__, file=file
+        )
+    else:
+        plugin = in_file(file, reference, made.__name__)
     if plugin is None:
         raise UserError(f"{reference} is made while {path} runs; name a function written there")
     return replace(plugin, file=None, module=made.__module__, source_hash=file.hash)

@@ -72,7 +72,8 @@ def _changed(layer: Any) -> dict[str, Tensor]:
     """The weights of the base layer that its adapter changes, by their names there."""
     base = layer.get_base_layer()
     if isinstance(base, nn.MultiheadAttention):
-        projection = base.out_proj.get_base_layer()
+        projection: Any = base.out_proj
+        projection = projection.get_base_layer()
         return {"in_proj_weight": base.in_proj_weight, "out_proj.weight": projection.weight}
     weights = {"weight": base.weight}
     if any(getattr(layer, "lora_bias", {}).values()):

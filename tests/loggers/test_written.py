@@ -1,4 +1,4 @@
-"""What was written is remembered for each place, and a run that begins anew leaves no old points."""
+"""What was written is remembered for each place; a run that begins anew leaves no old points."""
 
 from dataclasses import replace
 

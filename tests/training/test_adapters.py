@@ -42,9 +42,9 @@ def test_a_snapshot_has_every_weight_by_its_bare_name_and_no_factor(network):
 
 def attention_by_hand(inputs, weights, bias):
     """One head of self-attention (Vaswani et al., 2017, equation 1) in plain operations."""
-    query, key, value = (
-        inputs @ weights["0.in_proj_weight"].T + bias["0.in_proj_bias"]
-    ).chunk(3, -1)
+    query, key, value = (inputs @ weights["0.in_proj_weight"].T + bias["0.in_proj_bias"]).chunk(
+        3, -1
+    )
     mixed = (query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5).softmax(-1) @ value
     return mixed @ weights["0.out_proj.weight"].T + bias["0.out_proj.bias"]
 
