@@ -163,7 +163,9 @@ def _read(path: Path, name: str) -> list[Experience]:
     if {*keys} != {*arrays}:
         raise tensors.Damaged("it has no experiences")
     _check_name(name, fingerprint_of({key: arrays[key] for key in keys}))
-    return [Experience(*(arrays[f"{number}.{part}"] for part in PARTS)) for number in numbers]
+    values = [arrays[key] for key in keys]
+    count = len(PARTS)
+    return [Experience(*values[count * number :][:count]) for number in numbers]
 
 
 def _check_name(name: str, found: str) -> None:

@@ -61,11 +61,8 @@ def merged_weights(layers: dict[str, Any]) -> dict[str, Tensor]:
 
 def _outermost(layers: dict[str, Any]) -> list[tuple[str, Any]]:
     """The layers that are not inside another one, which merges what is inside."""
-    return [
-        (path, layer)
-        for path, layer in layers.items()
-        if not any(path.startswith(f"{other}.") for other in layers)
-    ]
+    begins = tuple(f"{path}." for path in layers)
+    return [(path, layer) for path, layer in layers.items() if not path.startswith(begins)]
 
 
 def _changed(layer: Any) -> dict[str, Tensor]:
