@@ -7,10 +7,10 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 from nanocl import __version__
 from nanocl.cli import ending, failures
+from nanocl.cli.arguments import Parser
 from nanocl.plugins.catalogue import Catalogue
 from nanocl.records import UserError
 from nanocl.records.ranges import did_you_mean
@@ -67,11 +67,6 @@ class Call:
     plugin_files: tuple[Path, ...] = ()
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"nanocl: {message}; see python -m nanocl.memory --help\n")
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Count and print; returns the exit code."""
     try:
@@ -114,12 +109,11 @@ def call(argv: Sequence[str] | None = None) -> Call:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    p = _Parser(
+    p = Parser(
         "python -m nanocl.memory",
         description="Count the bytes of weights, gradients and optimizer state in training, "
         "without allocating them.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_subject(p)
     _add_output(p)

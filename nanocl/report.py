@@ -111,7 +111,7 @@ def _beginning(path: Path) -> str:
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    results_root = arguments.results or Path("results")
+    results_root = arguments.results or store.DEFAULT_ROOT
     if arguments.command == "merge":
         return _merge([Path(name) for name in arguments.names], results_root)
     if arguments.results and not results_root.is_dir():
@@ -123,6 +123,8 @@ def _report(arguments: argparse.Namespace) -> int:
         return _migrate(results_root)
     if arguments.command in commands.RUN:
         return commands.RUN[arguments.command](arguments, results_root)
+    if arguments.command == "cite" and arguments.names and citation.BOARD not in arguments.names:
+        return _cite(arguments, [], results_root)  # entries that need no record
     results, problems = store.load_all(results_root)
     problems += [*damage.find(results_root), *foreign.load(results_root)[1]]
     for line in skipped(problems):

@@ -93,7 +93,7 @@ def _show(runs: Sequence[RunSpec], measured_now: int, asked: Call) -> None:
         print(show(tables.summarise(results), width))
     print(
         f"{len(results)} of {len(runs)} runs measured, {measured_now} of them now; records in "
-        f"{asked.results_root / 'runs'}{listing.origin(results, measured_now)}"
+        f"{asked.results_root / 'runs'}{listing.origin(results, measured_now, asked.results_root)}"
     )
     print(f"all columns: --full; tables, leaderboard and figures: {report}")
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from nanocl import __version__
 from nanocl.cli import commandline, failures, listing, signals
+from nanocl.cli.arguments import Parser
 from nanocl.cli.commandline import Call
 from nanocl.measurement import runs as measurement
 from nanocl.plugins.catalogue import Catalogue
@@ -72,11 +73,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    p = argparse.ArgumentParser(
+    p = Parser(
         "python -m nanocl.tune",
         description="Find the options of learners for a protocol, with one budget for all.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commandline.add_runs(p)
     p.add_argument(

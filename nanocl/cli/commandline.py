@@ -10,6 +10,7 @@ from pathlib import Path
 
 from nanocl import __version__
 from nanocl.cli import values
+from nanocl.cli.arguments import Parser
 from nanocl.cli.machines import THIS_ONE, Machines, add_arguments, machines
 from nanocl.plugins.catalogue import INSTALLED
 from nanocl.plugins.named import all_references, name_of
@@ -19,6 +20,7 @@ from nanocl.records.curves import LOGGERS
 from nanocl.records.measuring import Measuring
 from nanocl.records.ranges import device_of
 from nanocl.records.roots import DataRoot, data_root_of
+from nanocl.records.store import DEFAULT_ROOT
 
 PROBE = "probe"
 EPILOG = """\
@@ -59,7 +61,7 @@ class Call:
     request: Request
     plugin_files: tuple[Path, ...] = ()
     data_root: DataRoot = None
-    results_root: Path = Path("results")
+    results_root: Path = DEFAULT_ROOT
     machines: Machines = THIS_ONE
     device: str = "auto"
     checkpoint_minutes: float = 5.0
@@ -103,9 +105,11 @@ def call_of(arguments: argparse.Namespace) -> Call:
     strategies, found = all_references(values.strategies(arguments.strategy), known)
     backbones = {*INSTALLED.plugins("models"), *map(name_of, arguments.plugin)}
     (model,), own_model = all_references([arguments.model], backbones)
+    streams = {*INSTALLED.plugins("streams"), *map(name_of, arguments.plugin)}
+    (arguments.stream,), own_stream = all_references([arguments.stream], streams)
     return Call(
         request=_request(arguments, strategies, model, values.by_name(settings, known)),
-        plugin_files=(*arguments.plugin, *found, *own_model),
+        plugin_files=(*arguments.plugin, *found, *own_model, *own_stream),
         data_root=data_root_of(arguments.data_root),
         results_root=arguments.results,
         machines=machines(arguments),
@@ -122,12 +126,11 @@ def call_of(arguments: argparse.Namespace) -> Call:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    p = argparse.ArgumentParser(
+    p = Parser(
         "python -m nanocl.run",
         description="Train learners on a stream of tasks and print accuracy, forgetting, "
         "parameter drift and cost.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_runs(p)
     _add_seeds(p)
@@ -142,7 +145,7 @@ def add_runs(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--stream",
         default="split-digits",
-        help="protocol or stream to run (see --list), or a TOML file",
+        help="protocol or stream to run (see --list), a TOML file, or FILE.py with your stream",
     )
     p.add_argument(
         "--strategy",
@@ -210,7 +213,7 @@ def add_how(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--results",
         type=Path,
-        default=Path("results"),
+        default=DEFAULT_ROOT,
         metavar="DIR",
         help="default: results",
     )

@@ -11,6 +11,7 @@ from nanocl.protocols import protocol
 from nanocl.protocols.backbones import PRETRAINING
 from nanocl.protocols.shards import Shard
 from nanocl.records import RunResult, RunSpec
+from nanocl.records.store import DEFAULT_ROOT
 
 HEADINGS = {
     "streams": "stream families (options: --set stream.x=…)",
@@ -56,12 +57,18 @@ def line(run: RunSpec, state: str) -> str:
     return f"{state:<9} {run.digest}  {label(run)}  {options}"
 
 
-def origin(results: Sequence[RunResult], measured_now: int) -> str:
-    """Where the records that were there before come from; empty if this call measured all."""
-    if measured_now >= len(results):
-        return ""
+def origin(results: Sequence[RunResult], measured_now: int, results_root: Path) -> str:
+    """Where the records that were there before come from; empty if this call measured all.
+
+    Those of the default folder may have come with the program. In a folder that the caller named,
+    only records of several machines are told apart.
+    """
     machines = {(run.environment.processor, run.environment.torch) for run in results}
     named = ", ".join(f"{processor} with torch {torch}" for processor, torch in sorted(machines))
+    if measured_now >= len(results):
+        return ""
+    if results_root != DEFAULT_ROOT:
+        return f"\nthey were measured on {named}" if len(machines) > 1 else ""
     return (
         f"\nrecords of earlier calls are of whoever made them ({named}); --results DIR with a new "
         "folder measures all runs here"
@@ -70,7 +77,7 @@ def origin(results: Sequence[RunResult], measured_now: int) -> str:
 
 def report_command(results_root: Path) -> str:
     """The command that writes the pages of a results folder."""
-    if results_root == Path("results"):  # the default
+    if results_root == DEFAULT_ROOT:
         return "python -m nanocl.report"
     return f"python -m nanocl.report --results {shlex.quote(str(results_root))}"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import re
 from pathlib import Path
-from typing import NoReturn
 
 from nanocl import __version__
+from nanocl.cli.arguments import Parser
 from nanocl.records import UserError
 
 EPILOG = """\
@@ -98,19 +98,13 @@ _EXAMPLES = {
 _URL = re.compile(r"https?://[^\s{}\\<>\"]+")  # nothing that ends a BibTeX field
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"nanocl: {message}; see python -m nanocl.report --help\n")
-
-
 def parser() -> argparse.ArgumentParser:
     """The parser of the command line."""
-    p = _Parser(
+    p = Parser(
         "python -m nanocl.report",
         description="Write tables, leaderboard and pages from the records of a results folder, "
         "and show the tables.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     p.add_argument(
         "command",

@@ -18,6 +18,8 @@ from nanocl.records.encoding import OLDER_SCHEMAS, from_sealed, to_record, to_te
 from nanocl.records.measuring import Measuring
 from nanocl.records.schema import check_record
 
+DEFAULT_ROOT = Path("results")  # the results folder of a command that names none
+
 
 class OtherFormat(UserError):
     """The record has the format of another version of nanocl; it is never replaced."""

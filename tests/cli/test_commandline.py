@@ -80,3 +80,11 @@ def test_a_device_is_checked_before_anything_is_read():
     assert call(["--device", "cuda:1"]).device == "cuda:1"
     with pytest.raises(UserError, match="--device takes auto, cpu, cuda or a GPU such as cuda:1"):
         call(["--device", "tpu"])
+
+
+def test_a_stream_may_be_a_file():
+    asked = call(["--stream", "own/my_blobs.py"])
+    assert (asked.request.stream, asked.plugin_files) == ("my-blobs", (Path("own/my_blobs.py"),))
+    for name in ("split-digits", "protocols/own.toml"):
+        asked = call(["--stream", name])
+        assert (asked.request.stream, asked.plugin_files) == (name, ())

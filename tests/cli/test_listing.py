@@ -1,9 +1,10 @@
 """`--list` names everything that the command line takes."""
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
-from making import a_spec
+from making import a_result, a_spec
 
 from nanocl.cli import listing
 from nanocl.plugins.catalogue import INSTALLED
@@ -46,3 +47,13 @@ def test_the_command_for_reports_names_the_results_folder_as_a_shell_takes_it():
     assert listing.report_command(Path("results")) == "python -m nanocl.report"
     command = listing.report_command(Path("my results"))
     assert shlex.split(command) == ["python", "-m", "nanocl.report", "--results", "my results"]
+
+
+def test_records_of_a_folder_that_the_caller_named_are_not_said_to_be_of_somebody_else():
+    ours = [a_result(a_spec(seed=seed)) for seed in range(2)]
+    other = replace(ours[1], environment=replace(ours[1].environment, processor="another"))
+    own, default = Path("my-results"), Path("results")
+    assert listing.origin(ours, 0, own) == ""
+    assert "another with torch" in listing.origin([ours[0], other], 0, own)
+    assert "whoever made them" in listing.origin(ours, 1, default)
+    assert listing.origin(ours, 2, default) == ""
