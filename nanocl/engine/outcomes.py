@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -29,6 +30,9 @@ def outcome_of(run_one: RunOne, spec: RunSpec, **values: Any) -> RunResult | Run
         return RunFailure(spec, reason, traceback.format_exc())
     except Exception as error:
         return RunFailure(spec, f"{type(error).__name__}: {error}", traceback.format_exc())
+    finally:
+        # learners refer to what refers to them: a worker held those of a dozen runs
+        gc.collect()
 
 
 def outcomes_of(

@@ -1,12 +1,40 @@
 """A run's end is a result or a failure that says why, unless nobody waits for it."""
 
+import gc
 import sys
+import weakref
 
 import pytest
 from making import a_result, a_spec
 
 from nanocl.engine.outcomes import outcome_of, outcomes_of
 from nanocl.records import RunFailure
+
+
+class Node:
+    """Refers to itself, as a learner does by what is called after a mini-batch."""
+
+    def __init__(self):
+        self.itself = self
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_worker_keeps_nothing_of_a_run(fails):
+    made = []
+
+    def run_one(spec):
+        node = Node()
+        made.append(weakref.ref(node))
+        if fails:
+            raise ValueError
+        return a_result(spec)
+
+    gc.disable()  # else a collection might happen by chance
+    try:
+        outcome_of(run_one, a_spec())
+        assert made[0]() is None
+    finally:
+        gc.enable()
 
 
 def test_a_result_is_passed_on_with_the_values_that_the_run_gets():
