@@ -43,6 +43,8 @@ class Digest:
             for item in value:
                 self.add(item)
             self._hash.update(b"]")
+        elif isinstance(value, str):
+            self._hash.update(f"{str(value)!r};".encode())  # numpy's texts have a repr of their own
         elif isinstance(value, numpy.ndarray | numpy.generic | torch.Tensor):
             self._add_array(value)
         elif isinstance(value, PLAIN):
@@ -52,7 +54,8 @@ class Digest:
 
     def _add_array(self, value: numpy.ndarray | numpy.generic | torch.Tensor) -> None:
         if not isinstance(value, torch.Tensor):
-            value = numpy.array(value, order="C")  # torch takes no negative strides
+            # torch takes no negative strides and no other order of bytes
+            value = numpy.asarray(value, dtype=value.dtype.newbyteorder("="), order="C")
         try:
             array = torch.as_tensor(value).detach().cpu().contiguous()
             content = array.reshape(-1).view(torch.uint8).numpy().tobytes()

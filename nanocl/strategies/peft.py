@@ -124,6 +124,7 @@ class Peft(Strategy):
         targets = targets_of(model, self.targets)
         config = library.LoraConfig(target_modules=targets, **self.adapters)
         library.inject_adapter_in_model(config, model)  # which freezes all but adapters
+        _call_adapters(model)
         for parameter in trained:
             parameter.requires_grad_(True)
         # frozen ones are in a group too: Avalanche would add a parameter that it misses
@@ -133,6 +134,17 @@ class Peft(Strategy):
         if trained:
             groups.append({"params": trained, "lr": self.dense_lr})
         return torch.optim.AdamW(groups, lr=self.lr, fused=True, **self.options)
+
+
+def _call_adapters(model: nn.Module) -> None:
+    """Let torch's encoder layers call their linear layers in evaluation too.
+
+    Their fused kernel for evaluation reads the weights of `linear1` and `linear2`, without
+    adapters.
+    """
+    for module in model.modules():
+        if isinstance(module, nn.TransformerEncoderLayer):
+            module.activation_relu_or_gelu = 0  # torch: the kernel has no such activation
 
 
 def targets_of(model: nn.Module, ends: tuple[str, ...]) -> list[str]:

@@ -54,6 +54,8 @@ def test_the_borders_of_samples_count():
 def test_arrays_and_numbers_of_numpy_are_known_by_their_values():
     flipped = numpy.arange(4)[::-1]  # torch takes no array with negative strides
     assert digest(flipped) == digest(flipped.copy()) == digest(torch.arange(4).flip(0)) != ""
+    assert digest(numpy.arange(4, dtype=">i4")) == digest(numpy.arange(4, dtype="int32")) != ""
+    assert digest(numpy.str_("text")) == digest("text")
     assert digest(numpy.float64(0.5)) == digest(torch.tensor(0.5, dtype=torch.float64)) != ""
 
 

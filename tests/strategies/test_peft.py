@@ -127,6 +127,20 @@ def test_layers_inside_torchs_attention_are_refused_with_the_targets_that_train(
         Peft(target_modules="out_proj").make_optimizer(Network(backbone, outputs=4))
 
 
+def test_adapters_inside_torchs_encoder_layer_are_evaluated():
+    backbone = SmallBackbone()
+    layer = nn.TransformerEncoderLayer(4, 2, 8, dropout=0.0, batch_first=True)
+    backbone.add_module("layer", layer)
+    model = Network(backbone, outputs=4)
+    Peft(target_modules="linear1,linear2").make_optimizer(model)
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:
+            nn.init.normal_(parameter)
+    tokens = torch.randn(2, 3, 4)
+    trained = layer.train()(tokens)  # without dropout the same as in evaluation
+    torch.testing.assert_close(layer.eval()(tokens), trained)
+
+
 def test_without_the_package_the_error_names_the_extra(monkeypatch):
     monkeypatch.setattr("nanocl.strategies.peft.find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"needs the package peft; install it with: .*\[peft\]"):
