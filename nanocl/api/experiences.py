@@ -85,6 +85,8 @@ def _check_pair(experience: Any, number: int) -> None:
 def _arrays(given: Any, where: str) -> Arrays:
     """Inputs as `as_inputs` makes them, targets as int64 labels or float32 vectors, on the CPU."""
     inputs, targets = _read(given, where)
+    if inputs.layout != torch.strided or targets.layout != torch.strided:
+        raise UserError(f"{where} must hold dense tensors; call .to_dense() on sparse ones")
     if not inputs.ndim or not targets.ndim:
         raise UserError(f"{where} must have one input and one target for each sample, got a number")
     if len(inputs) != len(targets):
