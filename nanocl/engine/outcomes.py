@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -31,8 +33,18 @@ def outcome_of(run_one: RunOne, spec: RunSpec, **values: Any) -> RunResult | Run
     except Exception as error:
         return RunFailure(spec, f"{type(error).__name__}: {error}", traceback.format_exc())
     finally:
-        # learners refer to what refers to them: a worker held those of a dozen runs
-        gc.collect()
+        _forget()
+
+
+def _forget() -> None:
+    """Free what is left of a run, and return the memory to the system.
+
+    Learners refer to what refers to them, and the C library keeps freed memory between what is
+    still in use: a worker held a dozen learners, and the peaks of later runs contained them.
+    """
+    gc.collect()
+    with suppress(OSError, AttributeError):  # only the GNU library has the function
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def outcomes_of(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
 import platform
 import resource
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
@@ -194,22 +193,11 @@ def peak_memory() -> int:
 
 
 def _forget_peak() -> None:
-    _give_back()
     try:
         # Linux: the peak is counted from now on, so that runs in one worker do not mix
         _RESET.write_text("5")
     except OSError:
         return
-
-
-def _give_back() -> None:
-    """Return freed memory to the system.
-
-    The C library keeps it, in pieces between what is still in use: after some runs a worker held
-    several times what a run needs, and each run's peak contained it.
-    """
-    with suppress(OSError, AttributeError):  # only the GNU library has the function
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def environment(device: str) -> Environment:

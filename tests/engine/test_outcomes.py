@@ -1,14 +1,40 @@
 """A run's end is a result or a failure that says why, unless nobody waits for it."""
 
 import gc
+import platform
+import resource
 import sys
 import weakref
+from pathlib import Path
 
 import pytest
 from making import a_result, a_spec
 
 from nanocl.engine.outcomes import outcome_of, outcomes_of
 from nanocl.records import RunFailure
+
+
+def resident():
+    """Bytes of this process in memory."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
+
+
+def test_a_worker_gives_the_memory_of_a_run_back():
+    if platform.libc_ver()[0] != "glibc":
+        pytest.skip("only the GNU C library can be told to")
+    kept = []
+
+    def run_one(spec):
+        pieces = [bytearray(2**16) for _ in range(2**11)]  # 128 MiB, none large enough for a map
+        kept.append(bytearray(2**16))  # behind them: the C library keeps what lies before
+        during.append(resident())
+        pieces.clear()
+        return a_result(spec)
+
+    during = []
+    outcome_of(run_one, a_spec())
+    assert resident() < during[0] - 2**26
 
 
 class Node:

@@ -1,6 +1,5 @@
 """Seconds, memory and bytes of state are those of the run, and the record says where it ran."""
 
-import platform
 import time
 import types
 from importlib.metadata import version
@@ -165,17 +164,6 @@ def test_peak_memory_is_that_since_the_meter_began():
     assert (
         measure.peak_memory() >= int(resident.split()[1]) * 1024 - block.nbytes // 8
     )  # the kernel counts in batches
-
-
-def test_memory_that_an_earlier_run_freed_is_not_in_the_peak():
-    if not mark_can_be_put_back() or platform.libc_ver()[0] != "glibc":
-        pytest.skip("this system does not let the mark be put back")
-    pieces = [bytearray(2**16) for _ in range(2**11)]  # 128 MiB, each piece below the size of a map
-    last = bytearray(2**16)  # lies behind them, so that the C library keeps them
-    high = measure.peak_memory()
-    pieces.clear()
-    Meter()
-    assert measure.peak_memory() < high - HALF and len(last)
 
 
 def test_the_environment_tells_versions_and_the_optional_libraries_in_use(monkeypatch):
