@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from making import a_spec
 
-from nanocl.records import Part, RunSpec, store
+from nanocl.records import Part, RunSpec
 
 RESULTS = Path(__file__).parents[2] / "results"
 
@@ -39,11 +39,6 @@ def test_the_digests_of_all_committed_records_are_those_that_were_published():
         spec = json.loads(path.read_text())["spec"]
         digest = path.stem.rpartition("-")[2]
         assert RunSpec.from_dict(spec).digest == digest == published_digest(spec)
-
-
-def test_every_committed_record_is_read():
-    results, problems = store.load_all(RESULTS)
-    assert len(results) >= 1314 and not problems
 
 
 @pytest.mark.parametrize("field", ["plugin", "weights", "pretrained_on"])
