@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import platform
 import re
 from pathlib import Path
 
-from nanocl.records import RunSpec
+from nanocl.records import RunSpec, hash_of
 from nanocl.reporting.summaries import options_of
 
 LONGEST = 100  # characters of a folder's name; options of many digits would pass the system's limit
@@ -23,6 +24,11 @@ def of(spec: RunSpec) -> dict[str, str | int]:
         "seed": spec.seed,
         "digest": spec.digest,
     }
+
+
+def owner(folder: Path) -> str:
+    """Tells the folder on this machine from those of others, who may log the same run."""
+    return hash_of(f"{platform.node()} {folder.absolute()}")
 
 
 def name_of(spec: RunSpec) -> str:

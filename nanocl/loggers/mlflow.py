@@ -15,12 +15,14 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 
+from nanocl.loggers.facts import owner
 from nanocl.loggers.kinds import Facts, Kind
 from nanocl.records.curves import Point
 
 EXPERIMENT = "nanocl"
 MOST = 1000  # metrics that MLflow takes at once
 LONGEST = 500  # characters of a value that every version of MLflow takes
+Tags = dict[str, str]
 
 
 class _Run:
@@ -48,17 +50,22 @@ def kind(folder: Path) -> Kind:
     found = client.get_experiment_by_name(EXPERIMENT)
     experiment = found.experiment_id if found else client.create_experiment(EXPERIMENT)
 
+    def tags_of(facts: Facts) -> Tags:
+        # others may log the same run on a server: theirs stay as they are
+        ours = {"folder": owner(folder)} if elsewhere else {}
+        return {"digest": str(facts["digest"]), **ours}
+
     def open_log(name: str, facts: Facts) -> _Run:
-        return _Run(client, _run_of(client, experiment, name, facts))
+        return _Run(client, _run_of(client, experiment, name, facts, tags_of(facts)))
 
     def clear(_: str, facts: Facts) -> None:
-        for run_id in _earlier(client, experiment, facts):
+        for run_id in _earlier(client, experiment, tags_of(facts)):
             client.delete_run(run_id)
 
     return Kind(
         open_log,
         _look(elsewhere, database),
-        holds=lambda _, facts: bool(_earlier(client, experiment, facts)),
+        holds=lambda _, facts: bool(_earlier(client, experiment, tags_of(facts))),
         clear=clear,
         address=_without_password(elsewhere),
     )
@@ -77,18 +84,17 @@ def _without_password(address: str) -> str:
     return re.sub(r"//[^/@]*@", "//", address)
 
 
-def _earlier(client: MlflowClient, experiment: str, facts: Facts) -> list[str]:
-    """The ids of runs with the digest; one, unless somebody else has added more."""
-    found = client.search_runs([experiment], f"tags.digest = '{facts['digest']}'")
-    return [run.info.run_id for run in found]
+def _earlier(client: MlflowClient, experiment: str, tags: Tags) -> list[str]:
+    """The ids of runs with these tags; one, unless somebody else has added more."""
+    wanted = " and ".join(f"tags.{name} = '{value}'" for name, value in tags.items())
+    return [run.info.run_id for run in client.search_runs([experiment], wanted)]
 
 
-def _run_of(client: MlflowClient, experiment: str, name: str, facts: Facts) -> str:
-    """The id of the run with the digest, or of a new one."""
-    for earlier in _earlier(client, experiment, facts):
+def _run_of(client: MlflowClient, experiment: str, name: str, facts: Facts, tags: Tags) -> str:
+    """The id of the run with these tags, or of a new one."""
+    for earlier in _earlier(client, experiment, tags):
         return earlier
-    digest = str(facts["digest"])
-    run_id: str = client.create_run(experiment, run_name=name, tags={"digest": digest}).info.run_id
+    run_id: str = client.create_run(experiment, run_name=name, tags=tags).info.run_id
     params = [Param(key, str(value)[:LONGEST]) for key, value in facts.items()]
     client.log_batch(run_id, params=params)
     return run_id

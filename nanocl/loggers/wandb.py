@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import wandb
 
+from nanocl.loggers.facts import owner
 from nanocl.loggers.kinds import Facts, Kind
 from nanocl.records.curves import TRAINING, Point
 
@@ -79,16 +80,16 @@ def _project() -> str:
 
 def _offline(folder: Path, facts: Facts) -> list[Path]:
     """The folders of a run that were written without a server."""
-    return [*folder.glob(f"wandb/offline-run-*-{facts['digest']}")]
+    return [*folder.glob(f"wandb/offline-run-*-{facts['digest']}-*")]
 
 
 def _begun(folder: Path, name: str, facts: Facts, resume: Literal["allow"] | None) -> Any:
-    """A run whose id is the digest."""
+    """A run whose id is the digest and the folder: others in the project may log the same run."""
     folder.mkdir(parents=True, exist_ok=True)
     return wandb.init(
         project=_project(),
         dir=str(folder),
-        id=str(facts["digest"]),
+        id=f"{facts['digest']}-{owner(folder)}",
         name=name,
         group=str(facts["protocol"]),
         config=dict(facts),

@@ -37,6 +37,22 @@ def test_a_run_that_is_cleared_is_no_run_that_mlflow_shows(tmp_path, monkeypatch
     assert not made.holds("s0", facts)
 
 
+def test_on_a_server_only_the_runs_of_the_same_folder_are_replaced(tmp_path, monkeypatch):
+    from nanocl.loggers.mlflow import kind
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'shared.db'}")
+    facts = {"digest": "0123456789ab"}
+    ours, theirs = kind(tmp_path / "ours"), kind(tmp_path / "theirs")
+    theirs.open("s0", facts).close()
+    assert not ours.holds("s0", facts)
+    ours.clear("s0", facts)
+    assert theirs.holds("s0", facts)
+    ours.open("s0", facts).close()
+    ours.clear("s0", facts)
+    assert theirs.holds("s0", facts) and not ours.holds("s0", facts)
+    assert kind(tmp_path / "theirs").holds("s0", facts)  # a later call goes on with it
+
+
 def test_curves_on_a_server_are_told_to_be_there_without_the_users_password(tmp_path, monkeypatch):
     from nanocl.loggers.log import Log
     from nanocl.loggers.mlflow import _look, _without_password

@@ -45,13 +45,13 @@ def test_runs_are_kept_in_a_folder_at_the_same_time(tmp_path, offline, capfd):
         log.close()
     assert capfd.readouterr() == ("", ""), "no login is asked for"
     for digest in digests:
-        (file,) = tmp_path.glob(f"wandb/offline-run-*-{digest}/*.wandb")
+        (file,) = tmp_path.glob(f"wandb/offline-run-*-{digest}-*/*.wandb")
         for text in (b"training/loss", b"average_accuracy", b"0.625", b"mini-batches"):
             assert text in content_with(text, file)
     first, second = ({"digest": digest} for digest in digests)
     made.clear("any name", first)
     assert not made.holds("any name", first) and made.holds("any name", second)
-    assert not [*tmp_path.glob(f"wandb/offline-run-*-{digests[0]}")]
+    assert not [*tmp_path.glob(f"wandb/offline-run-*-{digests[0]}-*")]
 
 
 def test_curves_on_a_server_are_told_to_be_there_and_a_new_run_replaces_the_old(
@@ -77,4 +77,8 @@ def test_curves_on_a_server_are_told_to_be_there_and_a_new_run_replaces_the_old(
     for _ in range(2):
         with pytest.raises(ConnectionError):
             made.open("s0", facts)
-    assert asked == [("0123456789a0", None, None), ("0123456789a0", None, "allow")]
+    with pytest.raises(ConnectionError):
+        kind(tmp_path / "of somebody else").open("s0", facts)
+    new, again, other = asked
+    assert new[0].startswith("0123456789a0-") and new[1:] == (None, None)
+    assert again == (new[0], None, "allow") and other[0] not in (new[0], facts["digest"])
