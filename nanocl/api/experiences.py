@@ -110,7 +110,7 @@ def _arrays(given: Any, where: str) -> Arrays:
 def _read(given: Any, where: str) -> tuple[Tensor, Tensor]:
     if isinstance(given, tuple | list) and len(given) == 2 and all(map(_is_array, given)):
         try:
-            inputs, targets = map(torch.as_tensor, given)
+            inputs, targets = map(_as_tensor, given)
         except TypeError as error:
             raise UserError(f"{where} must hold numbers: {error}") from error
         return inputs, targets
@@ -128,6 +128,13 @@ def _read(given: Any, where: str) -> tuple[Tensor, Tensor]:
     except UserError as error:
         raise UserError(f"{where}: {error}") from None
     return read.inputs, read.targets
+
+
+def _as_tensor(array: Tensor | np.ndarray) -> Tensor:
+    if isinstance(array, np.ndarray):
+        # torch takes no negative strides and no other order of bytes
+        array = np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C")
+    return torch.as_tensor(array)
 
 
 def _is_array(value: Any) -> bool:

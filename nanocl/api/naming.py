@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -53,10 +54,14 @@ class Names:
             plugin: A class, the path of a plugin file, a name, or a function that makes a model.
 
         Raises:
-            UserError: A class without a file of its own, or something else.
+            UserError: A class without a file of its own or inside another one, or something else.
         """
         if isinstance(plugin, partial):
             return self._configured(kind, plugin)
+        if isinstance(plugin, type) and re.fullmatch(r"\w+(\.\w+)+", plugin.__qualname__):
+            raise UserError(
+                f"{plugin.__qualname__} must stand at the top of its file to be found by its name"
+            )
         if isinstance(plugin, type) and _is_bare(plugin):
             return self.composition(_reference(plugin))
         if kind == "models" and inspect.isfunction(plugin) and plugin.__name__ != "<lambda>":

@@ -44,6 +44,7 @@ class Endless(IterableDataset):
         Subset(TensorDataset(X, Y), range(8)),
         Listed([(x, int(y)) for x, y in zip(X, Y, strict=True)]),
         (X.numpy(), Y.numpy()),
+        (X.numpy().astype(">f4"), Y.numpy()[::-1].copy()[::-1]),
         [X.requires_grad_(False), Y.bool()],
         as_tensors(TensorDataset(X, Y), 5),
     ],

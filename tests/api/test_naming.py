@@ -158,3 +158,14 @@ def test_a_model_class_of_a_package_is_known_by_its_module_and_one_of_a_file_by_
     packaged = importlib.import_module("own_package.nets").OwnNet
     assert names.of("models", packaged) == "own_package.nets:OwnNet"
     assert names.of("models", importlib.import_module("own_net").OwnNet) == "own-net"
+
+
+class Outer:
+    class MLP(torch.nn.Module):
+        """Named as a class at the top of the file of another, by which it must not be replaced."""
+
+
+def test_a_class_inside_another_is_refused():
+    Outer.MLP.__module__ = "nanocl.models.mlp"
+    with pytest.raises(UserError, match=r"Outer\.MLP must stand at the top of its file"):
+        Names().of("models", Outer.MLP)
