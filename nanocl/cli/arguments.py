@@ -20,7 +20,7 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Name the mistake, and the nearest option if one is unknown; exit code 2."""
         if message.startswith(_UNKNOWN):
-            option = message.removeprefix(_UNKNOWN).split()[0].split("=")[0]
+            option = message.removeprefix(_UNKNOWN).partition(" ")[0].partition("=")[0]
             near = nearest(option, [*self._option_string_actions])
             message += f"; did you mean {near}?" if near else ""
         self.exit(2, f"nanocl: {message}; see {self.prog} --help\n")

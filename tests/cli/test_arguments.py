@@ -24,6 +24,7 @@ def test_a_mistake_is_one_line_that_names_the_command_with_the_help(parser, caps
     [
         (["--strategi", "adamw"], "--strategi adamw; did you mean --strategy?"),
         (["--data_root=d"], "--data_root=d; did you mean --data-root?"),
+        ([""], "unrecognized arguments: "),
         (["--engine", "rey"], "invalid choice: 'rey' (choose from 'local', 'ray')"),
     ],
 )
