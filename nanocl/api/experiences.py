@@ -98,6 +98,8 @@ def _arrays(given: Any, where: str) -> Arrays:
             f"the inputs of {where} must be real tensors of shape (samples, ...), got "
             f"{inputs.dtype} of shape {tuple(inputs.shape)}"
         )
+    if targets.is_complex():
+        raise UserError(f"{where} must hold real targets, got {targets.dtype}")
     inputs = as_inputs(inputs.detach().cpu())
     targets = targets.detach().cpu()
     if not bool(inputs.isfinite().all()) or not bool(targets.isfinite().all()):
@@ -132,6 +134,8 @@ def _read(given: Any, where: str) -> tuple[Tensor, Tensor]:
 
 def _as_tensor(array: Tensor | np.ndarray) -> Tensor:
     if isinstance(array, np.ndarray):
+        if np.ma.is_masked(array):
+            raise TypeError("the array has masked values; fill or remove them")
         # torch takes no negative strides and no other order of bytes
         array = np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C")
     return torch.as_tensor(array)

@@ -56,7 +56,8 @@ def kind(folder: Path) -> Kind:
 
     def clear(_: str, facts: Facts) -> None:
         cleared.add(str(facts["digest"]))
-        for path in _offline(folder, facts):
+        # curves of calls without a server are at another place: `wandb sync` may not have sent them
+        for path in [] if is_online else _offline(folder, facts):
             shutil.rmtree(path)
 
     sync = f"wandb sync {shlex.quote(str(folder))}/wandb/offline-run-*"

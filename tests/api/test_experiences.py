@@ -74,6 +74,8 @@ def test_every_form_of_the_same_data_is_the_same_stream(tmp_path, form):
         ([((X, Y - 1), GOOD)], r"class labels of stream\[0\]\[0\] must .* at least 0"),
         ([((X, X.long()), GOOD)], r"class labels of stream\[0\]\[0\] must have the shape"),
         ([((X.numpy(), np.array(["a"] * 8)), GOOD)], r"stream\[0\]\[0\] must hold numbers"),
+        ([((X, Y + 1j), GOOD)], r"stream\[0\]\[0\] must hold real targets, got torch.complex64"),
+        ([((np.ma.masked_less(X.numpy(), 3), Y), GOOD)], r"must hold numbers: .* masked values"),
         ([((X.to_sparse(), Y), GOOD)], r"stream\[0\]\[0\] must hold dense tensors"),
         ([((X, Y), (X, Y + 1))], r"stream\[0\] tests class 2, which it does not train"),
         ([((X * float("nan"), Y), GOOD)], r"stream\[0\]\[0\] has a value that is not finite"),

@@ -82,3 +82,17 @@ def test_curves_on_a_server_are_told_to_be_there_and_a_new_run_replaces_the_old(
     new, again, other = asked
     assert new[0].startswith("0123456789a0-") and new[1:] == (None, None)
     assert again == (new[0], None, "allow") and other[0] not in (new[0], facts["digest"])
+
+
+def test_a_run_that_begins_on_a_server_leaves_its_curves_of_calls_without_one(
+    tmp_path, offline, monkeypatch
+):
+    from nanocl.loggers.wandb import kind
+
+    facts = {**FACTS, "digest": "0123456789a0"}
+    without_server = tmp_path / "wandb" / "offline-run-20260101_000000-0123456789a0-ab"
+    without_server.mkdir(parents=True)
+    assert kind(tmp_path).holds("s0", facts)
+    monkeypatch.setenv("WANDB_MODE", "online")
+    kind(tmp_path).clear("s0", facts)
+    assert without_server.exists()
