@@ -60,8 +60,8 @@ def line(run: RunSpec, state: str) -> str:
 def origin(results: Sequence[RunResult], measured_now: int, results_root: Path) -> str:
     """Where the records that were there before come from; empty if this call measured all.
 
-    Those of the default folder may have come with the program. In a folder that the caller named,
-    only records of several machines are told apart.
+    Records in the default folder may have come with the program. For a folder that the caller
+    named, the machines are listed if there is more than one.
     """
     machines = {(run.environment.processor, run.environment.torch) for run in results}
     named = ", ".join(f"{processor} with torch {torch}" for processor, torch in sorted(machines))

@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from nanocl.loggers import points
@@ -101,7 +102,10 @@ class Log:
 
     def _each(self, spec: RunSpec, action: Callable[[Written], None]) -> None:
         for name in list(self.kinds):
-            self._try(name, lambda name=name: action(self._log_of(name, spec)))  # type: ignore[misc]
+            self._try(name, partial(self._do, action, name, spec))
+
+    def _do(self, action: Callable[[Written], None], name: str, spec: RunSpec) -> None:
+        action(self._log_of(name, spec))
 
     def _log_of(self, name: str, spec: RunSpec) -> Written:
         key = (name, spec.digest)
