@@ -35,7 +35,7 @@ the margin alone decides. `undecided` does not mean equal: the interval shows wh
 A simulation in the tests finds that with no effect at all `holds`, and verdicts that rest on
 `against`, come up for at most 3 % of claims."""
 
-SHOWN = 3  # settings of a claim that the first paragraph names
+FEW = 4  # settings of a claim at most that fit in columns
 
 
 def claims_page(chapters: Sequence[Chapter], results_root: Path) -> str:
@@ -44,7 +44,9 @@ def claims_page(chapters: Sequence[Chapter], results_root: Path) -> str:
         return ""
     judged = judge(chapters)
     rows = [row for chapter in judged for row in chapter]
-    parts = [_GENERATED, summary(chapters, rows), _RULE, _overview(chapters, judged)]
+    central = _central(chapters, rows)
+    parts = [_GENERATED, summary(central, rows), _central_table(central), _RULE]
+    parts += [_overview(chapters, judged)]
     parts += [evidence.SECTION, changes.section(changes.read(results_root), rows)]
     for chapter in chapters:
         parts += chapter.notes
@@ -54,8 +56,13 @@ def claims_page(chapters: Sequence[Chapter], results_root: Path) -> str:
     return "\n\n".join(part.rstrip() for part in parts if part) + "\n"
 
 
-def summary(chapters: Sequence[Chapter], judged: Sequence[Judged]) -> str:
-    """The first paragraph: what can be quoted of the page, from verdicts and effects."""
+def summary(central: Sequence[Judged], judged: Sequence[Judged]) -> str:
+    """The first paragraph: what can be quoted of the page.
+
+    Args:
+        central: The claims that it states, with their verdicts.
+        judged: All claims.
+    """
     counts = Counter(row.verdict for row in judged)
     tally = ", ".join(_counted(word, counts[word]) for word in VERDICTS if counts[word])
     sentences = [
@@ -63,11 +70,9 @@ def summary(chapters: Sequence[Chapter], judged: Sequence[Judged]) -> str:
         "Jacobs, Gadhikar and Burkholz, NeurIPS 2025, arXiv:2506.21374) and their controls. Of "
         f"{len(judged)} claims, {tally}."
     ]
-    texts = [text for chapter in chapters for text in chapter.central]
-    central = [row for row in judged if row.claim.claim in texts]
     for row in central:
         if row.verdict != NOT_MEASURED:
-            sentences.append(f"{_capital(row.claim.claim)}: {_in_words(row)}.")
+            sentences.append(f"{_capital(row.claim.claim)}: **{row.verdict}**, {_in_short(row)}.")
     missing = [row.claim.claim for row in central if row.verdict == NOT_MEASURED]
     if missing:
         sentences.append(f"Not measured yet: whether {'; whether '.join(missing)}.")
@@ -131,17 +136,43 @@ def _first_effect(row: Judged) -> str:
     return ""
 
 
-def _in_words(row: Judged) -> str:
-    """The verdict with the effects in the first measured settings."""
-    measured = [one for one in row.findings if one.mean is not None]
-    kind = "a factor of " if row.claim.quantity.ratio else ""
-    effects = [
-        f"{kind}{numbers(one, row.claim.quantity)} in {one.setting.name}"
-        for one in measured[:SHOWN]
+def _central(chapters: Sequence[Chapter], judged: Sequence[Judged]) -> list[Judged]:
+    texts = [text for chapter in chapters for text in chapter.central]
+    return [row for row in judged if row.claim.claim in texts]
+
+
+def _central_table(central: Sequence[Judged]) -> str:
+    """The effects that the first paragraph sums up, of claims with few settings."""
+    rows = [row for row in central if 1 < len(_measured(row)) <= FEW]
+    names = list(dict.fromkeys(one.setting.name for row in rows for one in _measured(row)))
+    header = ("effect [95 % interval]", *names, "verdict")
+    lines = [(row.claim.claim, *_effects(row, names), f"**{row.verdict}**") for row in rows]
+    return pipe_table(header, lines, names=len(header), padded=False) if lines else ""
+
+
+def _effects(row: Judged, settings: Sequence[str]) -> list[str]:
+    findings = {one.setting.name: one for one in _measured(row)}
+    return [
+        numbers(findings[name], row.claim.quantity) if name in findings else "–"
+        for name in settings
     ]
-    if len(measured) > SHOWN:
-        effects.append(f"and so on in {len(measured)} settings ({row.tally})")
-    return f"**{row.verdict}**, {', '.join(effects)}"
+
+
+def _measured(row: Judged) -> list[Finding]:
+    return [one for one in row.findings if one.mean is not None]
+
+
+def _in_short(row: Judged) -> str:
+    """The smallest and the largest effect; with many settings, that in the first one."""
+    quantity = row.claim.quantity
+    measured = _measured(row)
+    kind = "a factor of " if quantity.ratio else ""
+    if not 1 < len(measured) <= FEW:
+        first = f"{kind}{numbers(measured[0], quantity)} in {measured[0].setting.name}"
+        return first if len(measured) == 1 else f"{first} ({row.tally})"
+    means = [one.mean for one in measured if one.mean is not None]
+    ends = " to ".join(map(quantity.shown, (min(means), max(means))))
+    return f"{kind}{ends} {quantity.unit}".rstrip() + f" ({row.tally})"
 
 
 def _section(row: Judged) -> str:

@@ -4,7 +4,7 @@ import re
 
 from nanocl.studies import claims
 from nanocl.studies.claims import Chapter, Claim, Setting
-from nanocl.studies.claims_page import claims_page, claims_table, summary
+from nanocl.studies.claims_page import claims_page, claims_table
 from nanocl.studies.verdicts import judge_claims
 
 FOR = {seed: 3.0 + 0.1 * (-1) ** seed for seed in range(12)}
@@ -73,21 +73,37 @@ def test_a_chapter_without_claims_says_that_nothing_is_measured(tmp_path):
     assert "## One\n\nNot measured.\n" in page
 
 
+def quoted(rows, central, tmp_path):
+    """The first paragraph, on one line, and the table below it."""
+    page = claims_page([Chapter("One", rows, opens_page=True, central=central)], tmp_path)
+    paragraph, below = page.split("\n\n")[2:4]
+    assert max(map(len, paragraph.splitlines())) <= 100
+    return " ".join(paragraph.split()), below
+
+
 def test_the_first_paragraph_follows_from_the_verdicts(tmp_path):
     rows = [a_claim("it helps", here=FOR), a_claim("it harms", here=AGAINST), a_claim("it is not")]
-    chapter = Chapter("One", rows, opens_page=True, central=("it helps", "it is not"))
-    text = " ".join(summary([chapter], judge_claims(rows)).split())
+    text, below = quoted(rows, ("it helps", "it is not"), tmp_path)
     assert "Of 3 claims, 1 holds, 1 does not hold, 1 is not measured." in text
     assert "It helps: **holds**, +3 [" in text and "] points in here." in text
     assert text.endswith("Not measured yet: whether it is not.") and "It harms" not in text
-    assert max(map(len, summary([chapter], judge_claims(rows)).splitlines())) <= 100
+    assert not below.startswith("|")  # one setting needs no table
 
 
-def test_the_first_paragraph_names_the_effects_of_three_settings_and_counts_the_others():
-    (row,) = judge_claims([a_claim("it helps", **dict.fromkeys("abcd", FOR))])
-    text = " ".join(summary([Chapter("One", [row.claim], central=("it helps",))], [row]).split())
-    assert all(f"] points in {name}," in text for name in "abc") and "in d" not in text
-    assert text.endswith("and so on in 4 settings (for 4 of 4 settings).")
+def test_a_few_settings_are_a_range_in_the_paragraph_and_columns_below_it(tmp_path):
+    stronger = {seed: 2 * value for seed, value in FOR.items()}
+    rows = [a_claim("it helps", here=FOR, there=stronger), a_claim("so does it", there=FOR)]
+    text, below = quoted(rows, ("it helps", "so does it"), tmp_path)
+    assert "It helps: **holds**, +3 to +6 points (for 2 of 2 settings)." in text
+    names, row = table_rows(below)[0], table_rows(below)[-1]
+    assert names.split("|")[2:4] == [" here ", " there "]
+    assert "| it helps | +3 [" in row and "| +6 [" in row and row.endswith("| **holds** |")
+
+
+def test_of_many_settings_the_paragraph_names_the_first_and_counts_the_others(tmp_path):
+    rows = [a_claim("it helps", **dict.fromkeys("abcde", FOR))]
+    text, below = quoted(rows, ("it helps",), tmp_path)
+    assert "] points in a (for 5 of 5 settings)." in text and not below.startswith("|")
 
 
 def test_what_others_measured_stands_in_a_table_of_its_own(tmp_path):
