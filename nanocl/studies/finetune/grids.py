@@ -16,7 +16,8 @@ FIXED = "fixed"  # one value, not swept
 ALONE = "alone"  # the backbone is not trained
 # options without a value that suits all data; one value is no fair rival
 TUNED = {"strength": "strength of the penalty"}
-ADAPTERS = "rank"  # an option that only learners with adapters have
+# options that only learners with adapters have together: LoRA, PEFT's LoRA
+ADAPTERS = (("rank", "alpha"), ("r", "lora_alpha"))
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def _untuned(arm: Grid, whose: str) -> list[str]:
         reasons.append(f"{arm.missing} runs of {whose} sweep are not measured yet")
     if arm.head == FIXED:
         reasons.append(f"{whose} rate of the dense parameters was not swept")
-    if arm.values(ADAPTERS) and arm.head == TIED:
+    if arm.head == TIED and any(all(map(arm.values, names)) for names in ADAPTERS):
         reasons.append(f"{whose} rate of the head is tied to that of its adapters")
     for name, words in TUNED.items():
         if len(arm.values(name)) == 1:

@@ -12,6 +12,7 @@ from nanocl.studies.finetune.grids import ALONE, FIXED, FREE, TIED, grid, unlike
 NANO = a_grid("nanoadam", **MASK)
 FREE_NANO = a_grid("nanoadam", **{**MASK, "dense_lr": (1e-3, 1e-2)})
 ADAMW = a_grid("adamw", lr=RATES)
+TIED_HEAD = {"lr": RATES, "dense_lr": (None,)}
 
 
 def arm(name, protocol="finetune-halves"):
@@ -34,7 +35,8 @@ def test_an_arm_is_its_learner_and_how_the_rate_of_its_head_is_chosen():
     [
         (a_grid("adamw", lr=RATES, dense_lr=(1e-2,)), "the control's rate of the dense parameters"),
         (a_grid("ewc+adamw", lr=RATES, strength=(1e3,)), "strength of the penalty was not swept"),
-        (a_grid("lora", lr=RATES, dense_lr=(None,), rank=(8,)), "tied to that of its adapters"),
+        (a_grid("lora", **TIED_HEAD, rank=(8,), alpha=(16.0,)), "tied to that of its adapters"),
+        (a_grid("peft", **TIED_HEAD, r=(8,), lora_alpha=(16.0,)), "tied to that of its adapters"),
         (a_grid("microadam", lr=RATES, density=(0.01,)), "trains 10 % of the entries, microadam 1"),
         (a_grid("microadam", lr=RATES, density=(0.1,)), "none in microadam"),
         (a_grid("adamw", lr=RATES, dense_lr=(1e-3, 1e-2)), "swept in adamw and tied to lr in nano"),
@@ -50,10 +52,11 @@ def test_alike_arms_are_compared():
     for first, second in (
         (NANO, ADAMW),
         (NANO, a_grid("microadam", **MASK)),
+        (NANO, a_grid("lift", **MASK, rank=(0.03,))),  # the rank of an approximation, no adapters
         (NANO, a_grid("ewc+adamw", lr=RATES, strength=(1.0, 10.0))),
         (NANO, a_grid("head+norms", **{**MASK, "density": (0.0,)})),
         (FREE_NANO, a_grid("adamw-dense", lr=RATES, dense_lr=(1e-3, 1e-2))),
-        (FREE_NANO, a_grid("lora", lr=RATES, dense_lr=(1e-3, 1e-2), rank=(8,))),
+        (FREE_NANO, a_grid("lora", lr=RATES, dense_lr=(1e-3, 1e-2), rank=(8,), alpha=(16.0,))),
     ):
         assert unlike(first, second) == unlike(second, first) == ""
 
