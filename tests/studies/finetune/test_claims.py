@@ -49,11 +49,14 @@ def test_a_control_with_one_rate_for_its_dense_parameters_decides_nothing():
     assert unswept.reasons == ["the control's rate of the dense parameters was not swept"]
 
 
+RANK_8 = {"rank": (8,), "alpha": (16.0,)}
+
+
 @pytest.mark.parametrize(
     ("arm", "name", "options", "reason"),
     [
         ("ewc+adamw", "EWC on AdamW", {"strength": (1e3,)}, "the control's strength"),
-        ("lora", "LoRA", {"dense_lr": (None,), "rank": (8,)}, "tied to that of its adapters"),
+        ("lora", "LoRA", {"dense_lr": (None,), **RANK_8}, "tied to that of its adapters"),
         ("microadam", "MicroAdam", {"density": (0.01,)}, "none in microadam"),
     ],
 )
