@@ -4,6 +4,7 @@ import itertools
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -273,7 +274,7 @@ def test_the_runs_on_a_gpu_end_with_1_if_one_failed(
     sys.modules.pop("gpu_runs")
 
 
-def test_the_cost_of_a_penalty_is_its_loops_its_importances_and_the_rest(perf, monkeypatch):
+def test_the_cost_of_a_penalty_is_its_arithmetic_and_the_rest(perf, monkeypatch):
     penalties, ticks = perf["penalties"], itertools.count()
     monkeypatch.setattr(penalties, "clock", lambda device: next(ticks))  # each interval takes 1
     settings = {"training": {"epochs": "1"}}
@@ -284,6 +285,16 @@ def test_the_cost_of_a_penalty_is_its_loops_its_importances_and_the_rest(perf, m
     steps = sum(-(-size // spec.training.batch_size) for size in sizes[1:])
     for name, loops in (("ewc+adamw", 1), ("si+adamw", 3)):
         assert costs[name]["loops"] == loops * steps / 4  # adamw takes 1 in each of 4 experiences
-        assert costs[name]["importances"] == 1
-        assert costs[name]["rest"] == costs[name]["loops"] + 2  # between the intervals
+        assert costs[name]["importances"] == costs[name]["additions"] == 1
+        # between the intervals, without the additions, which are measured apart
+        assert costs[name]["rest"] == costs[name]["loops"] + 2 - 1
     assert perf["penalties"].Rows.run.__name__ == "run"
+
+
+def test_an_addition_of_gradients_is_measured_for_each_step(perf, monkeypatch):
+    monkeypatch.setattr(torch, "zeros_like", torch.ones_like)
+    model = nn.Linear(2, 1)
+    model(torch.ones(1, 2)).sum().backward()
+    learner = SimpleNamespace(model=model, clock=SimpleNamespace(train_exp_iterations=3))
+    assert perf["penalties"]._additions(learner, "cpu") >= 0
+    assert torch.equal(model.weight.grad, torch.full((1, 2), 4.0))

@@ -9,6 +9,7 @@ from statistics import median
 from typing import Any
 
 import numba  # noqa: F401 - loaded first, so that each step runs the compiled loops
+import torch
 from lengths import Settings, spec_of
 from paths import clock
 
@@ -17,6 +18,7 @@ from nanocl.strategies.ewc import EWC
 from nanocl.strategies.si import SI
 from nanocl.training import assembly
 from nanocl.training.context import Context
+from nanocl.training.loop import Learner
 
 BASE = "adamw"
 PENALTIES = {"ewc+adamw": EWC, "si+adamw": SI}
@@ -24,10 +26,11 @@ PENALTIES = {"ewc+adamw": EWC, "si+adamw": SI}
 
 @dataclass
 class _Spent:
-    """Seconds: of training, of the loops in its steps, of the importances after experiences."""
+    """Seconds, see `ratios`."""
 
     training: float = 0.0
     loops: float = 0.0
+    additions: float = 0.0
     importances: float = 0.0
 
 
@@ -38,9 +41,10 @@ def ratios(
 
     All learners train on each experience in turn, so that other load of the machine meets each.
     The first experience, which has no penalty yet, does not count. Values are medians over the
-    repeats. `training` is all of it; `loops` is the arithmetic of its steps; `importances` is what
-    it computes after an experience, such as the Fisher information; `rest` is `training` without
-    these two.
+    repeats. `training` is all of it; `loops` is the arithmetic of its steps; `additions` is what it
+    takes to add two gradients in each step, as autograd does with those of loss and penalty,
+    measured after each experience; `importances` is what it computes after an experience, such as
+    the Fisher information; `rest` is `training` without these three.
     """
     rounds = [_round(stream, settings, context) for _ in range(repeats)]
     return {name: _medians([spents[name] for spents in rounds]) for name in PENALTIES}
@@ -62,15 +66,30 @@ def _round(stream: str, settings: Settings, context: Context) -> dict[str, dict[
                 start = clock(context.device)
                 learner.train(experience, eval_streams=[])
                 spent.training += clock(context.device) - start
+            if name in PENALTIES:
+                spent.additions += _additions(learner, context.device)
     base = spents.pop(BASE).training
     return {name: _shares(spent, base) for name, spent in spents.items()}
 
 
+def _additions(learner: Learner, device: str) -> float:
+    """Seconds of an addition to each gradient in every step of the experience just trained."""
+    pairs = [
+        (p.grad, torch.zeros_like(p)) for p in learner.model.parameters() if p.grad is not None
+    ]
+    start = clock(device)
+    for _ in range(learner.clock.train_exp_iterations):
+        for gradient, pull in pairs:
+            gradient += pull
+    return clock(device) - start
+
+
 def _shares(spent: _Spent, base: float) -> dict[str, float]:
-    arithmetic = spent.loops + spent.importances
+    arithmetic = spent.loops + spent.additions + spent.importances
     return {
         "training": spent.training / base,
         "loops": spent.loops / base,
+        "additions": spent.additions / base,
         "importances": spent.importances / base,
         "rest": (spent.training - arithmetic) / base,
     }
