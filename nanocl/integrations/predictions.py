@@ -90,17 +90,6 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
             module.training = mode
 
 
-def check_kept(keep: Mapping[str, Any]) -> None:
-    """Raise a TypeError if kept data have no names or are of a kind that is not measured."""
-    if not isinstance(keep, Mapping):
-        raise TypeError(
-            f'keep takes names, as in keep={{"old task": ...}}, got {type(keep).__name__}'
-        )
-    for kept in keep.values():
-        if not callable(kept) and not hasattr(kept, "__len__"):
-            raise TypeError(f"keep takes data sets with a length or callables, got {kept!r}")
-
-
 def all_measured(
     model: nn.Module, keep: Mapping[str, Any], reader: Reader, is_start: bool
 ) -> tuple[dict[str, dict[str, float]], dict[str, str]]:
