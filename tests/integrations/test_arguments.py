@@ -77,7 +77,7 @@ def test_a_misspelt_argument_names_the_called_class_and_the_nearest_argument():
         TypeError, match=r"^ForgettingCallback has no argument 'evry'; did you mean 'every'\?$"
     ):
         ForgettingCallback(keep={"old": DATA}, evry=10)
-    with pytest.raises(TypeError, match=r"^ForgettingCallback: missing .* .keep.$"):
+    with pytest.raises(TypeError, match=r"^ForgettingCallback: missing a .* .keep.;"):
         ForgettingCallback(every=10)
     with pytest.raises(TypeError, match=r"^ForgettingCallback: too many positional arguments"):
         ForgettingCallback({"old": DATA}, DATA)
