@@ -199,7 +199,7 @@ def _migrate(results_root: Path) -> int:
 
 def _merge(folders: Sequence[Path], results_root: Path) -> int:
     done = merging.merge(folders, results_root)
-    for line in (*done.kept, *skipped(done.refused)):
+    for line in (*done.empty, *done.kept, *skipped(done.refused)):
         print(f"nanocl: {line}", file=sys.stderr)
     print(
         f"nanocl: copied {len(done.copied)} files into {results_root}, {done.equal} were equal, "
