@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import default_collate
 
+from nanocl.data.conversion import VALUES
 from nanocl.integrations.answers import LABELS, answer, without_adapters
 from nanocl.integrations.facts import Digest
 from nanocl.integrations.fitting import fitting
@@ -188,6 +189,8 @@ def _only(sample: Any, columns: set[str] | None) -> Any:
 
 def _moved(value: Any, device: torch.device) -> Any:
     if isinstance(value, Tensor):
+        if value.is_meta:
+            raise ValueError(f"a sample is on the meta device, which holds no values; {VALUES}")
         return value.to(device)
     if isinstance(value, Mapping):
         return {name: _moved(item, device) for name, item in value.items()}

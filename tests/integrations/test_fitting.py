@@ -83,3 +83,8 @@ def test_a_label_that_is_no_output_of_the_model_is_named(tmp_path):
 def test_an_error_of_a_function_of_the_users_stays_as_it_is(tmp_path):
     with pytest.raises(IndexError, match="list index out of range"):
         start(plain_network(), tmp_path, {"number": lambda model: [][0]})
+
+
+def test_a_sample_without_values_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="a sample is on the meta device, which holds no values"):
+        start(plain_network(), tmp_path, {"old": [(torch.zeros(4, device="meta"), 0)]})
