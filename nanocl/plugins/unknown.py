@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 from nanocl.plugins.declaration import Plugin
 from nanocl.records import UserError
@@ -41,8 +41,8 @@ def unknown(
                     f"it with --{KINDS[other]}"
                 )
     kinds = f"--{word} takes a name or FILE.py" + (" or FILE.toml" if kind == "streams" else "")
-    if Path(name).is_dir():
+    if os.path.isdir(name):  # unlike pathlib's for any text, '' and very long ones too
         return UnknownPlugin(f"{name!r} is a folder; {kinds}{FOLDERS[kind].format(name=name)}")
-    if Path(name).is_file():
+    if os.path.isfile(name):
         return UnknownPlugin(f"{name!r} is a file without .py; {kinds}")
     return UnknownPlugin(f"unknown {word} {name!r}{did_you_mean(name.split(':')[0], known)}")

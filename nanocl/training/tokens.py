@@ -27,9 +27,9 @@ def check_tokens(backbone: nn.Module, scenario: Scenario, *, is_own: bool) -> No
     """
     if scenario.dtype not in INTEGERS:
         return
-    backbone.eval()
     samples = [sample for part in _parts(scenario, is_own) for sample in _extremes(*part)]
-    for choose in (max, min):
+    backbone.eval()
+    for choose in (max, min) if samples else ():
         number, name, inputs = choose(samples, key=lambda sample: sample[0])
         try:
             with torch.no_grad(), LookedUp(backbone):
@@ -40,7 +40,7 @@ def check_tokens(backbone: nn.Module, scenario: Scenario, *, is_own: bool) -> No
 
 
 def _parts(scenario: Scenario, is_own: bool) -> Iterator[tuple[str, TensorDataset, Tensor]]:
-    """Each data set of the stream with its name and its rows in use."""
+    """Each data set of the stream with its name and its rows in use; none that Avalanche reads."""
     for kind, stream in scenario.streams.items():
         for number, experience in enumerate(stream):
             own = f"stream[{number}][{int(kind == 'test')}]"

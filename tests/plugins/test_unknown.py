@@ -51,3 +51,9 @@ def test_a_folder_or_another_file_in_place_of_a_name_is_called_so(
 def test_any_other_name_has_the_nearest_one():
     with pytest.raises(UnknownPlugin, match="unknown strategy 'nanadam'; did you mean 'nanoadam'"):
         Catalogue().plugin("strategies", "nanadam")
+
+
+@pytest.mark.parametrize("name", ["", "x" * 5000, "a\0b"])
+def test_a_text_that_no_file_can_have_as_its_name_is_unknown(name):
+    with pytest.raises(UnknownPlugin, match="unknown strategy "):
+        Catalogue().plugin("strategies", name)

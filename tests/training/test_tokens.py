@@ -2,9 +2,14 @@
 
 import pytest
 import torch
+from torch import nn
+from torch.utils.data import TensorDataset
 
 import nanocl
 from nanocl.records import UserError
+from nanocl.streams import make_scenario
+from nanocl.training import tokens
+from nanocl.training.tokens import check_tokens
 
 MODEL = """
 import torch
@@ -60,3 +65,12 @@ def test_a_model_that_takes_negative_numbers_as_padding_is_trained(tmp_path):
     stream = [(rows(-1), rows(-1)), (rows(19, 2), rows(-1, 2))]
     results = run(tmp_path, stream, **{"model.padding": True})
     assert [one.status for one in results] == ["ok"]
+
+
+def test_data_that_only_avalanche_can_read_are_left_to_training(monkeypatch):
+    pairs = TensorDataset(*rows(30))
+    scenario = make_scenario(kind="class", train=[pairs], test=[pairs])
+    with pytest.raises(UserError, match="train data of experience 1 is 30"):
+        check_tokens(nn.Embedding(20, 4), scenario, is_own=False)
+    monkeypatch.setattr(tokens, "tensor_parts", lambda dataset: None)
+    check_tokens(nn.Embedding(20, 4), scenario, is_own=False)
