@@ -21,6 +21,7 @@ from nanocl.records import (
     files,
     merging,
     migration,
+    rooms,
     store,
     trainings,
 )
@@ -199,7 +200,7 @@ def _migrate(results_root: Path) -> int:
 
 def _merge(folders: Sequence[Path], results_root: Path) -> int:
     done = merging.merge(folders, results_root)
-    for line in (*done.kept, *skipped(done.refused)):
+    for line in (*done.empty, *done.kept, *skipped(done.refused)):
         print(f"nanocl: {line}", file=sys.stderr)
     print(
         f"nanocl: copied {len(done.copied)} files into {results_root}, {done.equal} were equal, "
@@ -244,10 +245,9 @@ def _show(summaries: Sequence[Summary], format: str, results_root: Path) -> None
     if own and format == "text":
         print(byo.text(own, _width()))
     if not summaries and not own:
-        print(
-            f"nanocl: no records in {results_root / 'runs'} yet; python -m nanocl.run makes some",
-            file=sys.stderr,
-        )
+        meant = [] if rooms.has_records(results_root) else rooms.meant(results_root)
+        hint = f"did you mean --results {meant[0]}?" if meant else "python -m nanocl.run makes some"
+        print(f"nanocl: no records in {results_root / 'runs'} yet; {hint}", file=sys.stderr)
     if not summaries:
         return
     print(

@@ -223,3 +223,12 @@ def test_plots_are_drawn_in_the_formats_of_papers(root, capsys):
 def test_a_mistake_in_the_options_for_papers_is_one_sentence(argv, said, root, capsys):
     assert call(*argv, root=root) == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_folder_beside_the_records_names_the_results_folder_that_was_meant(root, capsys):
+    for beside in (root / "runs", next((root / "runs").iterdir())):
+        assert call(root=beside) == 0
+        assert f"no records in {beside / 'runs'} yet; did you mean --results" in (
+            said := capsys.readouterr().err
+        )
+        assert said.rstrip("?\n").endswith(root.name)

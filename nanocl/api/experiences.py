@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, TensorDataset
 
 from nanocl.data import batches, tensors
-from nanocl.data.conversion import as_inputs, as_tensors, check_labels
+from nanocl.data.conversion import VALUES, as_inputs, as_tensors, check_labels
 from nanocl.data.tensors import Experience
 from nanocl.records import UserError
 from nanocl.records.roots import DataRoot
@@ -87,6 +87,8 @@ def _arrays(given: Any, where: str) -> Arrays:
     inputs, targets = _read(given, where)
     if inputs.layout != torch.strided or targets.layout != torch.strided:
         raise UserError(f"{where} must hold dense tensors; call .to_dense() on sparse ones")
+    if inputs.is_meta or targets.is_meta:
+        raise UserError(f"{where} is on the meta device, which holds no values; {VALUES}")
     if not inputs.ndim or not targets.ndim:
         raise UserError(f"{where} must have one input and one target for each sample, got a number")
     if len(inputs) != len(targets):

@@ -52,7 +52,8 @@ def drift(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> StateDri
     the dictionaries for the drift of that part, such as the backbone.
 
     Raises:
-        ValueError: No tensor is in both with the same shape, types differ, or both share memory.
+        ValueError: No tensor is in both with the same shape, types differ, both share memory, or
+            one has no values.
     """
     names = [name for name in after if _is_comparable(before.get(name), after[name])]
     everything = dict.fromkeys((*before, *after))
@@ -90,6 +91,8 @@ def _is_comparable(before: Tensor | None, after: Tensor) -> bool:
 
 def _check(before: Mapping[str, Tensor], after: Mapping[str, Tensor], names: list[str]) -> None:
     for name in names:
+        if before[name].is_meta or after[name].is_meta:
+            raise ValueError(f"{name} is on the meta device, which holds no values")
         if before[name].dtype != after[name].dtype:
             raise ValueError(
                 f"{name} must have one type in both, got {before[name].dtype} before and "

@@ -15,6 +15,7 @@ from nanocl.records import UserError
 
 INTEGERS = (torch.int32, torch.int64)  # inputs that stay integers, which an embedding takes
 MANY_LABELS = 1000  # output units of which most may be of no class
+VALUES = "give tensors with values, on the CPU or a GPU"
 SPARSE = 10  # with more of them: the most that there may be for each class
 
 
@@ -59,6 +60,8 @@ def as_tensors(dataset: Dataset[Any], task_label: int) -> TensorDataset:
         inputs, targets = dataset.tensors
     else:
         inputs, targets = _read(dataset)
+    if inputs.is_meta or targets.is_meta:
+        raise UserError(f"a data set is on the meta device, which holds no values; {VALUES}")
     inputs = inputs.to(torch.float32) if inputs.dtype == torch.float64 else inputs
     targets = targets.to(torch.float32 if targets.is_floating_point() else torch.int64)
     prepare = Preparation(floats=inputs.dtype not in INTEGERS)

@@ -235,6 +235,11 @@ def _check_classes(members: Members, where: str) -> None:
                 f"{where} has no images of class {min(missing)!r} in {split}/; "
                 "every class needs images in train/ and test/"
             )
+    if len(train) == 1:
+        raise UserError(
+            f"{where} has a single class, the folder {min(train)!r}, and there is nothing to tell "
+            "apart; each class is a folder of its own: train/<class>/ and test/<class>/"
+        )
 
 
 def walk(folder: Path) -> Iterator[Path]:

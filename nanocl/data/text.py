@@ -205,3 +205,8 @@ def _check_classes(names: dict[str, set[str]], where: str) -> None:
                 f"{where} has no text of class {min(missing)!r} in {split}; every class needs "
                 "texts in train and test"
             )
+    if len(names["train"]) == 1:
+        raise UserError(
+            f"{where} has a single class, {min(names['train'])!r}, and there is nothing to tell "
+            "apart; a data set has two labels or more"
+        )

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from nanocl.integrations import facts, predictions, weights
+from nanocl.integrations import arguments, facts, weights
 from nanocl.integrations.predictions import Divergence, Metric, Reader, all_measured, undisturbed
 from nanocl.records import trainings
 from nanocl.training.drift import DriftMeter
@@ -56,6 +56,7 @@ class ForgettingMeter:
 
     loop = "loop"
 
+    @arguments.named
     def __init__(
         self,
         keep: Mapping[str, Any | Metric],
@@ -68,10 +69,10 @@ class ForgettingMeter:
         samples: int = 64,
         reader: Reader | None = None,
     ) -> None:
-        for what, value, least in (("every", every, 0), ("samples", samples, 1)):
-            if not isinstance(value, int) or value < least:
-                raise ValueError(f"{what} must be an integer of at least {least}, got {value!r}")
-        predictions.check_kept(keep)
+        arguments.check_count("every", every, 0)
+        arguments.check_count("samples", samples, 1)
+        arguments.check_kept(keep)
+        arguments.check_new(new, tasks)
         self.keep, self.new, self.every = dict(keep), new, every
         self.tasks, self.name, self.results = tuple(tasks), name, Path(results)
         self.samples, self.reader = samples, reader or Reader()

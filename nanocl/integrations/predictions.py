@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 import torch
@@ -12,11 +12,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import default_collate
 
+from nanocl.data.conversion import VALUES
+from nanocl.integrations.answers import LABELS, answer, without_adapters
 from nanocl.integrations.facts import Digest
+from nanocl.integrations.fitting import fitting
 from nanocl.training import randomness
 
-LABELS = ("labels", "label", "label_ids")
-IGNORED = -100  # a label that counts for nothing, as in torch and transformers
 Metric = Callable[[nn.Module], float | Mapping[str, float]]
 
 
@@ -59,22 +60,6 @@ class Reader(NamedTuple):
             yield _moved((self.collate or default_collate)(samples), device)
 
 
-class Answer(NamedTuple):
-    """What a model answers on a mini-batch.
-
-    Attributes:
-        logits: (N, C), a row for each sample or token that counts; None where there are none.
-        labels: (N,) classes; None without them.
-        loss: Mean loss of the mini-batch, None without labels.
-        size: Samples or tokens that the mean is over.
-    """
-
-    logits: Tensor | None
-    labels: Tensor | None
-    loss: Tensor | None
-    size: int
-
-
 @contextmanager
 def undisturbed(model: nn.Module) -> Iterator[None]:
     """Evaluation mode without gradients; modes and generators are afterwards as they were."""
@@ -90,24 +75,29 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
             module.training = mode
 
 
-def check_kept(keep: Mapping[str, Any]) -> None:
-    """Raise a TypeError if kept data have no names or are of a kind that is not measured."""
-    if not isinstance(keep, Mapping):
-        raise TypeError(
-            f'keep takes names, as in keep={{"old task": ...}}, got {type(keep).__name__}'
-        )
-    for kept in keep.values():
-        if not callable(kept) and not hasattr(kept, "__len__"):
-            raise TypeError(f"keep takes data sets with a length or callables, got {kept!r}")
-
-
 def all_measured(
     model: nn.Module, keep: Mapping[str, Any], reader: Reader, is_start: bool
 ) -> tuple[dict[str, dict[str, float]], dict[str, str]]:
-    """By kept task what `measured` returns and, at the start, the fingerprint of its samples."""
+    """By kept task what `measured` returns and, at the start, the fingerprint of its samples.
+
+    Raises:
+        ValueError: A data set does not fit the model, with its name, or has no labels.
+    """
     digests = {name: Digest() for name in keep} if is_start else {}
-    kept = {name: measured(model, one, reader, digests.get(name)) for name, one in keep.items()}
+    kept = {}
+    for name, one in keep.items():
+        if is_callable(one):
+            kept[name] = measured(model, one, reader)
+            continue
+        batches = reader.batches(model, one)
+        with fitting(model, batches, f"keep[{name!r}]") if is_start else nullcontext():
+            kept[name] = measured(model, one, reader, digests.get(name))
     return kept, {name: str(digest) for name, digest in digests.items() if str(digest)}
+
+
+def is_callable(kept: Any) -> bool:
+    """Whether this is a function of the model; a data set may be callable, too."""
+    return callable(kept) and not hasattr(kept, "__getitem__")
 
 
 def measured(
@@ -121,7 +111,7 @@ def measured(
         reader: Reads it.
         digest: Takes in each sample of a data set.
     """
-    if callable(kept) and not hasattr(kept, "__getitem__"):
+    if is_callable(kept):
         value = kept(model)
         if isinstance(value, Mapping):
             return {str(name): float(number) for name, number in value.items()}
@@ -159,9 +149,13 @@ class Divergence:
         self.start: list[Tensor] = []
 
     def begin(self, model: nn.Module) -> None:
-        """Keep the answers of this model."""
-        answers = self._answers(model)
-        self.start = [one.log_softmax(-1).cpu() for one in answers]
+        """Keep the answers of this model.
+
+        Raises:
+            ValueError: The data do not fit the model.
+        """
+        with fitting(model, self._reader.batches(model, self._data), "new"):
+            self.start = [one.log_softmax(-1).cpu() for one in self._answers(model)]
 
     def now(self, model: nn.Module) -> float | None:
         """The divergence; None for a model without logits."""
@@ -181,51 +175,10 @@ class Divergence:
                 yield logits.float()
 
 
-def answer(model: nn.Module, batch: Any) -> Answer:
-    """The answer on one mini-batch: a mapping of arguments, or inputs and targets."""
-    if not isinstance(batch, Mapping):
-        inputs, targets = batch[0], batch[-1]
-        logits = model(inputs)
-        if targets.is_floating_point():
-            return Answer(None, None, functional.mse_loss(logits, targets), len(targets))
-        return Answer(logits, targets, functional.cross_entropy(logits, targets), len(targets))
-    output = model(**_renamed(batch))
-    return _of_output(output, _labels(batch), batch.get("attention_mask"), is_causal(model))
-
-
-def is_causal(model: Any) -> bool:
-    """Whether position t of the logits answers label t + 1."""
-    name = type(_inner(model)).__name__
-    return "CausalLM" in name or "LMHead" in name
-
-
-def _of_output(output: Any, labels: Tensor | None, mask: Tensor | None, causal: bool) -> Answer:
-    logits, loss = getattr(output, "logits", None), getattr(output, "loss", None)
-    size = len(labels) if labels is not None else 0
-    is_of_classes = labels is not None and not labels.is_floating_point()
-    if not isinstance(logits, Tensor):
-        return Answer(None, None, loss, size)
-    if logits.ndim == 2:
-        if is_of_classes and labels is not None and labels.ndim == 1 and logits.shape[1] > 1:
-            return Answer(logits, labels, loss, size)
-        return Answer(logits if logits.shape[1] > 1 else None, None, loss, size)
-    if is_of_classes and labels is not None and labels.shape == logits.shape[:2]:
-        if causal:
-            logits, labels = logits[:, :-1], labels[:, 1:]
-        counted = labels != IGNORED
-        return Answer(logits[counted], labels[counted], loss, int(counted.sum()))
-    rows = logits.flatten(0, -2) if mask is None else logits[mask.bool()]
-    return Answer(rows, None, loss, size)
-
-
 def _columns(model: Any) -> set[str] | None:
     """Names of samples' fields that the model takes; None if it takes any."""
-    parameters = inspect.signature(_inner(model).forward).parameters
+    parameters = inspect.signature(without_adapters(model).forward).parameters
     return {*parameters, *LABELS} if len(parameters) > 1 else None
-
-
-def _inner(model: Any) -> Any:
-    return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
 def _only(sample: Any, columns: set[str] | None) -> Any:
@@ -234,16 +187,10 @@ def _only(sample: Any, columns: set[str] | None) -> Any:
     return {name: value for name, value in sample.items() if name in columns}
 
 
-def _renamed(batch: Mapping[str, Any]) -> dict[str, Any]:
-    return {"labels" if name in LABELS else name: value for name, value in batch.items()}
-
-
-def _labels(batch: Mapping[str, Any]) -> Tensor | None:
-    return next((batch[name] for name in LABELS if name in batch), None)
-
-
 def _moved(value: Any, device: torch.device) -> Any:
     if isinstance(value, Tensor):
+        if value.is_meta:
+            raise ValueError(f"a sample is on the meta device, which holds no values; {VALUES}")
         return value.to(device)
     if isinstance(value, Mapping):
         return {name: _moved(item, device) for name, item in value.items()}

@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import TrainerCallback
 
 from nanocl.integrations.loop import ForgettingMeter
-from nanocl.records import files
+from nanocl.records import extras, files
+
+# not KERNELS: the model that is trained may have weights of 4 bits
+with extras.quiet(extras.ENUMS):
+    from transformers import TrainerCallback
 
 STATE = "nanocl-forgetting.pt"  # in each checkpoint of the Trainer
 CHECKSUM = "nanocl-forgetting.sha256"

@@ -21,7 +21,7 @@ def bare(model: nn.Module) -> nn.Module:
     """The model inside of DDP, DataParallel and `torch.compile`.
 
     Raises:
-        TypeError: The parameters are sharded, so that no process has the weights.
+        TypeError: The parameters are sharded, or no process has the weights in memory.
     """
     while True:
         inner = getattr(model, "_orig_mod", None)
@@ -33,6 +33,12 @@ def bare(model: nn.Module) -> nn.Module:
     if any(hasattr(parameter, "full_tensor") for parameter in model.parameters()):
         raise TypeError(
             "the parameters are sharded (DTensor), which is not measured; use DDP or one process"
+        )
+    absent = next((name for name, one in model.named_parameters() if one.is_meta), None)
+    if absent is not None:
+        raise TypeError(
+            f"the parameter {absent} is on the meta device, which holds no values: load the "
+            "weights first, and keep them on the CPU or a GPU"
         )
     return model
 

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-
 from nanocl.libraries.library import Library, Way
-
-# its import warns about missing kernels for inference, which no optimizer needs
-logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 # options that the library accepts and ignores
 IGNORED = frozenset(

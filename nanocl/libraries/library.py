@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -87,7 +86,7 @@ class Library:
             UserError: The package is not installed.
         """
         try:
-            module = importlib.import_module(self.module)
+            module = extras.load(self.module)
         except ImportError as error:
             raise UserError(
                 f"{self.name}: its optimizers need the package {self.package}; install it with: "
@@ -215,4 +214,4 @@ class Library:
 
 def _import(name: str) -> type:
     module, _, attribute = name.rpartition(".")
-    return getattr(importlib.import_module(module), attribute)
+    return getattr(extras.load(module), attribute)

@@ -1,8 +1,10 @@
 """Curves for Weights & Biases; needs the extra `nanocl[wandb]`.
 
 Offline, in a folder, unless WANDB_MODE says otherwise. A run that resumes adds another folder with
-the same id, which `wandb sync` joins. On a server, a run that begins anew replaces the run of its
-id: wandb does that where `resume` is not set.
+the same id, which `wandb sync` joins. One that begins anew has another id, so that its points are
+never added to curves that `wandb sync` has sent before. On a server, a run that begins anew
+replaces the run of its id, which no run without a server has: wandb does that where `resume` is not
+set.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
+from uuid import uuid4
 
 import wandb
 
@@ -52,7 +55,9 @@ def kind(folder: Path) -> Kind:
     def open_log(name: str, facts: Facts) -> _Run:
         is_new = str(facts["digest"]) in cleared
         cleared.discard(str(facts["digest"]))
-        return _Run(_begun(folder, name, facts, None if is_new else "allow"))
+        mode: Literal["allow"] | None = None if is_new else "allow"
+        run_id = _online_id(folder, facts) if is_online else _offline_id(folder, facts)
+        return _Run(_begun(folder, name, facts, run_id, mode))
 
     def clear(_: str, facts: Facts) -> None:
         cleared.add(str(facts["digest"]))
@@ -84,13 +89,27 @@ def _offline(folder: Path, facts: Facts) -> list[Path]:
     return [*folder.glob(f"wandb/offline-run-*-{facts['digest']}-*")]
 
 
-def _begun(folder: Path, name: str, facts: Facts, resume: Literal["allow"] | None) -> Any:
-    """A run whose id is the digest and the folder: others in the project may log the same run."""
+def _online_id(folder: Path, facts: Facts) -> str:
+    """The digest and the folder: others in the project may log the same run."""
+    return f"{facts['digest']}-{owner(folder)}"
+
+
+def _offline_id(folder: Path, facts: Facts) -> str:
+    """That of the run's last folder, which is `offline-run-<time>-<id>`; a new one without any."""
+    folders = sorted(_offline(folder, facts))
+    if folders:
+        return folders[-1].name.split("-", 3)[3]
+    return f"{_online_id(folder, facts)}-{uuid4().hex[:8]}"
+
+
+def _begun(
+    folder: Path, name: str, facts: Facts, run_id: str, resume: Literal["allow"] | None
+) -> Any:
     folder.mkdir(parents=True, exist_ok=True)
     return wandb.init(
         project=_project(),
         dir=str(folder),
-        id=f"{facts['digest']}-{owner(folder)}",
+        id=run_id,
         name=name,
         group=str(facts["protocol"]),
         config=dict(facts),

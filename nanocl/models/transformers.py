@@ -123,7 +123,7 @@ def _build(folder: Path, dropout: float | None, *, with_weights: bool) -> Any:
 
     options = {"local_files_only": True, "trust_remote_code": False}
     try:
-        with _quiet(transformers.utils.logging):
+        with _quiet(transformers.utils.logging), extras.quiet(extras.ENUMS | extras.KERNELS):
             config = transformers.AutoConfig.from_pretrained(folder, **options)
             _set_dropout(config, dropout)
             if with_weights:

@@ -21,17 +21,13 @@ from nanocl.plugins import bare, factories
 from nanocl.plugins.declaration import File, Plugin, kind_of, parse
 from nanocl.plugins.named import file_of, name_of
 from nanocl.plugins.signature import Options
+from nanocl.plugins.unknown import KINDS, UnknownPlugin, unknown
 from nanocl.plugins.values import UnknownOption, convert
 from nanocl.records import Part, Training, UserError, files
 from nanocl.records.ranges import SYNONYMS, did_you_mean
 
 PACKAGE = Path(__file__).parent.parent
 MOST_BYTES = 2**24  # of a plugin file
-KINDS = {"strategies": "strategy", "streams": "stream", "models": "model"}
-
-
-class UnknownPlugin(UserError):
-    """No plugin has that name."""
 
 
 class Catalogue:
@@ -74,8 +70,12 @@ class Catalogue:
             return plugins[name]
         stem = name.split(":")[0]
         if stem not in plugins:
-            raise UnknownPlugin(f"unknown {KINDS[kind]} {name!r}{did_you_mean(stem, plugins)}")
+            raise self.unknown(kind, name, plugins)
         return plugins[stem]
+
+    def unknown(self, kind: str, name: str, known: Iterable[str]) -> UnknownPlugin:
+        """The error for a name that is none of the known ones."""
+        return unknown(kind, name, known, self._user)
 
     def complete(self, kind: str, name: str, values: Mapping[str, Any]) -> Part:
         """A plugin's part of a spec: values checked and converted, every default filled in.

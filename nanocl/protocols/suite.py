@@ -29,7 +29,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nanocl.plugins.catalogue import Catalogue, UnknownPlugin
+from nanocl.plugins.catalogue import Catalogue
 from nanocl.plugins.values import UnknownOption, convert
 from nanocl.protocols import backbones, baselines
 from nanocl.protocols.compositions import Compositions, check_scenario
@@ -141,8 +141,7 @@ def find(name: str, catalogue: Catalogue) -> tuple[str, Mapping[str, Any]]:
     if name in families:
         scenario = families[name].scenarios[0]
         return name, {"scenario": scenario, "stream": {"family": name}}
-    hint = did_you_mean(name, [*by_name, *aliases, *families])
-    raise UnknownPlugin(f"unknown stream {name!r}{hint}")
+    raise catalogue.unknown("streams", name, [*by_name, *aliases, *families])
 
 
 def _blame_file(

@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nanocl.records import RunSpec, UserError, damage, files, measuring, plain, store
+from nanocl.records import RunSpec, UserError, damage, files, measuring, plain, rooms, store
 from nanocl.records.encoding import from_record
 from nanocl.records.reservations import Reservations
 from nanocl.records.store import Problem
 
-PLACES = ("runs/**/*.json", *damage.PLACES)
 # what may differ where the numbers are equal; every other field is a measurement
 CIRCUMSTANCES = ("checksum", "cost", "environment", "spec", "data", "experiences", "weights")
 ELSEWHERE = "another call measures this run in the destination; merge again when it has ended"
@@ -28,6 +27,7 @@ class Merge:
         equal: How many files were there already, with the same content.
         kept: A line for each file of which another with equal numbers was kept.
         refused: Files that were not copied, and why.
+        empty: A line for each folder without records, as of a shard without runs.
         others: How many files of the folders are no records: pages, figures, checkpoints.
     """
 
@@ -35,6 +35,7 @@ class Merge:
     equal: int = 0
     kept: list[str] = field(default_factory=list)
     refused: list[Problem] = field(default_factory=list)
+    empty: list[str] = field(default_factory=list)
     others: int = 0
 
 
@@ -46,8 +47,9 @@ def merge(folders: Sequence[Path], results_root: Path) -> Merge:
 
     Raises:
         UserError: A folder does not exist, is the destination or is no results folder but above
-            or below one, the destination has a damaged file where one is to be copied or cannot be
-            written, or two files have different numbers of one run. Nothing is copied then.
+            or below one, no folder has records, the destination has a damaged file where one is to
+            be copied or cannot be written, or two files have different numbers of one run. Nothing
+            is copied then.
     """
     _check_folders(folders, results_root)
     done = Merge()
@@ -77,26 +79,26 @@ def _check_folders(folders: Sequence[Path], results_root: Path) -> None:
             raise UserError(f"the results folder {str(folder)!r} does not exist")
         if folder.resolve() == results_root.resolve():
             raise UserError(f"{str(folder)!r} cannot be merged into itself; name another --results")
-        meant = _meant(folder)
+        meant = [] if rooms.has_records(folder) else rooms.meant(folder)
         if meant:
             raise UserError(
-                f"{str(folder)!r} holds no runs/; name the results folders: "
+                f"{str(folder)!r} is no results folder; name the results folders: "
                 + " ".join(shlex.quote(str(path)) for path in meant)
             )
-
-
-def _meant(folder: Path) -> list[Path]:
-    """The results folders above or below a folder that is none; empty if it is one or has none."""
-    if any(any(folder.glob(place)) for place in PLACES):
-        return []
-    inside = [folder] if folder.name == "runs" else sorted(folder.rglob("runs"))
-    return [runs.parent for runs in inside if any(runs.rglob("*.json"))]
+    if not any(map(rooms.has_records, folders)):
+        names = ", ".join(repr(str(folder)) for folder in folders)
+        raise UserError(
+            f"there is no record in {names}, nor above or below: looked for "
+            f"{', '.join(rooms.PLACES)}; name the folders that run --results wrote"
+        )
 
 
 def _records(folders: Sequence[Path], done: Merge) -> Iterator[tuple[Path, Path]]:
     """The verified files of the folders, each after its folder."""
     for folder in dict.fromkeys(folders):
-        paths = [path for place in PLACES for path in sorted(folder.glob(place))]
+        paths = [path for place in rooms.PLACES for path in sorted(folder.glob(place))]
+        if not paths:
+            done.empty.append(f"{folder} has no records")
         done.others += sum(path.is_file() for path in folder.rglob("*")) - len(paths)
         for path in paths:
             try:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from nanocl.records import UserError
+
 VARIABLE = "NANOCL_DATA_ROOT"
 HIDDEN = ".nanocl"  # folder in a data root for what nanocl writes
 
@@ -31,8 +33,17 @@ DataRoot: TypeAlias = Path | Folders | None  # None is the default: `roots(None)
 
 
 def data_root_of(named: Iterable[str | Path]) -> DataRoot:
-    """What a caller names: nothing is the default, one is a path."""
+    """What a caller names: nothing is the default, one is a path; it need not exist.
+
+    Raises:
+        UserError: One is a file.
+    """
     folders = tuple(dict.fromkeys(Path(one).expanduser() for one in named))
+    for folder in folders:
+        if folder.is_file():
+            raise UserError(
+                f"the data root {str(folder)!r} is a file; name the folder that holds the data sets"
+            )
     if len(folders) > 1:
         return Folders(folders)
     return folders[0] if folders else None

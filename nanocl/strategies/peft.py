@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable
 from importlib.util import find_spec
 from typing import Any, ClassVar
@@ -120,7 +119,7 @@ class Peft(Strategy):
     def make_optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
         dense = layer_groups(model, self.dense, {"lr": self.dense_lr})
         trained = [p for group in dense if "lr" in group for p in group["params"]]
-        library = importlib.import_module("peft")  # an optional extra, of this module's name
+        library = extras.load("peft")  # an optional extra, of this module's name
         targets = targets_of(model, self.targets)
         config = library.LoraConfig(target_modules=targets, **self.adapters)
         library.inject_adapter_in_model(config, model)  # which freezes all but adapters

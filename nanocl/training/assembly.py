@@ -26,6 +26,7 @@ from nanocl.training.grouping import learner_of
 from nanocl.training.heads import Network, choose
 from nanocl.training.loop import Learner
 from nanocl.training.moments import check_restart
+from nanocl.training.tokens import check_tokens
 
 # a size that fits in no memory is a mistake of the caller, too
 MISTAKES = (ValueError, RuntimeError, MemoryError, OverflowError)
@@ -124,6 +125,7 @@ def check(specs: Iterable[RunSpec], context: Context) -> Findings:
             continue
         try:
             learner, scenario = build(spec, context, scenario)
+            check_tokens(learner.model.backbone, scenario, is_own=spec.has_own_data)
         except UserError:
             raise
         except MISTAKES as error:

@@ -78,6 +78,8 @@ def test_every_form_of_the_same_data_is_the_same_stream(tmp_path, form):
         ([((np.ma.masked_less(X.numpy(), 3), Y), GOOD)], r"must hold numbers: .* masked values"),
         ([((X.to_sparse(), Y), GOOD)], r"stream\[0\]\[0\] must hold dense tensors"),
         ([((X, Y), (X, Y + 1))], r"stream\[0\] tests class 2, which it does not train"),
+        ([((X, Y), (X.to("meta"), Y))], r"stream\[0\]\[1\] is on the meta device, .* with values"),
+        ([(Listed([(X[0].to("meta"), 0)]), GOOD)], r"stream\[0\]\[0\]: .* on the meta device"),
         ([((X * float("nan"), Y), GOOD)], r"stream\[0\]\[0\] has a value that is not finite"),
         ([((X, Y[0]), GOOD)], r"stream\[0\]\[0\] must have one input and one target for each"),
         ([((X[:, 0], Y), GOOD)], r"inputs of stream\[0\]\[0\] must be real tensors"),

@@ -91,3 +91,9 @@ def test_differences_of_short_types_are_not_rounded_to_them():
     after = {"w": (before["w"].float() * -0.37).bfloat16()}
     expected = numpy.linalg.norm((after["w"].double() - before["w"].double()).numpy())
     assert nanocl.drift(before, after).total["l2"] == pytest.approx(expected, rel=1e-6)
+
+
+def test_weights_without_values_have_no_drift():
+    state = {"weight": torch.zeros(3, device="meta")}
+    with pytest.raises(ValueError, match="weight is on the meta device, which holds no values"):
+        nanocl.drift(state, {"weight": torch.zeros(3)})

@@ -156,3 +156,13 @@ def test_a_member_that_zipfile_cannot_open_is_named_in_one_sentence(
     archive.write_bytes(content)
     with pytest.raises(UserError, match=rf"in .*insects\.zip cannot be read: .*{reason}"):
         load("insects", tmp_path)
+
+
+def test_a_single_class_is_refused_with_its_folder(tmp_path):
+    files = {path: content for path, content in pictures().items() if "/ant/" in path}
+    write_folder(tmp_path / "insects", files)
+    with pytest.raises(UserError, match=r"a single class, the folder 'ant', .*train/<class>/"):
+        load("insects", tmp_path)
+    write_zip(tmp_path / "packed.zip", files)
+    with pytest.raises(UserError, match="a single class"):
+        load("packed", tmp_path)

@@ -128,6 +128,7 @@ def test_a_changed_file_is_read_again(tmp_path):
         ({"test": [*TEST, ("x", "green")]}, r"no text of class 'green' in train"),
         ({"train": [*TRAIN, ("x", "green")]}, r"no text of class 'green' in test"),
         ({"test": []}, r"has no texts in test"),
+        ({"train": [("x", "red")], "test": [("y", "red")]}, r"has a single class, 'red', "),
     ],
 )
 def test_a_wrong_sample_is_named_in_one_line_and_nothing_is_cached(

@@ -9,8 +9,7 @@ from nanocl.integrations.loop import ForgettingMeter
 from nanocl.integrations.predictions import Reader
 from nanocl.records import trainings
 from nanocl.records.trainings import load
-from nanocl.reporting import metrics
-from nanocl.studies.byo.page import evaluation
+from nanocl.studies.byo.matrix import matrix_of
 
 OLD, NEW = vectors(seed=1), vectors(seed=2)
 
@@ -104,11 +103,11 @@ def test_a_sequence_of_three_gives_the_matrix_that_is_computed_by_hand(tmp_path)
         path = meter.after(model, optimizer)
         rows.append([right(model, other) for other in flipped.values()])
         model.train()
-    found = evaluation(load(path))
-    assert [list(row) for row in found.matrix] == rows
+    found = matrix_of(load(path))
+    assert [list(row) for row in found.rows] == rows
     forgotten = [max(rows[0][0], rows[1][0]) - rows[2][0], rows[1][1] - rows[2][1]]
-    assert metrics.forgetting(found) == pytest.approx(sum(forgotten) / 2)
-    assert metrics.average_accuracy(found) == pytest.approx(sum(rows[2]) / 3)
+    assert found.forgetting() == pytest.approx(sum(forgotten) / 2)
+    assert found.average() == pytest.approx(sum(rows[2]) / 3)
     assert sum(forgotten) > 0
     assert [one["task"] for one in load(path)["trainings"]] == ["a", "b", "c"]
     previous = load(path)["trainings"][2]["drift"]
@@ -201,7 +200,7 @@ def test_bfloat16_weights_drift_by_differences_in_float32(tmp_path):
     assert 0 < moved["touched"] <= 1 and record["spec"]["precision"] == "bfloat16"
 
 
-def test_a_callable_is_a_metric_and_misuse_is_said_in_one_line(tmp_path):
+def test_a_callable_is_a_metric_and_a_step_before_the_start_is_refused(tmp_path):
     model = plain_network()
     kept = {"number": lambda model: 3, "two": lambda model: {"x": 1.0, "y": float("nan")}}
     meter = ForgettingMeter(kept, results=tmp_path)
@@ -211,7 +210,21 @@ def test_a_callable_is_a_metric_and_misuse_is_said_in_one_line(tmp_path):
     meter.step(model, adam(model))
     point = load(meter.after(model, adam(model)))["trainings"][0]["points"][-1]
     assert point["keep"] == {"number": {"value": 3.0}, "two": {"x": 1.0, "y": None}}
-    with pytest.raises(ValueError, match="every must be an integer of at least 0, got -1"):
-        ForgettingMeter({}, every=-1)
-    with pytest.raises(TypeError, match="data sets with a length or callables"):
-        ForgettingMeter({"old": 3})
+
+
+def test_a_task_that_is_trained_again_has_a_row_of_its_own_at_the_end(tmp_path):
+    tasks = {"a": OLD, "b": [(x, 1 - y) for x, y in OLD]}
+    order = ["a", "b", "a"]
+    meter = ForgettingMeter(tasks, tasks=order, results=tmp_path, name="again")
+    model, rows = plain_network(), []
+    for name in order:
+        optimizer = adam(model, 0.1)
+        train(model, optimizer, tasks[name], meter, steps=16)
+        path = meter.after(model, optimizer)
+        rows.append(tuple(right(model, other) for other in tasks.values()))
+        model.train()
+    found = matrix_of(load(path))
+    assert found.rows == tuple(rows) and rows[0] != rows[1] != rows[2]
+    assert found.labels() == ["after a", "after b", "after a (training 3)"]
+    assert found.average() == pytest.approx(sum(rows[2]) / 2)
+    assert found.forgetting() == pytest.approx(rows[1][1] - rows[2][1]) and rows[1][1] > rows[2][1]

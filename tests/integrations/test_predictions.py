@@ -9,7 +9,6 @@ import torch
 from torch import nn
 from training_cases import plain_network, vectors
 
-from nanocl.integrations.loop import ForgettingMeter
 from nanocl.integrations.predictions import Divergence, Reader, measured, undisturbed
 
 
@@ -81,9 +80,3 @@ def test_a_batch_without_a_label_that_counts_changes_no_loss():
 def test_a_kept_data_set_without_samples_has_no_loss():
     with pytest.raises(ValueError, match="no sample with a label that counts"):
         measured(plain_network(), [], Reader())
-
-
-@pytest.mark.parametrize("keep", [[(1, 0)], "old task", None])
-def test_what_is_kept_without_a_name_is_refused_with_the_form_to_write(keep):
-    with pytest.raises(TypeError, match=r'keep takes names, as in keep=\{"old task": ...\}, got'):
-        ForgettingMeter(keep)

@@ -41,3 +41,8 @@ def test_frozen_parameters_are_left_out_and_bfloat16_becomes_float32():
     assert {*found} == {"3.weight", "3.bias"} == weights.head_names(network)
     assert found["3.bias"].dtype == torch.float32 and not weights.has_adapters(network)
     assert torch.equal(found["3.bias"], network[3].bias.float())
+
+
+def test_a_model_whose_weights_are_not_loaded_is_refused():
+    with pytest.raises(TypeError, match=r"parameter weight is on the meta device, .* load the"):
+        weights.bare(nn.Linear(2, 2, device="meta"))

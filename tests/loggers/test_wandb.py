@@ -96,3 +96,37 @@ def test_a_run_that_begins_on_a_server_leaves_its_curves_of_calls_without_one(
     monkeypatch.setenv("WANDB_MODE", "online")
     kind(tmp_path).clear("s0", facts)
     assert without_server.exists()
+
+
+def test_a_run_that_begins_anew_has_another_id_and_one_that_resumes_its_own(
+    tmp_path, offline, monkeypatch
+):
+    import wandb
+
+    from nanocl.loggers.wandb import kind
+
+    ids = []
+
+    def init(**options):
+        ids.append(options["id"])
+        number = len(ids)
+        folder = tmp_path / "wandb" / f"offline-run-20260101_00000{number}-{options['id']}"
+        folder.mkdir(parents=True)
+        raise ConnectionError
+
+    monkeypatch.setattr(wandb, "init", init)
+    made, facts = kind(tmp_path), {**FACTS, "digest": "0123456789a0"}
+
+    def begin():
+        with pytest.raises(ConnectionError):
+            kind(tmp_path).open("s0", facts)
+
+    begin()
+    begin()
+    made.clear("s0", facts)
+    begin()
+    monkeypatch.setenv("WANDB_MODE", "online")
+    begin()
+    first, resumed, anew, on_server = ids
+    assert first == resumed and len({first, anew, on_server}) == 3
+    assert all(one.startswith("0123456789a0-") for one in ids)

@@ -1,6 +1,9 @@
 """An extra is installed from where nanocl came from."""
 
 import json
+import logging
+import subprocess
+import sys
 from importlib.metadata import PackageNotFoundError
 
 import pytest
@@ -54,3 +57,40 @@ def test_from_an_index_the_name_is_enough_and_a_checkout_is_its_own_origin(monke
     monkeypatch.setattr(extras, "distribution", missing)
     assert extras.command("ray") == f"pip install -e '{extras.CHECKOUT}[ray]'"
     assert (extras.CHECKOUT / "nanocl" / "records" / "extras.py").exists()
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package whose import logs a line that is left out, and two that are problems."""
+    (tmp_path / "noisy_package.py").write_text(
+        "import logging\n"
+        "one = logging.getLogger('torch.utils._pytree')\n"
+        "one.warning('%s is an Enum subclass and is now natively supported by ...', 'X')\n"
+        "one.warning('a leaf cannot be registered')\n"
+        "logging.getLogger('bitsandbytes').warning('no CUDA library was found')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    yield "noisy_package"
+    sys.modules.pop("noisy_package", None)
+
+
+def test_an_import_leaves_out_the_known_lines_only(package, caplog):
+    extras.load(package)
+    assert caplog.messages == ["a leaf cannot be registered", "no CUDA library was found"]
+    logging.getLogger("torch.utils._pytree").warning(
+        "X is an Enum subclass and is now natively supported"
+    )
+    assert len(caplog.messages) == 3, "after the import nothing is left out"
+
+
+def test_an_import_that_fails_says_so():
+    with pytest.raises(ModuleNotFoundError, match="no_such_package"):
+        extras.load("no_such_package")
+
+
+@pytest.mark.parametrize("name", ["torchao.optim", "peft", "bitsandbytes.optim"])
+def test_the_packages_that_runs_import_log_nothing(name):
+    pytest.importorskip(name.partition(".")[0])
+    code = f"from nanocl.records import extras; extras.load({name!r})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == ""

@@ -225,15 +225,20 @@ def test_a_folder_above_or_below_results_folders_is_refused_with_the_ones_to_nam
     shards.mkdir()
     first, _ = (folder_of(shards / str(seed), result(seed)) for seed in range(2))
     for wrong, right in ((shards, f"{first} "), (first / "runs", f"{first}")):
-        with pytest.raises(UserError, match=r"holds no runs/.*name") as refused:
+        with pytest.raises(UserError, match=r"is no results folder; name") as refused:
             merge([wrong], tmp_path / "all")
         assert str(wrong) in str(refused.value) and right in f"{refused.value} "
     assert not (tmp_path / "all").exists()
 
 
-def test_a_folder_without_any_record_is_merged_as_nothing(tmp_path):
+def test_a_folder_without_any_record_is_named_beside_others_and_refused_alone(tmp_path):
     source = tmp_path / "of a shard without runs"
     source.mkdir()
     (source / "page.md").write_text("a page")
-    done = merge([source], tmp_path / "all")
-    assert done.copied == [] and done.others == 1
+    done = merge([folder_of(tmp_path / "a", result(0)), source], tmp_path / "all")
+    assert len(done.copied) == 1 and done.empty == [f"{source} has no records"]
+    assert done.others == 1
+    looked = r"no record in .*without runs', nor above or below: looked for runs/\*\*/\*\.json"
+    with pytest.raises(UserError, match=looked):
+        merge([source], tmp_path / "other")
+    assert not (tmp_path / "other").exists()

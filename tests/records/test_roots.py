@@ -4,10 +4,12 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pytest
 from pictures import pictures, write_folder
 
 from nanocl import data
 from nanocl.data import tensors
+from nanocl.records import UserError
 from nanocl.records.roots import (
     Folders,
     absolute,
@@ -75,3 +77,13 @@ def test_what_is_written_goes_into_the_first_root_wherever_the_data_was_found(
     written = {path for path in tmp_path.rglob("*") if path.is_file()} - before
     expected = {"insects.safetensors", f"{name}.safetensors"}
     assert {path.relative_to(first / ".nanocl").as_posix() for path in written} == expected
+
+
+def test_a_data_root_that_is_a_file_is_refused(tmp_path, monkeypatch):
+    path = tmp_path / "cifar10.zip"
+    path.write_bytes(b"")
+    with pytest.raises(UserError, match=r"cifar10\.zip' is a file; name the folder that holds"):
+        data_root_of([path])
+    monkeypatch.setenv("NANOCL_DATA_ROOT", str(path))
+    with pytest.raises(UserError, match="is a file"):
+        roots()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from nanocl.reporting import formats, metrics
-from nanocl.reporting.columns import Evaluation, Undefined
+from nanocl.reporting import formats
 from nanocl.reporting.formats import Table
+from nanocl.studies.byo.matrix import matrix_of
 
 Record = Mapping[str, Any]
 INTRODUCTION = """\
@@ -27,8 +27,9 @@ NOTES = (
     "(on a GPU of its memory) with measurements, seconds are those of training without them.",
 )
 MATRIX_NOTES = (
-    "ACC: mean over tasks at the end. F: best earlier result minus the last one, mean over tasks; "
-    "of losses the sign is turned, so that positive is bad.",
+    "ACC: mean over tasks after the last training. F: best result since a task was first trained "
+    "minus the last one, mean over all tasks but the last one trained; of losses the sign is "
+    "turned, so that positive is bad.",
 )
 
 
@@ -109,36 +110,22 @@ def _row(
 
 def matrix(record: Record) -> Table | None:
     """The evaluation matrix of a sequence with its metrics; None for fewer than two tasks."""
-    found = evaluation(record)
-    if len(found.matrix) < 2:
+    found = matrix_of(record)
+    if len(found.names) < 2:
         return None
-    names = [*_learned(record)]
     rows = [
-        (f"after {name}", *map(_number, row)) for name, row in zip(names, found.matrix, strict=True)
+        (label, *map(_number, row)) for label, row in zip(found.labels(), found.rows, strict=True)
     ]
     return Table(
         title=f"{record['spec']['name']}: {found.measure} of each task",
         above=(),
-        header=("", *names),
+        header=("", *found.names),
         rows=(("before", *map(_number, found.initial)), *rows),
         below=(
-            f"ACC {_metric(metrics.average_accuracy, found)}, "
-            f"F {_metric(metrics.forgetting, found)}.",
+            f"ACC {_number(found.average())}, F {_number(found.forgetting())}.",
             *MATRIX_NOTES,
         ),
     )
-
-
-def evaluation(record: Record) -> Evaluation:
-    """The evaluation matrix of a sequence: tasks that were trained and are kept tasks as well."""
-    learned = _learned(record)
-    names = [*learned]
-    ends = [one["points"][-1] for one in learned.values()]
-    points = [record["trainings"][0]["points"][0], *ends]
-    has_classes = all("accuracy" in point["keep"][name] for point in points for name in names)
-    measure = "accuracy" if has_classes else "loss"
-    initial, *rows = [_results(point, names, measure) for point in points]
-    return Evaluation(initial=initial, matrix=tuple(rows), measure=measure)
 
 
 def curves(record: Record) -> Iterator[tuple[str, list[int], list[float]]]:
@@ -151,19 +138,6 @@ def curves(record: Record) -> Iterator[tuple[str, list[int], list[float]]]:
                 values.append(_or_nan(_at(point, column)))
             past = steps[-1]
         yield " ".join(column), steps, values
-
-
-def _results(point: Record, names: Sequence[str], measure: str) -> tuple[float, ...]:
-    return tuple(_or_nan(_at(point, (name, measure))) for name in names)
-
-
-def _learned(record: Record) -> dict[str, Record]:
-    """Each kept task that was trained to the end, and its first training."""
-    learned: dict[str, Record] = {}
-    for training in record["trainings"]:
-        if training["status"] == "ok" and training["task"] in record["spec"]["keep"]:
-            learned.setdefault(training["task"], training)
-    return learned
 
 
 def _kept(record: Record) -> list[tuple[str, str]]:
@@ -186,13 +160,6 @@ def _ratio(value: float | None, by: float | None) -> float | None:
 
 def _number(value: float | None) -> str:
     return "-" if value is None or math.isnan(value) else f"{value:.4g}"
-
-
-def _metric(column: Callable[[Evaluation], float], run: Evaluation) -> str:
-    try:
-        return _number(column(run))
-    except Undefined:
-        return "-"
 
 
 def _status(record: Record, training: Record) -> str:

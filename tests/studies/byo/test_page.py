@@ -12,7 +12,7 @@ def of(**accuracies):
     return {name: {"accuracy": value} for name, value in accuracies.items()}
 
 
-def test_only_tasks_that_were_trained_and_kept_are_in_the_matrix():
+def test_tasks_that_were_trained_and_kept_are_columns_and_ended_trainings_rows():
     record = {
         "spec": {"keep": ["a", "b", "other"], "name": "mine"},
         "trainings": [
@@ -22,8 +22,12 @@ def test_only_tasks_that_were_trained_and_kept_are_in_the_matrix():
             a_training("a", "interrupted", of(a=0.5, b=0.8, other=0.7)),
         ],
     }
-    found = page.evaluation(record)
-    assert found.initial == (0.1, 0.2)
-    assert found.matrix == ((0.9, 0.3), (0.5, 0.8))
     table = page.matrix(record)
+    assert table.header == ("", "a", "b")
+    assert table.rows == (
+        ("before", "0.1", "0.2"),
+        ("after a", "0.9", "0.3"),
+        ("after x", "0", "0"),
+        ("after b", "0.5", "0.8"),
+    )
     assert table.below[0] == "ACC 0.65, F 0.4."

@@ -1,0 +1,100 @@
+"""Checks the arguments of the meter before a training begins."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from nanocl.records.ranges import did_you_mean
+
+FORM = 'as in keep={"old task": old_test}'
+Self = TypeVar("Self")
+P = ParamSpec("P")
+
+
+def named(init: Callable[Concatenate[Self, P], None]) -> Callable[Concatenate[Self, P], None]:
+    """An `__init__` whose errors about arguments name the class that was called, not its base."""
+    signature = inspect.signature(init)
+    names = [*signature.parameters][1:]
+
+    @functools.wraps(init)
+    def checked(self: Self, *args: P.args, **options: P.kwargs) -> None:
+        name = type(self).__name__
+        for option in options:
+            if option not in names:
+                raise TypeError(f"{name} has no argument {option!r}{did_you_mean(option, names)}")
+        try:
+            signature.bind(self, *args, **options)
+        except TypeError as error:
+            raise TypeError(f"{name}: {error}; write {name}(keep={{...}}, name=value)") from None
+        init(self, *args, **options)
+
+    return checked
+
+
+def check_count(name: str, value: Any, least: int) -> None:
+    """Raise a ValueError if a number is no integer or too small."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
+
+
+def check_kept(keep: Any) -> None:
+    """Check the names and the kinds of kept data.
+
+    Raises:
+        TypeError: They have no names or are of a kind that is not measured.
+        ValueError: Nothing is kept, or a data set has no sample.
+    """
+    if not isinstance(keep, Mapping):
+        raise TypeError(f"keep takes names, {FORM}, got {type(keep).__name__}")
+    if not keep:
+        raise ValueError(
+            f"keep is empty, so no forgetting would be measured; give a data set or a function of "
+            f"the model under a name, {FORM}"
+        )
+    for name, kept in keep.items():
+        if not isinstance(name, str) or not name:
+            raise TypeError(f"a name in keep is a text, {FORM}, got {name!r}")
+        if not callable(kept):
+            _check_data(f"keep[{name!r}]", kept, "data sets or functions of the model")
+
+
+def check_new(new: Any, tasks: Sequence[str]) -> None:
+    """Check data for KL, and that those by task are of a task.
+
+    Raises:
+        TypeError: `tasks` is one text, or `new` is of a kind that is not measured.
+        ValueError: A data set has no sample, or `new` names no task.
+    """
+    if isinstance(tasks, str):
+        raise TypeError(f"tasks takes a list, as in tasks=[{tasks!r}], got the text {tasks!r}")
+    if not isinstance(new, Mapping):
+        if new is not None:
+            _check_data("new", new, "a data set or a mapping of tasks to data sets")
+        return
+    for name, data in new.items():
+        _check_data(f"new[{name!r}]", data, "data sets")
+        if name not in tasks and not re.fullmatch(r"task [1-9]\d*", str(name)):
+            form = f"the names are those of tasks={[*tasks]}" if tasks else "give tasks=[...] too"
+            raise ValueError(
+                f"new has data of {name!r}, which is no task, so their KL would not be measured; "
+                f"{form}, or give one data set"
+            )
+
+
+def _check_data(what: str, data: Any, kinds: str) -> None:
+    argument = what.partition("[")[0]
+    if hasattr(data, "dataset") and not hasattr(data, "__getitem__"):
+        name = type(data).__name__
+        raise TypeError(f"{what} is a {name}, whose samples may be shuffled; give its .dataset")
+    is_read = hasattr(data, "__len__") and hasattr(data, "__getitem__")
+    if isinstance(data, str) or not is_read:
+        raise TypeError(
+            f"{argument} takes {kinds}, and a data set has a length and samples by number; "
+            f"{what} is of type {type(data).__name__}"
+        )
+    if not len(data):
+        raise ValueError(f"{what} has no sample; give a data set that has some")

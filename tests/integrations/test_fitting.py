@@ -1,0 +1,90 @@
+"""Data whose numbers a model does not have are named with the number and the vocabulary."""
+
+import pytest
+import torch
+from torch import nn
+from training_cases import LENGTH, WORDS, classified, plain_network, tiny_bert, tiny_llama, vectors
+from training_cases import written as texts
+
+from nanocl.integrations.loop import ForgettingMeter
+
+TOKENIZER = "make the token numbers with the tokenizer of the model"
+
+
+def changed(rows, **numbers):
+    """Rows with other token numbers: row, then number of the token `WORDS // 2`."""
+    for row, number in numbers.items():
+        rows[int(row.strip("row"))]["input_ids"][2] = number
+    return rows
+
+
+def start(model, tmp_path, keep, new=None):
+    ForgettingMeter(keep, new=new, results=tmp_path).before(model)
+
+
+@pytest.mark.parametrize(
+    ("rows", "number"),
+    [({"row3": 31, "row12": 55}, "largest .* is 55"), ({"row3": -1}, "smallest .* is -1")],
+)
+def test_kept_tokens_beyond_the_vocabulary_are_named(tmp_path, rows, number):
+    transformers = pytest.importorskip("transformers")
+    match = number.replace(".*", r"token number of keep\['old'\]")
+    match += f", but the model has a vocabulary of {WORDS}, numbers 0 to {WORDS - 1} .*{TOKENIZER}"
+    with pytest.raises(ValueError, match=match):
+        start(
+            tiny_bert(transformers),
+            tmp_path,
+            {"fine": classified(), "old": changed(classified(), **rows)},
+        )
+
+
+def test_tokens_of_new_data_are_named_too(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    bad = changed(classified(), row0=WORDS)
+    with pytest.raises(ValueError, match=f"largest token number of new is {WORDS}, "):
+        start(tiny_bert(transformers), tmp_path, {"old": classified()}, new=bad)
+
+
+def test_the_largest_token_of_a_text_is_named_also_where_it_is_a_label(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    data = texts()
+    for row, number in ((1, 25), (10, 77)):
+        data[row]["input_ids"][0] = data[row]["labels"][0] = number
+    with pytest.raises(ValueError, match=r"largest token number of keep\['text'\] is 77, "):
+        start(tiny_llama(transformers), tmp_path, {"text": data})
+
+
+class Positions(nn.Module):
+    """Looks up the place of each token."""
+
+    def __init__(self):
+        super().__init__()
+        self.places = nn.Embedding(LENGTH - 1, 4)
+        self.head = nn.Linear(4, 2)
+
+    def forward(self, inputs):
+        return self.head(self.places(torch.arange(inputs.shape[1]).expand_as(inputs)).mean(1))
+
+
+def test_a_number_that_the_model_made_is_no_token(tmp_path):
+    rows = [(torch.tensor([0, 1, 2, 3, 5, 9]), 0)]
+    match = r"keep\['old'\] does not fit .*embedding places has 5 rows, .* 5\): .* too long"
+    with pytest.raises(ValueError, match=match):
+        start(Positions(), tmp_path, {"old": rows})
+
+
+def test_a_label_that_is_no_output_of_the_model_is_named(tmp_path):
+    pairs = [(inputs, label + 5) for inputs, label in vectors()]
+    match = r"keep\['old'\] does not fit the model \(Target \d is out of bounds\); labels must be"
+    with pytest.raises(ValueError, match=match):
+        start(plain_network(), tmp_path, {"old": pairs})
+
+
+def test_an_error_of_a_function_of_the_users_stays_as_it_is(tmp_path):
+    with pytest.raises(IndexError, match="list index out of range"):
+        start(plain_network(), tmp_path, {"number": lambda model: [][0]})
+
+
+def test_a_sample_without_values_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="a sample is on the meta device, which holds no values"):
+        start(plain_network(), tmp_path, {"old": [(torch.zeros(4, device="meta"), 0)]})
