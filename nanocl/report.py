@@ -21,7 +21,7 @@ from nanocl.records import (
     files,
     merging,
     migration,
-    rooms,
+    places,
     store,
     trainings,
 )
@@ -245,7 +245,7 @@ def _show(summaries: Sequence[Summary], format: str, results_root: Path) -> None
     if own and format == "text":
         print(byo.text(own, _width()))
     if not summaries and not own:
-        meant = [] if rooms.has_records(results_root) else rooms.meant(results_root)
+        meant = [] if places.has_records(results_root) else places.meant(results_root)
         hint = f"did you mean --results {meant[0]}?" if meant else "python -m nanocl.run makes some"
         print(f"nanocl: no records in {results_root / 'runs'} yet; {hint}", file=sys.stderr)
     if not summaries:

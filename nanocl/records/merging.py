@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nanocl.records import RunSpec, UserError, damage, files, measuring, plain, rooms, store
+from nanocl.records import RunSpec, UserError, damage, files, measuring, places, plain, store
 from nanocl.records.encoding import from_record
 from nanocl.records.reservations import Reservations
 from nanocl.records.store import Problem
@@ -79,24 +79,24 @@ def _check_folders(folders: Sequence[Path], results_root: Path) -> None:
             raise UserError(f"the results folder {str(folder)!r} does not exist")
         if folder.resolve() == results_root.resolve():
             raise UserError(f"{str(folder)!r} cannot be merged into itself; name another --results")
-        meant = [] if rooms.has_records(folder) else rooms.meant(folder)
+        meant = [] if places.has_records(folder) else places.meant(folder)
         if meant:
             raise UserError(
                 f"{str(folder)!r} is no results folder; name the results folders: "
                 + " ".join(shlex.quote(str(path)) for path in meant)
             )
-    if not any(map(rooms.has_records, folders)):
+    if not any(map(places.has_records, folders)):
         names = ", ".join(repr(str(folder)) for folder in folders)
         raise UserError(
             f"there is no record in {names}, nor above or below: looked for "
-            f"{', '.join(rooms.PLACES)}; name the folders that run --results wrote"
+            f"{', '.join(places.PLACES)}; name the folders that run --results wrote"
         )
 
 
 def _records(folders: Sequence[Path], done: Merge) -> Iterator[tuple[Path, Path]]:
     """The verified files of the folders, each after its folder."""
     for folder in dict.fromkeys(folders):
-        paths = [path for place in rooms.PLACES for path in sorted(folder.glob(place))]
+        paths = [path for place in places.PLACES for path in sorted(folder.glob(place))]
         if not paths:
             done.empty.append(f"{folder} has no records")
         done.others += sum(path.is_file() for path in folder.rglob("*")) - len(paths)

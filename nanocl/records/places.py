@@ -7,7 +7,7 @@ from pathlib import Path
 from nanocl.records import damage
 
 PLACES = ("runs/**/*.json", *damage.PLACES)
-ROOMS = tuple(place.partition("/")[0] for place in PLACES)
+NAMES = tuple(place.partition("/")[0] for place in PLACES)
 
 
 def has_records(folder: Path) -> bool:
@@ -17,8 +17,8 @@ def has_records(folder: Path) -> bool:
 
 def meant(folder: Path) -> list[Path]:
     """The results folders below a folder that is none, else the nearest above it; maybe none."""
-    below = {room.parent for name in ROOMS for room in folder.rglob(name) if room.is_dir()}
-    outer = [path for path in below if not {*path.relative_to(folder).parts} & {*ROOMS}]
+    below = {inside.parent for name in NAMES for inside in folder.rglob(name) if inside.is_dir()}
+    outer = [path for path in below if not {*path.relative_to(folder).parts} & {*NAMES}]
     found = sorted(path for path in outer if has_records(path))
     return found or _above(folder)
 
@@ -26,7 +26,7 @@ def meant(folder: Path) -> list[Path]:
 def _above(folder: Path) -> list[Path]:
     place = folder.resolve()
     for inner in (place, *place.parents):
-        if inner.name in ROOMS and has_records(inner.parent):
+        if inner.name in NAMES and has_records(inner.parent):
             here = Path.cwd()
             root = inner.parent
             return [root.relative_to(here) if root.is_relative_to(here) else root]
