@@ -30,6 +30,11 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.enable()
 
 
+def pytest_unconfigure() -> None:
+    """Let the process end as usual."""
+    gc.unfreeze()
+
+
 @pytest.fixture(scope="session")
 def data_root() -> Path:
     """The folder of real data sets in NANOCL_DATA_ROOT; without one the test is skipped."""
