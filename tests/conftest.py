@@ -1,6 +1,7 @@
 """Fixtures for the whole suite."""
 
 import gc
+import multiprocessing
 import os
 from collections.abc import Generator
 from pathlib import Path
@@ -14,6 +15,11 @@ from real_data import missing
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.register_profile("explore", max_examples=2000, deadline=None)
 settings.load_profile("repeatable")
+
+if "forkserver" in multiprocessing.get_all_start_methods():
+    # whichever test starts the server of the workers, those of later tests find torch loaded
+    server = multiprocessing.get_context("forkserver")
+    server.set_forkserver_preload(["nanocl.training.preloaded"])
 
 
 @pytest.hookimpl(wrapper=True)
