@@ -1,9 +1,25 @@
-"""`python -m nanocl.run` in a process of its own."""
+"""`python -m nanocl.run` in a process of its own, or in that of the tests."""
 
+import io
 import os
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+
+from nanocl import run
+
+
+def called(*arguments: str | Path, main=run.main) -> subprocess.CompletedProcess[str]:
+    """A command in this process: torch is loaded once for all calls of its workers.
+
+    Workers start in the folder of this process: give results and data folders as whole paths.
+    """
+    out, error = io.StringIO(), io.StringIO()
+    words = [str(word) for word in arguments]
+    with redirect_stdout(out), redirect_stderr(error):
+        code = main(words)
+    return subprocess.CompletedProcess(words, code, out.getvalue(), error.getvalue())
 
 
 def command(*arguments, cwd, **environment):

@@ -1,6 +1,9 @@
 """Fixtures for the whole suite."""
 
+import gc
+import multiprocessing
 import os
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,30 @@ from real_data import missing
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.register_profile("explore", max_examples=2000, deadline=None)
 settings.load_profile("repeatable")
+
+if "forkserver" in multiprocessing.get_all_start_methods():
+    # whichever test starts the server of the workers, those of later tests find torch loaded
+    server = multiprocessing.get_context("forkserver")
+    server.set_forkserver_preload(["nanocl.training.preloaded"])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Without garbage collections: imports leave no garbage, and no test waits for a search in it.
+
+    As in the server of the workers, see `nanocl.training.preloaded`.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def pytest_unconfigure() -> None:
+    """Let the process end as usual."""
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

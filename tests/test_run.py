@@ -5,20 +5,37 @@ import shlex
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from commands import command
+from commands import called, command
 from pictures import pictures, write_zip
 
 from nanocl import report, run
 from nanocl.records import store
 
+# the command; at its end, which heavy packages its own process has loaded
+AS_MODULE = """
+import runpy, sys
+try:
+    runpy.run_module("nanocl.run", run_name="__main__", alter_sys=True)
+finally:
+    print("loaded:", *({"torch", "avalanche", "numba"} & set(sys.modules)), file=sys.stderr)
+"""
+
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory):
     folder = tmp_path_factory.mktemp("command")
-    return folder, command("--tier", "smoke", cwd=folder)
+    words = [sys.executable, "-c", AS_MODULE, "--tier", "smoke"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return folder, subprocess.run(
+        words, cwd=folder, capture_output=True, text=True, env=environment, timeout=300
+    )
+
+
+def call(folder, *arguments):
+    """A later call in this process, with the results folder of the first."""
+    return called("--tier", "smoke", "--results", folder / "results", *arguments)
 
 
 def test_a_first_call_trains_and_prints_one_screen(first):
@@ -31,7 +48,7 @@ def test_a_first_call_trains_and_prints_one_screen(first):
 
 def test_with_full_it_prints_the_three_tables_with_their_definitions(first):
     folder, _ = first
-    shown = command("--tier", "smoke", "--full", cwd=folder).stdout
+    shown = call(folder, "--full").stdout
     for text in ("Accuracy and forgetting", "Parameter drift (backbone)", "Cost", "ACC: mean_j"):
         assert text in shown
 
@@ -39,7 +56,7 @@ def test_with_full_it_prints_the_three_tables_with_their_definitions(first):
 def test_a_second_call_trains_nothing_and_prints_the_same(first):
     folder, shown = first
     before = sorted(path.stat().st_mtime_ns for path in folder.rglob("*.json"))
-    again = command("--tier", "smoke", cwd=folder)
+    again = call(folder)
     assert again.stdout.split("runs measured")[0] == shown.stdout.split("runs measured")[0]
     assert "0 of them now" in again.stdout
     assert sorted(path.stat().st_mtime_ns for path in folder.rglob("*.json")) == before
@@ -59,48 +76,45 @@ def test_the_last_line_is_a_command_that_finds_the_results_folder_of_the_call(
 
 
 def test_more_tests_are_measured_on_request_and_fewer_are_never_put_in_their_place(tmp_path):
-    arguments = ("--tier", "smoke", "--strategy", "sgd", "--results", str(tmp_path))
+    def measure(*more):
+        shown = call(tmp_path, "--strategy", "sgd", *more)
+        (path,) = (tmp_path / "results" / "runs").rglob("*.json")
+        return shown, store.load(path, tmp_path / "results")
 
-    def call(*more):
-        shown = command(*arguments, *more, cwd=tmp_path)
-        (path,) = (tmp_path / "runs").rglob("*.json")
-        return shown, store.load(path, tmp_path)
-
-    shown, seen = call()
+    shown, seen = measure()
     assert seen.evaluate == "seen" and seen.evaluation[0][1] is None
     assert "1 of them now" in shown.stdout
-    shown, every = call("--evaluate", "all")
+    shown, every = measure("--evaluate", "all")
     assert "1 of them now" in shown.stdout and None not in every.evaluation[0]
     for row, full in zip(seen.evaluation, every.evaluation, strict=True):
         assert all(a in (None, b) for a, b in zip(row, full, strict=True))
-    shown, _ = call()
+    shown, _ = measure()
     assert "0 of them now" in shown.stdout
     for more in (("--force",), ("--track-every", "2")):
-        shown, last = call(*more)
+        shown, last = measure(*more)
         assert "1 of them now" in shown.stdout and last.evaluation == every.evaluation
     assert last.tracking["every"] == 2
-    shown, same = call("--track-every", "3")
+    shown, same = measure("--track-every", "3")
     assert shown.returncode == 2 and "use --track-every 2" in shown.stderr and same == last
 
 
 def test_a_dry_run_tells_what_is_measured_and_trains_nothing(first):
     folder, _ = first
-    shown = command("--tier", "smoke", "--seeds", "2", "--dry-run", cwd=folder)
+    shown = call(folder, "--seeds", "2", "--dry-run")
     lines = [line.split()[0] for line in shown.stdout.splitlines()[:-1]]
     assert shown.returncode == 0 and lines.count("measured") == 2 and lines.count("to") == 2
 
 
 def test_a_dry_run_lists_the_norms_that_are_trained_densely(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    command = ["--tier", "smoke", "--dry-run", "--strategy", "nanoadam", "--model", "resnet32"]
-    assert run.main(command) == 0
+    words = ["--tier", "smoke", "--dry-run", "--strategy", "nanoadam", "--model", "resnet32"]
+    assert run.main(words) == 0
     assert "normalisation layers of resnet32: 31 BatchNorm2d (by type)" in capsys.readouterr().out
 
 
 def test_a_dry_run_works_without_the_data(tmp_path):
-    shown = command(
-        "--stream", "split-cifar", "--dry-run", "--data-root", str(tmp_path / "none"), cwd=tmp_path
-    )
+    words = ("--stream", "split-cifar", "--dry-run", "--results", tmp_path / "results")
+    shown = called(*words, "--data-root", tmp_path / "none")
     assert (
         shown.returncode == 0
         and "24 runs, 0 measured" in shown.stdout
@@ -153,11 +167,9 @@ def test_a_plugin_file_with_a_mistake_is_one_clear_line_and_exit_code_2(tmp_path
         "class Hooked(Strategy):\n    '''Source: x.'''\n"
         "    def before_bakward(self, strategy, **kwargs):\n        pass\n"
     )
-    shown = command("--plugin", str(broken), "--strategy", "broken", cwd=tmp_path)
+    shown = call(tmp_path, "--plugin", broken, "--strategy", "broken")
     assert shown.returncode == 2 and "syntax error in line 1" in shown.stderr
-    shown = command(
-        "--plugin", str(hooked), "--strategy", "hooked", "--tier", "smoke", cwd=tmp_path
-    )
+    shown = call(tmp_path, "--plugin", hooked, "--strategy", "hooked")
     assert shown.returncode == 2 and "did you mean 'before_backward'" in shown.stderr
     assert "Traceback" not in shown.stderr
 
@@ -165,20 +177,18 @@ def test_a_plugin_file_with_a_mistake_is_one_clear_line_and_exit_code_2(tmp_path
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_an_unwritable_results_folder_is_refused_before_training(tmp_path):
     tmp_path.chmod(0o500)
-    shown = command("--tier", "smoke", "--results", str(tmp_path / "results"), cwd=Path.home())
+    shown = call(tmp_path)
     assert shown.returncode == 2 and "results" in shown.stderr
 
 
 def test_a_results_folder_that_is_a_file_is_refused_before_training(tmp_path):
     (tmp_path / "results").write_text("")
-    shown = command("--tier", "smoke", cwd=tmp_path)
+    shown = call(tmp_path)
     assert shown.returncode == 2 and "results" in shown.stderr and "Traceback" not in shown.stderr
 
 
 def test_a_diverging_learner_is_shown_and_the_others_go_on(tmp_path):
-    shown = command(
-        "--tier", "smoke", "--strategy", "adamw,sgd", "--set", "sgd.lr=1e30", cwd=tmp_path
-    )
+    shown = call(tmp_path, "--strategy", "adamw,sgd", "--set", "sgd.lr=1e30")
     assert shown.returncode == 0 and "diverged" in shown.stdout and "adamw" in shown.stdout
 
 
@@ -195,11 +205,9 @@ def test_help_and_list_answer_within_half_a_second_of_the_interpreters_start(tmp
             - before.children_system
         )
 
-    interpreter = min(seconds(sys.executable, "-c", "pass") for _ in range(3))
-    assert (
-        min(seconds(sys.executable, "-m", "nanocl.run", *arguments) for _ in range(3))
-        < interpreter + 0.5
-    )
+    limit = 0.5 + min(seconds(sys.executable, "-c", "pass") for _ in range(3))
+    tries = (seconds(sys.executable, "-m", "nanocl.run", *arguments) for _ in range(3))
+    assert any(needed < limit for needed in tries)
 
 
 def test_no_warning_of_a_dependency_stands_before_the_message_that_matters(tmp_path):
@@ -210,32 +218,24 @@ def test_no_warning_of_a_dependency_stands_before_the_message_that_matters(tmp_p
     assert shown.stderr.count("\n") == 1
 
 
-def test_real_cifar_runs_from_the_data_folder(tmp_path, data_root):
-    shown = command(
-        "--stream",
-        "split-cifar",
-        "--tier",
-        "smoke",
-        "--strategy",
-        "adamw",
-        cwd=tmp_path,
-        NANOCL_DATA_ROOT=str(data_root),
-    )
+def test_real_cifar_runs_from_the_data_folder(tmp_path, data_root, monkeypatch):
+    monkeypatch.setenv("NANOCL_DATA_ROOT", str(data_root.absolute()))
+    shown = call(tmp_path, "--stream", "split-cifar", "--strategy", "adamw")
     assert shown.returncode == 0, shown.stderr
     assert "cifar10" in shown.stdout and "other" in shown.stdout
 
 
 def test_a_damaged_copy_of_the_data_is_named_and_made_again(tmp_path):
     write_zip(tmp_path / "data" / "insects.zip", pictures(train=8, test=4))
-    arguments = ["--stream", "split-folder", "--tier", "smoke", "--strategy", "sgd"]
+    arguments = ["--stream", "split-folder", "--strategy", "sgd", "--model", "mlp"]
     arguments += ["--seeds", "1", "--set", "stream.data=insects", "--set", "stream.experiences=2"]
-    arguments += ["--data-root", "data", "--model", "mlp"]
-    assert command(*arguments, cwd=tmp_path).returncode == 0
+    arguments += ["--data-root", tmp_path / "data"]
+    assert call(tmp_path, *arguments).returncode == 0
     (copy,) = (tmp_path / "data" / ".nanocl").glob("insects*.safetensors")
     content = bytearray(copy.read_bytes())
     content[-1] ^= 1
     copy.write_bytes(content)
-    again = command(*arguments, "--force", cwd=tmp_path)
+    again = call(tmp_path, *arguments, "--force")
     assert again.returncode == 0
     (line,) = [line for line in again.stderr.splitlines() if "ignoring the decoded copy" in line]
     assert line.startswith("nanocl: ") and line.endswith("its tensors do not have their checksum")
@@ -255,12 +255,7 @@ def test_a_record_that_cannot_be_trusted_is_named_before_its_run_is_measured_aga
     assert f"re-running: {record.relative_to(folder)}: it is not JSON" in capsys.readouterr().err
 
 
-def test_a_command_that_trains_loads_no_torch_itself(tmp_path):
-    code = (
-        "import sys\nfrom nanocl import run\n"
-        "arguments = ['--tier', 'smoke', '--strategy', 'sgd', '--seeds', '1']\n"
-        "print(run.main(arguments), sorted({'torch', 'avalanche', 'numba'} & set(sys.modules)))"
-    )
-    called = [sys.executable, "-c", code]
-    shown = subprocess.run(called, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert shown.stdout.splitlines()[-1] == "0 []", shown.stdout
+def test_a_command_that_trains_loads_no_torch_itself(first):
+    _, shown = first
+    assert shown.returncode == 0 and "runs to go" in shown.stderr
+    assert shown.stderr.splitlines()[-1] == "loaded:"

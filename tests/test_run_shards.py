@@ -1,9 +1,7 @@
 """Three shards in three folders, merged, are the folder that one call fills."""
 
-import io
-from contextlib import redirect_stderr, redirect_stdout
-
 import pytest
+from commands import called
 from small_runs import numbers
 
 from nanocl import report, run
@@ -18,18 +16,16 @@ def measured(root):
     return {result.spec.digest: numbers(result) for result in results}
 
 
-def called(*arguments):
-    """The command in this process, whose workers start at once; its output and errors."""
-    out, error = io.StringIO(), io.StringIO()
-    with redirect_stdout(out), redirect_stderr(error):
-        assert run.main([*GRID, *map(str, arguments)]) == 0, error.getvalue()
-    return out.getvalue(), error.getvalue()
+def trained(*arguments):
+    shown = called(*GRID, *arguments)
+    assert shown.returncode == 0, shown.stderr
+    return shown
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     folder = tmp_path_factory.mktemp("shards")
-    parts = [called("--shard", f"{i}/3", "--results", folder / f"part-{i}") for i in (1, 2, 3)]
+    parts = [trained("--shard", f"{i}/3", "--results", folder / f"part-{i}") for i in (1, 2, 3)]
     return folder, parts
 
 
@@ -38,18 +34,17 @@ def test_three_shards_merged_are_the_folder_of_one_call(folders, capsys):
     parts = [str(folder / f"part-{i}") for i in (1, 2, 3)]
     assert report.main(["merge", *parts, "--results", str(folder / "merged")]) == 0
     assert "copied 6 files" in capsys.readouterr().err
-    called("--results", folder / "whole")
+    trained("--results", folder / "whole")
     assert len(measured(folder / "whole")) == 6
     assert measured(folder / "merged") == measured(folder / "whole")
-    out, _ = called("--results", folder / "merged")
-    assert "6 of 6 runs measured, 0 of them now" in out
+    again = trained("--results", folder / "merged")
+    assert "6 of 6 runs measured, 0 of them now" in again.stdout
 
 
 def test_a_shard_says_what_it_has_of_the_grid(folders):
     _, parts = folders
-    out, error = parts[1]
-    assert "shard 2 of 3: 2 of 6 runs, 2 of 3 learners" in error
-    assert "2 of 2 runs measured, 2 of them now" in out
+    assert "shard 2 of 3: 2 of 6 runs, 2 of 3 learners" in parts[1].stderr
+    assert "2 of 2 runs measured, 2 of them now" in parts[1].stdout
 
 
 def test_a_shard_without_runs_makes_its_folder_and_ends_well(tmp_path, capsys):

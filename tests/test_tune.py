@@ -1,28 +1,25 @@
 """`python -m nanocl.tune`, used as people use it."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tomllib
 
 import pytest
+from commands import called
 from making import a_result
 
 from nanocl import tune
 from nanocl.records import store
 
-ARGUMENTS = ("--tier", "smoke")
+SGD = ("--tier", "smoke", "--strategy", "sgd")
 
 
-def command(*arguments, cwd):
-    return subprocess.run(
-        [sys.executable, "-m", "nanocl.tune", *arguments],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        timeout=300,
-    )
+def call(folder, *arguments):
+    """The command in this process, with the folders that it has by default in another one."""
+    folders = ("--results", folder / "results", "--baselines", folder / "baselines")
+    return called(*folders, *arguments, main=tune.main)
 
 
 def recipes(folder):
@@ -35,7 +32,14 @@ def recipes(folder):
 @pytest.fixture(scope="module")
 def first(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tuning")
-    return folder, command("--strategy", "sgd", *ARGUMENTS, cwd=folder)
+    return folder, subprocess.run(
+        [sys.executable, "-m", "nanocl.tune", *SGD],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        timeout=300,
+    )
 
 
 def test_it_writes_a_baseline_trials_and_a_figure_and_says_what_was_chosen(first):
@@ -71,31 +75,34 @@ def test_a_second_call_trains_nothing_and_finds_the_same(first):
     folder, shown = first
     before = recipes(folder / "baselines")
     times = [path.stat().st_mtime_ns for path in (folder / "results").rglob("*.json")]
-    again = command("--strategy", "sgd", *ARGUMENTS, cwd=folder)
+    again = call(folder, *SGD)
     assert again.stdout == shown.stdout and recipes(folder / "baselines") == before
     assert times == [path.stat().st_mtime_ns for path in (folder / "results").rglob("*.json")]
 
 
-def test_a_call_that_lost_half_of_its_records_finds_the_same(first):
+def copy_without_a_quarter_of_the_records(folder, to):
+    shutil.copytree(folder / "results", to / "results")
+    for path in sorted((to / "results").rglob("*.json"))[::4]:
+        path.unlink()
+
+
+def test_a_call_that_lost_some_of_its_records_finds_the_same(first, tmp_path):
     folder, _ = first
     before = recipes(folder / "baselines")
-    for path in sorted((folder / "results").rglob("*.json"))[::2]:
-        path.unlink()
-    again = command("--strategy", "sgd", *ARGUMENTS, cwd=folder)
-    after = recipes(folder / "baselines")
+    copy_without_a_quarter_of_the_records(folder, tmp_path)
+    again = call(tmp_path, *SGD)
+    after = recipes(tmp_path / "baselines")
     for entry in (*before["split-digits/sgd.toml"], *after["split-digits/sgd.toml"]):
         entry["tuning"].pop("cpu_seconds")
     assert after == before and again.returncode == 0
 
 
 def test_what_was_tuned_on_the_test_data_is_kept_apart(tmp_path):
-    shown = command(
-        "--strategy", "sgd", *ARGUMENTS, "--select", "oracle", "--results", "here", cwd=tmp_path
-    )
+    shown = call(tmp_path, *SGD, "--select", "oracle")
     assert shown.returncode == 0 and "oracle: no fair comparison" in shown.stdout
     assert "python -m nanocl.run does not use them" in shown.stdout
     assert not (tmp_path / "baselines").exists()
-    assert list(recipes(tmp_path / "here" / "tuning")) == ["oracle/split-digits/sgd.toml"]
+    assert list(recipes(tmp_path / "results" / "tuning")) == ["oracle/split-digits/sgd.toml"]
 
 
 @pytest.mark.parametrize(
@@ -137,11 +144,13 @@ class Broken(Strategy):
 """
 
 
-def test_a_learner_that_fails_or_diverges_everywhere_leaves_the_others_their_results(tmp_path):
+def test_a_learner_that_fails_or_diverges_everywhere_leaves_the_others_their_results(
+    first, tmp_path
+):
     (tmp_path / "broken.py").write_text(BROKEN)
-    shown = command(
-        *("--plugin", "broken.py", "--strategy", "broken,sgd", *ARGUMENTS), cwd=tmp_path
-    )
+    copy_without_a_quarter_of_the_records(first[0], tmp_path)
+    words = ("--plugin", tmp_path / "broken.py", "--strategy", "broken,sgd", "--tier", "smoke")
+    shown = call(tmp_path, *words)
     assert shown.returncode == 1 and "Traceback" not in shown.stderr
     assert shown.stderr.count("strength is too high; nothing is written for broken") == 1
     assert list(recipes(tmp_path / "baselines")) == ["split-digits/sgd.toml"]

@@ -57,9 +57,7 @@ def doubled(results: Sequence[RunResult], results_root: Path) -> Iterator[str]:
     """Other files in `runs/` that say to be a record of this version."""
     right = {run.spec.digest: store.path_of(run.spec, results_root) for run in results}
     folder = next(iter(right.values())).parents[1]
-    for path in sorted(folder.glob("**/*.json")):
-        if path in right.values():
-            continue
+    for path in sorted({*folder.glob("**/*.json")} - {*right.values()}):
         try:
             digest = plain.read(path)["digest"]
         except (OSError, ValueError, KeyError, TypeError):

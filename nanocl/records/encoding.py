@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from nanocl.records import (
@@ -34,7 +33,7 @@ def to_record(result: RunResult) -> dict[str, Any]:
     Floats keep every bit, values that are not finite become null. A record that would be too large
     keeps the drift by layer of the last experience only.
     """
-    values = plain.finite(asdict(result))
+    values = plain.finite(result)
     # what came later and has its default is left out: older records keep their bytes
     values["spec"]["training"] = result.spec.training.identity()
     for part in (values, values["cost"]):

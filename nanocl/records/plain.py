@@ -119,10 +119,10 @@ def _nested(value: Any) -> str:
 
 
 def finite(value: Any, number: Callable[[float], float] = float) -> Any:
-    """A copy in which floats that are not finite are None, tuples are lists.
+    """A copy in which floats that are not finite are None, tuples are lists, dataclasses dicts.
 
     Args:
-        value: Mappings, lists, tuples, strings, numbers and None.
+        value: Mappings, lists, tuples, dataclasses, strings, numbers and None.
         number: Applied to every finite float, for example to round it.
     """
     if isinstance(value, Mapping):
@@ -133,4 +133,6 @@ def finite(value: Any, number: Callable[[float], float] = float) -> Any:
         if math.isfinite(value):
             return number(value)
         return None
+    if hasattr(value, "__dataclass_fields__"):  # `dataclasses.asdict` takes three times as long
+        return {name: finite(getattr(value, name), number) for name in value.__dataclass_fields__}
     return value

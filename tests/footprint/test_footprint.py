@@ -61,10 +61,12 @@ def test_nanoadam_stores_what_is_predicted(dtype, options):
         {"density": 0.3, "window": 3},
         {"quant_block": 100, "block_size": 1000},
         {"state_dtype": "float32"},
+        {"fused": None},
     ],
     ids=str,
 )
 def test_microadam_stores_what_is_predicted(dtype, options):
+    options = {"fused": False, **options}  # as above
     params = [nn.Parameter(torch.randn(shape, dtype=dtype)) for shape in SHAPES]
     predicted = state_bytes_of(MicroAdam, options, dtype)
     sizes = [predicted(Weight("w", shape)) for shape in SHAPES]

@@ -1,16 +1,14 @@
 """A request becomes the full list of runs, complete and checked."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from nanocl.plugins.catalogue import Catalogue
 from nanocl.protocols import protocol, suite
 from nanocl.protocols.request import Request
-from nanocl.records import RunSpec, UserError, store
+from nanocl.records import RunSpec, UserError
 from nanocl.records.measuring import ONCE, Measuring
-from nanocl.reporting import outdated
 
 
 def specs(**values):
@@ -138,47 +136,6 @@ def test_a_choice_lists_what_is_allowed_once():
     with pytest.raises(UserError) as error:
         specs(tier="nonsense")
     assert str(error.value) == "tier must be one of smoke, cpu, paper, got 'nonsense'"
-
-
-OLDER = {"split-cifar10"}  # an hour of AdamW before it was fused; its page says so
-
-
-def anywhere(spec):
-    """The digest without seed, data and file of weights, which a protocol does not say."""
-    return replace(
-        spec, seed=0, data="", model=replace(spec.model, weights="", pretrained_on="")
-    ).digest
-
-
-def test_every_committed_record_has_the_digest_that_is_asked_for_today():
-    """What is in a protocol finds its records, so that nothing is measured twice."""
-    results = Path(__file__).parents[2] / "results"
-    found, problems = store.load_all(results)
-    assert found and not problems
-    origins = {}
-    for name, tier, scenario in {
-        (run.spec.protocol, run.spec.tier, run.spec.scenario) for run in found
-    }:
-        switches = ("update", "freeze", "restore") if "finetune" in name else ()
-        for settings in [{"stream": {"norm_statistics": value}} for value in switches] or [{}]:
-            named = {run.spec.strategy_name for run in found if run.spec.protocol == name}
-            for strategies in (tuple(named), ()):  # an arm may be tuned to the defaults
-                origins |= {
-                    anywhere(spec): spec.options_from
-                    for spec in specs(
-                        stream=name,
-                        tier=tier,
-                        scenario=scenario,
-                        strategies=strategies,
-                        seeds=(0,),
-                        settings=settings,
-                    )
-                }
-    for spec in (run.spec for run in found):
-        if outdated.is_outdated(spec.strategy):
-            assert spec.protocol in OLDER
-        else:
-            assert origins[anywhere(spec)] == spec.options_from
 
 
 def test_an_alias_is_the_same_protocol():

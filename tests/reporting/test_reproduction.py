@@ -1,16 +1,13 @@
 """Published numbers are compared with our records of the same options."""
 
-import itertools
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from making import a_result
 
 from nanocl.plugins.catalogue import Catalogue
-from nanocl.protocols import protocol, suite
+from nanocl.protocols import suite
 from nanocl.protocols.request import Request
-from nanocl.records import store
 from nanocl.reporting import metrics, reproduction
 from nanocl.reporting.summaries import evaluation_of
 
@@ -140,23 +137,6 @@ def test_a_gate_names_the_other_learners_that_would_pass_it():
         "yes, but adam would agree",
         "yes, but adam and sgd would agree",
     ]
-
-
-def test_every_published_number_of_the_committed_records_agrees():
-    results = Path(__file__).parents[2] / "results"
-    rows = reproduction.compare(protocol.protocols(), store.load_all(results)[0])
-    assert rows and all(row.agrees for row in rows), [row for row in rows if not row.agrees]
-    gates = {(row.scenario, row.strategy) for row in rows if row.gate and row.score == "ACC"}
-    assert gates == {
-        ("class", "er+adam"),
-        ("class", "joint+adam"),
-        ("task", "adam"),
-        ("task", "sgd"),
-        ("task", "adagrad"),
-    }
-    others = {(row.score, row.strategy) for row in rows if row.gate and row.score != "ACC"}
-    scores = ("retention", "final retention", "relearning")
-    assert others == set(itertools.product(scores, ("adam", "sgd")))
 
 
 def until_mastered(seed, retention, steps=(120, 50, 40, 10)):

@@ -22,8 +22,10 @@ def test_a_worker_finds_everything_loaded_and_collects_garbage_as_usual():
 
 def test_a_process_that_is_no_server_keeps_its_exit_code_and_its_last_words():
     code = (
-        "import atexit, sys; atexit.register(print, 'goodbye'); import nanocl.training.preloaded; "
-        "sys.exit(5)"
+        "import atexit, sys; sys.modules |= dict.fromkeys(sys.argv[1:], sys)\n"
+        "atexit.register(print, 'goodbye'); import nanocl.training.preloaded as loaded\n"
+        "assert {*loaded.MODULES} == {*sys.argv[1:]}; sys.exit(5)"
     )
-    shown = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True)
+    names = ("nanocl.training.experiment", "torch._dynamo")  # need not be loaded really
+    shown = subprocess.run([sys.executable, "-c", code, *names], capture_output=True)
     assert shown.returncode == 5 and shown.stdout == b"goodbye\n"
