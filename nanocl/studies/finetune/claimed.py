@@ -79,6 +79,16 @@ def _less_forgetting(name: str, learner: str, source: str = _NO_ARM) -> ClaimRow
     return ClaimRow(text, source, OLD, _NANOADAM, Role(learner))
 
 
+def _helps(name: str, learner: str) -> ClaimRow:
+    """A rival of sparse optimizers forgets less than AdamW alone."""
+    text = (
+        f"{name} forgets less than AdamW at equal new-task accuracy, each with a head rate of its "
+        "own"
+    )
+    source = "ours: what sparse optimizers compete with"
+    return ClaimRow(text, source, OLD, Role(learner, FREE), Role("adamw", FREE))
+
+
 ROWS = (
     ClaimRow(
         "updating the smallest weights learns a new task better than random ones",
@@ -203,6 +213,10 @@ ROWS = (
     _less_forgetting(
         "AdamW whose weights are averaged with the start afterwards (WiSE-FT)", "wise-ft+adamw"
     ),
+    _helps("EWC on AdamW", "ewc+adamw"),
+    _helps("LoRA", "lora"),
+    _helps("AdamW with an L2 anchor to the start (L2-SP)", "l2-sp+adamw"),
+    _helps("AdamW whose weights are averaged with the start afterwards (WiSE-FT)", "wise-ft+adamw"),
     ClaimRow(
         "weights chosen by gradient over magnitude (GaLLoP) forget less than the smallest ones",
         "Choudhary et al., 2025, arXiv:2510.19778: less forgetting than LoRA, without this arm",
