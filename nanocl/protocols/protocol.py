@@ -18,9 +18,9 @@ DEEPEST = 8  # levels of tables; tier.cpu.for.class.options.sgd.lr has 7
 
 @functools.cache  # the package's own files do not change while a process runs
 def protocols() -> Mapping[str, Mapping[str, Any]]:
-    """All protocols that come with nanocl, by name."""
+    """All protocols that come with nanocl, by name and in the order of their names."""
     checked = {}
-    for path in sorted(folder("benchmarks").glob("*.toml")):
+    for path in sorted(folder("benchmarks").glob("*.toml"), key=lambda path: path.stem):
         checked[path.stem] = read(path)
         check_protocol(checked[path.stem], str(path))
     return checked

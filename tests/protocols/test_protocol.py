@@ -53,3 +53,8 @@ def test_a_protocol_is_ranked_by_average_accuracy_unless_it_names_a_score():
     assert protocol.at({}, "cpu")["score"] == "average_accuracy"
     assert protocol.at(plasticity, "cpu")["score"] == "online_accuracy"
     assert protocol.at(plasticity, "cpu", "task")["score"] == "average_accuracy"
+
+
+def test_protocols_stand_in_the_order_of_their_names():
+    names = list(protocol.protocols())
+    assert names == sorted(names)  # `a.toml` comes after `a-b.toml`
