@@ -39,24 +39,25 @@ Read = Sequence[tuple[Sweep, Levels]]
 
 def sweep_claims(sweeps: Sequence[Sweep]) -> list[Claim]:
     """A row for each claim on finetuning."""
-    read = [(sweep, fronts.levels(sweep)) for sweep in sweeps]
-    plain = [pair for pair in read if not pair[0].switch]
-    claims = [_claim(plain, row) for row in ROWS]
+    claims = compared(sweeps, ROWS)
     for switch, words in SWITCHES.items():
-        switched = [pair for pair in read if pair[0].switch == switch]
-        for row in SWITCHED:
-            claims.append(_claim(switched, replace(row, claim=f"{row.claim}: {words}")))
+        rows = [replace(row, claim=f"{row.claim}: {words}") for row in SWITCHED]
+        claims += compared(sweeps, rows, switch)
     return claims
 
 
 def part_claims(sweeps: Sequence[Sweep]) -> list[Claim]:
     """The parts of NanoAdam's advantage over AdamW."""
-    read = [(sweep, fronts.levels(sweep)) for sweep in sweeps if not sweep.switch]
-    return [_claim(read, row) for row in decomposition.rows()]
+    return compared(sweeps, decomposition.rows())
+
+
+def compared(sweeps: Sequence[Sweep], rows: Sequence[ClaimRow], switch: str = "") -> list[Claim]:
+    """Each claim with its quantity in every sweep with this switch that has arms for both sides."""
+    read = [(sweep, fronts.levels(sweep)) for sweep in sweeps if sweep.switch == switch]
+    return [_claim(read, row) for row in rows]
 
 
 def _claim(read: Read, row: ClaimRow) -> Claim:
-    """The claim with its quantity in every sweep that has arms for both sides."""
     words = row.measure.words.format(row.first, row.second)
     settings: list[Setting] = []
     ran: list[tuple[Sweep, tuple[str, str]]] = []

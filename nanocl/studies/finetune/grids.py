@@ -98,7 +98,8 @@ def _untuned(arm: Grid, whose: str) -> list[str]:
     """The options of an arm that needed a sweep and got none."""
     reasons = []
     if arm.missing:
-        reasons.append(f"{arm.missing} runs of {whose} sweep are not measured yet")
+        count = "1 run" if arm.missing == 1 else f"{arm.missing} runs"
+        reasons.append(f"not measured yet: {count} of {whose} sweep")
     if arm.head == FIXED:
         reasons.append(f"{whose} rate of the dense parameters was not swept")
     if arm.head == TIED and any(all(map(arm.values, names)) for names in ADAPTERS):

@@ -110,6 +110,6 @@ def test_an_arm_of_which_runs_are_missing_is_counted_and_not_judged():
         for some in (kept, kept[1:])
     )
     assert (whole.grids["adamw"].missing, part.grids["adamw"].missing) == (0, 1)
-    reason = "1 runs of the control's sweep are not measured yet"
+    reason = "not measured yet: 1 run of the control's sweep"
     assert unlike(whole.grids["adamw"], whole.grids["adamw"]) == ""
     assert reason in unlike(whole.grids["adamw"], part.grids["adamw"])
