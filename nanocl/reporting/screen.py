@@ -71,7 +71,7 @@ def _table(rows: Sequence[Summary]) -> tuple[Table, tuple[str, ...]]:
         id(place.row): f"{place.row.strategy}{marks.get(text, '')}"
         for place, text in zip(places, options, strict=True)
     }
-    best = _best(ranking)
+    best = () if _is_smoke(rows) else _best(ranking)
     cells = []
     for place in places[:MOST_ROWS]:
         state = _state(place, best if ranking.winner or ranking.preliminary else ())
@@ -83,6 +83,10 @@ def _table(rows: Sequence[Summary]) -> tuple[Table, tuple[str, ...]]:
     symbols = ("", *(column.symbol for column in columns))
     table = Table(_measured_on(rows), (_title(rows),), header, (symbols, *cells), tuple(notes))
     return table, tuple(_sentences(ranking, best, columns, names))
+
+
+def _is_smoke(rows: Sequence[Summary]) -> bool:
+    return rows[0].results[0].spec.tier == "smoke"
 
 
 def _two_line_header(text: str) -> str:
@@ -201,6 +205,9 @@ def _sentences(
     rows = [place.row for place in ranking.places]
     if is_sweep(rows):
         yield "A sweep: its best point would be chosen on the test data, so nothing is ranked."
+        return
+    if _is_smoke(rows):
+        yield "A smoke run shows that everything works; it is too short to compare learners."
         return
     if best:
         yield _comparison(ranking, best, names)

@@ -178,3 +178,11 @@ def test_rows_without_the_seeds_of_the_others_or_without_a_score_are_not_ranked(
         for seed in range(2)
     ]
     assert names(shown(*runs_of_no_stream)) == ["er (not ranked)", "sgd (not ranked)"]
+
+
+def test_a_smoke_run_ranks_nobody():
+    results = [*runs("adamw"), *runs("er", 0.2)]
+    smoke = [replace(run, spec=replace(run.spec, tier="smoke")) for run in results]
+    text = " ".join(shown(*smoke).split())
+    assert "it is too short to compare learners" in text
+    assert "best" not in text and "points from" not in text
