@@ -219,7 +219,9 @@ def _elsewhere(option: str, options: Mapping[str, Any]) -> str:
 def _plugin_of(reference: Path) -> Plugin:
     path, class_name = file_of(reference)
     if path is None:
+        _check_ending(Path(str(reference).rpartition(":")[0]))
         return factories.of_module(str(reference)) or bare.of_module(str(reference))
+    _check_ending(path)
     file = _read(path)
     name = name_of(reference)
     plugin = factories.in_file(file, name, class_name) or bare.in_file(file, name, class_name)
@@ -227,6 +229,11 @@ def _plugin_of(reference: Path) -> Plugin:
         return plugin
     kind = kind_of(file, class_name)
     return parse(kind, path, name, file=file, class_name=class_name)
+
+
+def _check_ending(path: Path) -> None:
+    if path.is_file() and path.suffix != ".py":
+        raise UserError(f"the plugin file {path} must be Python with a name that ends in .py")
 
 
 def _adapter() -> ModuleType:

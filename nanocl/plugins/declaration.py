@@ -177,10 +177,17 @@ def kind_of(file: File, class_name: str = "") -> str:
     for kind, bases in BASES.items():
         if any(bases_of(node) & set(bases) for node in classes):
             return kind
-    if len(classes) == 1 and classes[0].bases:
+    derived = [node for node in classes if node.bases]
+    if derived:
+        reason = (
+            _not_direct(classes[0])
+            if len(classes) == 1
+            else "no class derives from Strategy, Stream or Module"
+        )
+        named = " or ".join(f"{file.path}:{node.name}" for node in derived)
         raise UserError(
-            f"{file.path} holds no plugin: {_not_direct(classes[0])}; an optimizer of its own or a "
-            f"plugin of Avalanche is named with its class: {file.path}:{classes[0].name}"
+            f"{file.path} holds no plugin: {reason}; an optimizer of its own or a plugin of "
+            f"Avalanche is named with its class: {named}"
         )
     raise UserError(
         f"{file.path} holds no plugin: it needs one public class derived from Strategy, Stream or "

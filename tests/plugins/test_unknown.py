@@ -4,6 +4,7 @@ import pytest
 
 from nanocl.plugins.catalogue import Catalogue, UnknownPlugin
 from nanocl.protocols.suite import find
+from nanocl.records import UserError
 
 FILES = {
     "strategies": "from nanocl.strategies import Strategy\nclass Mine(Strategy):\n    'Mine.'\n",
@@ -57,3 +58,19 @@ def test_any_other_name_has_the_nearest_one():
 def test_a_text_that_no_file_can_have_as_its_name_is_unknown(name):
     with pytest.raises(UnknownPlugin, match="unknown strategy "):
         Catalogue().plugin("strategies", name)
+
+
+@pytest.mark.parametrize("reference", ["lion.txt", "lion.txt:Lion"])
+def test_a_plugin_file_has_the_ending_of_python(tmp_path, monkeypatch, reference):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lion.txt").write_text(FILES["strategies"].replace("Mine", "Lion"))
+    with pytest.raises(UserError, match=r"lion\.txt must be Python with a name that ends in \.py$"):
+        Catalogue([reference])
+
+
+def test_of_several_bare_classes_in_a_file_each_is_offered_by_its_name(tmp_path):
+    path = tmp_path / "two.py"
+    optimizer = "class {}(torch.optim.Optimizer):\n    'Mine.'\n"
+    path.write_text("import torch\n" + "".join(map(optimizer.format, "AB")))
+    with pytest.raises(UserError, match=r"two\.py:A or .*two\.py:B$"):
+        Catalogue([path])
