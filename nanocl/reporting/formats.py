@@ -117,12 +117,17 @@ def latex(table: Table) -> str:
 def text(table: Table, width: int = 100) -> str:
     """Plain text; a table wider than `width` is folded into blocks of columns."""
     table = _printable(table)
-    sizes = [max(map(len, column)) for column in zip(table.header, *table.rows, strict=True)]
+    sizes = _sizes(table)
     blocks = "\n\n".join(
         _block(table, sizes, chosen) for chosen in _folds(sizes, table.names, width)
     )
     above = [*wrapped(table.above, width), ""] if table.above else []
     return "\n".join([*above, table.title, blocks, *wrapped(table.below, width)]) + "\n"
+
+
+def fits(table: Table, width: int) -> bool:
+    """Whether `text` needs no second block of columns."""
+    return len(_folds(_sizes(_printable(table)), table.names, width)) == 1
 
 
 def html(table: Table) -> str:
@@ -252,6 +257,10 @@ def _aligned(cells: Sequence[str], sizes: Sequence[int], names: int) -> Iterator
     """The cells padded to their sizes: names aligned left, numbers right."""
     for place, (cell, size) in enumerate(zip(cells, sizes, strict=True)):
         yield cell.ljust(size) if place < names else cell.rjust(size)
+
+
+def _sizes(table: Table) -> list[int]:
+    return [max(map(len, column)) for column in zip(table.header, *table.rows, strict=True)]
 
 
 def _folds(sizes: Sequence[int], names: int, width: int) -> list[list[int]]:

@@ -20,6 +20,7 @@ PLAIN = ("adamw", "adam", "sgd")  # learners that the best one is compared with
 TOLD = "told the task"
 _VERSION = re.compile(r"(\S+\.)?\(v\d+\) ?")
 _RULE = re.compile(r"^(-[- ]+)\n(.*)\n", re.MULTILINE)
+FEWEST = 4  # columns that are kept: names, score, learned, forgotten; a narrower table is folded
 NEAR = 0.03  # an accuracy that is so near to that of the last experience alone is no more than it
 
 
@@ -42,6 +43,7 @@ def screen(summaries: Sequence[Summary], width: int = 100) -> str:
     parts = []
     for rows in by_protocol(summaries):
         table, sentences = _table(rows)
+        table = _fitting(table, width)
         said = formats.wrapped([" ".join(sentences)], width)
         parts.append("\n".join([_two_line_header(formats.text(table, width)), *said, ""]))
     return "\n".join(parts)
@@ -83,6 +85,21 @@ def _table(rows: Sequence[Summary]) -> tuple[Table, tuple[str, ...]]:
     symbols = ("", *(column.symbol for column in columns))
     table = Table(_measured_on(rows), (_title(rows),), header, (symbols, *cells), tuple(notes))
     return table, tuple(_sentences(ranking, best, columns, names))
+
+
+def _fitting(table: Table, width: int) -> Table:
+    """The table without the last columns that do not fit; the names of these below it."""
+    end = len(table.header)
+    narrow = table
+    while not formats.fits(narrow, width) and end > FEWEST:
+        end -= 1
+        narrow = replace(
+            table, header=table.header[:end], rows=tuple(row[:end] for row in table.rows)
+        )
+    if narrow is table or not formats.fits(narrow, width):
+        return table
+    left_out = ", ".join(table.header[end:])
+    return replace(narrow, below=(*table.below, f"no room for: {left_out} (--full)"))
 
 
 def _is_smoke(rows: Sequence[Summary]) -> bool:

@@ -186,3 +186,18 @@ def test_a_smoke_run_ranks_nobody():
     text = " ".join(shown(*smoke).split())
     assert "it is too short to compare learners" in text
     assert "best" not in text and "points from" not in text
+
+
+@pytest.mark.parametrize(("width", "left_out"), [(100, ""), (80, "state"), (70, "moved, state")])
+def test_what_a_narrow_terminal_has_no_room_for_is_named_instead_of_a_second_table(width, left_out):
+    text = shown(*runs("adamw"), *runs("er", 0.2), width=width)
+    table = text.split("\n\n")[1]
+    assert len([line for line in table.splitlines() if line.startswith("---")]) == 1
+    assert max(map(len, table.splitlines()[1:])) <= width
+    noted = f"no room for: {left_out} (--full)"
+    assert (noted in text) == bool(left_out) and ("no room" in text) == bool(left_out)
+
+
+def test_a_very_narrow_terminal_folds_the_table():
+    text = shown(*runs("adamw"), *runs("er", 0.2), width=40)
+    assert "no room" not in text and "B/weight" in text
