@@ -6,6 +6,7 @@ import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from unittest.mock import patch
 
 from nanocl import run
 
@@ -17,8 +18,8 @@ def called(*arguments: str | Path, main=run.main) -> subprocess.CompletedProcess
     """
     out, error = io.StringIO(), io.StringIO()
     words = [str(word) for word in arguments]
-    with redirect_stdout(out), redirect_stderr(error):
-        code = main(words)
+    with redirect_stdout(out), redirect_stderr(error), patch.dict(os.environ):
+        code = main(words)  # which sets variables for its workers
     return subprocess.CompletedProcess(words, code, out.getvalue(), error.getvalue())
 
 

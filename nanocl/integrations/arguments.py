@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from numbers import Integral
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from nanocl.records.ranges import did_you_mean
@@ -35,10 +36,18 @@ def named(init: Callable[Concatenate[Self, P], None]) -> Callable[Concatenate[Se
     return checked
 
 
-def check_count(name: str, value: Any, least: int) -> None:
-    """Raise a ValueError if a number is no integer or too small."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+def count(name: str, value: Any, least: int) -> int:
+    """The number, also of numpy; a ValueError if it is no integer or too small."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
         raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
+    return int(value)
+
+
+def names(tasks: Iterable[str]) -> tuple[str, ...]:
+    """The names of trainings, read once; a TypeError for one text."""
+    if isinstance(tasks, str):
+        raise TypeError(f"tasks takes a list, as in tasks=[{tasks!r}], got the text {tasks!r}")
+    return tuple(tasks)
 
 
 def check_kept(keep: Any) -> None:
@@ -66,11 +75,9 @@ def check_new(new: Any, tasks: Sequence[str]) -> None:
     """Check data for KL, and that those by task are of a task.
 
     Raises:
-        TypeError: `tasks` is one text, or `new` is of a kind that is not measured.
+        TypeError: `new` is of a kind that is not measured.
         ValueError: A data set has no sample, or `new` names no task.
     """
-    if isinstance(tasks, str):
-        raise TypeError(f"tasks takes a list, as in tasks=[{tasks!r}], got the text {tasks!r}")
     if not isinstance(new, Mapping):
         if new is not None:
             _check_data("new", new, "a data set or a mapping of tasks to data sets")

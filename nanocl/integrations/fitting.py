@@ -28,7 +28,9 @@ def fitting(model: nn.Module, batches: Iterable[Any], name: str) -> Iterator[Non
         with LookedUp(model):
             yield
     except OutOfVocabulary as error:
-        raise ValueError(_largest(model, batches, name)) from error
+        raise ValueError(
+            _largest(model, batches, name) or f"{name} does not fit: {error}"
+        ) from error
     except IndexError as error:
         raise ValueError(
             f"{name} does not fit the model ({str(error).rstrip('.')}); labels must be numbers of "
@@ -37,7 +39,7 @@ def fitting(model: nn.Module, batches: Iterable[Any], name: str) -> Iterator[Non
 
 
 def _largest(model: nn.Module, batches: Iterable[Any], name: str) -> str:
-    """The sentence about the wrong token numbers of all mini-batches."""
+    """The sentence about the wrong token numbers of all mini-batches; empty without one."""
     found: list[tuple[OutOfVocabulary, bool]] = []
     with LookedUp(model):
         for batch in batches:
@@ -47,7 +49,10 @@ def _largest(model: nn.Module, batches: Iterable[Any], name: str) -> str:
                 found.append((wrong, _is_extreme(wrong.number, batch)))
             except IndexError:  # a wrong label of samples with right tokens
                 continue
-    error, is_token = max(found, key=lambda one: one[0].number)
+    if not found:  # samples that are others at each reading
+        return ""
+    choose = max if any(wrong.number >= wrong.size for wrong, _ in found) else min
+    error, is_token = choose(found, key=lambda one: one[0].number)
     return error.about(name, is_token=is_token)
 
 
@@ -57,5 +62,6 @@ def _is_extreme(number: int, batch: Any) -> bool:
     Such are numbers of positions: any small one stands in the data, too.
     """
     fields = batch.values() if isinstance(batch, Mapping) else batch
-    extremes = [field.aminmax() for field in fields if isinstance(field, Tensor) and field.numel()]
+    tensors = [field for field in fields if isinstance(field, Tensor) and field.numel()]
+    extremes = [one.aminmax() for one in tensors if not one.is_floating_point()]
     return any(number in (int(smallest), int(largest)) for smallest, largest in extremes)

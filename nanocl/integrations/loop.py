@@ -69,18 +69,18 @@ class ForgettingMeter:
         samples: int = 64,
         reader: Reader | None = None,
     ) -> None:
-        arguments.check_count("every", every, 0)
-        arguments.check_count("samples", samples, 1)
+        self.every = arguments.count("every", every, 0)
+        self.samples = arguments.count("samples", samples, 1)
+        self.tasks = arguments.names(tasks)
         arguments.check_kept(keep)
-        arguments.check_new(new, tasks)
-        self.keep, self.new, self.every = dict(keep), new, every
-        self.tasks, self.name, self.results = tuple(tasks), name, Path(results)
-        self.samples, self.reader = samples, reader or Reader()
+        arguments.check_new(new, self.tasks)
+        self.keep, self.new, self.name = dict(keep), new, name
+        self.results, self.reader = Path(results), reader or Reader()
         self.path: Path | None = None
         self.record: dict[str, Any] = {}
         self.steps = 0
         self._drift: DriftMeter | None = None
-        self._divergence = Divergence([], self.reader, samples)
+        self._divergence = Divergence([], self.reader, self.samples)
         self._loaded: Mapping[str, Any] | None = None
         self._clock = Meter()
         self._running = ExitStack()

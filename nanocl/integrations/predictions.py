@@ -154,7 +154,7 @@ class Divergence:
         Raises:
             ValueError: The data do not fit the model.
         """
-        with fitting(model, self._reader.batches(model, self._data), "new"):
+        with fitting(model, self._reader.batches(model, self._data, self.samples), "new"):
             self.start = [one.log_softmax(-1).cpu() for one in self._answers(model)]
 
     def now(self, model: nn.Module) -> float | None:

@@ -60,9 +60,12 @@ class LookedUp(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
     def _check(self, index: Tensor, rows: Tensor) -> None:
-        if not index.numel():
+        if not index.numel() or index.is_floating_point():  # a bag takes both in either order
             return
-        smallest, largest = (int(number) for number in index.aminmax())
+        try:
+            smallest, largest = (int(number) for number in index.aminmax())
+        except RuntimeError:  # nested tensors, those within vmap: torch tells no values of them
+            return
         if smallest < 0 or largest >= len(rows):
             names = (name for name, one in self._model.named_parameters() if one is rows)
             layer = next(names, "of the model").removesuffix(".weight")

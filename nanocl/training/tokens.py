@@ -36,6 +36,8 @@ def check_tokens(backbone: nn.Module, scenario: Scenario, *, is_own: bool) -> No
                 backbone(inputs)
         except OutOfVocabulary as error:
             raise UserError(error.about(name, is_token=error.number == number)) from error
+        except Exception:  # the model's own: its run fails with it, and no other run
+            break
     backbone.train()
 
 

@@ -2,6 +2,7 @@
 
 import inspect
 
+import numpy as np
 import pytest
 import torch
 from training_cases import vectors
@@ -67,6 +68,16 @@ def test_an_argument_that_would_measure_nothing_is_refused(options, error, match
 def test_kl_data_by_task_may_use_the_names_that_tasks_have_by_default():
     new = {"task 2": DATA}
     assert ForgettingMeter({"old": DATA}, new=new).new == new
+
+
+def test_tasks_of_an_iterator_are_read_once():
+    meter = ForgettingMeter({"old": DATA}, new={"b": DATA}, tasks=iter(["a", "b", "c"]))
+    assert meter.tasks == ("a", "b", "c")
+
+
+def test_integers_of_numpy_are_integers():
+    meter = ForgettingMeter({"old": DATA}, every=np.int64(5), samples=np.int32(3))
+    assert (meter.every, meter.samples) == (5, 3) and type(meter.every) is int
 
 
 def test_a_misspelt_argument_names_the_called_class_and_the_nearest_argument():

@@ -24,7 +24,11 @@ def start(model, tmp_path, keep, new=None):
 
 @pytest.mark.parametrize(
     ("rows", "number"),
-    [({"row3": 31, "row12": 55}, "largest .* is 55"), ({"row3": -1}, "smallest .* is -1")],
+    [
+        ({"row3": 31, "row12": 55}, "largest .* is 55"),
+        ({"row3": -1, "row12": -5}, "smallest .* is -5"),
+        ({"row3": 31, "row12": -5}, "largest .* is 31"),
+    ],
 )
 def test_kept_tokens_beyond_the_vocabulary_are_named(tmp_path, rows, number):
     transformers = pytest.importorskip("transformers")
@@ -71,6 +75,23 @@ def test_a_number_that_the_model_made_is_no_token(tmp_path):
     match = r"keep\['old'\] does not fit .*embedding places has 5 rows, .* 5\): .* too long"
     with pytest.raises(ValueError, match=match):
         start(Positions(), tmp_path, {"old": rows})
+
+
+class Changing(list):
+    """The first samples are right from the second reading on."""
+
+    readings = 0
+
+    def __getitem__(self, index):
+        self.readings += index == 0
+        inputs, label = super().__getitem__(index)
+        return (inputs if self.readings == 1 else inputs * 0), label
+
+
+def test_data_that_fit_at_the_second_reading_have_the_error_of_the_first(tmp_path):
+    model = nn.Sequential(nn.Embedding(4, 2), nn.Flatten())
+    with pytest.raises(ValueError, match=r"keep\['old'\] does not fit: the embedding 0 has 4 rows"):
+        start(model, tmp_path, {"old": Changing([(torch.tensor([9]), 0)])})
 
 
 def test_a_label_that_is_no_output_of_the_model_is_named(tmp_path):

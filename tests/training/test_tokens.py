@@ -67,6 +67,21 @@ def test_a_model_that_takes_negative_numbers_as_padding_is_trained(tmp_path):
     assert [one.status for one in results] == ["ok"]
 
 
+class Table(nn.Module):
+    """Reads its rows without an embedding."""
+
+    def forward(self, rows):
+        return torch.zeros(20, 4)[rows].mean(1)
+
+
+def test_other_errors_of_a_model_are_left_to_training():
+    pairs = TensorDataset(*rows(30))
+    scenario = make_scenario(kind="class", train=[pairs], test=[pairs])
+    model = Table()
+    check_tokens(model, scenario, is_own=False)
+    assert model.training
+
+
 def test_data_that_only_avalanche_can_read_are_left_to_training(monkeypatch):
     pairs = TensorDataset(*rows(30))
     scenario = make_scenario(kind="class", train=[pairs], test=[pairs])
