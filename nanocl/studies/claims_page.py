@@ -11,7 +11,7 @@ from pathlib import Path
 from nanocl.reporting.formats import pipe_table
 from nanocl.studies import changes, evidence
 from nanocl.studies.claims import FACTOR, PAPER, POINTS, Chapter, Quantity
-from nanocl.studies.rules import FEWEST_SEEDS, NOT_MEASURED, Finding
+from nanocl.studies.rules import FEWEST_SEEDS, NOT_MEASURED, Finding, decides
 from nanocl.studies.verdicts import DEPENDS, DOES_NOT_HOLD, HOLDS, VERDICTS, Judged, judge
 
 _GENERATED = """\
@@ -153,7 +153,9 @@ def _central_table(central: Sequence[Judged]) -> str:
 def _effects(row: Judged, settings: Sequence[str]) -> list[str]:
     findings = {one.setting.name: one for one in _measured(row)}
     return [
-        numbers(findings[name], row.claim.quantity) if name in findings else "–"
+        f"{numbers(findings[name], row.claim.quantity)}: {findings[name].state}"
+        if name in findings
+        else "–"
         for name in settings
     ]
 
@@ -163,13 +165,13 @@ def _measured(row: Judged) -> list[Finding]:
 
 
 def _in_short(row: Judged) -> str:
-    """The smallest and the largest effect; with many settings, that in the first one."""
+    """The smallest and the largest effect that decide; with many settings, that in the first."""
     quantity = row.claim.quantity
-    measured = _measured(row)
+    measured = [one for one in _measured(row) if decides(one.setting)] or _measured(row)
     kind = "a factor of " if quantity.ratio else ""
     if not 1 < len(measured) <= FEW:
         first = f"{kind}{numbers(measured[0], quantity)} in {measured[0].setting.name}"
-        return first if len(measured) == 1 else f"{first} ({row.tally})"
+        return first if len(row.findings) == 1 else f"{first} ({row.tally})"
     means = [one.mean for one in measured if one.mean is not None]
     ends = " to ".join(map(quantity.shown, (min(means), max(means))))
     return f"{kind}{ends} {quantity.unit}".rstrip() + f" ({row.tally})"

@@ -100,6 +100,13 @@ def test_a_few_settings_are_a_range_in_the_paragraph_and_columns_below_it(tmp_pa
     assert "| it helps | +3 [" in row and "| +6 [" in row and row.endswith("| **holds** |")
 
 
+def test_a_setting_that_decides_nothing_is_in_no_range_and_has_its_state_in_the_table(tmp_path):
+    few = {seed: 40.0 + 0.1 * (-1) ** seed for seed in range(4)}
+    text, below = quoted([a_claim("it helps", here=FOR, there=few)], ("it helps",), tmp_path)
+    assert "+3 [" in text and "] points in here (for 1, open 1 of 2 settings)." in text
+    assert "+40" not in text and "] points: open |" in below and "] points: for |" in below
+
+
 def test_of_many_settings_the_paragraph_names_the_first_and_counts_the_others(tmp_path):
     rows = [a_claim("it helps", **dict.fromkeys("abcde", FOR))]
     text, below = quoted(rows, ("it helps",), tmp_path)
