@@ -11,6 +11,7 @@ from nanocl.reporting.formats import Table
 from nanocl.studies.byo.matrix import matrix_of
 
 Record = Mapping[str, Any]
+NEW = ("accuracy", "loss")
 INTRODUCTION = """\
 # Your own trainings
 
@@ -27,8 +28,11 @@ UNIDENTIFIED = (
     "content, so these rows compare only if you kept the same."
 )
 NOTES = (
-    "start and end: the kept task before and after the training. KL: forward divergence in nats of "
-    "the answers on held-out data of the new task from the model at the start of the training.",
+    "lr: base learning rate of each parameter group, equal ones once. start and end: before and "
+    "after the training. new: accuracy and loss on held-out data of the new task, on the samples "
+    "that KL is measured on (`samples`, by default 64). KL: forward divergence in nats of the "
+    "answers from the model at the start of the training.",
+    "A run that learned less of the new task forgets less: compare runs of equal accuracy on it.",
     "moved: ||now - start|| / ||start|| of the trained weights, adapters merged; touched: share of "
     "weights that changed. Both are against the start of the sequence.",
     "state: bytes of optimizer state for each trained parameter. Memory is the peak of the process "
@@ -87,13 +91,14 @@ def trained(title: str, group: Sequence[Record]) -> Table:
         for number, training in enumerate(record["trainings"]):
             rows.append(_row(record, number, training, columns))
     kept = [f"{name} {metric}: start, end" for name, metric in columns]
+    new = [f"new {metric}: start, end" for metric in NEW]
     measured = ("KL", "moved", "touched", "state B/param", "peak MiB", "seconds", "status")
     return Table(
         title=title,
         above=_comparison(group[0]["spec"]),
-        header=("run", "task", *kept, *measured),
+        header=("run", "task", "lr", "steps", *kept, *new, *measured),
         rows=tuple(rows),
-        below=NOTES,
+        below=(*NOTES, *_other_new_data(group)),
         names=2,
     )
 
@@ -106,11 +111,34 @@ def _comparison(spec: Record) -> tuple[str, ...]:
     return SAME_DATA, UNIDENTIFIED.format(", ".join(unidentified))
 
 
+def _other_new_data(group: Sequence[Record]) -> Iterator[str]:
+    """A sentence for each task whose rows were measured on different new data."""
+    found: dict[str, set[str]] = {}
+    for record in group:
+        for training in record["trainings"]:
+            if training.get("new_data"):
+                found.setdefault(training["task"], set()).add(training["new_data"])
+    for task, fingerprints in found.items():
+        if len(fingerprints) > 1:
+            yield (
+                f"The new data of {task} are not the same in all runs (fingerprints "
+                f"{', '.join(sorted(fingerprints))}): their KL and new columns do not compare."
+            )
+
+
+def rates(training: Record) -> str:
+    """The learning rates of a training's parameter groups, equal ones once."""
+    groups = training["optimizer"]["groups"]
+    found = [_number(group["lr"]) for group in groups if group.get("lr") is not None]
+    return ", ".join(dict.fromkeys(found)) or "-"
+
+
 def _row(
     record: Record, number: int, training: Record, columns: Sequence[tuple[str, str]]
 ) -> tuple[str, ...]:
     first, last = training["points"][0], training["points"][-1]
-    kept = [f"{_number(_at(first, column))}, {_number(_at(last, column))}" for column in columns]
+    kept = [_pair(_at(first, column), _at(last, column)) for column in columns]
+    new = [_pair(_new(first, metric), _new(last, metric)) for metric in NEW]
     moved = (training["drift"] or {"start": last["drift"] or {}})["start"].get("all", {})
     cost = training["cost"] or {}
     state = _ratio(cost.get("optimizer_state_bytes"), cost.get("parameters"))
@@ -119,7 +147,10 @@ def _row(
     return (
         seed if number == 0 else "",
         training["task"],
+        rates(training),
+        str(last["step"]),
         *kept,
+        *new,
         _number(last["kl"]),
         _number(moved.get("relative")),
         _number(moved.get("touched")),
@@ -170,6 +201,14 @@ def _kept(record: Record) -> list[tuple[str, str]]:
 def _at(point: Record, column: tuple[str, str]) -> float | None:
     name, metric = column
     return point["keep"].get(name, {}).get(metric)
+
+
+def _new(point: Record, metric: str) -> float | None:
+    return point.get("new", {}).get(metric)  # older records have none
+
+
+def _pair(start: float | None, end: float | None) -> str:
+    return "-" if start is None and end is None else f"{_number(start)}, {_number(end)}"
 
 
 def _or_nan(value: float | None) -> float:
