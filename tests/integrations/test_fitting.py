@@ -145,9 +145,7 @@ def test_samples_that_are_too_long_are_named(tmp_path):
 def test_samples_that_only_together_do_not_fit_are_named_with_the_remedy(tmp_path):
     transformers = pytest.importorskip("transformers")
     rows = [{"input_ids": torch.ones(length).long(), "labels": 0} for length in (3, 4)]
-    with pytest.raises(
-        ValueError, match=r"^keep\['a'\] .* each sample alone .* reader=Reader"
-    ):
+    with pytest.raises(ValueError, match=r"^keep\['a'\] .* each sample alone .* reader=Reader"):
         start(tiny_bert(transformers), tmp_path, {"a": rows})
 
 
