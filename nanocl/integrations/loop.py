@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import asdict
@@ -74,6 +76,9 @@ class ForgettingMeter:
         arguments.check_count("samples", samples, 1)
         arguments.check_kept(keep)
         arguments.check_new(new, tasks)
+        unkept = arguments.unkept(keep, tasks)
+        if unkept and facts.is_first_process():
+            print(f"nanocl: {unkept}", file=sys.stderr)
         self.keep, self.new, self.every = dict(keep), new, every
         self.tasks, self.name, self.results = tuple(tasks), name, Path(results)
         self.samples, self.reader = samples, reader or Reader()
@@ -160,7 +165,14 @@ class ForgettingMeter:
         training["drift"] = asdict(self._drift.look(model))
         moved = training["drift"]["start"].get("all", {"l2": 0.0})["l2"]
         training["status"] = "ok" if math.isfinite(moved) else "diverged"
-        return self._write(optimizer)
+        path = self._write(optimizer)
+        if facts.is_first_process() and len(self.record["trainings"]) == max(1, len(self.tasks)):
+            folder = shlex.quote(str(self.results))
+            print(
+                f"nanocl: wrote {path}; next: python -m nanocl.report --results {folder}",
+                file=sys.stderr,
+            )
+        return path
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed training needs: put it into your checkpoint."""
