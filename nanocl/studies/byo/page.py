@@ -106,9 +106,9 @@ def trained(title: str, group: Sequence[Record]) -> Table:
 def _comparison(spec: Record) -> tuple[str, ...]:
     """What rows of a table have in common, and which kept tasks nobody can compare."""
     unidentified = [name for name in spec["keep"] if name not in spec.get("data", {})]
-    if not unidentified:
-        return (SAME_DATA,)
-    return SAME_DATA, UNIDENTIFIED.format(", ".join(unidentified))
+    same = [SAME_DATA] if len(unidentified) < len(spec["keep"]) else []
+    unknown = [UNIDENTIFIED.format(", ".join(unidentified))] if unidentified else []
+    return (*same, *unknown)
 
 
 def _other_new_data(group: Sequence[Record]) -> Iterator[str]:

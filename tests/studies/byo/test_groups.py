@@ -5,7 +5,7 @@ from training_cases import plain_network, vectors
 
 from nanocl.integrations.loop import ForgettingMeter
 from nanocl.records import trainings
-from nanocl.studies.byo import page
+from nanocl.studies.byo import figures, page
 
 OLD = vectors(seed=1)
 SHIFTED = [(inputs + 1, label) for inputs, label in OLD]
@@ -42,6 +42,7 @@ def test_a_kept_function_and_a_record_without_fingerprints_are_called_unidentifi
     old = {**record, "spec": {**record["spec"]}}
     del old["spec"]["data"]
     assert "Unidentified: a, number." in page.page([old])
+    assert "the same content of kept data" not in page.page([old])
     assert len(page.groups([record, old])) == 2
 
 
@@ -97,3 +98,10 @@ def test_different_new_data_of_a_task_are_told(tmp_path):
     assert "do not compare." not in " ".join(page.trained("title", same).below)
     other = recorded(tmp_path, "three", {"a": OLD}, new=SHIFTED, samples=3)
     assert "new columns do not compare." in page.trained("title", [*same, other]).below[-1]
+
+
+def test_lines_of_one_name_in_a_figure_differ_by_their_learning_rates(tmp_path):
+    records = [recorded(tmp_path, "sgd", {"a": OLD}, lr=lr) for lr in (0.1, 1e-5)]
+    legend = figures._figure(records).axes[0].get_legend()
+    found = [text.get_text().partition(",")[0] for text in legend.get_texts()]
+    assert found == ["sgd (lr 0.1", "sgd (lr 1e-05"]
