@@ -29,15 +29,31 @@ class Answer(NamedTuple):
 
 
 def answer(model: nn.Module, batch: Any) -> Answer:
-    """The answer on one mini-batch: a mapping of arguments, or inputs and targets."""
+    """The answer on one mini-batch: a mapping of arguments, inputs and targets, or inputs alone."""
+    if isinstance(batch, Tensor) or (not isinstance(batch, Mapping) and len(batch) == 1):
+        logits = model(batch if isinstance(batch, Tensor) else batch[0])
+        return Answer(logits, None, None, 0)
     if not isinstance(batch, Mapping):
-        inputs, targets = batch[0], batch[-1]
-        logits = model(inputs)
-        if targets.is_floating_point():
-            return Answer(None, None, functional.mse_loss(logits, targets), len(targets))
-        return Answer(logits, targets, functional.cross_entropy(logits, targets), len(targets))
+        return _of_pair(model(batch[0]), batch[-1])
     output = model(**_renamed(batch))
     return _of_output(output, _labels(batch), batch.get("attention_mask"), is_causal(model))
+
+
+def _of_pair(logits: Tensor, targets: Tensor) -> Answer:
+    if targets.is_floating_point():
+        if logits.shape != targets.shape:  # torch would compare each answer with each target
+            raise ValueError(
+                f"answers of shape {[*logits.shape]} do not fit targets of shape {[*targets.shape]}"
+            )
+        return Answer(None, None, functional.mse_loss(logits, targets), len(targets))
+    loss = functional.cross_entropy(logits, targets, ignore_index=IGNORED)
+    return _counted(logits.movedim(1, -1), targets, loss)
+
+
+def _counted(logits: Tensor, labels: Tensor, loss: Tensor | None) -> Answer:
+    """The rows of (..., C) logits whose labels are not ignored."""
+    counted = labels != IGNORED
+    return Answer(logits[counted], labels[counted], loss, int(counted.sum()))
 
 
 def is_causal(model: Any) -> bool:
@@ -54,13 +70,12 @@ def _of_output(output: Any, labels: Tensor | None, mask: Tensor | None, causal: 
         return Answer(None, None, loss, size)
     if logits.ndim == 2:
         if is_of_classes and labels is not None and labels.ndim == 1 and logits.shape[1] > 1:
-            return Answer(logits, labels, loss, size)
+            return _counted(logits, labels, loss)
         return Answer(logits if logits.shape[1] > 1 else None, None, loss, size)
     if is_of_classes and labels is not None and labels.shape == logits.shape[:2]:
         if causal:
             logits, labels = logits[:, :-1], labels[:, 1:]
-        counted = labels != IGNORED
-        return Answer(logits[counted], labels[counted], loss, int(counted.sum()))
+        return _counted(logits, labels, loss)
     rows = logits.flatten(0, -2) if mask is None else logits[mask.bool()]
     return Answer(rows, None, loss, size)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Integral
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from nanocl.records.ranges import did_you_mean
+from nanocl.records.ranges import did_you_mean, nearest
 
 FORM = 'as in keep={"old task": old_test}'
 Self = TypeVar("Self")
@@ -90,6 +90,23 @@ def check_new(new: Any, tasks: Sequence[str]) -> None:
                 f"new has data of {name!r}, which is no task, so their KL would not be measured; "
                 f"{form}, or give one data set"
             )
+
+
+def unkept(keep: Mapping[str, Any], tasks: Sequence[str]) -> str:
+    """A sentence about tasks that look like misspelt names of `keep` or give no matrix; or ''."""
+    unknown = [task for task in dict.fromkeys(tasks) if task not in keep]
+    free = [name for name in keep if name not in tasks]
+    near = {task: nearest(str(task), free) for task in unknown}
+    meant = [f"did you mean {name!r} for {task!r}?" for task, name in near.items() if name]
+    distinct = len({*tasks})
+    has_matrix = distinct - len(unknown) >= 2
+    if distinct < 2 or (has_matrix and not meant):  # one training has no matrix to lose
+        return ""
+    lost = "they have no column in the evaluation matrix"
+    if not has_matrix:
+        lost = "there will be no evaluation matrix, which needs two tasks of keep"
+    listed = ", ".join(map(repr, unknown))
+    return f"tasks not in keep: {listed}; {lost}{'; ' * bool(meant)}{' '.join(meant)}"
 
 
 def _check_data(what: str, data: Any, kinds: str) -> None:

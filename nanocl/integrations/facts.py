@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import platform
 import sys
 from collections.abc import Mapping
@@ -18,6 +19,19 @@ from nanocl.records import hash_of
 from nanocl.training.measure import processor
 
 PACKAGES = ("transformers", "peft", "lightning", "accelerate", "bitsandbytes", "torchao")
+# of configs: what a forward pass (`problem_type`), the Trainer (`use_cache`, token numbers of its
+# tokenizer) or saving sets, so that the same model has one hash before and after a training
+CHANGED = (
+    "problem_type",
+    "use_cache",
+    "architectures",
+    "dtype",
+    "torch_dtype",
+    "transformers_version",
+    "bos_token_id",
+    "eos_token_id",
+    "pad_token_id",
+)
 PLAIN = (bool, int, float, str, type(None))
 
 
@@ -84,11 +98,22 @@ def model_name(model: Any) -> str:
 
 
 def config_hash(model: Any) -> str:
-    """Hash of the config of a model of transformers, else of the shapes of parameters."""
+    """Hash of the config of a model of transformers, else of the shapes of parameters.
+
+    Fields that training changes are left out.
+    """
     config: Any = getattr(model, "config", None)
     if hasattr(config, "to_json_string"):
-        return hash_of(config.to_json_string())
+        unchanged = _unchanged(json.loads(config.to_json_string()))
+        return hash_of(json.dumps(unchanged, sort_keys=True))  # a text, as numbers may be infinite
     return hash_of({name: list(p.shape) for name, p in model.named_parameters()})
+
+
+def _unchanged(config: Any) -> Any:
+    """A config, and configs of its parts, without what training changes."""
+    if not isinstance(config, dict):
+        return config
+    return {name: _unchanged(value) for name, value in config.items() if name not in CHANGED}
 
 
 def described(optimizer: Any) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import asdict
@@ -13,8 +15,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from nanocl.integrations import arguments, facts, weights
-from nanocl.integrations.predictions import Divergence, Metric, Reader, all_measured, undisturbed
+from nanocl.integrations import arguments, drafts, facts, weights
+from nanocl.integrations.predictions import Divergence, Metric, all_measured, undisturbed
+from nanocl.integrations.reader import Reader
 from nanocl.records import trainings
 from nanocl.training.drift import DriftMeter
 from nanocl.training.measure import Meter
@@ -43,14 +46,14 @@ class ForgettingMeter:
         keep: Name to what must not be forgotten: a data set with labels (mean loss and, for
             classes, accuracy), or a callable that takes the model and returns a number or a mapping
             of numbers. Samples are mappings of the model's arguments, or (input, target).
-        new: Held-out data of the new task, or a mapping of tasks to such data: KL divergence from
-            the model at the start of the training. Without it there is none.
+        new: Held-out data of the new task, or a mapping of tasks to such data: loss, accuracy and
+            KL divergence from the model at the start of the training. Without it there are none.
         every: Steps between measurements during training; 0 for none during it.
         tasks: Names of the trainings in their order, those of `keep` where they are the same data;
             default `task 1`, `task 2`, ...
         name: Name of the row in tables; default: model and optimizer.
         results: The results folder.
-        samples: Samples of `new` that KL is measured on; see `Divergence` for the memory.
+        samples: Samples of `new` that are measured; see `Divergence` for the memory.
         reader: Batch size and collate function of measurements.
     """
 
@@ -74,6 +77,9 @@ class ForgettingMeter:
         self.tasks = arguments.names(tasks)
         arguments.check_kept(keep)
         arguments.check_new(new, self.tasks)
+        unkept = arguments.unkept(keep, self.tasks)
+        if unkept and facts.is_first_process():
+            print(f"nanocl: {unkept}", file=sys.stderr)
         self.keep, self.new, self.name = dict(keep), new, name
         self.results, self.reader = Path(results), reader or Reader()
         self.path: Path | None = None
@@ -159,7 +165,14 @@ class ForgettingMeter:
         training["drift"] = asdict(self._drift.look(model))
         moved = training["drift"]["start"].get("all", {"l2": 0.0})["l2"]
         training["status"] = "ok" if math.isfinite(moved) else "diverged"
-        return self._write(optimizer)
+        path = self._write(optimizer)
+        if facts.is_first_process() and len(self.record["trainings"]) == max(1, len(self.tasks)):
+            folder = shlex.quote(str(self.results))
+            print(
+                f"nanocl: wrote {path}; next: python -m nanocl.report --results {folder}",
+                file=sys.stderr,
+            )
+        return path
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed training needs: put it into your checkpoint."""
@@ -214,46 +227,23 @@ class ForgettingMeter:
         self._open_training(model)
         with weights.adapters_off(model) if is_off else nullcontext():
             with undisturbed(model):
-                self._divergence.begin(model)
+                self._training["new_data"] = self._divergence.begin(model)
             point = self._point(model, is_start=is_first)
         self._training["points"].append({**point, "step": 0 if is_off else self.steps})
 
     def _opened(self, model: nn.Module, run: Mapping[str, Any]) -> dict[str, Any]:
         """The record without trainings."""
-        spec = {
-            "stream": "byo",
-            "name": self.name,
-            "loop": self.loop,
-            "model": facts.model_name(model),
-            "config": facts.config_hash(model),
-            "keep": [*self.keep],
-            "tasks": [*self.tasks],
-            "every": self.every,
-            "samples": self.samples,
-            "optimizer": {"name": "", "groups": []},
-            **run,
-        }
-        parts = {"spec": spec, "status": "interrupted", "start": "known"}
-        return {**parts, "trainings": [], "environment": facts.environment(model)}
+        plan = {"keep": [*self.keep], "tasks": [*self.tasks], "every": self.every}
+        named = {"name": self.name, "loop": self.loop, "samples": self.samples}
+        return drafts.sequence(model, {**named, **plan, **run})
 
     def _open_training(self, model: nn.Module) -> None:
         number = len(self.record["trainings"])
         task = self.tasks[number] if number < len(self.tasks) else f"task {number + 1}"
         self._divergence = self._data_of(task)
-        self.record["trainings"].append(
-            {
-                "task": task,
-                "status": "interrupted",
-                "optimizer": {"name": "", "groups": []},
-                "adapters": weights.has_adapters(model),
-                "resumed_at": [self.steps] if self.steps else [],
-                "weights_of_step": None,
-                "kl_samples": self._divergence.samples,
-                "points": [],
-                "drift": None,
-                "cost": None,
-            }
-        )
+        samples = self._divergence.samples
+        draft = drafts.training(model, task, step=self.steps, kl_samples=samples)
+        self.record["trainings"].append(draft)
 
     def _data_of(self, task: str) -> Divergence:
         data = self.new.get(task) if isinstance(self.new, Mapping) else self.new
@@ -277,10 +267,11 @@ class ForgettingMeter:
         """One measurement; drift at the very start is none by definition."""
         with undisturbed(model):
             kept, found = all_measured(model, self.keep, self.reader, is_start)
-            kl = self._divergence.now(model)
+            new = self._divergence.now(model)
         self.record["spec"] |= {"data": found} if is_start else {}
         drift = None if is_start or self._drift is None else self._drift.look(model).start
-        return {"step": self.steps, "keep": kept, "kl": kl, "drift": drift}
+        parts = {"step": self.steps, "keep": kept, "new": new.numbers}
+        return {**parts, "kl": new.kl, "drift": drift}
 
     def _write(self, optimizer: Any) -> Path:
         """Write the record as it is now; until the training has ended it is `interrupted`."""

@@ -2,62 +2,21 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.data import default_collate
 
-from nanocl.data.conversion import VALUES
-from nanocl.integrations.answers import LABELS, answer, without_adapters
+from nanocl.integrations.answers import IGNORED, Answer, answer
 from nanocl.integrations.facts import Digest
-from nanocl.integrations.fitting import fitting
+from nanocl.integrations.fitting import Unmeasurable, described, fitting
+from nanocl.integrations.reader import Reader
 from nanocl.training import randomness
 
 Metric = Callable[[nn.Module], float | Mapping[str, float]]
-
-
-class Reader(NamedTuple):
-    """How samples become mini-batches.
-
-    Attributes:
-        batch_size: Samples of one.
-        collate: Makes one of a list of samples; None for torch's own.
-    """
-
-    batch_size: int = 8
-    collate: Callable[[list[Any]], Any] | None = None
-
-    def batches(
-        self,
-        model: nn.Module,
-        data: Any,
-        most: int | None = None,
-        digest: Digest | None = None,
-    ) -> Iterator[Any]:
-        """Mini-batches of the first samples, on the model's device, in the order of the data.
-
-        Args:
-            model: The model that takes them.
-            data: Samples.
-            most: How many; None for all.
-            digest: Takes in each sample.
-        """
-        count = len(data) if most is None else min(most, len(data))
-        columns = _columns(model)
-        device = next(model.parameters()).device
-        # no DataLoader: it would draw a seed from the generator that training uses
-        for first in range(0, count, self.batch_size):
-            last = min(first + self.batch_size, count)
-            samples = [_only(data[i], columns) for i in range(first, last)]
-            if digest is not None:
-                for sample in samples:  # one by one: mini-batches of any size have one fingerprint
-                    digest.add(sample)
-            yield _moved((self.collate or default_collate)(samples), device)
 
 
 @contextmanager
@@ -81,16 +40,17 @@ def all_measured(
     """By kept task what `measured` returns and, at the start, the fingerprint of its samples.
 
     Raises:
-        ValueError: A data set does not fit the model, with its name, or has no labels.
+        ValueError: A data set does not fit the model or has no labels, with its name.
+        TypeError: A function returns no number.
     """
     digests = {name: Digest() for name in keep} if is_start else {}
     kept = {}
     for name, one in keep.items():
+        shown = f"keep[{name!r}]"
         if is_callable(one):
-            kept[name] = measured(model, one, reader)
+            kept[name] = returned(model, one, shown)
             continue
-        batches = reader.batches(model, one)
-        with fitting(model, batches, f"keep[{name!r}]") if is_start else nullcontext():
+        with fitting(model, one, reader, shown) if is_start else nullcontext():
             kept[name] = measured(model, one, reader, digests.get(name))
     return kept, {name: str(digest) for name, digest in digests.items() if str(digest)}
 
@@ -103,34 +63,78 @@ def is_callable(kept: Any) -> bool:
 def measured(
     model: nn.Module, kept: Any, reader: Reader, digest: Digest | None = None
 ) -> dict[str, float]:
-    """`loss` and, with labels of classes, `accuracy` on a data set; or what a callable returns.
+    """`loss` and, with labels of classes, `accuracy` on a data set.
 
     Args:
         model: The model.
-        kept: The data set or callable.
+        kept: The data set.
         reader: Reads it.
         digest: Takes in each sample of a data set.
+
+    Raises:
+        Unmeasurable: The data set has no labels, or none that counts.
     """
-    if is_callable(kept):
-        value = kept(model)
-        if isinstance(value, Mapping):
-            return {str(name): float(number) for name, number in value.items()}
-        return {"value": float(value)}
-    loss, right, count, labelled = 0.0, 0, 0, 0
+    totals = Totals()
     for batch in reader.batches(model, kept, digest=digest):
         found = answer(model, batch)
         if found.loss is None:
-            raise ValueError("a kept data set needs labels; give a callable of the model instead")
-        if found.size:  # the mean over no label is NaN
-            loss += float(found.loss.double()) * found.size
-        count += found.size
+            raise Unmeasurable("needs labels for a loss; without them give a function of the model")
+        totals.add(found)
+    if not totals.count:
+        raise Unmeasurable(f"has no sample with a label that counts ({IGNORED} does not)")
+    return totals.numbers()
+
+
+def returned(model: nn.Module, function: Metric, name: str) -> dict[str, float]:
+    """What a kept function returns, as numbers with names; a number alone is `value`.
+
+    Raises:
+        TypeError: It returns something else.
+    """
+    value: Any = function(model)
+    numbers = value if isinstance(value, Mapping) else {"value": value}
+    try:
+        return {str(key): float(number) for key, number in numbers.items()}
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(
+            f"the function {name} returned {described(value)}; it must return a number, or a "
+            "mapping of names to numbers"
+        ) from error
+
+
+class Totals:
+    """Sums of answers over mini-batches."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._loss, self._right, self._labelled = 0.0, 0, 0
+
+    def add(self, found: Answer) -> None:
+        """Add the answer on a mini-batch; without labels it adds nothing."""
+        if found.loss is not None and found.size:  # the mean over no label is NaN
+            self._loss += float(found.loss.double()) * found.size
+            self.count += found.size
         if found.logits is not None and found.labels is not None:
-            right += int((found.logits.argmax(-1) == found.labels).sum())
-            labelled += len(found.labels)
-    if not count:
-        raise ValueError("a kept data set has no sample with a label that counts")
-    accuracy = {"accuracy": right / labelled} if labelled else {}
-    return {"loss": loss / count, **accuracy}
+            self._right += int((found.logits.argmax(-1) == found.labels).sum())
+            self._labelled += len(found.labels)
+
+    def numbers(self) -> dict[str, float]:
+        """`loss` and, with labels of classes, `accuracy`; neither without labels."""
+        loss = {"loss": self._loss / self.count} if self.count else {}
+        accuracy = {"accuracy": self._right / self._labelled} if self._labelled else {}
+        return {**loss, **accuracy}
+
+
+class Seen(NamedTuple):
+    """A measurement on new data.
+
+    Attributes:
+        kl: The divergence from the start; None for a model without logits.
+        numbers: As of `Totals.numbers`, on the same samples.
+    """
+
+    kl: float | None
+    numbers: dict[str, float]
 
 
 class Divergence:
@@ -148,52 +152,36 @@ class Divergence:
         self.samples = min(samples, len(data))
         self.start: list[Tensor] = []
 
-    def begin(self, model: nn.Module) -> None:
-        """Keep the answers of this model.
+    def begin(self, model: nn.Module) -> str:
+        """Keep the answers of this model; returns the fingerprint of the samples, empty if unknown.
 
         Raises:
             ValueError: The data do not fit the model.
         """
-        with fitting(model, self._reader.batches(model, self._data, self.samples), "new"):
-            self.start = [one.log_softmax(-1).cpu() for one in self._answers(model)]
+        digest = Digest()
+        with fitting(model, self._data, self._reader, "new", self.samples):
+            rows = self._logits(model, Totals(), digest)
+            self.start = [one.log_softmax(-1).cpu() for one in rows]
+            if self.start and not any(map(len, self.start)):
+                raise Unmeasurable(f"has no sample with a label that counts ({IGNORED} does not)")
+        return str(digest)
 
-    def now(self, model: nn.Module) -> float | None:
-        """The divergence; None for a model without logits."""
-        total, count = 0.0, 0
-        for before, logits in zip(self.start, self._answers(model), strict=True):
+    def now(self, model: nn.Module) -> Seen:
+        """The divergence, and loss and accuracy of the same answers."""
+        total, count, totals = 0.0, 0, Totals()
+        for before, logits in zip(self.start, self._logits(model, totals), strict=True):
             after = logits.cpu().double().log_softmax(-1)
             start = before.double()
             kl = functional.kl_div(after, start, reduction="sum", log_target=True)
             total += float(kl)
             count += len(before)
-        return max(total / count, 0.0) if count else None
+        return Seen(max(total / count, 0.0) if count else None, totals.numbers())
 
-    def _answers(self, model: nn.Module) -> Iterator[Tensor]:
-        for batch in self._reader.batches(model, self._data, self.samples):
-            logits = answer(model, batch).logits
-            if logits is not None:
-                yield logits.float()
-
-
-def _columns(model: Any) -> set[str] | None:
-    """Names of samples' fields that the model takes; None if it takes any."""
-    parameters = inspect.signature(without_adapters(model).forward).parameters
-    return {*parameters, *LABELS} if len(parameters) > 1 else None
-
-
-def _only(sample: Any, columns: set[str] | None) -> Any:
-    if not isinstance(sample, Mapping) or columns is None:
-        return sample
-    return {name: value for name, value in sample.items() if name in columns}
-
-
-def _moved(value: Any, device: torch.device) -> Any:
-    if isinstance(value, Tensor):
-        if value.is_meta:
-            raise ValueError(f"a sample is on the meta device, which holds no values; {VALUES}")
-        return value.to(device)
-    if isinstance(value, Mapping):
-        return {name: _moved(item, device) for name, item in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_moved(item, device) for item in value]
-    return value
+    def _logits(
+        self, model: nn.Module, totals: Totals, digest: Digest | None = None
+    ) -> Iterator[Tensor]:
+        for batch in self._reader.batches(model, self._data, self.samples, digest):
+            found = answer(model, batch)
+            totals.add(found)
+            if found.logits is not None:
+                yield found.logits.float()

@@ -96,3 +96,45 @@ def test_a_misspelt_argument_names_the_called_class_and_the_nearest_argument():
 
 def test_the_signature_for_editors_has_every_argument():
     assert [*inspect.signature(ForgettingMeter).parameters][:2] == ["keep", "new"]
+
+
+@pytest.mark.parametrize(
+    ("keep", "tasks", "line"),
+    [
+        (
+            ["old task"],
+            ["old", "new"],
+            "tasks not in keep: 'old', 'new'; there will be no evaluation matrix, which needs two "
+            "tasks of keep; did you mean 'old task' for 'old'?",
+        ),
+        (
+            ["birds", "cars", "dogs"],
+            ["birds", "cars", "dog", "x"],
+            "tasks not in keep: 'dog', 'x'; they have no column in the evaluation matrix; "
+            "did you mean 'dogs' for 'dog'?",
+        ),
+        (
+            ["a"],
+            ["a", "xyz"],
+            "tasks not in keep: 'xyz'; there will be no evaluation matrix, which needs two tasks "
+            "of keep",
+        ),
+    ],
+)
+def test_tasks_that_are_not_kept_are_told_with_the_nearest_name(capsys, keep, tasks, line):
+    ForgettingMeter(dict.fromkeys(keep, DATA), tasks=tasks)
+    assert capsys.readouterr().err == f"nanocl: {line}\n"
+
+
+@pytest.mark.parametrize(
+    ("keep", "tasks"),
+    [
+        (["a", "b"], ["a", "b", "a"]),
+        (["a", "b"], ["a", "xyz", "b"]),
+        (["a"], []),
+        (["task a"], ["task b"]),
+    ],
+)
+def test_tasks_with_a_matrix_and_no_likely_mistake_are_not_told(capsys, keep, tasks):
+    ForgettingMeter(dict.fromkeys(keep, DATA), tasks=tasks)
+    assert capsys.readouterr().err == ""

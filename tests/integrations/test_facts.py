@@ -3,7 +3,7 @@
 import numpy
 import pytest
 import torch
-from training_cases import plain_network
+from training_cases import classified, plain_network, tiny_bert, tiny_llama, written
 
 from nanocl.integrations import facts
 
@@ -65,3 +65,19 @@ def test_arrays_and_numbers_of_numpy_are_known_by_their_values():
 )
 def test_samples_of_an_unknown_kind_and_none_have_no_fingerprint(image):
     assert digest({"image": image}) == "" == str(facts.Digest())
+
+
+@pytest.mark.parametrize("tiny", [tiny_bert, tiny_llama])
+def test_a_training_leaves_the_hash_of_the_config_as_it_was(tmp_path, tiny):
+    transformers = pytest.importorskip("transformers")
+    pytest.importorskip("accelerate")
+    model, data = tiny(transformers), classified() if tiny is tiny_bert else written()
+    before, config = facts.config_hash(model), model.config.to_dict()
+    arguments = transformers.TrainingArguments(
+        str(tmp_path), max_steps=1, report_to="none", use_cpu=True, disable_tqdm=True
+    )
+    transformers.Trainer(model=model, args=arguments, train_dataset=data).train()
+    model.config.pad_token_id = 3  # as the Trainer does with a tokenizer
+    assert model.config.to_dict() != config and facts.config_hash(model) == before
+    model.config.num_hidden_layers = 9
+    assert facts.config_hash(model) != before

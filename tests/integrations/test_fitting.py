@@ -7,6 +7,7 @@ from training_cases import LENGTH, WORDS, classified, plain_network, tiny_bert, 
 from training_cases import written as texts
 
 from nanocl.integrations.loop import ForgettingMeter
+from nanocl.integrations.reader import Reader
 
 TOKENIZER = "make the token numbers with the tokenizer of the model"
 
@@ -109,3 +110,81 @@ def test_an_error_of_a_function_of_the_users_stays_as_it_is(tmp_path):
 def test_a_sample_without_values_is_refused(tmp_path):
     with pytest.raises(ValueError, match="a sample is on the meta device, which holds no values"):
         start(plain_network(), tmp_path, {"old": [(torch.zeros(4, device="meta"), 0)]})
+
+
+IGNORED = [(inputs, -100) for inputs, _ in vectors()]
+WIDE = [*vectors(), (torch.zeros(5), 0)]
+UNLABELLED = torch.utils.data.TensorDataset(torch.zeros(3, 4))
+
+
+@pytest.mark.parametrize(
+    ("data", "match"),
+    [
+        (
+            WIDE[24:],
+            r"\(.*cannot be multiplied.*\); its sample 0 is \(float32 \[5\], int\); .* shapes",
+        ),
+        ([(torch.zeros(4), "a")], r".*its sample 0 is \(float32 \[4\], the text 'a'\)"),
+        (UNLABELLED, r"needs labels .*; its sample 0 is \(float32 \[4\]\)$"),
+        ([torch.zeros(4)], r"needs labels .*; its sample 0 is float32 \[4\]$"),
+        (IGNORED, r"has no sample with a label that counts \(-100 does not\)"),
+    ],
+)
+def test_kept_data_that_cannot_be_measured_are_named_with_what_they_are(tmp_path, data, match):
+    with pytest.raises(ValueError, match=r"^keep\['a'\] (cannot be .* model )?" + match):
+        start(plain_network(), tmp_path, {"fine": vectors(), "a": data})
+
+
+def test_new_data_that_cannot_be_measured_are_named(tmp_path):
+    for data, match in ((WIDE[24:], "cannot be measured"), (IGNORED, "has no sample with a label")):
+        with pytest.raises(ValueError, match=f"^new {match}"):
+            start(plain_network(), tmp_path, {"a": vectors()}, new=data)
+
+
+def test_the_first_sample_that_does_not_fit_is_named(tmp_path):
+    rows = [*vectors(count=3), (torch.zeros(5), 0), (torch.zeros(6), 0)]
+
+    def padded(samples):
+        width = max(len(inputs) for inputs, _ in samples)
+        inputs = [nn.functional.pad(one, (0, width - len(one))) for one, _ in samples]
+        return torch.stack(inputs), torch.tensor([label for _, label in samples])
+
+    meter = ForgettingMeter({"a": rows}, results=tmp_path, reader=Reader(collate=padded))
+    with pytest.raises(ValueError, match=r"its sample 3 is \(float32 \[5\], int\)"):
+        meter.before(plain_network())
+
+
+def test_samples_that_are_too_long_are_named(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    rows = [{"input_ids": torch.ones(LENGTH + 3).long(), "labels": 0}]
+    with pytest.raises(
+        ValueError, match=r"^keep\['a'\] .* \{input_ids: int64 \[9\], labels: int\}"
+    ):
+        start(tiny_bert(transformers), tmp_path, {"a": rows})
+
+
+def test_samples_that_only_together_do_not_fit_are_named_with_the_remedy(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    rows = [{"input_ids": torch.ones(length).long(), "labels": 0} for length in (3, 4)]
+    with pytest.raises(ValueError, match=r"^keep\['a'\] .* each sample alone .* reader=Reader"):
+        start(tiny_bert(transformers), tmp_path, {"a": rows})
+
+
+def test_texts_that_are_no_tokens_yet_are_named_with_the_remedy(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    rows = [{"text": "a word", "label": 1}]
+    match = (
+        r"^keep\['a'\] .* \{text: the text 'a word', label: int\}; turn texts into token numbers"
+    )
+    with pytest.raises(ValueError, match=match):
+        start(tiny_bert(transformers), tmp_path, {"a": rows})
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(None, "None"), (torch.zeros(2), r"float32 \[2\]"), ({"x": "a"}, r"\{x: the text 'a'\}")],
+)
+def test_a_kept_function_that_returns_no_number_is_named(tmp_path, value, shown):
+    match = rf"^the function keep\['a'\] returned {shown}; it must return a number, or a mapping"
+    with pytest.raises(TypeError, match=match):
+        start(plain_network(), tmp_path, {"a": lambda model: value})

@@ -5,6 +5,7 @@ import torch
 from torch.nn import functional
 from training_cases import copied, plain_kl, plain_l2, plain_network, vectors
 
+from nanocl.integrations import facts
 from nanocl.integrations.loop import ForgettingMeter
 from nanocl.integrations.predictions import Reader
 from nanocl.records import trainings
@@ -228,3 +229,23 @@ def test_a_task_that_is_trained_again_has_a_row_of_its_own_at_the_end(tmp_path):
     assert found.labels() == ["after a", "after b", "after a (training 3)"]
     assert found.average() == pytest.approx(sum(rows[2]) / 2)
     assert found.forgetting() == pytest.approx(rows[1][1] - rows[2][1]) and rows[1][1] > rows[2][1]
+
+
+def test_the_end_of_the_last_task_names_the_record_and_the_next_command_once(tmp_path, capsys):
+    meter = ForgettingMeter({"a": OLD, "b": NEW}, tasks=["a", "b"], results=tmp_path / "my runs")
+    model = plain_network()
+    for _ in range(3):
+        optimizer = adam(model)
+        meter.before(model, optimizer)
+        path = meter.after(model, optimizer)
+    line = f"nanocl: wrote {path}; next: python -m nanocl.report --results '{tmp_path / 'my runs'}'"
+    assert capsys.readouterr().err.splitlines() == [line]
+
+
+def test_only_the_first_process_names_the_record(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(facts, "is_first_process", lambda: False)
+    meter, model = ForgettingMeter({"a": OLD}, tasks=["x", "y"], results=tmp_path), plain_network()
+    for _ in range(2):
+        meter.before(model, adam(model))
+        meter.after(model, adam(model))
+    assert capsys.readouterr().err == ""

@@ -59,7 +59,7 @@ def test_kl_uses_the_stated_number_of_samples():
     divergence = Divergence(data, Reader(5), 12)
     with torch.no_grad():
         divergence.begin(network)
-        assert sum(map(len, divergence.start)) == 12 and divergence.now(network) < 1e-12
+        assert sum(map(len, divergence.start)) == 12 and divergence.now(network).kl < 1e-12
 
 
 def test_a_batch_without_a_label_that_counts_changes_no_loss():
@@ -80,3 +80,12 @@ def test_a_batch_without_a_label_that_counts_changes_no_loss():
 def test_a_kept_data_set_without_samples_has_no_loss():
     with pytest.raises(ValueError, match="no sample with a label that counts"):
         measured(plain_network(), [], Reader())
+
+
+def test_a_data_set_of_which_half_has_no_label_has_the_numbers_of_the_other_half():
+    network, data = plain_network().eval(), vectors(count=8)
+    ignored = [(inputs, -100) for inputs, _ in vectors(count=8, seed=1)]
+    with torch.no_grad():
+        right = measured(network, data, Reader())
+        for size in (16, 4):
+            assert measured(network, data + ignored, Reader(size)) == pytest.approx(right)

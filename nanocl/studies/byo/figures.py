@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from nanocl.reporting.drawing import WIDTH, content, look
-from nanocl.studies.byo.page import Record, curves, figure_name, groups
+from nanocl.studies.byo.page import Record, curves, figure_name, groups, rates
 
 
 def draw(records: Sequence[Record]) -> dict[str, bytes]:
@@ -28,9 +28,14 @@ def _figure(group: Sequence[Record]) -> Figure:
     axes = figure.subplots(count, 1, sharex=True, squeeze=False).ravel()
     for record, (title, steps, values) in lines:
         axis = axes[titles.index(title)]
-        axis.plot(steps, values, marker="o", label=record["spec"]["name"])
+        axis.plot(steps, values, marker="o", label=_label(record))
         axis.set_ylabel(title)
     axes[-1].set_xlabel("steps of training")
     if lines:
         axes[0].legend()
     return figure
+
+
+def _label(record: Record) -> str:
+    first = record["trainings"][0]
+    return f"{record['spec']['name']} (lr {rates(first)}, seed {record['spec']['seed']})"
