@@ -156,11 +156,11 @@ def test_each_bar_is_of_a_figure_that_the_suite_measures(perf):
     record["start"][bars.REPORT] = [2.6, 1.5]
     values = {name: (value, reached) for name, value, _, reached in bars.rows(record)}
     assert "not measured" not in {value for value, _ in values.values()}
-    assert values["report of all records, s"] == ("2.60", "no")
+    assert values["report of the records, s"] == ("2.60", "no")
     assert values["si without its arithmetic / adamw, digits"] == ("1.20", "yes")
     assert values["ewc without its arithmetic / adamw, digits"] == ("1.20", "no")
     del record["start"][bars.REPORT]
-    assert ["report of all records, s", "not measured", "2.50", "-"] in bars.rows(record)
+    assert ["report of the records, s", "not measured", "2.50", "-"] in bars.rows(record)
 
 
 def test_every_path_takes_the_same_steps_and_the_ratio_is_to_the_bare_loop(perf, monkeypatch):

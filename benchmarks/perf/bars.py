@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-REPORT = "report of all records"
+REPORT = "report of the records"
 RUN = "a run of split-digits"
 AGAIN = "the same call again"
 # figure, the keys that lead to it in the record of `suite.py`, and the most that it may be
@@ -18,7 +18,7 @@ _FIGURES: tuple[tuple[str, tuple[str | int, ...], float], ...] = (
     ("whole run / bare loop, digits", ("paths", "split-digits, MLP", "nanocl", 4), 1.25),
     ("a small call / import torch", ("start", RUN, 1), 3.0),
     ("a second call that trains nothing, s", ("start", AGAIN, 0), 0.4),
-    ("report of all records, s", ("start", REPORT, 0), 2.5),
+    ("report of the records, s", ("start", REPORT, 0), 2.5),
     (
         "evaluation's share, 40 experiences",
         ("lengths", "permuted mnist, adamw", "40", "share of seen"),

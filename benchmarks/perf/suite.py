@@ -145,8 +145,11 @@ def page(measured: Measured) -> str:
         f"# Whole runs: {machine['device']}\n\nMade by `python benchmarks/perf/suite.py`.\n\n"
         f"Machine: {machine['processor']}, 1 thread, torch {machine['torch']}; medians over "
         f"{machine['repeats']} interleaved repeats. {_UNIT[machine['device'] == 'cpu']} Peak "
-        f"memory of the process {measured.peak:.0f} MiB.\n"
+        f"memory of the process {measured.peak:.0f} MiB."
     )
+    if "records" in machine:
+        head += f" The report is one of {machine['records']} records."
+    head += "\n"
     sections = [head]
     for stream, rows in measured.paths.items():
         sections.append(f"## {stream}\n\n{pipe_table(_PATHS, _cells(rows, 3))}\n")
@@ -226,6 +229,7 @@ def main() -> None:
         part(name, measured.penalties, ratios, "penalties, ")
     if arguments.device == "cpu":
         measured.start = starts(arguments.repeats, arguments.records)
+        measured.machine["records"] = sum(1 for _ in arguments.records.glob("runs/**/*.json"))
     measured.peak = round(measure.peak_memory() / 2**20, 1)
     _write(measured, arguments.out)
 
