@@ -70,8 +70,6 @@ def test_published_statistics_are_those_of_the_training_images(data_root, name):
     try:
         images = data.load(name, data_root, download=False).train_inputs
     except data.DataMissing as error:
-        if name == "fashion-mnist":  # a system package has it, no data folder of ours
-            pytest.skip(str(error))
         missing(str(error))
     mean, deviation = measured(images)
     # wide enough for copies whose pixels went through a lossy format
