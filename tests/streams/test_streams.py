@@ -9,6 +9,7 @@ from experiences import build, classes_of, whole
 from torch import nn
 
 from nanocl import data
+from nanocl.streams import Stream
 from nanocl.streams.permuted import Permuted
 from nanocl.streams.rotated import Rotated
 from nanocl.streams.split import Split
@@ -107,3 +108,11 @@ def test_avalanche_trains_a_head_per_experience_from_the_task_labels():
     learner.train(scenario.train_stream)
     x, y = whole(scenario.test_stream[-1])
     assert (model.eval()(x, 4).argmax(1) == y).float().mean() > 0.9
+
+
+def test_a_stream_without_build_is_named():
+    class Unfinished(Stream):
+        """Has no build."""
+
+    with pytest.raises(NotImplementedError, match=r"^Unfinished must implement build$"):
+        Unfinished().build(scenario="class", seed=0, data_root=None)
