@@ -91,7 +91,9 @@ def _points(
             axes.plot(x, y, mark, color=colours.style(place.row.strategy).colour, markersize=5)
             axes.annotate(str(number), (x, y), xytext=(4, 3), textcoords="offset points")
         if is_log:
-            axes.set_xscale("symlog", linthresh=0.1)
+            axes.set_xscale("symlog", linthresh=0.1, subs=(2, 5))
+            axes.xaxis.set_major_formatter("{x:g}")
+            axes.xaxis.set_minor_formatter("{x:g}")
         axes.set_xlabel(titles[0])
         axes.set_ylabel(titles[1])
         return drawing.content(figure, "svg")

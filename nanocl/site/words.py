@@ -21,7 +21,8 @@ QUESTIONS = (
     ("Without stored samples", (BOUND, REPLAY)),
     ("Optimizer alone", (BOUND, REPLAY, PENALTY)),
 )
-BY_OPTIONS = ("default", "tuned", "published", "sweep")  # options that a plain call takes by itself
+# where options come from that a plain call takes by itself
+BY_OPTIONS = ("default", "tuned", "published", "protocol", "sweep")
 
 
 def title(board: Board) -> str:
