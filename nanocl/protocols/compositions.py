@@ -195,8 +195,9 @@ def options_from(
     """Where the options of a composition come from.
 
     `tuned` and `published` hold only for the protocol that they were made for. A composition is
-    `tuned` if it uses a tuned option, and `published` if the protocol lists it and gives options
-    for every part that has any.
+    `tuned` if it uses a tuned option. If the protocol lists it and gives options for every part
+    that has any, it is `published` at the tier `paper`, which follows a publication; at the others
+    these options are the choice of the protocol's author, `protocol`.
     """
 
     def named_in(options: Mapping[str, Any]) -> list[bool]:
@@ -208,7 +209,8 @@ def options_from(
     if any(named_in(tuned)):
         return "set" if request.changes_what_was_tuned_for else "tuned"
     if named_in(published) and all(named_in(published)):
-        return "set" if request.changes_protocol else "published"
+        own = "published" if request.tier == "paper" else "protocol"
+        return "set" if request.changes_protocol else own
     return "default"
 
 

@@ -147,7 +147,7 @@ class RunSpec:
         seed: Decides class order, data order and initialisation; shared by all strategies.
         data: Fingerprint of the data sets, empty for synthetic streams.
         options_from: Where the strategy's options come from: `default`, `tuned`, `published`,
-            `sweep` or `set`. Not in the digest.
+            `protocol`, `sweep` or `set`. Not in the digest.
     """
 
     protocol: str

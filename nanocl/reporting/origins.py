@@ -14,15 +14,17 @@ FACTS: Mapping[str, Callable[[Environment], str]] = {
     "devices": lambda environment: environment.device,
     "types of CPU": lambda environment: environment.processor,
 }
+UNTUNED = {"default": "default options", "protocol": "options that the protocol's author chose"}
 SHOWN_NAMES = 80  # characters of the names of rows
 
 
 def untuned(summaries: Sequence[Summary]) -> Iterator[str]:
-    """A line that names the rows with default options; nothing where there are none."""
-    names = [row.strategy for row in summaries if "default" in row.options_from.split("/")]
-    if names:
-        shown = ", ".join(dict.fromkeys(names))
-        yield f"untuned: {shown} {'runs' if len(set(names)) == 1 else 'run'} with default options"
+    """A line that names the rows with default options, one for those of the protocol's author."""
+    for origin, options in UNTUNED.items():
+        names = [row.strategy for row in summaries if origin in row.options_from.split("/")]
+        if names:
+            shown = ", ".join(dict.fromkeys(names))
+            yield f"untuned: {shown} {'runs' if len(set(names)) == 1 else 'run'} with {options}"
 
 
 def mixed(summaries: Sequence[Summary]) -> Iterator[str]:

@@ -4,8 +4,9 @@ import pytest
 
 from nanocl.plugins.catalogue import Catalogue
 from nanocl.protocols import baselines, suite
+from nanocl.protocols.compositions import options_from
 from nanocl.protocols.request import Request
-from nanocl.records import UserError
+from nanocl.records import Part, UserError
 
 
 def specs(**values):
@@ -35,6 +36,14 @@ def test_published_are_only_compositions_that_the_protocol_lists_with_every_part
         == origin("sgd", model="mlp")
         == "set"
     )
+
+
+@pytest.mark.parametrize(("tier", "origin"), [("cpu", "protocol"), ("paper", "published")])
+def test_options_are_published_only_at_the_tier_that_follows_a_publication(tier, origin):
+    """Rates that the author of a protocol chose for the tier `cpu` were called `published`."""
+    options = {"sgd": {"lr": 0.1}}
+    request = Request("split-digits", ("sgd",), tier=tier)
+    assert options_from([Part("sgd", options["sgd"])], {}, options, request) == origin
 
 
 def test_a_setting_of_the_callers_wins_and_says_so():

@@ -52,3 +52,7 @@ def test_rows_with_default_options_are_named_once():
     mixed = summarise([row("sgd", "default"), row("er", "default"), a_result(a_spec(lr=0.2))])
     assert [*origins.untuned(mixed)] == ["untuned: er, sgd run with default options"]
     assert [*origins.untuned(rows[:1])] == [] and [*origins.untuned([])] == []
+    chosen = summarise([row("sgd", "protocol")])
+    assert [*origins.untuned(chosen)] == [
+        "untuned: sgd runs with options that the protocol's author chose"
+    ]
