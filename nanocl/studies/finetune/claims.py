@@ -78,7 +78,7 @@ def _claim(read: Read, row: ClaimRow) -> Claim:
     return Claim(
         row.claim,
         row.source,
-        _ran(ran),
+        _ran(ran, settings),
         row.measure.quantity(words),
         settings,
         f"no protocol ran both {row.first} and {row.second}",
@@ -113,23 +113,31 @@ def _grids(sweep: Sweep, names: tuple[str, str]) -> tuple[Grid, Grid]:
     return sweep.grids[names[0]], sweep.grids[names[1]]
 
 
-def _ran(ran: Sequence[tuple[Sweep, tuple[str, str]]]) -> str:
-    """Protocols, seeds, networks, learning rates and number of runs of the compared arms."""
+def _ran(ran: Sequence[tuple[Sweep, tuple[str, str]]], settings: Sequence[Setting]) -> str:
+    """Protocols, seeds, learning rates and runs of the compared arms; networks that count."""
     if not ran:
         return "nothing yet"
     names = []
     rates = []
     networks = set()
-    compared: set[str] = set()
-    for sweep, arms in ran:
+    compared: dict[str, set[int]] = {}
+    for (sweep, arms), setting in zip(ran, settings, strict=True):
         names.append(f"{sweep.name} (seeds: {min(len(sweep.arms[arm]) for arm in arms)})")
         model = sweep.spec.model
-        networks.add((model.name, model.weights, model.pretrained_on))
-        compared |= set(arms)
+        if not setting.missing:
+            networks.add((model.name, model.weights, model.pretrained_on, *model.options.items()))
         for arm in arms:
-            rates += [point.lr for points in sweep.arms[arm].values() for point in points]
-    count = f"{len(networks)} pretrained network{'s' if len(networks) > 1 else ''}"
+            points = sweep.arms[arm].values()
+            compared.setdefault(arm, set()).add(max(map(len, points)))
+            rates += [point.lr for row in points for point in row]
+    count = f"{len(networks)} pretrained network{'s' if len(networks) != 1 else ''}"
     return (
         f"{', '.join(names)}; {count}; learning rates {min(rates):g} to {max(rates):g}, "
-        f"{len(rates)} runs of {', '.join(sorted(compared))}"
+        f"{len(rates)} runs of {', '.join(_sized(*arm) for arm in sorted(compared.items()))}"
     )
+
+
+def _sized(arm: str, sizes: set[int]) -> str:
+    """An arm with the number of its settings, or the smallest and largest over the protocols."""
+    counts = " to ".join(map(str, sorted({min(sizes), max(sizes)})))
+    return f"{arm} ({counts} setting{'s' if counts != '1' else ''})"
