@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 PAPER = "Zhou et al., 2025, arXiv:2506.21374"  # whose claims we test
 POINTS = 2.0  # margin of a difference in accuracy
 FACTOR = 1.25  # margin of a ratio
+ROUNDING = 1e-9  # a number this near to 0 is 0
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,10 @@ class Quantity:
     margin: float = 0.0
 
     def shown(self, value: float) -> str:
-        """A value for readers: a ratio instead of its logarithm, any other with its sign."""
-        return f"{math.exp(value):.3g}" if self.ratio else f"{value:+.3g}"
+        """A value for readers: a ratio instead of its logarithm, any other but 0 with its sign."""
+        if self.ratio:
+            return f"{math.exp(value):.3g}"
+        return f"{value:+.3g}" if abs(value) > ROUNDING else "0"
 
     @property
     def margin_words(self) -> str:

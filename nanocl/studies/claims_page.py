@@ -204,7 +204,7 @@ def _settings_table(row: Judged) -> str:
     rows = []
     for one in row.findings:
         setting = one.setting
-        notes = (setting.missing, setting.edge, setting.note)
+        notes = (setting.missing, setting.edge, one.remark, setting.note)
         rows.append(
             (
                 setting.name,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nanocl.reporting import statistics
-from nanocl.studies.claims import Quantity, Setting
+from nanocl.studies.claims import ROUNDING, Quantity, Setting
 
 FOR = "for"
 AGAINST = "against"
@@ -16,7 +16,6 @@ OPEN = "open"
 NOT_MEASURED = "not measured"
 STATES = (FOR, AGAINST, EQUAL, OPEN, NOT_MEASURED)
 FEWEST_SEEDS = 10  # below, a setting stays open
-_ROUNDING = 1e-9  # a bound of an interval this near to 0 is 0
 
 
 @dataclass(frozen=True)
@@ -42,6 +41,15 @@ class Finding:
         if self.interval is None:
             return None
         return statistics.sign_flip_p_value(list(self.setting.values.values()))
+
+    @property
+    def remark(self) -> str:
+        """Says that an effect within the margin is there all the same; empty otherwise."""
+        if self.state != EQUAL or self.interval is None:
+            return ""
+        low, high = self.interval
+        is_one_sided = low > ROUNDING or high < -ROUNDING
+        return "not 0, but smaller than the margin" if is_one_sided else ""
 
 
 def finding(setting: Setting, quantity: Quantity) -> Finding:
@@ -76,9 +84,9 @@ def state(mean: float, interval: tuple[float, float], margin: float) -> str:
         margin: At least 0.
     """
     low, high = interval
-    if low > _ROUNDING and mean > margin:
+    if low > ROUNDING and mean > margin:
         return FOR
-    if high < -_ROUNDING and mean < -margin:
+    if high < -ROUNDING and mean < -margin:
         return AGAINST
     return EQUAL if -margin < low and high < margin else OPEN
 

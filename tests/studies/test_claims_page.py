@@ -62,6 +62,15 @@ def test_a_section_shows_every_setting_with_its_state_and_why_one_is_missing(tmp
     assert "**depends on the setting**" in section and "margin 2 points" in section
 
 
+def test_an_effect_within_the_margin_is_not_passed_off_as_none(tmp_path):
+    small = {seed: value / 2 for seed, value in FOR.items()}
+    none = {seed: 0.1 * (-1) ** seed for seed in range(12)}
+    page = claims_page([Chapter("One", [a_claim(a=small, b=none)], opens_page=True)], tmp_path)
+    first, second = table_rows(page.split("## One")[1])[2:]
+    assert "| equal | not 0, but smaller than the margin |" in first
+    assert "| equal |" in second and "not 0" not in second
+
+
 def test_columns_that_no_setting_needs_are_left_out(tmp_path):
     exact = Claim("c", "s", "r", claims.ratio("a / b"), [Setting("here", exact=1.0)])
     page = claims_page([Chapter("One", [exact], opens_page=True)], tmp_path)

@@ -17,13 +17,18 @@ RULE = """\
 what suits one of them was sought for the other, too: rates, strength of a penalty, share of trained
 entries, what is trained densely. In each seed and at each level, an arm is read at the setting that
 is best on the old task among those with new-task accuracy of at least the level; both are
-accuracies on training data that were held out (`stream.validation = 0.1` in the protocol). The
-reading is that setting's accuracy on test data. No line is drawn between settings. Levels are
-{levels} of the lowest over arms of the best held-out new-task accuracy, seed by seed. A level
-counts only above the accuracy of the untrained head and above half of joint training's ({bound:.0f}
-% where no arm trains jointly). A comparison with a reading at an arm's lowest rate (`edge`) decides
-nothing. A tolerated learning rate is known to one step of the grid: its interval is wider by that
-step on both sides.
+accuracies on training data that were held out (`stream.validation = 0.1` in the protocol). Of
+settings with equal accuracy there, the first in the study's table is read. The reading is that
+setting's accuracy on test data. No line is drawn between settings. Levels are {levels} of the
+lowest over arms of the best held-out new-task accuracy, seed by seed; joint training, head and
+norms alone and, if others are complete, arms with missing runs set none. Where a quantity names no
+level, it is the mean over the levels. A level counts only above the accuracy of the untrained head
+and above half of joint training's ({bound:.0f} % where no arm trains jointly). A comparison with a
+reading at an arm's lowest rate (`edge`) decides nothing. Arms with a head rate of their own may
+leave the backbone at rate 0: the notes count the seeds in which they do, and a comparison with an
+arm that does so in every seed decides nothing, for that is head and norms alone. The notes also
+count readings at the lowest of several head rates, which a lower one might better. A tolerated
+learning rate is known to one step of the grid: its interval is wider by that step on both sides.
 
 **Seeds and networks.** The seeds draw samples, order of data and new heads. All seeds of a protocol
 start from the same pretrained weights, so an interval says nothing about other networks: the rows
@@ -73,7 +78,7 @@ def _claim(read: Read, row: ClaimRow) -> Claim:
     return Claim(
         row.claim,
         row.source,
-        _ran(ran),
+        _ran(ran, settings),
         row.measure.quantity(words),
         settings,
         f"no protocol ran both {row.first} and {row.second}",
@@ -108,23 +113,31 @@ def _grids(sweep: Sweep, names: tuple[str, str]) -> tuple[Grid, Grid]:
     return sweep.grids[names[0]], sweep.grids[names[1]]
 
 
-def _ran(ran: Sequence[tuple[Sweep, tuple[str, str]]]) -> str:
-    """Protocols, seeds, networks, learning rates and number of runs of the compared arms."""
+def _ran(ran: Sequence[tuple[Sweep, tuple[str, str]]], settings: Sequence[Setting]) -> str:
+    """Protocols, seeds, learning rates and runs of the compared arms; networks that count."""
     if not ran:
         return "nothing yet"
     names = []
     rates = []
     networks = set()
-    compared: set[str] = set()
-    for sweep, arms in ran:
+    compared: dict[str, set[int]] = {}
+    for (sweep, arms), setting in zip(ran, settings, strict=True):
         names.append(f"{sweep.name} (seeds: {min(len(sweep.arms[arm]) for arm in arms)})")
         model = sweep.spec.model
-        networks.add((model.name, model.weights, model.pretrained_on))
-        compared |= set(arms)
+        if not setting.missing:
+            networks.add((model.name, model.weights, model.pretrained_on, *model.options.items()))
         for arm in arms:
-            rates += [point.lr for points in sweep.arms[arm].values() for point in points]
-    count = f"{len(networks)} pretrained network{'s' if len(networks) > 1 else ''}"
+            points = sweep.arms[arm].values()
+            compared.setdefault(arm, set()).add(max(map(len, points)))
+            rates += [point.lr for row in points for point in row]
+    count = f"{len(networks)} pretrained network{'s' if len(networks) != 1 else ''}"
     return (
         f"{', '.join(names)}; {count}; learning rates {min(rates):g} to {max(rates):g}, "
-        f"{len(rates)} runs of {', '.join(sorted(compared))}"
+        f"{len(rates)} runs of {', '.join(_sized(*arm) for arm in sorted(compared.items()))}"
     )
+
+
+def _sized(arm: str, sizes: set[int]) -> str:
+    """An arm with the number of its settings, or the smallest and largest over the protocols."""
+    counts = " to ".join(map(str, sorted({min(sizes), max(sizes)})))
+    return f"{arm} ({counts} setting{'s' if counts != '1' else ''})"

@@ -14,8 +14,9 @@ from nanocl.studies.finetune import fronts
 from nanocl.studies.finetune.claimed import ClaimRow, Role
 from nanocl.studies.finetune.fronts import Levels
 from nanocl.studies.finetune.grids import FREE, TIED
-from nanocl.studies.finetune.measures import Chosen, Measure, old_gain
+from nanocl.studies.finetune.measures import Measure, old_gain
 from nanocl.studies.finetune.points import Point, Seeds
+from nanocl.studies.finetune.readings import Chosen
 
 PARTS = """\
 **Parts of an advantage.** With *one rate* backbone and head share it; with *a head rate of its own*

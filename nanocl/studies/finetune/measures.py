@@ -13,9 +13,9 @@ from nanocl.studies.claims import Quantity, Setting
 from nanocl.studies.finetune import fronts
 from nanocl.studies.finetune.fronts import Levels
 from nanocl.studies.finetune.points import Point, Seeds, Sweep
+from nanocl.studies.finetune.readings import Chosen, Readings
 
 TOLERANCE = 0.02  # of accuracy: a rate within it of the best one is tolerated
-Chosen = tuple[Point | None, Point | None]
 # (levels, first arm, second arm, seed) to the settings that are compared in that seed
 Choose = Callable[[Levels, Seeds, Seeds, int], list[Chosen]]
 Compare = Callable[[Point, Point], float | None]
@@ -44,7 +44,10 @@ class Measure:
         if levels.missing:
             return Setting(sweep.name, missing=levels.missing)
         arms = sweep.arms[first], sweep.arms[second]
+        if self.top and len(_rates(arms[0]) & _rates(arms[1])) < 2:
+            return Setting(sweep.name, missing="the arms have fewer than 2 rates in common")
         values = {}
+        compared: dict[int, list[Chosen]] = {}
         edges: dict[str, int] = {}
         seeds = fronts.by_seed(*arms)
         for seed in seeds:
@@ -53,17 +56,19 @@ class Measure:
             defined = [value for value in differences if value is not None]
             if defined and len(defined) == len(differences):
                 values[seed] = mean(defined)
+                compared[seed] = chosen
             for arm in self._at_edge(chosen, {first: arms[0][seed], second: arms[1][seed]}):
                 edges[arm] = edges.get(arm, 0) + 1
+        readings = Readings((first, second), arms, compared)
+        ends = [f"{arm} at an end of its rates in {n} seeds" for arm, n in edges.items()]
+        absent = "" if len(values) == len(seeds) else f"{len(values)} of {len(seeds)} seeds"
         return Setting(
             sweep.name,
             values,
             resolution=self._resolution(*arms),
             missing="" if values else "no seed in which both arms have a reading",
-            edge=", ".join(
-                f"{arm} at an end of its rates in {n} seeds" for arm, n in edges.items()
-            ),
-            note="" if len(values) == len(seeds) else f"{len(values)} of {len(seeds)} seeds",
+            edge=", ".join(filter(None, (*ends, readings.idle))),
+            note="; ".join(filter(None, (absent, readings.note))),
         )
 
     def _difference(self, pair: Chosen) -> float | None:

@@ -34,13 +34,12 @@ class Point:
         before: Accuracy on the old task before finetuning.
         drift: L2 distance of the backbone from its start.
         tensor_drift: Mean of that distance over the backbone's tensors.
-        deciles: Mean absolute change in each tenth of the backbone's weights by magnitude, smallest
-            first.
+        deciles: Mean absolute change in tenths of the backbone's weights, smallest weights first.
         untrained: Accuracy on the new task before finetuning.
         divergence, representation: KL of the outputs on the new task, and 1 - CKA of the old task's
             features (see `RunResult.function`); None if they were not recorded.
-        held_new, held_old: As `new` and `old`, on training data that were held out; None if the
-            record has none.
+        held_new, held_old: As `new` and `old`, on held-out training data; None without them.
+        dense_lr: Learning rate of head and norms, where it is swept beside that of the backbone.
     """
 
     lr: float
@@ -56,6 +55,7 @@ class Point:
     representation: float | None = None
     held_new: float | None = None
     held_old: float | None = None
+    dense_lr: float | None = None
 
 
 Seeds = Mapping[int, Sequence[Point]]  # seed to its points
@@ -241,6 +241,7 @@ def _point(result: RunResult, run: RunSpec, swept: Sequence[tuple[int, str]]) ->
         representation=function.get("representation"),
         held_new=held[-1],
         held_old=held[0],
+        dense_lr=head if isinstance(head := values.get(DENSE_RATE), float) else None,
     )
 
 
