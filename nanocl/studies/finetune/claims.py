@@ -18,17 +18,18 @@ what suits one of them was sought for the other, too: rates, strength of a penal
 entries, what is trained densely. In each seed and at each level, an arm is read at the setting that
 is best on the old task among those with new-task accuracy of at least the level; both are
 accuracies on training data that were held out (`stream.validation = 0.1` in the protocol). Of
-settings with equal accuracy there, the first in the study's table is read. The reading is that
-setting's accuracy on test data. No line is drawn between settings. Levels are {levels} of the
-lowest over arms of the best held-out new-task accuracy, seed by seed; joint training, head and
-norms alone and, if others are complete, arms with missing runs set none. Where a quantity names no
-level, it is the mean over the levels. A level counts only above the accuracy of the untrained head
-and above half of joint training's ({bound:.0f} % where no arm trains jointly). A comparison with a
-reading at an arm's lowest rate (`edge`) decides nothing. Arms with a head rate of their own may
-leave the backbone at rate 0: the notes count the seeds in which they do, and a comparison with an
-arm that does so in every seed decides nothing, for that is head and norms alone. The notes also
-count readings at the lowest of several head rates, which a lower one might better. A tolerated
-learning rate is known to one step of the grid: its interval is wider by that step on both sides.
+settings that are equally good on the old task the one better on the new task is read, then the
+first in the study's table. The reading is that setting's accuracy on test data. No line is drawn
+between settings. Levels are {levels} of the lowest over arms of the best held-out new-task
+accuracy, seed by seed; joint training, head and norms alone and, if others are complete, arms with
+missing runs set none. Where a quantity names no level, it is the mean over the levels. A level
+counts only above the accuracy of the untrained head and above half of joint training's ({bound:.0f}
+% where no arm trains jointly). A comparison with a reading at an arm's lowest rate (`edge`) decides
+nothing. Arms with a head rate of their own may leave the backbone at rate 0: the notes count the
+seeds in which they do, and a comparison with an arm that does so in every seed decides nothing, for
+that is head and norms alone. The notes also count readings at the lowest of several head rates,
+which a lower one might better. A tolerated learning rate is known to one step of the grid: its
+interval is wider by that step on both sides.
 
 **Seeds and networks.** The seeds draw samples, order of data and new heads. All seeds of a protocol
 start from the same pretrained weights, so an interval says nothing about other networks: the rows

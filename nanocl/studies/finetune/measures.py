@@ -31,6 +31,7 @@ class Measure:
         choose: The settings of both arms that are compared in a seed.
         compare: From two settings to the signed quantity, or None.
         top: Whether readings at the largest rate that both arms ran are ends of the grid, too.
+        moving: Whether only settings count that train the backbone, at a rate above 0.
     """
 
     words: str
@@ -38,12 +39,13 @@ class Measure:
     choose: Choose
     compare: Compare
     top: bool = False
+    moving: bool = False
 
     def setting(self, sweep: Sweep, levels: Levels, first: str, second: str) -> Setting:
         """The comparison of two arms of a sweep, whose levels are given."""
         if levels.missing:
             return Setting(sweep.name, missing=levels.missing)
-        arms = sweep.arms[first], sweep.arms[second]
+        arms = self._compared(sweep.arms[first]), self._compared(sweep.arms[second])
         if self.top and len(_rates(arms[0]) & _rates(arms[1])) < 2:
             return Setting(sweep.name, missing="the arms have fewer than 2 rates in common")
         values = {}
@@ -70,6 +72,12 @@ class Measure:
             edge=", ".join(filter(None, (*ends, readings.idle))),
             note="; ".join(filter(None, (absent, readings.note))),
         )
+
+    def _compared(self, arm: Seeds) -> Seeds:
+        """The settings of an arm that count."""
+        if not self.moving:
+            return arm
+        return {seed: [point for point in row if point.lr > 0] for seed, row in arm.items()}
 
     def _difference(self, pair: Chosen) -> float | None:
         first, second = pair

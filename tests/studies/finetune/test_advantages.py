@@ -20,6 +20,11 @@ def two_settings():
     return [here, replace(only(there, *grids), grids=grids)]
 
 
+def line_of(arm, page):
+    """The row of an arm, the first of several; empty if there is none."""
+    return next((line for line in page.splitlines() if line.startswith(f"| {arm} ")), "")
+
+
 def test_each_arm_has_its_difference_in_every_setting_the_largest_of_the_first_on_top():
     rows = advantages.advantages(two_settings())
     lora, adamw = rows[:2]
@@ -32,10 +37,22 @@ def test_each_arm_has_its_difference_in_every_setting_the_largest_of_the_first_o
 
 def test_the_page_has_a_column_for_each_setting_and_says_where_an_arm_was_not_run():
     page = advantages.page(two_settings())
-    (header,) = [line for line in page.splitlines() if line.startswith("| arm")]
+    header = next(line for line in page.splitlines() if line.startswith("| arm"))
     assert [cell.strip() for cell in header.split("|")[1:-1]] == ["arm", "here", "there"]
-    (row,) = [line for line in page.splitlines() if line.startswith("| LoRA")]
+    row = line_of("LoRA", page)
     assert "[" in row and row.endswith(" – |")
+
+
+def test_the_second_table_reads_no_arm_at_rate_0_and_has_none_without_a_backbone():
+    here = two_settings()[0]
+    lora = {
+        seed: [replace(first, lr=0.0, old=0.99, held_old=0.99), *others]
+        for seed, (first, *others) in here.arms["lora"].items()
+    }
+    page = advantages.page([replace(here, arms={**here.arms, "lora": lora})])
+    above, below = page.split("## With the backbone trained")
+    assert line_of("LoRA", above) != line_of("LoRA", below)
+    assert line_of("head and norms alone", above) and not line_of("head and norms alone", below)
 
 
 def test_an_arm_with_missing_runs_is_left_out_and_without_arms_there_is_no_page():

@@ -12,5 +12,10 @@ def test_each_part_begins_where_the_one_before_ends():
 
 def test_every_part_is_reported_at_equal_accuracy_and_at_equal_drift():
     rows = decomposition.rows()
-    assert len(rows) == 2 * len(decomposition.TERMS) == len({row.claim for row in rows})
+    assert len({row.claim for row in rows}) == len(rows)
+    assert [row.measure for row in rows] == [
+        *[decomposition.EQUAL_NEW] * len(decomposition.TERMS),
+        *[decomposition.MOVING] * len(decomposition.CENTRAL),
+        *[decomposition.EQUAL_DRIFT] * len(decomposition.TERMS),
+    ]
     assert not any(row.same_head for row in rows)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from made_sweeps import a_sweep, point
 
 from nanocl.studies import rules
@@ -36,6 +37,20 @@ def test_an_arm_that_never_trains_the_backbone_is_not_judged():
     assert found.state == rules.OPEN and abs(found.mean) < 2
     trained = compared([arm(0.86)] * 10, [arm(0.86)] * 10)
     assert rules.finding(trained, measures.OLD.quantity("x")).state == rules.EQUAL
+
+
+def test_with_the_backbone_trained_no_reading_at_rate_0_counts():
+    """The rival that ruins the old task at every rate loses, however little it hides at rate 0."""
+    moving = replace(measures.OLD, moving=True)
+    low = point(1e-4, 0.1, 0.9)  # too low a rate to learn the new task
+    made = compared([(low, *arm(0.86))] * 10, [(low, *arm(0.3))] * 10, moving)
+    assert list(made.values.values()) == pytest.approx([56] * 10)
+    assert not made.edge and "rate 0" not in made.note
+    at_lowest = compared([arm(0.86)] * 10, [arm(0.3)] * 10, moving)
+    assert at_lowest.edge == (
+        "nanoadam at an end of its rates in 10 seeds, adamw-dense at an end of its rates in 10 "
+        "seeds"
+    )
 
 
 def test_the_note_counts_the_seeds_with_a_resting_backbone():
