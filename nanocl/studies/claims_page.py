@@ -165,15 +165,17 @@ def _measured(row: Judged) -> list[Finding]:
 
 
 def _in_short(row: Judged) -> str:
-    """The smallest and the largest effect that decide; with many settings, that in the first."""
+    """The smallest and the largest effect that decide; with many settings, the first as well."""
     quantity = row.claim.quantity
     measured = [one for one in _measured(row) if decides(one.setting)] or _measured(row)
     kind = "a factor of " if quantity.ratio else ""
-    if not 1 < len(measured) <= FEW:
-        first = f"{kind}{numbers(measured[0], quantity)} in {measured[0].setting.name}"
+    first = f"{kind}{numbers(measured[0], quantity)} in {measured[0].setting.name}"
+    if len(measured) == 1:
         return first if len(row.findings) == 1 else f"{first} ({row.tally})"
     means = [one.mean for one in measured if one.mean is not None]
     ends = " to ".join(map(quantity.shown, (min(means), max(means))))
+    if len(measured) > FEW:
+        return f"{first}, {ends} over settings ({row.tally})"
     return f"{kind}{ends} {quantity.unit}".rstrip() + f" ({row.tally})"
 
 
