@@ -3,7 +3,8 @@
 The null hypothesis of a claim is that its signed quantity is symmetric about 0 in every setting. It
 is tested by sign flips of the seeds' means over the settings: step-down max-|t| over all claims
 that share seeds (`nanocl.reporting.pairs`), and Holm's method across families of claims that do
-not.
+not. Settings that speak for a claim and against it cancel in that mean: where a claim has both, the
+same procedure tests every setting of every claim.
 """
 
 from __future__ import annotations
@@ -84,15 +85,20 @@ def judge_claims(claims: Sequence[Claim]) -> list[Judged]:
     """The verdicts on claims that are all claims of a page."""
     pooled = [_pooled(claim) for claim in claims]
     p_values = _adjusted([claim.family for claim in claims], pooled)
+    findings = [
+        tuple(finding(setting, claim.quantity) for setting in claim.settings) for claim in claims
+    ]
+    opposed = _opposed(claims, findings)
     judged = []
-    for claim, seeds, p in zip(claims, pooled, p_values, strict=True):
-        findings = tuple(finding(setting, claim.quantity) for setting in claim.settings)
-        states = [one.state for one in findings]
-        judged.append(Judged(claim, findings, verdict(states, _direction(claim, seeds, p)), p))
+    for place, (claim, found) in enumerate(zip(claims, findings, strict=True)):
+        direction = _direction(claim, pooled[place], p_values[place])
+        states = [one.state for one in found]
+        word = verdict(states, direction, opposed=place in opposed)
+        judged.append(Judged(claim, found, word, p_values[place]))
     return judged
 
 
-def verdict(states: Sequence[str], direction: float) -> str:
+def verdict(states: Sequence[str], direction: float, *, opposed: bool = False) -> str:
     """The verdict over the states of the settings.
 
     `for` and `against` count only if the pooled test rejects, and alone only in its direction.
@@ -103,12 +109,13 @@ def verdict(states: Sequence[str], direction: float) -> str:
         states: Of the settings.
         direction: 1 or -1 if the pooled test rejects, with the sign of the pooled mean, 0 if it
             does not; NaN where no seed changes the quantity and there is nothing to test.
+        opposed: Whether the test of single settings rejects in both directions.
     """
     if all(state == NOT_MEASURED for state in states):
         return NOT_MEASURED
     supports, contradicts, equal = (state in states for state in (FOR, AGAINST, EQUAL))
     if supports and (contradicts or equal):
-        return DEPENDS if direction else UNDECIDED
+        return DEPENDS if direction or opposed else UNDECIDED
     if supports:
         return HOLDS if direction > 0 or math.isnan(direction) else UNDECIDED
     if equal:
@@ -116,6 +123,27 @@ def verdict(states: Sequence[str], direction: float) -> str:
     if contradicts:
         return DOES_NOT_HOLD if direction < 0 or math.isnan(direction) else UNDECIDED
     return UNDECIDED
+
+
+def _opposed(claims: Sequence[Claim], findings: Sequence[Sequence[Finding]]) -> set[int]:
+    """Places of the claims with a setting for them and one against that are not by chance."""
+    if not any({FOR, AGAINST} <= {one.state for one in found} for found in findings):
+        return set()
+    cells = [
+        (place, setting)
+        for place, claim in enumerate(claims)
+        for setting in claim.settings
+        if decides(setting)
+    ]
+    p_values = _adjusted(
+        [claims[place].family for place, _ in cells],
+        [dict(sorted(setting.values.items())) for _, setting in cells],
+    )
+    signs: dict[int, set[bool]] = {}
+    for (place, setting), p in zip(cells, p_values, strict=True):
+        if p is not None and p < statistics.LEVEL:
+            signs.setdefault(place, set()).add(statistics.mean([*setting.values.values()]) > 0)
+    return {place for place, seen in signs.items() if len(seen) > 1}
 
 
 def _pooled(claim: Claim) -> dict[int, float]:

@@ -119,7 +119,10 @@ def test_a_setting_that_decides_nothing_is_in_no_range_and_has_its_state_in_the_
 def test_of_many_settings_the_paragraph_names_the_first_and_counts_the_others(tmp_path):
     rows = [a_claim("it helps", **dict.fromkeys("abcde", FOR))]
     text, below = quoted(rows, ("it helps",), tmp_path)
-    assert "] points in a, +3 to +3 over settings (for 5 of 5 settings)." in text and not below.startswith("|")
+    assert (
+        "] points in a, +3 to +3 over settings (for 5 of 5 settings)." in text
+        and not below.startswith("|")
+    )
 
 
 def test_what_others_measured_stands_in_a_table_of_its_own(tmp_path):

@@ -72,6 +72,18 @@ def test_the_verdict_over_settings(states, direction, wanted):
     assert verdict(states, direction) == wanted
 
 
+def test_clear_effects_in_opposite_directions_depend_on_the_setting_and_do_not_cancel():
+    (clear,) = judge_claims([claim(around(9), around(-9))])
+    assert clear.p > 0.5 and clear.verdict == DEPENDS
+    assert (len(clear.settings(FOR)), len(clear.settings(AGAINST))) == (1, 1)
+    # among many claims a t of 3.9 in one of the directions may be by chance
+    noise = np.random.default_rng(3).normal(0, 1, size=(20, 6, 10)).tolist()
+    others = [claim(*rows) for rows in noise]
+    faint = claim(around(9), around(-9, 7))
+    assert judge_claims([faint])[0].verdict == DEPENDS
+    assert judge_claims([faint, *others])[0].verdict == UNDECIDED
+
+
 def test_a_claim_and_its_opposite_get_mirrored_verdicts():
     mirror = {FOR: AGAINST, AGAINST: FOR}
     generator = np.random.default_rng(0)
