@@ -4,6 +4,7 @@ from pathlib import Path
 
 from nanocl.records import store
 from nanocl.site import claims
+from nanocl.studies.finetune import decomposition
 
 RESULTS = Path(__file__).parents[2] / "results"
 
@@ -16,7 +17,7 @@ def test_each_claim_has_the_verdict_of_the_page_of_claims():
     page = (RESULTS / "CLAIMS.md").read_text(encoding="utf-8")
     chapters = dict(claims.judged(records, RESULTS))
     shown = chapters["Where NanoAdam's advantage over AdamW comes from"]
-    assert len(shown) == 12
+    assert len(shown) == len(decomposition.rows())
     for one in shown:
         claim = one["row"].claim.claim
         section = page.split(f"### {claim[:1].upper()}{claim[1:]}\n")[1]

@@ -27,9 +27,9 @@ counts only above the accuracy of the untrained head and above half of joint tra
 % where no arm trains jointly). A comparison with a reading at an arm's lowest rate (`edge`) decides
 nothing. Arms with a head rate of their own may leave the backbone at rate 0: the notes count the
 seeds in which they do, and a comparison with an arm that does so in every seed decides nothing, for
-that is head and norms alone. The notes also count readings at the lowest of several head rates,
-which a lower one might better. A tolerated learning rate is known to one step of the grid: its
-interval is wider by that step on both sides.
+that is head and norms alone. The notes also count readings at the lowest of several head rates and,
+where the new task is learned best, at the largest rate: rates beyond might be better. A tolerated
+learning rate is known to one step of the grid: its interval is wider by that step on both sides.
 
 **Seeds and networks.** The seeds draw samples, order of data and new heads. All seeds of a protocol
 start from the same pretrained weights, so an interval says nothing about other networks: the rows

@@ -61,7 +61,7 @@ class Measure:
                 compared[seed] = chosen
             for arm in self._at_edge(chosen, {first: arms[0][seed], second: arms[1][seed]}):
                 edges[arm] = edges.get(arm, 0) + 1
-        readings = Readings((first, second), arms, compared)
+        readings = Readings((first, second), arms, compared, is_best=self.choose is at_best)
         ends = [f"{arm} at an end of its rates in {n} seeds" for arm, n in edges.items()]
         absent = "" if len(values) == len(seeds) else f"{len(values)} of {len(seeds)} seeds"
         return Setting(

@@ -22,11 +22,13 @@ class Readings:
         names: Of the arms.
         arms: All their points.
         chosen: Seed to the pairs of settings that are compared in it.
+        is_best: Whether they are those that learn the new task best.
     """
 
     names: tuple[str, str]
     arms: tuple[Seeds, Seeds]
     chosen: Mapping[int, Sequence[Chosen]]
+    is_best: bool = False
 
     @property
     def idle(self) -> str:
@@ -40,7 +42,7 @@ class Readings:
 
     @property
     def note(self) -> str:
-        """In how many seeds an arm rests the backbone, or has the lowest head rate of its grid."""
+        """In how many seeds an arm rests the backbone, or is read at another end of its grid."""
         first, second = self._resting(0), self._resting(1)
         resting = _counts(self.names, (first, second))
         if first & second:
@@ -51,6 +53,9 @@ class Readings:
             notes.append(f"backbone at rate 0: {resting}")
         if lowest:
             notes.append(f"lowest head rate: {lowest}")
+        largest = _counts(self.names, (self._largest(0), self._largest(1)))
+        if self.is_best and largest:
+            notes.append(f"largest rate: {largest}")
         return "; ".join(notes)
 
     def _resting(self, place: int) -> set[int]:
@@ -58,6 +63,13 @@ class Readings:
         if not any(point.lr > 0 for point in self._grid(place)):
             return set()
         return {seed for seed in self.chosen if not any(self._rates(place, seed))}
+
+    def _largest(self, place: int) -> set[int]:
+        """The seeds in which a setting has the largest of several backbone rates."""
+        rates = {point.lr for point in self._grid(place)}
+        if len(rates) < 2:
+            return set()
+        return {seed for seed in self.chosen if max(rates) in self._rates(place, seed)}
 
     def _lowest_head(self, place: int) -> set[int]:
         """The seeds in which a setting has the lowest of several head rates."""

@@ -68,6 +68,12 @@ def test_a_reading_at_the_lowest_of_several_head_rates_is_counted():
     assert made.note == "lowest head rate: nanoadam in 10 seeds"
 
 
+def test_a_reading_at_the_largest_rate_is_counted():
+    best = (point(1e-4, 0.6, 0.9), point(1e-3, 0.8, 0.7))
+    made = compared([best] * 10, [best[::-1]] * 10, measures.NEW)
+    assert made.note == "largest rate: nanoadam in 10 seeds, adamw-dense in 10 seeds"
+
+
 def test_arms_without_a_rate_of_0_have_no_such_notes():
     sweep = a_sweep()
     made = measures.OLD.setting(sweep, fronts.levels(sweep), "nanoadam", "adamw")
