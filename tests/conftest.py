@@ -3,9 +3,12 @@
 import gc
 import multiprocessing
 import os
+import random
+import sys
 from collections.abc import Generator
 from pathlib import Path
 
+import numpy
 import pytest
 from hypothesis import settings
 from real_data import missing
@@ -39,6 +42,15 @@ def pytest_collection() -> Generator[None, object, object]:
 def pytest_unconfigure() -> None:
     """Let the process end as usual."""
     gc.unfreeze()
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    """No test draws other networks in another order of tests, or in another call."""
+    random.seed(0)
+    numpy.random.seed(0)
+    if "torch" in sys.modules:  # a test without it does not wait for its import
+        sys.modules["torch"].manual_seed(0)
 
 
 @pytest.fixture(scope="session")

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from nanocl.api.naming import Name, Names
 from nanocl.cli import values
 from nanocl.protocols.request import Setting
 from nanocl.records import Option, UserError
+from nanocl.records.ranges import did_you_mean
 
+P = ParamSpec("P")
+Returned = TypeVar("Returned")
 Learner = Name | tuple[Name, ...]
 _OPTIONS = {  # of the command, and the arguments of `nanocl.run` that are the same
     "--stream": "stream",
@@ -33,6 +38,23 @@ _OPTIONS = {  # of the command, and the arguments of `nanocl.run` that are the s
     "--track-every": "track_every",
     "--log": "log",
 }
+
+
+def named(function: Callable[P, Returned]) -> Callable[P, Returned]:
+    """The function, whose error about an unknown argument names the one that was meant."""
+    names = [*inspect.signature(function).parameters]
+
+    @functools.wraps(function)
+    def checked(*args: P.args, **options: P.kwargs) -> Returned:
+        for name in options:
+            if name not in names:
+                raise TypeError(
+                    f"nanocl.{function.__name__} has no argument {name!r}"
+                    f"{did_you_mean(name, names)}"
+                )
+        return function(*args, **options)
+
+    return checked
 
 
 def learners(given: Learner | Sequence[Learner], names: Names) -> tuple[str, ...]:

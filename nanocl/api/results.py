@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from nanocl.api import frames
-from nanocl.api.arguments import in_python
+from nanocl.api.arguments import in_python, named
 from nanocl.records import RunResult, Summary, UserError, store
 from nanocl.records.ranges import did_you_mean
 from nanocl.reporting import screen, tables
@@ -165,6 +165,7 @@ class Results(Sequence[RunResult]):
         return Results(tuple(run for run in self if run.spec.digest in set(kept)))
 
 
+@named
 def load_results(path: str | Path = "results") -> Results:
     """All records of a results folder, in the order of their paths.
 
@@ -181,7 +182,7 @@ def load_results(path: str | Path = "results") -> Results:
         )
     results, problems = store.load_all(folder)
     for problem in problems:
-        warnings.warn(f"skipped {problem}", stacklevel=2)
+        warnings.warn(f"skipped {problem}", stacklevel=3)  # past `named`
     return Results(tuple(results))
 
 

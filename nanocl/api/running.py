@@ -48,6 +48,7 @@ class RunsFailed(RuntimeError):
             self.add_note(f"in the worker:\n{failures[0].details}")
 
 
+@arguments.named
 def run(
     stream: Name | Sequence[tuple[Data, Data]] = "split-digits",
     strategies: Learner | Sequence[Learner] = (),

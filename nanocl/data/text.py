@@ -64,6 +64,13 @@ def collected(name: str, data_root: Path) -> tuple[Path, ...]:
     return files_in(found[0]) if found else ()
 
 
+def collected_names(data_root: Path) -> set[str]:
+    """The names of folders below the folder `text` that have a file of texts."""
+    below = data_root / COLLECTIONS
+    paths = [*walk(below)] if below.is_dir() else []
+    return {path.parent.name for path in paths if path.name == CLINC or path.stem in SPLITS}
+
+
 def read_text(files: Sequence[Path]) -> Texts:
     """Read the files that `files_in` returns.
 

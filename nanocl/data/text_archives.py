@@ -6,6 +6,10 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
+ORIGINS = {  # files and where they are published
+    "clinc150": "data_full.json of github.com/clinc/oos-eval",
+    "banking77": "train.csv and test.csv of github.com/PolyAI-LDN/task-specific-datasets",
+}
 # in the order of `nanocl.data.text.files_in`
 PUBLISHED = {
     # github.com/clinc/oos-eval, commit 828f809

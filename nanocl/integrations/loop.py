@@ -246,8 +246,10 @@ class ForgettingMeter:
         self.record["trainings"].append(draft)
 
     def _data_of(self, task: str) -> Divergence:
-        data = self.new.get(task) if isinstance(self.new, Mapping) else self.new
-        return Divergence([] if data is None else data, self.reader, self.samples)
+        by_task = isinstance(self.new, Mapping)
+        data = self.new.get(task) if by_task else self.new
+        name = f"new[{task!r}]" if by_task else "new"
+        return Divergence([] if data is None else data, self.reader, self.samples, name)
 
     def _restore(self, model: nn.Module, state: Mapping[str, Any], resumed_at: int) -> None:
         if resumed_at and resumed_at != state["steps"]:

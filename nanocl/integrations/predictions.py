@@ -144,11 +144,17 @@ class Divergence:
     attention mask shows. Log-probabilities of the start stay on the CPU: 4 bytes for each sample or
     token and each class.
 
+    Args:
+        data: The samples.
+        reader: Reads them.
+        samples: How many are read.
+        name: Of the data, for errors.
+
     Source: Shenfeld, Pari and Agrawal, 2025, arXiv:2509.04259.
     """
 
-    def __init__(self, data: Any, reader: Reader, samples: int) -> None:
-        self._data, self._reader = data, reader
+    def __init__(self, data: Any, reader: Reader, samples: int, name: str = "new") -> None:
+        self._data, self._reader, self._name = data, reader, name
         self.samples = min(samples, len(data))
         self.start: list[Tensor] = []
 
@@ -156,10 +162,10 @@ class Divergence:
         """Keep the answers of this model; returns the fingerprint of the samples, empty if unknown.
 
         Raises:
-            ValueError: The data do not fit the model.
+            ValueError: The data do not fit the model, with their name.
         """
         digest = Digest()
-        with fitting(model, self._data, self._reader, "new", self.samples):
+        with fitting(model, self._data, self._reader, self._name, self.samples):
             rows = self._logits(model, Totals(), digest)
             self.start = [one.log_softmax(-1).cpu() for one in rows]
             if self.start and not any(map(len, self.start)):

@@ -107,7 +107,7 @@ def resolve(
         settings = {**request.settings}
         settings[part] = {**settings.get(part, {}), "lr": request.lr}
         compositions = replace(compositions, request=replace(request, settings=settings))
-    _check_settings(request, compositions.names().values())
+    _check_settings(request, compositions.names().values(), model)
     seeds = list(request.seeds) or list(range(protocol["seeds"]))
     shared = (name, request.tier, scenario, stream, model)
     rows = compositions.rows()
@@ -236,13 +236,13 @@ def _check_experiences(training: Training, stream: Part) -> None:
         )
 
 
-def _check_settings(request: Request, compositions: Iterable[tuple[str, ...]]) -> None:
+def _check_settings(request: Request, compositions: Iterable[tuple[str, ...]], model: Part) -> None:
     names = {name for composition in compositions for name in composition}
     stems = {name.split(":")[0] for name in names}
     parts = {"stream", "model", "training"} | names | stems
     for part in request.settings:
         if part not in parts:
-            raise UnknownOption(
-                f"--set {part}.…: no part of these runs is called {part!r}"
-                f"{did_you_mean(part, sorted(parts))}"
-            )
+            # a protocol file has the model's options under its name
+            is_model = part in (model.name, model.name.split(":")[0])
+            hint = did_you_mean("model" if is_model else part, sorted(parts))
+            raise UnknownOption(f"--set {part}.…: no part of these runs is called {part!r}{hint}")

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy
 import pytest
 
+import nanocl
 from nanocl.api import arguments
 from nanocl.api.naming import Names
 from nanocl.plugins.catalogue import INSTALLED
@@ -102,6 +103,20 @@ def test_errors_name_arguments_of_python():
     assert arguments.in_python(text) == (
         "name it with data_root; seeds=10 gives one; use track_every=2, --full or a--set"
     )
+
+
+@pytest.mark.parametrize(
+    ("function", "wrong", "meant"),
+    [
+        ("run", {"scenaro": "task"}, "; did you mean 'scenario'"),
+        ("run", {"zzz": 1}, "; known are stream, strategies, seeds"),
+        ("load_results", {"pth": "results"}, "; did you mean 'path'"),
+    ],
+)
+def test_a_misspelt_argument_is_named_with_the_one_that_was_meant(function, wrong, meant):
+    (name,) = wrong
+    with pytest.raises(TypeError, match=rf"^nanocl\.{function} has no argument '{name}'{meant}"):
+        getattr(nanocl, function)(**wrong)
 
 
 def test_a_list_is_a_sweep_and_an_explicit_option_wins_over_a_configured_class():

@@ -80,3 +80,35 @@ def test_a_misspelt_name_is_refused_with_the_nearest_name_and_no_download(tmp_pa
     ) as caught:
         load(name, tmp_path)
     assert "downloaded" not in str(caught.value)
+
+
+def message_of(name, data_root):
+    with pytest.raises(DataMissing) as caught:
+        load(name, data_root)
+    return str(caught.value)
+
+
+def test_a_missing_data_set_may_be_texts_and_the_message_says_how_they_look(tmp_path):
+    message = message_of("reviews", tmp_path)
+    files = f"{tmp_path / 'reviews'}/{{train,test}}.{{csv,tsv,jsonl,json}}"
+    assert f"put texts into {files}, with the columns text and label" in message
+    assert f"{tmp_path / 'text'}, at any depth a folder reviews with such texts" in message
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("clinc151", "clinc150"), ("banking", "banking77"), ("agnew", "agnews")],
+)
+def test_a_misspelt_text_data_set_is_refused_with_the_nearest_name(tmp_path, name, meant):
+    folder = tmp_path / "text/collection/agnews"
+    folder.mkdir(parents=True)
+    (folder / "train.json").write_text("[]")
+    assert f"no data set '{name}', did you mean '{meant}'?" in message_of(name, tmp_path)
+
+
+def test_a_published_text_data_set_is_named_with_its_files_and_no_other_name(tmp_path):
+    message = message_of("clinc150", tmp_path)
+    assert "data set 'clinc150' was not found" in message and "did you mean" not in message
+    address = "data_full.json of github.com/clinc/oos-eval"
+    assert f"put {address} into {tmp_path / 'clinc150'}" in message
+    assert "image folder" not in message

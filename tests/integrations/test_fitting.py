@@ -141,6 +141,12 @@ def test_new_data_that_cannot_be_measured_are_named(tmp_path):
             start(plain_network(), tmp_path, {"a": vectors()}, new=data)
 
 
+def test_of_new_data_by_task_the_task_is_named(tmp_path):
+    for data, match in ((WIDE[24:], "cannot be measured"), (IGNORED, "has no sample with a label")):
+        with pytest.raises(ValueError, match=rf"^new\['task 1'\] {match}"):
+            start(plain_network(), tmp_path, {"a": vectors()}, new={"task 1": data})
+
+
 def test_the_first_sample_that_does_not_fit_is_named(tmp_path):
     rows = [*vectors(count=3), (torch.zeros(5), 0), (torch.zeros(6), 0)]
 

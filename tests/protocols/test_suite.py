@@ -106,6 +106,7 @@ def test_rows_of_one_protocol_share_a_hash_and_other_options_do_not():
             {"settings": {"nanoadam": {"lr": "1"}}, "strategies": ("adamw",)},
             "no part of these runs is called 'nanoadam'",
         ),
+        ({"settings": {"student": {"width": "9"}}, "model": "student"}, "did you mean 'model'"),
         ({"settings": {"training": {"epoch": "1"}}}, "did you mean 'epochs'"),
         ({"settings": {"training": {"epochs": "0"}}}, "training.epochs must be at least 1, got 0"),
         ({"settings": {"stream": {"experience": "2"}}}, "did you mean 'experiences'"),

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from nanocl.reporting.drawing import WIDTH, content, look
-from nanocl.studies.byo.page import Record, curves, figure_name, groups, rates
+from nanocl.studies.byo.differences import Record, differences
+from nanocl.studies.byo.page import curves, figure_name, groups, rates
 
 
 def draw(records: Sequence[Record]) -> dict[str, bytes]:
@@ -24,11 +25,12 @@ def _figure(group: Sequence[Record]) -> Figure:
     lines = [(record, curve) for record in group for curve in curves(record)]
     titles = list(dict.fromkeys(title for _, (title, _, _) in lines))
     count = max(1, len(titles))
+    different = differences(group)
     figure = Figure(figsize=(WIDTH, 0.5 + 1.4 * count), layout="constrained")
     axes = figure.subplots(count, 1, sharex=True, squeeze=False).ravel()
     for record, (title, steps, values) in lines:
         axis = axes[titles.index(title)]
-        axis.plot(steps, values, marker="o", label=_label(record))
+        axis.plot(steps, values, marker="o", label=_label(record, different[record["digest"]]))
         axis.set_ylabel(title)
     axes[-1].set_xlabel("steps of training")
     if lines:
@@ -36,6 +38,6 @@ def _figure(group: Sequence[Record]) -> Figure:
     return figure
 
 
-def _label(record: Record) -> str:
-    first = record["trainings"][0]
-    return f"{record['spec']['name']} (lr {rates(first)}, seed {record['spec']['seed']})"
+def _label(record: Record, other: str) -> str:
+    first, spec = record["trainings"][0], record["spec"]
+    return f"{spec['name']} (lr {rates(first)}, seed {spec['seed']}{other and ', '}{other})"

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from nanocl.reporting import formats
 from nanocl.reporting.formats import Table
+from nanocl.studies.byo.differences import Record, differences, notes
 from nanocl.studies.byo.matrix import matrix_of
 
-Record = Mapping[str, Any]
 NEW = ("accuracy", "loss")
 INTRODUCTION = """\
 # Your own trainings
@@ -86,10 +85,12 @@ def figure_name(group: Sequence[Record]) -> str:
 def trained(title: str, group: Sequence[Record]) -> Table:
     """One row for each training, columns of each number of each kept task."""
     columns = list(dict.fromkeys(column for record in group for column in _kept(record)))
+    labels = run_labels(group)
     rows = []
     for record in group:
+        label = labels[record["digest"]]
         for number, training in enumerate(record["trainings"]):
-            rows.append(_row(record, number, training, columns))
+            rows.append((label if number == 0 else "", *_row(record, training, columns)))
     kept = [f"{name} {metric}: start, end" for name, metric in columns]
     new = [f"new {metric}: start, end" for metric in NEW]
     measured = ("KL", "moved", "touched", "state B/param", "peak MiB", "seconds", "status")
@@ -98,9 +99,19 @@ def trained(title: str, group: Sequence[Record]) -> Table:
         above=_comparison(group[0]["spec"]),
         header=("run", "task", "lr", "steps", *kept, *new, *measured),
         rows=tuple(rows),
-        below=(*NOTES, *_other_new_data(group)),
+        below=(*NOTES, *notes(group), *_other_new_data(group)),
         names=2,
     )
+
+
+def run_labels(group: Sequence[Record]) -> dict[str, str]:
+    """Digest of each record to its name with its seed and what else differs from its namesakes."""
+    different = differences(group)
+    labels = {}
+    for record in group:
+        spec, other = record["spec"], different[record["digest"]]
+        labels[record["digest"]] = f"{spec['name']} (seed {spec['seed']}{other and ', '}{other})"
+    return labels
 
 
 def _comparison(spec: Record) -> tuple[str, ...]:
@@ -133,9 +144,8 @@ def rates(training: Record) -> str:
     return ", ".join(dict.fromkeys(found)) or "-"
 
 
-def _row(
-    record: Record, number: int, training: Record, columns: Sequence[tuple[str, str]]
-) -> tuple[str, ...]:
+def _row(record: Record, training: Record, columns: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    """The cells after that of the run."""
     first, last = training["points"][0], training["points"][-1]
     kept = [_pair(_at(first, column), _at(last, column)) for column in columns]
     new = [_pair(_new(first, metric), _new(last, metric)) for metric in NEW]
@@ -143,9 +153,7 @@ def _row(
     cost = training["cost"] or {}
     state = _ratio(cost.get("optimizer_state_bytes"), cost.get("parameters"))
     memory = cost.get("device_memory_bytes") or cost.get("peak_memory_bytes")
-    seed = f"{record['spec']['name']} (seed {record['spec']['seed']})"
     return (
-        seed if number == 0 else "",
         training["task"],
         rates(training),
         str(last["step"]),

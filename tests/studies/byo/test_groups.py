@@ -11,10 +11,10 @@ OLD = vectors(seed=1)
 SHIFTED = [(inputs + 1, label) for inputs, label in OLD]
 
 
-def recorded(folder, name, keep, lr=0.1, **options):
+def recorded(folder, name, keep, lr=0.1, decay=0.0, **options):
     """The record of a training of one step."""
     network = plain_network()
-    optimizer = torch.optim.SGD(network.parameters(), lr=lr)
+    optimizer = torch.optim.SGD(network.parameters(), lr=lr, weight_decay=decay)
     meter = ForgettingMeter(keep, results=folder, name=name, **options)
     meter.before(network, optimizer)
     meter.step(network, optimizer)
@@ -105,3 +105,27 @@ def test_lines_of_one_name_in_a_figure_differ_by_their_learning_rates(tmp_path):
     legend = figures._figure(records).axes[0].get_legend()
     found = [text.get_text().partition(",")[0] for text in legend.get_texts()]
     assert found == ["sgd (lr 0.1", "sgd (lr 1e-05"]
+
+
+def test_rows_and_lines_of_one_name_differ_by_whatever_setting_they_differ_in(tmp_path):
+    records = [recorded(tmp_path, "sgd", {"a": OLD}, decay=decay) for decay in (0.0, 0.5)]
+    records += [recorded(tmp_path, "other", {"a": OLD}, decay=0.25)]
+    seed = records[0]["spec"]["seed"]
+    table = page.trained("title", records)
+    assert [cell(table, row, "run") for row in (0, 1, 2)] == [
+        f"sgd (seed {seed}, weight_decay 0)",
+        f"sgd (seed {seed}, weight_decay 0.5)",
+        f"other (seed {seed})",
+    ]
+    legend = figures._figure(records).axes[0].get_legend()
+    found = [text.get_text().rpartition(", ")[2] for text in legend.get_texts()]
+    assert found == ["weight_decay 0)", "weight_decay 0.5)", f"seed {seed})"]
+    assert "repeat" not in " ".join(table.below)
+
+
+def test_rows_with_equal_settings_are_numbered_and_the_page_says_what_is_not_recorded(tmp_path):
+    records = [recorded(tmp_path, "sgd", {"a": OLD}) for _ in range(2)]
+    table = page.trained("title", records)
+    first, second = (cell(table, row, "run") for row in (0, 1))
+    assert second == first.replace(")", ", repeat 1)")
+    assert "such as the batch size" in " ".join(table.below)
