@@ -44,6 +44,7 @@ _STYLES = {
     "large": Style(ORANGE, "v", "-"),
     "theorem": Style(GREEN, "*", "-"),
     "static-small": Style(BLUE, "P", ":"),
+    "static-large": Style(ORANGE, "P", ":"),
     "gallop": Style(SKY, "P", "-."),
     "wise-ft+adamw-dense": Style(BLACK, "v", "-."),
     "l2-sp+adamw-dense": Style(BLACK, "P", ":"),

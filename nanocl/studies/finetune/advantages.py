@@ -27,6 +27,7 @@ ARMS = {
     "largest gradients": Role("gradient", FREE),
     "GaLLoP's weights": Role("gallop", FREE),
     "smallest, chosen once": Role("static-small", FREE),
+    "largest, chosen once": Role("static-large", FREE),
     "head and norms alone": ALONE,
     "MicroAdam": Role("microadam", FREE),
     "MoFO": Role("mofo", FREE),

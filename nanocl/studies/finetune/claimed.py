@@ -225,6 +225,14 @@ ROWS = (
         _NANOADAM,
     ),
     ClaimRow(
+        "the largest weights, selected once, forget less than the smallest, selected once",
+        "Super-Tuning, arXiv:2607.09287, has both, on query and value projections alone; here on "
+        "the whole backbone",
+        OLD,
+        Role("static-large"),
+        Role("static-small"),
+    ),
+    ClaimRow(
         "EWC on NanoAdam forgets less than EWC on AdamW at equal new-task accuracy",
         "ours",
         OLD,

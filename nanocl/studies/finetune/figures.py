@@ -15,7 +15,15 @@ from nanocl.reporting.plots import unbeaten
 from nanocl.reporting.statistics import deviation, mean
 from nanocl.studies.finetune.points import Point, Sweep, best_points
 
-SELECTIONS = ("nanoadam", "large", "random", "gradient", "static-small", "head+norms")
+SELECTIONS = (
+    "nanoadam",
+    "large",
+    "random",
+    "gradient",
+    "static-small",
+    "static-large",
+    "head+norms",
+)
 FEW = 9  # arms whose names fit in three columns of a legend
 SHARED = ("adamw", "nanoadam")
 NEAR = 15.0  # points below the best new-task accuracy at which the figure of the fronts begins

@@ -14,6 +14,7 @@ TIED = "tied"  # one rate for both
 FREE = "free"  # swept independently
 FIXED = "fixed"  # one value, not swept
 ALONE = "alone"  # the backbone is not trained
+ONCE = 10**6  # steps between selections from which on there is one alone
 # options without a value that suits all data; one value is no fair rival
 TUNED = {"strength": "strength of the penalty"}
 # options that only learners with adapters have together: LoRA, PEFT's LoRA
@@ -68,9 +69,16 @@ def learner_name(parts: Sequence[Part]) -> str:
         if part.name == "nanoadam" and not part.options["density"]:
             name = "head+norms"
         elif part.name == "nanoadam" and part.options["select"] != "small":
-            name = str(part.options["select"])
+            name = _rule(part)
         names.append(name)
     return "+".join(names)
+
+
+def _rule(part: Part) -> str:
+    """How NanoAdam selects; the largest weights selected once are another rule (Super-Tuning)."""
+    rule, interval = str(part.options["select"]), part.options["mask_interval"]
+    is_static = rule == "large" and isinstance(interval, int) and interval >= ONCE
+    return f"static-{rule}" if is_static else rule
 
 
 def unlike(first: Grid, control: Grid, *, same_head: bool = True) -> str:

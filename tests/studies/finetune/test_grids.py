@@ -25,6 +25,8 @@ def test_an_arm_is_its_learner_and_how_the_rate_of_its_head_is_chosen():
     assert (arm("adamw").learner, arm("adamw").head) == ("adamw", TIED)
     assert (arm("nanoadam-random").learner, arm("nanoadam-random").head) == ("random", TIED)
     assert arm("nanoadam-dense-only").head == ALONE
+    largest = ("nanoadam-large-free", "nanoadam-static-large-free")
+    assert [arm(name).learner for name in largest] == ["large", "static-large"]
     text = arm("adamw-dense", "finetune-text")
     assert (text.learner, text.head) == ("adamw", FREE) and len(text.values("lr")) > 2
     assert arm("ewc+adamw-dense", "finetune-text").learner == "ewc+adamw"

@@ -57,7 +57,7 @@ def test_the_records_of_a_protocol_become_points_of_its_arms_wherever_they_were_
     assert {point.held_new for point in measured_sweep.points()} == {None}
     both = [measured_sweep, *(replace(measured_sweep, switch=switch) for switch in SWITCHES)]
     # which this protocol has not, or not with a head rate of their own
-    later = ("L2-SP", "WiSE-FT", "GaLLoP", "EWC on AdamW forgets", "LoRA forgets")
+    later = ("L2-SP", "WiSE-FT", "GaLLoP", "EWC on AdamW forgets", "LoRA forgets", "selected once,")
     for claim in claims.sweep_claims(both):
         assert claim.settings or any(name in claim.claim for name in later)
 
