@@ -65,7 +65,8 @@ class Setting:
         resolution: How far each value may be off in either direction, because of the spacing of a
             grid; it widens the interval.
         missing: Why nothing is measured here; empty if something is.
-        edge: Which readings lie at an end of a grid, so that the setting decides nothing.
+        edge: Why the setting decides nothing though it is measured: readings that lie at an end of
+            a grid, seeds that diverged.
         note: What else a reader must know, such as seeds without a reading.
     """
 

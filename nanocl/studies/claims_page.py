@@ -25,17 +25,17 @@ points), `/` is a ratio, which speaks for the claim above 1. In each setting wit
 {FEWEST_SEEDS} seeds: `for` if the 95 % interval of the mean (Student's t over seeds) lies above 0
 and the mean above the margin ({POINTS:g} points; a factor of {FACTOR:g} for ratios), `against` if
 both lie on the other side, `equal` if the interval lies within the margin on both sides, else
-`open`. With fewer seeds a setting is `open`: the numbers are shown and decide nothing. Over the
-settings: `holds` with a `for`, no `against` and no `equal`; `does not hold` with an `against` or
-`equal` and no `for`; `depends on the setting` with both; else `undecided`. `for` and `against`
-count only if the pooled test rejects as well (p < 0.05): sign flips of the seeds' means over the
-settings, corrected over all claims that share seeds (step-down max-|t|; Westfall and Young, 1993)
-and by Holm's method over families that do not. Settings that speak for a claim and against it
-cancel in that mean: there it is enough that the same test of every setting of every claim rejects
-in both directions. Where no seed changes the quantity, such as bytes, the margin alone decides.
-`undecided` does not mean equal: the interval shows what remains possible. A simulation in the tests
-finds that with no effect at all `holds`, and verdicts that rest on `against`, come up for at most 3
-% of claims."""
+`open`. With fewer seeds, or with one that diverged, a setting is `open`: the numbers are shown and
+decide nothing. Over the settings: `holds` with a `for`, no `against` and no `equal`; `does not
+hold` with an `against` or `equal` and no `for`; `depends on the setting` with both; else
+`undecided`. `for` and `against` count only if the pooled test rejects as well (p < 0.05): sign
+flips of the seeds' means over the settings, corrected over all claims that share seeds (step-down
+max-|t|; Westfall and Young, 1993) and by Holm's method over families that do not. Settings that
+speak for a claim and against it cancel in that mean: there it is enough that the same test of every
+setting of every claim rejects in both directions. Where no seed changes the quantity, such as
+bytes, the margin alone decides. `undecided` does not mean equal: the interval shows what remains
+possible. A simulation in the tests finds that with no effect at all `holds`, and verdicts that rest
+on `against`, come up for at most 3 % of claims."""
 
 FEW = 4  # settings of a claim at most that fit in columns
 

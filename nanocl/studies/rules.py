@@ -70,7 +70,7 @@ def finding(setting: Setting, quantity: Quantity) -> Finding:
 
 
 def decides(setting: Setting) -> bool:
-    """Whether it has enough seeds, and no reading at an end of a grid."""
+    """Whether it has enough seeds, and no reason (`edge`) to decide nothing."""
     measured = not setting.missing and not setting.edge
     return measured and len(setting.values) >= FEWEST_SEEDS
 

@@ -145,14 +145,20 @@ def _setting(entry: Record, row: Row) -> Setting:
         for arm in (row.first, row.second)
     )
     values = log_ratios(higher, lower, floor=FLOORS.get(row.measure, 0.0))
-    # with less than half of the seeds the others would be a biased sample
+    counts = {
+        row.first: sum(value is None for value in lower.values()),
+        row.second: sum(value is None for value in higher.values()),
+    }
+    # the seeds that are left are a biased sample: shown, if they are half, and never judged
+    diverged = ", ".join(
+        f"{arm} diverged in {count} of {len(seeds)} seeds" for arm, count in counts.items() if count
+    )
     few = 2 * len(values) < len(seeds)
-    diverged = f"{len(values)} of {len(seeds)} seeds: the others diverged"
     return Setting(
         label(entry["setting"]),
         values,
         missing=diverged if few else "",
-        note="" if few or len(values) == len(seeds) else diverged,
+        edge="" if few else diverged,
     )
 
 

@@ -60,13 +60,16 @@ def test_a_ratio_that_is_not_significant_speaks_for_nothing():
     assert nano and {row.tally for row in nano} == {"open 1 of 1 settings"}
 
 
-def test_too_many_diverged_seeds_measure_nothing_and_few_are_counted():
+def test_too_many_diverged_seeds_measure_nothing_and_with_few_a_setting_is_not_judged():
+    """A verdict rested on the 10 of 20 seeds in which the rival did not diverge."""
     entry = a_setting({"nano": 0.5})
     entry["values"]["gd"]["keep_a"] = [None, *entry["values"]["gd"]["keep_a"][1:]]
     entry["values"]["gradient"]["keep_a"] = [None] * 7 + [1.0] * 5
     by_gradient, by_gd, *_ = claims.teacher_claims([entry], [])
-    assert by_gradient.settings[0].missing == "5 of 12 seeds: the others diverged"
-    assert by_gd.settings[0].note == "11 of 12 seeds: the others diverged"
+    assert by_gradient.settings[0].missing == "gradient diverged in 7 of 12 seeds"
+    assert by_gd.settings[0].edge == "gd diverged in 1 of 12 seeds"
+    (row,) = judge_claims([by_gd])
+    assert len(by_gd.settings[0].values) == 11 and row.tally == "open 1 of 1 settings"
 
 
 def test_claims_without_records_are_left_out():
