@@ -18,6 +18,7 @@ from nanocl.engine.processes import (
     context,
     end_with_parent,
     ignoring_interrupts,
+    keep_freed_memory,
     receive,
     start,
     stop,
@@ -158,6 +159,7 @@ def _serve(
     if gpu:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu  # torch looks at it when it first uses CUDA
     threading.Thread(target=end_with_parent, daemon=True).start()
+    keep_freed_memory()
     while True:
         try:
             task: Task = connection.recv()

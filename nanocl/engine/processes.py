@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
@@ -18,6 +19,9 @@ from typing import Any
 # Windows has no SIGHUP
 ENDING = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)]
 CLOSED = (EOFError, ConnectionResetError, BrokenPipeError)
+# parameters of mallopt, in malloc.h of the GNU library
+TRIM_THRESHOLD, MMAP_MAX = -1, -4
+MOST_FREE = 2**31 - 1  # bytes, the largest that mallopt takes
 SAY_WHY = "a plugin should raise an error that says why"
 
 
@@ -82,6 +86,18 @@ def end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
+
+
+def keep_freed_memory() -> None:
+    """Let this process use freed memory again instead of returning it to the system at once.
+
+    The GNU library maps each block of 32 MiB or more anew and gives the end of the heap back: with
+    temporaries of the size of a transformer's weights, a step then waits for its pages.
+    """
+    with suppress(OSError, AttributeError):  # only the GNU library has the function
+        library = ctypes.CDLL(None)
+        library.mallopt(MMAP_MAX, 0)
+        library.mallopt(TRIM_THRESHOLD, MOST_FREE)
 
 
 @contextmanager
