@@ -126,24 +126,26 @@ def verdict(states: Sequence[str], direction: float, *, opposed: bool = False) -
 
 
 def _opposed(claims: Sequence[Claim], findings: Sequence[Sequence[Finding]]) -> set[int]:
-    """Places of the claims with a setting for them and one against that are not by chance."""
-    if not any({FOR, AGAINST} <= {one.state for one in found} for found in findings):
+    """Places of the claims with a setting `for` them and one `against` that the test rejects."""
+    both = {FOR, AGAINST}
+    if not any(both <= {one.state for one in found} for found in findings):
         return set()
     cells = [
-        (place, setting)
-        for place, claim in enumerate(claims)
-        for setting in claim.settings
-        if decides(setting)
+        (place, one)
+        for place, found in enumerate(findings)
+        for one in found
+        if decides(one.setting)
     ]
     p_values = _adjusted(
         [claims[place].family for place, _ in cells],
-        [dict(sorted(setting.values.items())) for _, setting in cells],
+        [dict(sorted(one.setting.values.items())) for _, one in cells],
     )
-    signs: dict[int, set[bool]] = {}
-    for (place, setting), p in zip(cells, p_values, strict=True):
+    rejected: dict[int, set[str]] = {}
+    for (place, one), p in zip(cells, p_values, strict=True):
         if p is not None and p < statistics.LEVEL:
-            signs.setdefault(place, set()).add(statistics.mean([*setting.values.values()]) > 0)
-    return {place for place, seen in signs.items() if len(seen) > 1}
+            # within the margin an effect that is not 0 speaks neither for a claim nor against it
+            rejected.setdefault(place, set()).add(one.state)
+    return {place for place, states in rejected.items() if both <= states}
 
 
 def _pooled(claim: Claim) -> dict[int, float]:

@@ -84,6 +84,18 @@ def test_clear_effects_in_opposite_directions_depend_on_the_setting_and_do_not_c
     assert judge_claims([faint, *others])[0].verdict == UNDECIDED
 
 
+def test_effects_within_the_margin_are_no_clear_effects_in_opposite_directions():
+    """A setting that is `equal` stood in for one `against`, if another claim had such a one."""
+    within = claim(around(9), around(-1.5, 0.1), around(-7.5, 8))
+    states = [one.state for one in judge_claims([within])[0].findings]
+    assert states == [FOR, EQUAL, AGAINST]
+    assert judge_claims([within])[0].verdict == UNDECIDED
+    supported = claim(around(3, 0.1), around(-1.5, 0.1), around(-1.5, 0.1))
+    other = claim(around(9), around(-9))
+    alone, beside = judge_claims([supported])[0], judge_claims([supported, other])[0]
+    assert alone.verdict == beside.verdict == UNDECIDED
+
+
 def test_a_claim_and_its_opposite_get_mirrored_verdicts():
     mirror = {FOR: AGAINST, AGAINST: FOR}
     generator = np.random.default_rng(0)
