@@ -16,8 +16,9 @@ REPEATED = (
 def differences(group: Sequence[Record]) -> dict[str, str]:
     """Digest of each record to the settings that differ among the records of its name.
 
-    They are options of the optimizer over all groups and trainings, its class, precision, loop and
-    adapters, as in `weight_decay 0.1, repeat 1`; empty for a record that is alone or like others.
+    They are options of the optimizer over all groups and trainings, its class, precision, loop,
+    adapters, and when and on how many samples was measured, as in `weight_decay 0.1, repeat 1`;
+    empty for a record that is alone or like others.
     """
     facts = {record["digest"]: dict(_facts(record)) for record in group}
     found = {}
@@ -48,8 +49,8 @@ def _facts(record: Record) -> Iterator[tuple[str, str]]:
         if option not in SHOWN:
             values = [_value(group[option]) for group in groups if option in group]
             yield option, _text(dict.fromkeys(values))
-    yield "precision", spec["precision"]
-    yield "loop", spec["loop"]
+    for fact in ("precision", "loop", "every", "samples"):
+        yield fact, str(spec[fact])
     yield "adapters", _text(dict.fromkeys(str(one["adapters"]) for one in trainings))
     if "repeat" in spec:
         yield "repeat", str(spec["repeat"])

@@ -123,6 +123,14 @@ def test_rows_and_lines_of_one_name_differ_by_whatever_setting_they_differ_in(tm
     assert "repeat" not in " ".join(table.below)
 
 
+def test_rows_of_one_name_differ_by_when_and_on_how_many_samples_was_measured(tmp_path):
+    plans = ({}, {"every": 1}, {"samples": 5})
+    records = [recorded(tmp_path, "sgd", {"a": OLD}, **plan) for plan in plans]
+    table = page.trained("title", records)
+    _, often, few = (cell(table, row, "run") for row in range(3))
+    assert "every 1," in often and few.endswith("samples 5)")
+
+
 def test_rows_with_equal_settings_are_numbered_and_the_page_says_what_is_not_recorded(tmp_path):
     records = [recorded(tmp_path, "sgd", {"a": OLD}) for _ in range(2)]
     table = page.trained("title", records)
