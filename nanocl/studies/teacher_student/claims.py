@@ -150,15 +150,17 @@ def _setting(entry: Record, row: Row) -> Setting:
         row.second: sum(value is None for value in higher.values()),
     }
     # the seeds that are left are a biased sample: shown, if they are half, and never judged
-    diverged = ", ".join(
+    lost = ", ".join(
         f"{arm} diverged in {count} of {len(seeds)} seeds" for arm, count in counts.items() if count
     )
+    if len(values) < len(seeds) and not lost:
+        lost = f"{len(values)} of {len(seeds)} seeds have a ratio: a value of the others is 0"
     few = 2 * len(values) < len(seeds)
     return Setting(
         label(entry["setting"]),
         values,
-        missing=diverged if few else "",
-        edge="" if few else diverged,
+        missing=lost if few else "",
+        edge="" if few else lost,
     )
 
 

@@ -72,6 +72,17 @@ def test_too_many_diverged_seeds_measure_nothing_and_with_few_a_setting_is_not_j
     assert len(by_gd.settings[0].values) == 11 and row.tally == "open 1 of 1 settings"
 
 
+def test_seeds_without_a_ratio_are_counted_as_those_that_diverged():
+    """A value of 0 has no logarithm; its seed left the setting without a word."""
+    entry = a_setting({"nano": 0.5})
+    entry["values"]["gd"]["keep_a"] = [0.0, *entry["values"]["gd"]["keep_a"][1:]]
+    entry["values"]["gradient"]["keep_a"] = [0.0] * 7 + [1.0] * 5
+    by_gradient, by_gd, *_ = claims.teacher_claims([entry], [])
+    reason = "seeds have a ratio: a value of the others is 0"
+    assert by_gradient.settings[0].missing == f"5 of 12 {reason}"
+    assert by_gd.settings[0].edge == f"11 of 12 {reason}"
+
+
 def test_claims_without_records_are_left_out():
     assert claims.teacher_claims([], []) == []
     own = claims.teacher_claims([a_setting(heads="own")], [])
