@@ -85,9 +85,7 @@ def judge_claims(claims: Sequence[Claim]) -> list[Judged]:
     """The verdicts on claims that are all claims of a page."""
     pooled = [_pooled(claim) for claim in claims]
     p_values = _adjusted([claim.family for claim in claims], pooled)
-    findings = [
-        tuple(finding(setting, claim.quantity) for setting in claim.settings) for claim in claims
-    ]
+    findings = [_findings(claim) for claim in claims]
     opposed = _opposed(claims, findings)
     judged = []
     for place, (claim, found) in enumerate(zip(claims, findings, strict=True)):
@@ -96,6 +94,10 @@ def judge_claims(claims: Sequence[Claim]) -> list[Judged]:
         word = verdict(states, direction, opposed=place in opposed)
         judged.append(Judged(claim, found, word, p_values[place]))
     return judged
+
+
+def _findings(claim: Claim) -> tuple[Finding, ...]:
+    return tuple(finding(setting, claim.quantity) for setting in claim.settings)
 
 
 def verdict(states: Sequence[str], direction: float, *, opposed: bool = False) -> str:
@@ -128,7 +130,7 @@ def verdict(states: Sequence[str], direction: float, *, opposed: bool = False) -
 def _opposed(claims: Sequence[Claim], findings: Sequence[Sequence[Finding]]) -> set[int]:
     """Places of the claims with a setting `for` them and one `against` that the test rejects."""
     both = {FOR, AGAINST}
-    if not any(both <= {one.state for one in found} for found in findings):
+    if not any(both <= _states(found) for found in findings):
         return set()
     cells = [
         (place, one)
@@ -146,6 +148,10 @@ def _opposed(claims: Sequence[Claim], findings: Sequence[Sequence[Finding]]) -> 
             # within the margin an effect that is not 0 speaks neither for a claim nor against it
             rejected.setdefault(place, set()).add(one.state)
     return {place for place, states in rejected.items() if both <= states}
+
+
+def _states(findings: Sequence[Finding]) -> set[str]:
+    return {one.state for one in findings}
 
 
 def _pooled(claim: Claim) -> dict[int, float]:

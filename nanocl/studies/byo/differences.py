@@ -26,13 +26,13 @@ def differences(group: Sequence[Record]) -> dict[str, str]:
         name = record["spec"]["name"]
         peers = [facts[one["digest"]] for one in group if one["spec"]["name"] == name]
         own = facts[record["digest"]]
-        differing = [
-            f"{fact} {value}"
-            for fact, value in own.items()
-            if any(peer.get(fact) != value for peer in peers)
-        ]
+        differing = [f"{fact} {value}" for fact, value in own.items() if _differs(fact, peers)]
         found[record["digest"]] = ", ".join(differing)
     return found
+
+
+def _differs(fact: str, peers: Sequence[Mapping[str, str]]) -> bool:
+    return len({peer.get(fact) for peer in peers}) > 1
 
 
 def notes(group: Sequence[Record]) -> tuple[str, ...]:

@@ -77,7 +77,7 @@ class Measure:
         """The settings of an arm that count."""
         if not self.moving:
             return arm
-        return {seed: [point for point in row if point.lr > 0] for seed, row in arm.items()}
+        return {seed: list(filter(_moves, row)) for seed, row in arm.items()}
 
     def _difference(self, pair: Chosen) -> float | None:
         first, second = pair
@@ -102,6 +102,10 @@ class Measure:
             return 0.0
         rates = sorted(_rates(first) & _rates(second))
         return max((math.log(b / a) for a, b in itertools.pairwise(rates)), default=0.0)
+
+
+def _moves(point: Point) -> bool:
+    return point.lr > 0
 
 
 def at_levels(levels: Levels, first: Seeds, second: Seeds, seed: int) -> list[Chosen]:
