@@ -5,11 +5,11 @@ import math
 import numpy as np
 import pytest
 
-from nanocl.studies import claims
+from nanocl.studies import claims, verdicts
 from nanocl.studies.claims import Claim, Setting
 from nanocl.studies.finetune import decomposition
 from nanocl.studies.finetune.claimed import ROWS
-from nanocl.studies.rules import AGAINST
+from nanocl.studies.rules import AGAINST, FOR
 from nanocl.studies.teacher_student.claims import ONE, ONE_OR_TWO, ORDER, OWN, TWO
 from nanocl.studies.verdicts import DEPENDS, DOES_NOT_HOLD, HOLDS, judge_claims
 
@@ -73,6 +73,22 @@ def test_without_any_effect_few_claims_of_finetuning_hold_or_are_contradicted(dr
 def test_with_an_effect_of_one_deviation_most_claims_hold():
     holds, against, _ = shares(normal, 5, FAMILIES[:1], effect=10.0)
     assert holds > 0.9 and against == 0
+
+
+def test_where_one_setting_has_an_effect_few_pages_find_another_one_opposed_to_it():
+    """Intervals alone, without the test of all settings, oppose settings on 9 of 10 pages."""
+    generator = np.random.default_rng(0)
+    pages, opposed, against = 60, 0, 0
+    for _ in range(pages):
+        page = a_page(generator, normal, FAMILIES[:1])
+        for claim in page:
+            first = claim.settings[0].values
+            first.update({seed: value + 40 for seed, value in first.items()})
+        judged = judge_claims(page)
+        against += any(row.settings(FOR) and row.settings(AGAINST) for row in judged)
+        opposed += bool(verdicts._opposed(page, [row.findings for row in judged]))
+    assert against > 0.5 * pages
+    assert opposed <= pages * (0.05 + 3 * math.sqrt(0.05 * 0.95 / pages))
 
 
 @pytest.mark.slow
